@@ -1,0 +1,1 @@
+//! Which addresses a socket may reach that a tenant named.

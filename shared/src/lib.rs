@@ -1,0 +1,28 @@
+//! What probe and collector must agree on: words, wire forms, keys, and which addresses may be contacted.
+//!
+//! Reading order: [`ids`] and [`time`] name things; [`secret`] keeps them from being printed; [`check`]
+//! says what to ask, [`outcome`] what was found; [`assignment`] and [`batch`] carry both over the [`wire`];
+//! [`daykeys`] and [`signing`] prove who sent them; [`retry`] says when to try again; [`egress`] decides
+//! which address a socket may reach.
+//!
+//! This crate never does I/O (but in `egress::{resolve, connect}`), never reads the clock (but in [`time`]),
+//! and never logs.
+
+pub mod ids;
+pub mod time;
+
+pub mod secret;
+
+pub mod check;
+pub mod outcome;
+
+pub mod assignment;
+pub mod batch;
+pub mod wire;
+
+pub mod daykeys;
+pub mod enrolment;
+pub mod retry;
+pub mod signing;
+
+pub mod egress;
