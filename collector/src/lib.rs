@@ -1,1 +1,6 @@
-//! Picket.
+//! The collector: takes what probes found, decides what is an outage, tells people, keeps the data.
+//!
+//! Reading order: [`wake`] rings the stages; [`store`] holds every statement of SQL.
+
+pub mod store;
+pub mod wake;

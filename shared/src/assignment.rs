@@ -86,7 +86,7 @@ pub fn phase_us(monitor: MonitorId, region: &Region, interval: Duration) -> u64 
         });
     // FNV's high bits are the well-mixed ones.
     let interval_us = u64::try_from(interval.as_micros()).unwrap_or(u64::MAX).max(1);
-    u64::try_from(u128::from(hash) * u128::from(interval_us) >> 64).unwrap_or(0)
+    u64::try_from((u128::from(hash) * u128::from(interval_us)) >> 64).unwrap_or(0)
 }
 
 /// The first slot (`phase + n * interval`) after `time`.

@@ -1,0 +1,68 @@
+//! What can go wrong in the store, and whether trying again helps.
+
+/// A statement failed, or the rows are not as they must be.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// PostgreSQL or the way to it failed.
+    #[error("the database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A value in a row cannot be what it must be.
+    #[error("table {table}, column {column}, row {row}: the value cannot be read")]
+    Inconsistent {
+        /// Which table.
+        table: &'static str,
+        /// Which column.
+        column: &'static str,
+        /// Which row.
+        row: i64,
+    },
+    /// A write touched another number of rows than it must.
+    #[error("table {table}: {touched} rows were written instead of {expected}")]
+    RowCount {
+        /// Which table.
+        table: &'static str,
+        /// How many it must be.
+        expected: u64,
+        /// How many it was.
+        touched: u64,
+    },
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later: the connection or the server failed, not the statement.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => {
+                // Classes 08 connection, 40 rollback, 53 resources, 57 operator intervention, 58 system error.
+                error
+                    .code()
+                    .is_some_and(|code| ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class)))
+            }
+            Self::Database(error) => matches!(
+                error,
+                sqlx::Error::Io(_)
+                    | sqlx::Error::PoolTimedOut
+                    | sqlx::Error::PoolClosed
+                    | sqlx::Error::WorkerCrashed
+                    | sqlx::Error::Protocol(_)
+            ),
+            Self::Inconsistent { .. } | Self::RowCount { .. } => false,
+        }
+    }
+
+    /// The name of the constraint that refused a write, to be turned into a field's error.
+    pub fn constraint(&self) -> Option<&str> {
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => error.constraint(),
+            _ => None,
+        }
+    }
+
+    /// Checks how many rows a write touched.
+    ///
+    /// # Errors
+    /// [`StoreError::RowCount`] when it is another number.
+    pub fn expect_rows(table: &'static str, expected: u64, touched: u64) -> Result<(), Self> {
+        if touched == expected { Ok(()) } else { Err(Self::RowCount { table, expected, touched }) }
+    }
+}

@@ -1,0 +1,38 @@
+//! All SQL: plain async functions, one file a table family.
+//!
+//! [`scope`] hands out the four connection types; a function takes the one that may do what it does. A function that
+//! leaves work behind also rings. Every write checks how many rows it touched. Times are bigint microseconds.
+
+pub mod error;
+pub mod scope;
+
+pub use error::StoreError;
+pub use scope::{Auth, Conn, Intake, Pools, Scoped, Worker};
+
+macro_rules! row_keys {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
+        #[sqlx(transparent)]
+        pub struct $name(pub i64);
+    )+};
+}
+
+row_keys! {
+    /// An organization's row; never leaves the collector.
+    OrgKey,
+    /// A region's row.
+    RegionKey,
+    /// A probe's row.
+    ProbeKey,
+    /// A monitor's row.
+    MonitorKey,
+    /// An incident's row.
+    IncidentKey,
+    /// A channel's row.
+    ChannelKey,
+    /// A notice's row.
+    NoticeKey,
+    /// A delivery's row.
+    DeliveryKey,
+}

@@ -1,0 +1,139 @@
+//! The four connection types. Each is a transaction as its own role; what it may touch is decided by PostgreSQL.
+//!
+//! A transaction is always begun in a task of its own: dropping `Pool::begin` half-way gives a connection that is inside
+//! an open transaction back to the pool (sqlx 0.9.0), and later writes on it could be acknowledged and rolled back.
+
+use sqlx::postgres::{PgPool, Postgres};
+use sqlx::{PgConnection, Transaction};
+
+use super::{OrgKey, StoreError};
+use crate::wake::{Bell, CHANNEL};
+
+/// One pool a role. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Pools {
+    /// Tenants' reads and writes (`picket_app`).
+    pub app: PgPool,
+    /// What probes send (`picket_intake`); its own pool, so that pages cannot starve it.
+    pub intake: PgPool,
+    /// Judge, dispatch, deliver, retention (`picket_worker`).
+    pub worker: PgPool,
+    /// What must be found before a tenant is known, and what belongs to the operator (`picket_auth`).
+    pub auth: PgPool,
+}
+
+/// A transaction that sees the rows of one tenant.
+#[derive(Debug)]
+pub struct Scoped {
+    tx: Transaction<'static, Postgres>,
+    org: OrgKey,
+}
+
+/// A transaction that stores what probes send.
+#[derive(Debug)]
+pub struct Intake(Transaction<'static, Postgres>);
+
+/// A transaction of a background stage.
+#[derive(Debug)]
+pub struct Worker(Transaction<'static, Postgres>);
+
+/// A transaction before a tenant is known, or of the operator.
+#[derive(Debug)]
+pub struct Auth(Transaction<'static, Postgres>);
+
+impl Pools {
+    /// Begins a transaction for one tenant.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn scoped(&self, org: OrgKey) -> Result<Scoped, StoreError> {
+        let mut tx = begin(&self.app).await?;
+        sqlx::query("SELECT set_config('picket.org', $1, true)").bind(org.0.to_string()).execute(&mut *tx).await?;
+        Ok(Scoped { tx, org })
+    }
+
+    /// Begins a transaction that stores what probes send.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn intake(&self) -> Result<Intake, StoreError> {
+        begin(&self.intake).await.map(Intake)
+    }
+
+    /// Begins a transaction of a background stage.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn worker(&self) -> Result<Worker, StoreError> {
+        begin(&self.worker).await.map(Worker)
+    }
+
+    /// Begins a transaction before a tenant is known, or of the operator.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn auth(&self) -> Result<Auth, StoreError> {
+        begin(&self.auth).await.map(Auth)
+    }
+
+    /// Closes every pool, after what runs on them has ended.
+    pub async fn close(&self) {
+        for pool in [&self.app, &self.intake, &self.worker, &self.auth] {
+            pool.close().await;
+        }
+    }
+}
+
+async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
+    let pool = pool.clone();
+    match tokio::spawn(async move { pool.begin().await }).await {
+        Ok(begun) => Ok(begun?),
+        Err(_) => Err(StoreError::Database(sqlx::Error::WorkerCrashed)),
+    }
+}
+
+/// What every connection type can do; functions that any role may call take `&mut impl Conn`.
+pub trait Conn: Send {
+    /// The connection, inside its transaction. For `store` alone.
+    fn conn(&mut self) -> &mut PgConnection;
+
+    /// Rings a bell when this transaction commits.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    fn ring(&mut self, bell: Bell) -> impl Future<Output = Result<(), StoreError>> + Send {
+        async move {
+            sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(bell.as_str()).execute(self.conn()).await?;
+            Ok(())
+        }
+    }
+}
+
+macro_rules! connections {
+    ($($name:ident => $field:tt),+) => {$(
+        impl Conn for $name {
+            fn conn(&mut self) -> &mut PgConnection {
+                &mut self.$field
+            }
+        }
+
+        impl $name {
+            /// Makes everything done durable and visible.
+            ///
+            /// # Errors
+            /// When the outcome of the commit is unknown or it failed; nothing may be acknowledged then.
+            pub async fn commit(self) -> Result<(), StoreError> {
+                Ok(self.$field.commit().await?)
+            }
+        }
+    )+};
+}
+
+connections! { Scoped => tx, Intake => 0, Worker => 0, Auth => 0 }
+
+impl Scoped {
+    /// Whose rows this sees.
+    pub fn org(&self) -> OrgKey {
+        self.org
+    }
+}

@@ -1,0 +1,80 @@
+//! Bells: how one stage tells the next that it wrote rows.
+//!
+//! A store function that leaves work behind rings (`pg_notify`) in its own transaction, so that the bell is heard only
+//! if the rows are there. Every stage also runs on a period: a bell may be missed, work may not.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+/// The channel of PostgreSQL on which every bell rings; the payload names which.
+pub const CHANNEL: &str = "picket";
+
+/// Who is to wake up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bell {
+    /// What probes run has changed, or a recheck is wanted: answers long polls.
+    Assignments,
+    /// There is something new to judge.
+    Judge,
+    /// There are notices without deliveries.
+    Dispatch,
+    /// There are deliveries to send.
+    Deliver,
+}
+
+impl Bell {
+    /// Every bell.
+    pub const ALL: [Self; 4] = [Self::Assignments, Self::Judge, Self::Dispatch, Self::Deliver];
+
+    /// Its name in the payload.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Assignments => "assignments",
+            Self::Judge => "judge",
+            Self::Dispatch => "dispatch",
+            Self::Deliver => "deliver",
+        }
+    }
+}
+
+/// The bells of this process; [`Bells::ring`] is called by the listener for every payload heard.
+#[derive(Clone, Debug)]
+pub struct Bells(Arc<BTreeMap<Bell, Notify>>);
+
+impl Default for Bells {
+    fn default() -> Self {
+        Self(Arc::new(Bell::ALL.into_iter().map(|bell| (bell, Notify::new())).collect()))
+    }
+}
+
+impl Bells {
+    /// Wakes all who wait for this bell, and the next who will if nobody does.
+    pub fn ring(&self, bell: Bell) {
+        if let Some(notify) = self.0.get(&bell) {
+            notify.notify_waiters();
+            notify.notify_one();
+        }
+    }
+
+    /// Rings the bell that a payload names; unknown names (of a newer collector) are passed over.
+    pub fn ring_named(&self, payload: &str) {
+        if let Some(bell) = Bell::ALL.into_iter().find(|bell| bell.as_str() == payload) {
+            self.ring(bell);
+        }
+    }
+
+    /// Rings all: after a lost connection nobody knows what was missed.
+    pub fn ring_all(&self) {
+        Bell::ALL.into_iter().for_each(|bell| self.ring(bell));
+    }
+
+    /// Waits for the bell, but no longer than `period`.
+    pub async fn wait(&self, bell: Bell, period: Duration) {
+        if let Some(notify) = self.0.get(&bell) {
+            let _ = tokio::time::timeout(period, notify.notified()).await;
+        }
+    }
+}
