@@ -1,6 +1,3 @@
-//! The collector: takes what probes found, decides what is an outage, tells people, keeps the data.
-//!
-//! Reading order: [`wake`] rings the stages; [`store`] holds every statement of SQL.
+//! Picket.
 
-pub mod store;
-pub mod wake;
+pub mod domain;

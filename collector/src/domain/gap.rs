@@ -1,0 +1,177 @@
+//! Slots without an outcome, and why.
+//!
+//! A gap is a range of time `(after, until]`, as `through` is: all slots up to it are accounted for. A silent probe is
+//! one such range for all its monitors; [`slots`] expands it over one monitor's schedule when it is read. What arrives
+//! late closes its part by [`subtract`].
+
+use std::time::Duration;
+
+use picket_shared::assignment::{slot_after, slots_between};
+use picket_shared::batch::GapReason;
+use picket_shared::time::Timestamp;
+
+/// A probe reports every 10 s at least; when it did not for so long, its silence is written down.
+pub const OVERDUE: Duration = Duration::from_secs(90);
+
+/// All times later than `after` up to and with `until`; empty unless `until` is later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Range {
+    /// The last time that is accounted for.
+    pub after: Timestamp,
+    /// The last time that is not.
+    pub until: Timestamp,
+}
+
+impl Range {
+    /// What both have in common.
+    pub fn and(self, other: Self) -> Option<Self> {
+        Self { after: self.after.max(other.after), until: self.until.min(other.until) }.non_empty()
+    }
+
+    fn non_empty(self) -> Option<Self> {
+        (self.until > self.after).then_some(self)
+    }
+}
+
+/// A range without outcomes, with its reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// When.
+    pub range: Range,
+    /// Why.
+    pub reason: GapReason,
+}
+
+/// What is known about the silence of a probe (or of a monitor in one region).
+#[derive(Clone, Debug)]
+pub struct Silence {
+    /// All slots up to here are delivered or listed as missed; for one that never reported, when it was assigned.
+    pub through: Timestamp,
+    /// When its lease or assignment ended: later slots are another probe's.
+    pub ended: Option<Timestamp>,
+    /// When the collector did not run.
+    pub collector_down: Vec<Range>,
+    /// When the monitor was paused (empty for a probe).
+    pub paused: Vec<Range>,
+}
+
+/// The gaps up to `as_of`, in order of time; none while the silence is shorter than [`OVERDUE`].
+pub fn overdue(silence: &Silence, as_of: Timestamp) -> Vec<Gap> {
+    if as_of.since(silence.through) <= OVERDUE {
+        return Vec::new();
+    }
+    let until = silence.ended.unwrap_or(as_of).min(as_of);
+    let whole: Vec<_> = Range { after: silence.through, until }.non_empty().into_iter().collect();
+    let mut gaps = Vec::new();
+    let paused = intersect(&whole, &silence.paused);
+    let rest = subtract(&whole, &paused);
+    let down = intersect(&rest, &silence.collector_down);
+    let offline = subtract(&rest, &down);
+    for (ranges, reason) in
+        [(paused, GapReason::Paused), (down, GapReason::CollectorDown), (offline, GapReason::ProbeOffline)]
+    {
+        gaps.extend(ranges.into_iter().map(|range| Gap { range, reason }));
+    }
+    gaps.sort_by_key(|gap| gap.range);
+    gaps
+}
+
+/// The slots of one monitor in a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slots {
+    /// The first.
+    pub first: Timestamp,
+    /// The last.
+    pub last: Timestamp,
+    /// How many.
+    pub count: u64,
+}
+
+/// Expands a range over a monitor's schedule in one region; `None` when no slot lies in it.
+pub fn slots(range: Range, phase_us: u64, interval: Duration) -> Option<Slots> {
+    let count = slots_between(phase_us, interval, range.after, range.until);
+    let first = slot_after(phase_us, interval, range.after);
+    let steps = u32::try_from(count.checked_sub(1)?).unwrap_or(u32::MAX);
+    Some(Slots { first, last: first + interval.saturating_mul(steps), count })
+}
+
+/// What is left of `gaps` (in any order) when `closed` is taken out, in order of time.
+pub fn subtract(gaps: &[Range], closed: &[Range]) -> Vec<Range> {
+    let mut left: Vec<Range> = gaps.iter().copied().filter_map(Range::non_empty).collect();
+    for hole in closed.iter().copied().filter_map(Range::non_empty) {
+        left = left.into_iter().flat_map(|gap| without(gap, hole)).collect();
+    }
+    left.sort_unstable();
+    left
+}
+
+fn without(gap: Range, hole: Range) -> impl Iterator<Item = Range> {
+    let before = Range { after: gap.after, until: gap.until.min(hole.after) };
+    let behind = Range { after: gap.after.max(hole.until), until: gap.until };
+    [before.non_empty(), behind.non_empty()].into_iter().flatten()
+}
+
+fn intersect(ranges: &[Range], others: &[Range]) -> Vec<Range> {
+    ranges.iter().flat_map(|range| others.iter().filter_map(|other| range.and(*other))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn range(after: i64, until: i64) -> Range {
+        Range { after: Timestamp::from_seconds(after), until: Timestamp::from_seconds(until) }
+    }
+
+    #[test]
+    fn a_silence_is_split_by_its_reasons_and_ends_with_the_lease() {
+        let silence = Silence {
+            through: Timestamp::from_seconds(100),
+            ended: Some(Timestamp::from_seconds(400)),
+            collector_down: vec![range(150, 200)],
+            paused: vec![range(190, 250)],
+        };
+        let gap = |range, reason| Gap { range, reason };
+        assert_eq!(
+            overdue(&silence, Timestamp::from_seconds(1000)),
+            [
+                gap(range(100, 150), GapReason::ProbeOffline),
+                gap(range(150, 190), GapReason::CollectorDown),
+                gap(range(190, 250), GapReason::Paused),
+                gap(range(250, 400), GapReason::ProbeOffline),
+            ]
+        );
+        assert_eq!(overdue(&silence, Timestamp::from_seconds(190)), []);
+    }
+
+    #[test]
+    fn a_silent_probe_is_expanded_over_each_monitors_slots() {
+        let found = slots(range(100, 200), 7_000_000, Duration::from_secs(30));
+        let expected = Slots { first: Timestamp::from_seconds(127), last: Timestamp::from_seconds(187), count: 3 };
+        assert_eq!(found, Some(expected));
+        assert_eq!(slots(range(100, 110), 7_000_000, Duration::from_secs(30)), None);
+    }
+
+    #[test]
+    fn a_late_batch_closes_its_part() {
+        assert_eq!(subtract(&[range(0, 100)], &[range(30, 40)]), [range(0, 30), range(40, 100)]);
+        assert_eq!(subtract(&[range(0, 100)], &[range(0, 100)]), []);
+    }
+
+    proptest! {
+        #[test]
+        fn a_second_is_left_if_it_was_in_a_gap_and_was_not_closed(
+            gaps in prop::collection::vec((0_i64..60, 0_i64..60), 0..4),
+            closed in prop::collection::vec((0_i64..60, 0_i64..60), 0..6),
+        ) {
+            let ranges = |pairs: &[(i64, i64)]| pairs.iter().map(|&(a, b)| range(a, b)).collect::<Vec<_>>();
+            let (gaps, closed) = (ranges(&gaps), ranges(&closed));
+            let left = subtract(&gaps, &closed);
+            let has = |ranges: &[Range], s: i64| ranges.iter().any(|r| r.after.seconds() < s && s <= r.until.seconds());
+            for second in 0..=60 {
+                prop_assert_eq!(has(&left, second), has(&gaps, second) && !has(&closed, second));
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What Picket decides: values in, values out.
+//!
+//! Nothing here does I/O, waits, reads a clock, draws a random number or logs; the time is part of each input. So the
+//! same input always gives the same answer, and a simulation can run years of it.
+//!
+//! Reading order: [`outage`] decides whether a monitor is down and what must be told; [`gap`] finds the slots without
+//! an outcome; [`assignment`] says which probe runs what; [`uptime`] adds verdicts up; [`retention`] says what has expired.
+
+pub mod outage;
+
+pub mod assignment;
+pub mod gap;
+pub mod retention;
+pub mod uptime;

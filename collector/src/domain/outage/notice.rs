@@ -1,0 +1,246 @@
+//! What must be told. Notices follow from what is so and what was told, never from a transition: so one that was
+//! withheld is made up for, none comes twice, and down and up alternate.
+
+use std::collections::BTreeSet;
+
+use picket_shared::ids::Region;
+use picket_shared::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::draft::Draft;
+use super::flap;
+use super::input::{Before, FailureFacts, Over, State, Told};
+use super::state::JUST_AFTER;
+use super::timing::NEVER_UP_AFTER;
+use super::vote::Vote;
+
+/// One thing to tell, with the facts that a message needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// What.
+    pub kind: NoticeKind,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The start of the incident that this is about, which names it among the monitor's incidents.
+    pub incident_started_at: Option<Timestamp>,
+    /// What each region says, sorted by name.
+    pub regions: Vec<RegionLine>,
+}
+
+/// What can be told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum NoticeKind {
+    /// The monitor is down.
+    Down,
+    /// The incident that was told is over.
+    Up {
+        /// When and how.
+        over: Over,
+    },
+    /// Nothing was decided since it was made, 10 minutes ago.
+    NeverCameUp,
+    /// It fails in a minority of its regions.
+    Regional {
+        /// Which.
+        failing: BTreeSet<Region>,
+    },
+    /// It fails in none of its regions any more.
+    RegionalOver,
+    /// Too few regions vote to know.
+    NoData {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// A region was not heard for F.
+    RegionSilent {
+        /// Which.
+        region: Region,
+        /// Up to when it was heard, if ever.
+        heard: Option<Timestamp>,
+    },
+    /// A region that was told to be silent is heard again.
+    RegionHeard {
+        /// Which.
+        region: Region,
+    },
+    /// It opens and resolves so often that it is no longer told each time.
+    Flapping {
+        /// How many openings in 30 minutes.
+        openings: usize,
+    },
+    /// It has been up for 30 minutes; everything is told again.
+    FlappingOver,
+}
+
+/// For whom a notice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// The monitor's channels.
+    Members,
+    /// The monitor's channels, where they ask for it.
+    MembersIfWanted,
+    /// The operator, and the monitor's channels where they ask for it.
+    OperatorAndMembersIfWanted,
+    /// The operator; one message for all monitors of a region.
+    Operator,
+}
+
+impl NoticeKind {
+    /// Its stable name.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Up { .. } => "up",
+            Self::NeverCameUp => "never_came_up",
+            Self::Regional { .. } => "regional",
+            Self::RegionalOver => "regional_over",
+            Self::NoData { .. } => "no_data",
+            Self::RegionSilent { .. } => "region_silent",
+            Self::RegionHeard { .. } => "region_heard",
+            Self::Flapping { .. } => "flapping",
+            Self::FlappingOver => "flapping_over",
+        }
+    }
+
+    /// For whom it is.
+    pub const fn audience(&self) -> Audience {
+        match self {
+            Self::Down | Self::Up { .. } | Self::NeverCameUp | Self::Flapping { .. } | Self::FlappingOver => {
+                Audience::Members
+            }
+            Self::Regional { .. } | Self::RegionalOver => Audience::MembersIfWanted,
+            Self::NoData { .. } => Audience::OperatorAndMembersIfWanted,
+            Self::RegionSilent { .. } | Self::RegionHeard { .. } => Audience::Operator,
+        }
+    }
+}
+
+/// What one region says, for a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegionLine {
+    /// Which.
+    pub region: Region,
+    /// Its vote.
+    pub vote: Vote,
+    /// What failed, where it fails.
+    pub failure: Option<FailureFacts>,
+}
+
+impl Notice {
+    pub(super) fn about(draft: &Draft<'_>, kind: NoticeKind, incident_started_at: Option<Timestamp>) -> Self {
+        let line = |b: &super::vote::Ballot<'_>| RegionLine {
+            region: b.region().clone(),
+            vote: b.vote,
+            failure: b.facts.result.as_ref().filter(|_| b.is_failing()).and_then(|r| r.failure.clone()),
+        };
+        let mut regions: Vec<_> = draft.ballots.iter().map(line).collect();
+        regions.sort_by(|a, b| a.region.cmp(&b.region));
+        Self { kind, at: draft.as_of(), incident_started_at, regions }
+    }
+}
+
+/// Makes up the difference between what is so and what was told.
+pub(super) fn make_up(draft: &mut Draft<'_>) {
+    let settled = flap::settle(draft);
+    let overlays = &draft.standing.overlays;
+    let withheld = !overlays.paused && (overlays.maintenance || overlays.flapping);
+    if !withheld {
+        outage(draft);
+        if settled && draft.open_since.is_none() {
+            tell(draft, NoticeKind::FlappingOver, None);
+        }
+        regional(draft);
+        never_up(draft);
+        no_data(draft);
+    }
+    if !draft.standing.overlays.paused {
+        silence(draft);
+    }
+}
+
+fn tell(draft: &mut Draft<'_>, kind: NoticeKind, incident: Option<Timestamp>) {
+    let notice = Notice::about(draft, kind, incident);
+    draft.notices.push(notice);
+}
+
+fn outage(draft: &mut Draft<'_>) {
+    if let Some(Told { started_at, over: Some(over) }) = draft.standing.memory.told.clone() {
+        draft.standing.memory.told = None;
+        tell(draft, NoticeKind::Up { over }, Some(started_at));
+    }
+    if let (None, Some(started_at)) = (&draft.standing.memory.told, draft.open_since) {
+        draft.standing.memory.told = Some(Told { started_at, over: None });
+        tell(draft, NoticeKind::Down, Some(started_at));
+    }
+}
+
+fn regional(draft: &mut Draft<'_>) {
+    let failing = match draft.standing.state {
+        State::Up => draft.standing.overlays.regional.clone(),
+        State::Down => BTreeSet::new(),
+        _ => return,
+    };
+    let told = std::mem::replace(&mut draft.standing.memory.told_regional, failing.clone());
+    if !failing.is_subset(&told) {
+        tell(draft, NoticeKind::Regional { failing }, None);
+    } else if failing.is_empty() && !told.is_empty() && draft.standing.state == State::Up {
+        tell(draft, NoticeKind::RegionalOver, None);
+    }
+}
+
+fn never_up(draft: &mut Draft<'_>) {
+    let memory = &draft.standing.memory;
+    if memory.told_never_up {
+        return;
+    }
+    let waits = match &draft.standing.state {
+        State::Pending(_) | State::Unknown { before: Before::Pending } => true,
+        State::Suspect(suspect) => suspect.from_pending,
+        _ => false,
+    };
+    let due = draft.input.monitor.created_at.max(memory.not_before) + NEVER_UP_AFTER;
+    if !waits {
+        draft.standing.memory.told_never_up = true;
+    } else if draft.as_of() >= due {
+        draft.standing.memory.told_never_up = true;
+        tell(draft, NoticeKind::NeverCameUp, None);
+    } else {
+        draft.wake_at(due);
+    }
+}
+
+fn no_data(draft: &mut Draft<'_>) {
+    let unknown = matches!(draft.standing.state, State::Unknown { before: Before::Up | Before::Down });
+    let told = std::mem::replace(&mut draft.standing.memory.told_no_data, unknown);
+    if unknown && !told {
+        let since = draft.standing.memory.thin_since.unwrap_or(draft.standing.since);
+        tell(draft, NoticeKind::NoData { since }, draft.open_since);
+    }
+}
+
+fn silence(draft: &mut Draft<'_>) {
+    let memory = &draft.standing.memory;
+    let baseline = draft.input.monitor.created_at.max(memory.edited_at).max(memory.not_before);
+    let known = memory.told_silent.clone();
+    let mut silent = BTreeSet::new();
+    let mut news = Vec::new();
+    for ballot in &draft.ballots {
+        let (region, heard) = (ballot.region().clone(), ballot.facts.heard());
+        let counts_from = heard.map_or(baseline, |heard| heard.max(baseline));
+        if !draft.timing.is_fresh(counts_from, draft.as_of()) {
+            if !known.contains(&region) {
+                news.push(NoticeKind::RegionSilent { region: region.clone(), heard });
+            }
+            silent.insert(region);
+        } else if known.contains(&region) {
+            news.push(NoticeKind::RegionHeard { region });
+        }
+    }
+    draft.standing.memory.told_silent = silent;
+    news.into_iter().for_each(|kind| tell(draft, kind, None));
+    let fresh = draft.timing.freshness() + JUST_AFTER;
+    let ends: Vec<_> =
+        draft.ballots.iter().map(|b| b.facts.heard().map_or(baseline, |h| h.max(baseline)) + fresh).collect();
+    ends.into_iter().for_each(|end| draft.wake_at(end));
+}
