@@ -33,7 +33,7 @@ impl<'a> Draft<'a> {
     pub(super) fn new(input: &'a Input) -> Self {
         Self {
             input,
-            ballots: cast(input),
+            ballots: cast(input, input.standing.memory.not_before),
             timing: input.timing(),
             standing: input.standing.clone(),
             open_since: input.incident.as_ref().map(|incident| incident.started_at),
@@ -44,6 +44,12 @@ impl<'a> Draft<'a> {
             because: Vec::new(),
             due: None,
         }
+    }
+
+    /// Lets only checks from now on vote.
+    pub(super) fn begin_anew(&mut self) {
+        self.standing.memory.not_before = self.input.as_of;
+        self.ballots = cast(self.input, self.input.as_of);
     }
 
     pub(super) fn as_of(&self) -> Timestamp {

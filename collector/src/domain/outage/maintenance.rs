@@ -21,7 +21,7 @@ pub(super) fn is_running(draft: &mut Draft<'_>) -> bool {
     match stopped {
         Some((at, resolution, because)) if !was_paused => stop(draft, at, resolution, because),
         None if was_paused => {
-            draft.standing.memory.not_before = draft.as_of();
+            draft.begin_anew();
             draft.standing.overlays.paused = false;
             draft.enter(State::Pending(Pending::default()), Because::Resumed);
         }

@@ -9,6 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::timing::IN_A_ROW;
 use super::vote::{Ballot, Vote};
 
+/// How many failures in a row are a repeated one.
+const REPEATED: u8 = 2;
+/// So many voters that all fail need no repetition.
+const ALL_AGREE: usize = 3;
+
 /// How many of the regions that vote must see a failure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -111,12 +116,25 @@ impl<'a> Tally<'a> {
     }
 
     /// Whether a quorum fails, by checks started at `from` or later, seen from two networks where the voters have two.
-    pub fn is_down(&self, from: Timestamp) -> bool {
-        let three = self.needs_three();
-        let fails: Vec<_> = self.saying(Vote::Fail, from).filter(|b| !three || b.fails() >= IN_A_ROW).collect();
+    ///
+    /// A failure that only one recheck saw counts `unrepeated`, or when three voters at least all fail: so that one
+    /// lost packet elsewhere does not make a failure of one region an outage.
+    pub fn is_down(&self, from: Timestamp, unrepeated: bool) -> bool {
+        let all = self.saying(Vote::Fail, from).count();
+        let in_a_row = match (self.needs_three(), unrepeated || all >= self.n().max(ALL_AGREE)) {
+            (true, _) => IN_A_ROW,
+            (false, false) => REPEATED,
+            (false, true) => 1,
+        };
+        let fails: Vec<_> = self.saying(Vote::Fail, from).filter(|b| b.fails() >= in_a_row).collect();
         let two_networks =
             self.q() == 1 || networks(self.voters.iter().copied()) < 2 || networks(fails.iter().copied()) >= 2;
         self.may_decide() && fails.len() >= self.q() && two_networks
+    }
+
+    /// How many failures in a row a voter is asked for before it needs no more rechecks within a round.
+    pub fn wanted_in_a_row(&self) -> u8 {
+        if self.needs_three() { IN_A_ROW } else { REPEATED }
     }
 
     /// Whether so many are good, by checks started at `from` or later, that no failing quorum can come together.

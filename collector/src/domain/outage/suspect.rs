@@ -8,7 +8,7 @@ use super::decision::Because;
 use super::draft::Draft;
 use super::incident;
 use super::input::{State, Suspect};
-use super::timing::{ANSWER_ROUNDS, APART, IN_A_ROW, REGIONAL_ROUNDS};
+use super::timing::{ANSWER_ROUNDS, APART, REGIONAL_ROUNDS};
 use super::vote::{Ballot, Vote};
 
 /// By how much the start of a check, in the probe's time, may seem to lie before the request for it.
@@ -37,12 +37,13 @@ pub(super) fn go_on(draft: &mut Draft<'_>, mut suspect: Suspect) -> bool {
     follow_the_first_failure(draft, &mut suspect);
     take_leave_of_voters(draft, &mut suspect);
     let tally = draft.tally(&suspect.mute);
-    if tally.is_down(suspect.evidence_from) {
+    let patience_ends = suspect.evidence_from + draft.timing.patience();
+    if tally.is_down(suspect.evidence_from, draft.as_of() >= patience_ends) {
         incident::open(draft, suspect.t0);
         return true;
     }
     let (outvoted, all_answered) = (tally.outvotes(suspect.evidence_from), tally.all_answered(suspect.round_at));
-    let (may_decide, three) = (tally.may_decide(), tally.needs_three());
+    let (may_decide, three, in_a_row) = (tally.may_decide(), tally.needs_three(), tally.wanted_in_a_row());
     let nobody_fails = draft.suspects().next().is_none();
     if outvoted && nobody_fails {
         draft.verdict_from = suspect.from_pending.then(|| first_good(draft));
@@ -61,7 +62,8 @@ pub(super) fn go_on(draft: &mut Draft<'_>, mut suspect: Suspect) -> bool {
     if round_over {
         next_round(draft, &mut suspect);
     }
-    ask(draft, &mut suspect, three);
+    ask(draft, &mut suspect, in_a_row);
+    draft.wake_at(patience_ends);
     draft.wake_at(suspect.round_at + draft.timing.round());
     draft.standing.state = State::Suspect(suspect);
     false
@@ -111,22 +113,23 @@ fn next_round(draft: &mut Draft<'_>, suspect: &mut Suspect) {
     draft.because.push(Because::NextRound);
 }
 
-/// Asks everyone once a round, but for a probe that is about to repeat its failure anyway; and where one voice
-/// decides, that one again 3 s after its last failure, until there are three.
-fn ask(draft: &mut Draft<'_>, suspect: &mut Suspect, three: bool) {
+/// Asks everyone once a round, but for a probe that is about to repeat its failure anyway; and whoever fails again 3 s
+/// after its last failure, until there are so many in a row as its vote needs.
+fn ask(draft: &mut Draft<'_>, suspect: &mut Suspect, in_a_row: u8) {
     let as_of = draft.as_of();
     let mut now = Vec::new();
     let mut later = Vec::new();
     for ballot in &draft.ballots {
         let asked = suspect.asked.get(ballot.region()).copied().unwrap_or_default();
         let confirms_itself = suspect.round == 1 && ballot.confirm_is_coming();
-        let due = if three && ballot.vote == Vote::Fail { ballot.last_at() + APART } else { as_of };
-        let counts_up = three && lacks_a_failure(ballot, suspect.evidence_from);
+        let lacks =
+            ballot.vote == Vote::Fail && (ballot.fails() < in_a_row || ballot.last_at() < suspect.evidence_from);
+        let due = if lacks { ballot.last_at() + APART } else { as_of };
         let answered = asked <= ballot.last_at() + CLOCK_SLACK;
         match (suspect.round_asked, due <= as_of) {
             (false, true) if !confirms_itself => now.push(ballot.region().clone()),
-            (true, true) if counts_up && answered => now.push(ballot.region().clone()),
-            (_, false) if counts_up => later.push(due),
+            (true, true) if lacks && answered => now.push(ballot.region().clone()),
+            (_, false) => later.push(due),
             _ => {}
         }
     }
@@ -136,10 +139,6 @@ fn ask(draft: &mut Draft<'_>, suspect: &mut Suspect, three: bool) {
         suspect.asked.insert(region, as_of);
     }
     later.into_iter().for_each(|due| draft.wake_at(due));
-}
-
-fn lacks_a_failure(ballot: &Ballot<'_>, from: Timestamp) -> bool {
-    ballot.vote == Vote::Fail && (ballot.fails() < IN_A_ROW || ballot.last_at() < from)
 }
 
 /// When the first of those that are good now became so: the start of up for a monitor that was pending.

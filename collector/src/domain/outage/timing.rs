@@ -41,6 +41,12 @@ impl Timing {
         self.interval.min(LONGEST_ROUND)
     }
 
+    /// From the first failure until a failing recheck counts though it was not repeated: 2 timeouts and 7 s. That leaves
+    /// 3 s of the promise (interval + 2 timeouts + 10 s) for the way to the collector.
+    pub fn patience(self) -> Duration {
+        self.timeout * 2 + Duration::from_secs(7)
+    }
+
     /// From round to round while recovering: half an interval, 30 s at most.
     pub fn recovery_round(self) -> Duration {
         (self.interval / 2).min(LONGEST_ROUND)

@@ -99,12 +99,12 @@ impl Ballot<'_> {
     }
 }
 
-/// Every region's ballot.
-pub fn cast(input: &Input) -> Vec<Ballot<'_>> {
-    input.regions.iter().map(|facts| Ballot { facts, vote: vote(input, facts) }).collect()
+/// Every region's ballot; checks started before `not_before` have no vote.
+pub fn cast(input: &Input, not_before: Timestamp) -> Vec<Ballot<'_>> {
+    input.regions.iter().map(|facts| Ballot { facts, vote: vote(input, facts, not_before) }).collect()
 }
 
-fn vote(input: &Input, facts: &RegionFacts) -> Vote {
+fn vote(input: &Input, facts: &RegionFacts, not_before: Timestamp) -> Vote {
     let result = facts.result.as_ref();
     if facts.self_check_bad || result.is_some_and(|result| !result.self_check.may_vote()) {
         return Vote::SelfCheckBad;
@@ -112,9 +112,7 @@ fn vote(input: &Input, facts: &RegionFacts) -> Vote {
     if !facts.heard().is_some_and(|heard| input.timing().is_fresh(heard, input.as_of)) {
         return Vote::Silent;
     }
-    let counts = |result: &&RegionResult| {
-        result.version == input.monitor.version && result.last_at >= input.standing.memory.not_before
-    };
+    let counts = |result: &&RegionResult| result.version == input.monitor.version && result.last_at >= not_before;
     let Some(result) = result.filter(counts) else { return Vote::Expected };
     match result.status {
         Status::Up | Status::Degraded => Vote::Ok,
