@@ -24,7 +24,7 @@ pub struct Decision {
     pub rechecks: Vec<Region>,
     /// When to judge again though nothing new was heard; `None`: only when something is.
     pub next_due: Option<Timestamp>,
-    /// Why, for the log and the incident's timeline; empty when nothing changed.
+    /// Why, for the log and the incident's timeline; empty when nothing changed and nothing kept it from deciding.
     pub because: Vec<Because>,
 }
 

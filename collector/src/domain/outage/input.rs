@@ -194,6 +194,7 @@ impl State {
 
 /// The wait for first data.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Pending {
     /// How many rounds of first checks were asked for.
     pub round: u32,
@@ -247,6 +248,7 @@ pub enum Before {
 
 /// What is shown beside the state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Overlays {
     /// A quorum calls it degraded.
     pub degraded: bool,
@@ -264,6 +266,7 @@ pub struct Overlays {
 
 /// What was told, and since when things are as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Memory {
     /// The monitor's version at the last judgement.
     pub version: u32,

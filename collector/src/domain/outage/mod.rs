@@ -56,7 +56,7 @@ pub fn judge(input: &Input) -> Decision {
         maintenance::note_edit(&mut draft);
         maintenance::overlay(&mut draft);
         if let Some(end) = warm_up_ends(input) {
-            draft.wake_at(end);
+            draft.wake_at(end.min(input.as_of + timing::WARM_UP_LOOK));
             draft.because.push(Because::WarmingUp);
             let (verdict, from) = maintenance::verdict(&draft);
             draft.verdict_from = from;

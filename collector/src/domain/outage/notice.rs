@@ -11,7 +11,7 @@ use super::draft::Draft;
 use super::flap;
 use super::input::{Before, FailureFacts, Over, State, Told};
 use super::state::JUST_AFTER;
-use super::timing::NEVER_UP_AFTER;
+use super::timing::{NEVER_UP_AFTER, SILENCE_LOOK};
 use super::vote::Vote;
 
 /// One thing to tell, with the facts that a message needs.
@@ -236,6 +236,9 @@ fn silence(draft: &mut Draft<'_>) {
         } else if known.contains(&region) {
             news.push(NoticeKind::RegionHeard { region });
         }
+    }
+    if !silent.is_empty() {
+        draft.wake_at(draft.as_of() + SILENCE_LOOK);
     }
     draft.standing.memory.told_silent = silent;
     news.into_iter().for_each(|kind| tell(draft, kind, None));

@@ -215,7 +215,7 @@ fn two_regions_must_both_fail() {
 fn one_silent_region_of_two_leaves_one_voter_and_the_operator_is_told() {
     let mut case = Case::up(2);
     case.at_without(&[1], 300);
-    assert_eq!((case.state(), case.told()), ("up", vec!["region_silent"]));
+    assert_eq!((case.state(), case.told(), case.last.next_due), ("up", vec!["region_silent"], Some(at(360))));
     case.fails_for_good(0, 310).at_without(&[1], 314);
     assert_eq!(case.state(), "suspect");
     case.fails(0, Trigger::Recheck, 316).at_without(&[1], 317);
@@ -366,7 +366,7 @@ fn after_a_start_of_the_collector_nothing_is_decided_until_every_region_was_hear
     let mut case = Case::up(3);
     case.input.listening_since = at(1000);
     case.at_without(&[0, 1, 2], 1001);
-    assert_eq!((case.state(), case.last.next_due), ("up", Some(at(1145))));
+    assert_eq!((case.state(), case.last.next_due), ("up", Some(at(1006))));
     case.fails_for_good(0, 1010).fails_for_good(1, 1010).at_without(&[2], 1014);
     assert_eq!(case.state(), "up");
     assert_eq!(case.at(1020).state(), "down");

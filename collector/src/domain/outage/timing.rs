@@ -18,6 +18,11 @@ pub const IN_A_ROW: u8 = 3;
 /// After how long a monitor without a verdict is told to have never come up.
 pub const NEVER_UP_AFTER: Duration = Duration::from_secs(600);
 
+/// While the collector warms up, it looks so often whether every region was heard.
+pub const WARM_UP_LOOK: Duration = Duration::from_secs(5);
+/// While a region is silent, it is looked so often whether it is heard again: nothing else may ring for that.
+pub const SILENCE_LOOK: Duration = Duration::from_secs(60);
+
 const LONGEST_ROUND: Duration = Duration::from_secs(30);
 const SHORTEST_FRESHNESS: Duration = Duration::from_secs(90);
 
