@@ -85,7 +85,9 @@ proptest! {
         let silent: Vec<_> = (0..regions).filter(|n| cut[*n]).collect();
         let mut input = world.input.clone();
         let settled = input.incident.clone();
-        prop_assume!(!matches!(input.standing.state, State::Suspect(_) | State::Recovering(_)));
+        if matches!(input.standing.state, State::Suspect(_) | State::Recovering(_)) {
+            return Ok(());
+        }
         for minute in 0..120 {
             input.as_of = at(3800 + hold + 60 * minute);
             for (n, facts) in input.regions.iter_mut().enumerate() {
@@ -110,7 +112,9 @@ proptest! {
         let mut world = World::new(plan);
         world.run_until(at(3600 + moment));
         let mut input = world.input.clone();
-        prop_assume!(input.incident.is_none());
+        if input.incident.is_some() {
+            return Ok(());
+        }
         input.regions = vec![input.regions[keep % regions].clone()];
         for second in 0..600 {
             input.as_of = at(3600 + moment + second);
