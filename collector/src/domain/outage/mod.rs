@@ -1,7 +1,7 @@
 //! Is it down? [`judge`] answers, from one frozen [`Input`], with one [`Decision`].
 //!
-//! In the order of the calls: [`vote`] turns each region's last result into a vote; [`maintenance`] sees to pauses,
-//! edits and windows; [`state`] is the transition table, with [`suspect`] for the rounds of rechecks and [`incident`]
+//! In the order of the calls: [`vote`] turns each region's last result into a vote; `maintenance` sees to pauses,
+//! edits and windows; `state` is the transition table, with `suspect` for the rounds of rechecks and [`incident`]
 //! for opening and resolving, both asking [`quorum`]; [`flap`] and [`notice`] say what must be told. All waits are in
 //! [`timing`]. [`correlation`] decides beside it which regions' failures are withheld, [`replay`] which outages are
 //! found in outcomes that came late.

@@ -236,7 +236,7 @@ fn thousands_of_monitor_days_with_losses_blips_and_cuts_have_no_false_incident()
             plan.cuts.push((draw(n + 2, regions as u64) as usize, start + 30_000 + draw(n + 3, 20_000), 0));
         }
         plan.blips.iter_mut().for_each(|blip| blip.2 = blip.1 + 1 + draw(blip.1 as u64, 600));
-        plan.cuts.iter_mut().for_each(|cut| cut.2 = cut.1 + 60 + draw(cut.1 as u64, 5000));
+        plan.cuts.iter_mut().for_each(|cut| cut.2 = cut.1 + 60 + draw(cut.1 as u64, 2000));
         let mut world = World::new(plan);
         world.run_until(at(days as i64 * DAY));
         assert_eq!(world.opened(), 0, "monitor {monitor}: {:#?}", world.incidents);
