@@ -1,8 +1,14 @@
 //! The collector: takes what probes found, decides what is an outage, tells people, keeps the data.
 //!
-//! Reading order: [`domain`] decides; [`wake`] rings the stages; [`store`] holds every statement of SQL.
+//! Reading order: [`config`] and [`vault`] are what it starts with, [`postgres`] the cluster that it owns; [`domain`] decides;
+//! [`flow`] is the write path, whose stages [`wake`] rings; [`store`] holds every statement of SQL.
+
+pub mod config;
+pub mod vault;
+
+pub mod postgres;
+pub mod store;
 
 pub mod domain;
-
-pub mod store;
+pub mod flow;
 pub mod wake;

@@ -6,6 +6,13 @@
 pub mod error;
 pub mod scope;
 
+pub mod facts;
+pub mod incidents;
+pub mod notices;
+pub mod rechecks;
+pub mod spans;
+pub mod states;
+
 pub use error::StoreError;
 pub use scope::{Auth, Conn, Intake, Pools, Scoped, Worker};
 

@@ -1,0 +1,143 @@
+//! One `Decision` -> rows.
+
+use picket_shared::ids::IncidentId;
+use picket_shared::time::Timestamp;
+use serde_json::{Value, json};
+
+use super::gather::Case;
+use crate::domain::outage::{Decision, IncidentAction, Notice};
+use crate::store::{IncidentKey, StoreError, Worker, incidents, notices, rechecks, spans, states};
+
+/// Writes everything that was decided for one monitor.
+pub(super) async fn write(
+    worker: &mut Worker,
+    case: &Case,
+    decision: &Decision,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (org, monitor) = (case.row.org_id, case.row.id);
+    for span in &decision.spans {
+        spans::append(worker, org, monitor, span.start, span.verdict.as_str(), now).await?;
+    }
+    let mut open = case.open.as_ref().map(|open| open.id);
+    for action in &decision.incidents {
+        open = incident(worker, case, decision, action, open, now).await?;
+    }
+    for notice in &decision.notices {
+        tell(worker, case, notice).await?;
+    }
+    for region in &decision.rechecks {
+        if let Some(&key) = case.region_keys.get(region.as_str()) {
+            rechecks::ask(worker, org, monitor, key, now).await?;
+        }
+    }
+    let standing = &decision.standing;
+    let data = serde_json::to_value(standing).map_err(|_| StoreError::Inconsistent {
+        table: "states",
+        column: "data",
+        row: monitor.0,
+    })?;
+    let written = states::Written {
+        monitor,
+        revision: case.revision,
+        state: standing.state.as_str(),
+        since: standing.since,
+        data,
+        watch: decision.watch,
+        due_at: decision.next_due,
+    };
+    states::write(worker, now, &written).await?;
+    log(case, decision);
+    Ok(())
+}
+
+async fn incident(
+    worker: &mut Worker,
+    case: &Case,
+    decision: &Decision,
+    action: &IncidentAction,
+    open: Option<IncidentKey>,
+    now: Timestamp,
+) -> Result<Option<IncidentKey>, StoreError> {
+    let org = case.row.org_id;
+    let because: Vec<_> = decision.because.iter().map(|because| because.as_str()).collect();
+    match action {
+        IncidentAction::Open { started_at, confirmed_at, regions, failure } => {
+            let (kind, message) = match failure {
+                Some(failure) => (failure.kind.as_str(), failure.message.as_str()),
+                None => ("other", "the check failed"),
+            };
+            let detail = json!({ "regions": regions, "because": because });
+            let new = incidents::NewIncident {
+                org,
+                monitor: case.row.id,
+                uuid: IncidentId::at(now),
+                started_at: *started_at,
+                confirmed_at: *confirmed_at,
+                failure: kind,
+                message,
+                detail: detail.clone(),
+            };
+            let key = incidents::open(worker, &new).await?;
+            let first = json!({ "failure": kind, "message": message });
+            incidents::note(worker, org, key, *started_at, "first_failure", &first).await?;
+            incidents::note(worker, org, key, *confirmed_at, "confirmed", &detail).await?;
+            Ok(Some(key))
+        }
+        IncidentAction::Resolve { at, resolution, .. } => {
+            let Some(key) = open else { return Ok(None) };
+            incidents::resolve(worker, key, *at, resolution.as_str()).await?;
+            let detail = json!({ "resolution": resolution.as_str(), "because": because });
+            incidents::note(worker, org, key, *at, "resolved", &detail).await?;
+            Ok(None)
+        }
+        IncidentAction::MarkNoData { since, .. } => {
+            if let Some(key) = open {
+                incidents::note(worker, org, key, now, "no_data", &json!({ "since": since.to_string() })).await?;
+            }
+            Ok(open)
+        }
+        IncidentAction::MarkEdited { version, .. } => {
+            if let Some(key) = open {
+                incidents::note(worker, org, key, now, "edited", &json!({ "version": version })).await?;
+            }
+            Ok(open)
+        }
+    }
+}
+
+/// Writes a notice with every fact that a message may need, as of now: what is told later is what was decided.
+async fn tell(worker: &mut Worker, case: &Case, notice: &Notice) -> Result<(), StoreError> {
+    let row = &case.row;
+    let incident = match notice.incident_started_at {
+        Some(started_at) => incidents::started_at(worker, row.id, started_at).await?,
+        None => None,
+    };
+    let told: Value = serde_json::to_value(notice).map_err(|_| StoreError::Inconsistent {
+        table: "notices",
+        column: "payload",
+        row: row.id.0,
+    })?;
+    let payload = json!({
+        "monitor": { "id": row.uuid, "name": row.name, "kind": row.kind, "target": row.target },
+        "incident": incident.map(|(_, uuid)| uuid),
+        "notice": told,
+    });
+    let key = incident.map(|(key, _)| key);
+    notices::write(worker, row.org_id, row.id, key, notice.kind.as_str(), notice.at, &payload).await
+}
+
+fn log(case: &Case, decision: &Decision) {
+    if decision.standing.state.as_str() != case.input.standing.state.as_str() {
+        let because: Vec<_> = decision.because.iter().map(|because| because.as_str()).collect();
+        tracing::info!(
+            monitor.id = %case.row.uuid,
+            monitor.state = decision.standing.state.as_str(),
+            "Judged monitor {}: {} after {} ({})",
+            case.row.uuid,
+            decision.standing.state.as_str(),
+            case.input.standing.state.as_str(),
+            because.join(", "),
+        );
+    }
+}
