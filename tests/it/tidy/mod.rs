@@ -56,3 +56,15 @@ fn documents_name_files_that_exist() {
         documents.iter().flat_map(|(name, text)| documents::check(name, text, exists)).collect();
     assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
 }
+
+#[test]
+fn the_protocol_document_lists_every_refusal_with_its_status() {
+    let text = fs::read_to_string(root().join("docs/wire.md")).unwrap();
+    for code in picket_shared::wire::RefusalCode::ALL {
+        let row = format!("| `{}` | {} |", code.as_str(), code.status());
+        assert!(text.contains(&row), "docs/wire.md has no row {row}");
+    }
+    for path in ["hello", "keys", "assignments", "batches"] {
+        assert!(text.contains(&format!("| `/probe/v1/{path}")), "docs/wire.md has no row for {path}");
+    }
+}
