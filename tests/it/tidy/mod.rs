@@ -41,7 +41,15 @@ fn files(folders: &[&str], extension: &str) -> Vec<(String, String)> {
 fn the_source_keeps_its_rules() {
     let files = files(&["shared/src", "shared/tests", "probe", "collector", "tests"], "rs");
     assert!(files.len() > 20, "only {} files: is this the root?", files.len());
-    let complaints: Vec<String> = files.iter().flat_map(|(name, text)| rules::check(name, text)).collect();
+    let tests: Vec<String> = files.iter().flat_map(|(name, text)| rules::test_files(name, text)).collect();
+    let is_product = |name: &String| {
+        ["shared/src/", "probe/src/", "collector/src/"].iter().any(|room| name.starts_with(room))
+            && !tests.contains(name)
+    };
+    let check = |(name, text): &(String, String)| {
+        if is_product(name) { rules::check(name, text) } else { rules::check_any(name, text) }
+    };
+    let complaints: Vec<String> = files.iter().flat_map(check).collect();
     assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
 }
 

@@ -4,8 +4,39 @@ use super::lexer::{self, Kind, Token};
 use super::paths::{self, Named};
 use super::table::{BANS, Ban, IMPORTS, MAX_LINES, ONLY, STAGES};
 
-/// Everything that is wrong with a file, each with its line.
+/// The files that are compiled for tests only, because their parent says `#[cfg(test)] mod name;`.
+pub(super) fn test_files(file: &str, text: &str) -> Vec<String> {
+    let tokens = lexer::read(text).test_tokens;
+    let folder = match file.rsplit_once('/') {
+        Some((folder, "mod.rs" | "lib.rs" | "main.rs")) => folder,
+        _ => file.trim_end_matches(".rs"),
+    };
+    let named = tokens.windows(3).filter(|three| three[0].is_name("mod") && three[2].is_mark(';'));
+    let names = named.filter_map(|three| if let Kind::Name(name) = &three[1].kind { Some(name) } else { None });
+    names.flat_map(|name| [format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")]).collect()
+}
+
+/// Everything that is wrong with a file of the product, each with its line.
 pub(super) fn check(file: &str, text: &str) -> Vec<String> {
+    let mut complaints = check_any(file, text);
+    let source = lexer::read(text);
+    let module = paths::module_of(file).join("::");
+    let module = if module.contains("::") || module == "shared" { module } else { format!("{module}::lib") };
+    if row_of(&module).is_none() {
+        complaints.push(format!("{file}:1: {module} is not in the table of imports: add it, with what it may name"));
+    }
+    for named in paths::named(file, &source.tokens) {
+        let path = named.path.join("::");
+        let rules = [import(&module, &path), only(&module, &path), stage(&module, &path)];
+        complaints.extend(rules.into_iter().flatten().map(|what| format!("{file}:{}: {what}", named.line)));
+    }
+    complaints.extend(banned(file, &source.tokens).into_iter().map(|(line, what)| format!("{file}:{line}: {what}")));
+    complaints.dedup();
+    complaints
+}
+
+/// Everything that is wrong with a file, be it of the product or of its tests.
+pub(super) fn check_any(file: &str, text: &str) -> Vec<String> {
     let source = lexer::read(text);
     let mut complaints = Vec::new();
     let mut complain = |line: usize, what: String| complaints.push(format!("{file}:{line}: {what}"));
@@ -14,19 +45,6 @@ pub(super) fn check(file: &str, text: &str) -> Vec<String> {
     }
     for (line, what) in [&source.tokens, &source.test_tokens].into_iter().flat_map(|tokens| unfinished(tokens)) {
         complain(line, what.to_owned());
-    }
-    if file.contains("/src/") && !file.starts_with("tests/") && !file.ends_with("/tests.rs") {
-        let module = paths::module_of(file).join("::");
-        let module = if module.contains("::") || module == "shared" { module } else { format!("{module}::lib") };
-        for named in paths::named(file, &source.tokens) {
-            let path = named.path.join("::");
-            for what in [import(&module, &path), only(&module, &path), stage(&module, &path)].into_iter().flatten() {
-                complain(named.line, what);
-            }
-        }
-        for (line, what) in banned(file, &source.tokens) {
-            complain(line, what);
-        }
     }
     complaints
 }
@@ -59,14 +77,16 @@ fn is_below(path: &str, front: &str) -> bool {
     path == front || path.strip_prefix(front).is_some_and(|rest| rest.starts_with("::"))
 }
 
+/// What `module` may name, and the row that says so.
+fn row_of(module: &str) -> Option<(&'static str, &'static [&'static str])> {
+    IMPORTS.iter().copied().filter(|(row, _)| is_below(module, row)).max_by_key(|(row, _)| row.len())
+}
+
 fn import(module: &str, path: &str) -> Option<String> {
     if !["shared", "collector", "probe"].iter().any(|package| is_below(path, package)) {
         return None;
     }
-    let row = IMPORTS.iter().filter(|(row, _)| is_below(module, row)).max_by_key(|(row, _)| row.len());
-    let Some((row, may)) = row else {
-        return Some(format!("{module} is not in the table of imports: add it, with what it may name"));
-    };
+    let (row, may) = row_of(module)?;
     // A package's own root re-exports nothing: naming it is naming what lies below.
     let own = is_below(path, row) || path == module || is_below(row, path);
     let allowed = own || may.iter().any(|may| *may == "*" || is_below(path, may));
@@ -155,6 +175,14 @@ mod tests {
     #[test]
     fn a_test_may_name_anything() {
         is_fine("collector/src/domain/gap.rs", "#[cfg(test)]\nmod tests { use crate::store::gaps; use tokio::fs; }");
+    }
+
+    #[test]
+    fn a_file_that_only_tests_see_is_a_test() {
+        let parent = "mod real;\n#[cfg(test)]\nmod testing;\n";
+        assert_eq!(test_files("probe/src/link/mod.rs", parent)[0], "probe/src/link/testing.rs");
+        assert_eq!(test_files("probe/src/ship.rs", parent)[1], "probe/src/ship/testing/mod.rs");
+        assert_eq!(test_files("probe/src/ship.rs", parent).len(), 2);
     }
 
     #[test]
