@@ -1,1 +1,32 @@
-//! Picket.
+//! The harness of every test that crosses a boundary: a [`world::World`] holds the real collector, real probes, and
+//! real servers that are not ours, each on addresses of its own.
+//!
+//! Reading order: [`process`] starts and ends programs, [`net`] makes places with a network of their own, [`ca`]
+//! makes certificates; [`target`], [`resolver`], [`mailbox`] and [`canary`] are what is watched and who is told;
+//! [`collector`] and [`probe`] run ours; [`world`] puts them together; [`forger`] speaks the probe protocol by hand.
+//!
+//! Everything started here is ended by its process id when it is dropped, also when a test panics.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a harness fails as a test does: at once, and saying where"
+)]
+
+pub mod ca;
+pub mod net;
+pub mod process;
+
+pub mod canary;
+pub mod mailbox;
+pub mod resolver;
+pub mod target;
+
+pub mod collector;
+pub mod probe;
+pub mod world;
+
+pub mod forger;
+pub mod wait;

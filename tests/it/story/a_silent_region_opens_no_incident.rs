@@ -1,0 +1,39 @@
+//! Three regions, one cut off: no incident, its slots are a gap, and `monitor show` says which region is silent.
+
+use std::time::Duration;
+
+use picket_tests::world::World;
+
+const REGIONS: [&str; 3] = ["eu", "us-east", "ap"];
+
+#[test]
+fn a_silent_region_opens_no_incident() {
+    let mut world = World::of_regions(&REGIONS);
+    let _shop = world.target(None, &[]);
+    world.all_probes();
+    let monitor = world.collector.monitor(&world.url(), "http", &REGIONS, &["--name", "shop"]);
+    world.collector.until(&monitor, "a word from every region", Duration::from_secs(60), |shown| {
+        shown.state() == "up" && REGIONS.iter().all(|region| shown.region(region)["status"] == "up")
+    });
+
+    world.place_of("ap").cut_off();
+    let limit = Duration::from_secs(150);
+    let shown = world.collector.until(&monitor, "silence and a gap of one region", limit, |shown| {
+        let gap = shown.gaps().iter().any(|gap| gap["region"] == "ap" && gap["reason"] == "probe_offline");
+        shown.region("ap")["silent"] == true && gap
+    });
+    assert_eq!((shown.state().as_str(), shown.incidents().len()), ("up", 0), "{shown:#?}");
+    for region in ["eu", "us-east"] {
+        assert_eq!(shown.region(region)["silent"], false, "{shown:#?}");
+        assert!(!shown.gaps().iter().any(|gap| gap["region"] == region), "{shown:#?}");
+    }
+    // A person sees it too.
+    let text = world.collector.run(&["monitor", "show", &monitor]);
+    assert!(text.lines().any(|line| line.contains("ap") && line.contains("silent")), "{text}");
+
+    world.place_of("ap").reconnect();
+    let shown = world.collector.until(&monitor, "the region back", Duration::from_secs(60), |shown| {
+        shown.region("ap")["silent"] == false && shown.region("ap")["status"] == "up"
+    });
+    assert_eq!((shown.state().as_str(), shown.incidents().len()), ("up", 0), "{shown:#?}");
+}

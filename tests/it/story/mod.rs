@@ -1,0 +1,12 @@
+//! One promised behaviour a file, named as the promise. The collector, the probes and the servers around them are
+//! real; see the harness for what a `World` is.
+
+mod a_certificate_fault_is_told_apart;
+mod a_dns_fault_is_told_apart;
+mod a_forged_request_stores_nothing;
+mod a_huge_body_is_refused_early;
+mod a_silent_region_opens_no_incident;
+mod an_outage_is_told_once_and_resolved_once;
+mod one_region_down_opens_no_incident;
+mod private_addresses_are_never_contacted;
+mod two_of_three_regions_down_open_an_incident;

@@ -1,0 +1,78 @@
+//! Rules about the source that no compiler holds: who may import whom, what each floor may not touch, sizes.
+//!
+//! [`lexer`] turns a file into tokens and sets its tests aside; [`paths`] finds every path that it names, `use` trees
+//! and macro bodies included; [`table`] is the rules as data; [`rules`] and [`documents`] apply them.
+
+mod documents;
+mod lexer;
+mod paths;
+mod rules;
+mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Every file with this extension below these folders: its path from the root, and its text.
+fn files(folders: &[&str], extension: &str) -> Vec<(String, String)> {
+    let root = root();
+    let mut found = Vec::new();
+    let mut open: Vec<PathBuf> = folders.iter().map(|folder| root.join(folder)).collect();
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                found.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn the_source_keeps_its_rules() {
+    let files = files(&["shared/src", "shared/tests", "probe", "collector", "tests"], "rs");
+    assert!(files.len() > 20, "only {} files: is this the root?", files.len());
+    let tests: Vec<String> = files.iter().flat_map(|(name, text)| rules::test_files(name, text)).collect();
+    let is_product = |name: &String| {
+        ["shared/src/", "probe/src/", "collector/src/"].iter().any(|room| name.starts_with(room))
+            && !tests.contains(name)
+    };
+    let check = |(name, text): &(String, String)| {
+        if is_product(name) { rules::check(name, text) } else { rules::check_any(name, text) }
+    };
+    let complaints: Vec<String> = files.iter().flat_map(check).collect();
+    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
+}
+
+#[test]
+fn documents_name_files_that_exist() {
+    let mut documents = files(&["docs"], "md");
+    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"] {
+        documents.push((name.to_owned(), fs::read_to_string(root().join(name)).unwrap()));
+    }
+    let exists = |path: &str| root().join(path).exists();
+    let complaints: Vec<String> =
+        documents.iter().flat_map(|(name, text)| documents::check(name, text, exists)).collect();
+    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
+}
+
+#[test]
+fn the_protocol_document_lists_every_refusal_with_its_status() {
+    let text = fs::read_to_string(root().join("docs/wire.md")).unwrap();
+    for code in picket_shared::wire::RefusalCode::ALL {
+        let row = format!("| `{}` | {} |", code.as_str(), code.status());
+        assert!(text.contains(&row), "docs/wire.md has no row {row}");
+    }
+    for path in ["hello", "keys", "assignments", "batches"] {
+        assert!(text.contains(&format!("| `/probe/v1/{path}")), "docs/wire.md has no row for {path}");
+    }
+}

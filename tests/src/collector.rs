@@ -1,0 +1,239 @@
+//! The real collector, run and asked as an operator does.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::ca::Certificate;
+use crate::net::Place;
+use crate::process::{Process, our_program, stop_left_over_postgres};
+use crate::wait;
+
+/// How a collector is to run.
+#[derive(Debug)]
+pub struct Settings<'a> {
+    /// Where it runs.
+    pub place: &'a Place,
+    /// Its address there; the port is 8080, or 8443 with a certificate.
+    pub address: Ipv4Addr,
+    /// Its own folder.
+    pub folder: &'a Path,
+    /// With it over HTTPS, else over plain HTTP.
+    pub certificate: Option<&'a Certificate>,
+    /// The authority that mail servers and the like are trusted by.
+    pub authority: &'a Path,
+}
+
+/// A running collector with its own database; dropping it ends both.
+#[derive(Debug)]
+pub struct Collector {
+    place: Place,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Where probes find it.
+    pub url: String,
+    config: PathBuf,
+    data: PathBuf,
+    log: PathBuf,
+    process: Option<Process>,
+}
+
+/// The port at which a world's mail server listens, on the collector's address.
+pub const MAIL_PORT: u16 = 2525;
+
+impl Collector {
+    /// Writes its configuration, starts it, and waits until it answers.
+    pub fn start(settings: &Settings<'_>) -> Self {
+        fs::create_dir_all(settings.folder).unwrap();
+        let (scheme, port) = if settings.certificate.is_some() { ("https", 8443) } else { ("http", 8080) };
+        let address = SocketAddr::from((settings.address, port));
+        let url = format!("{scheme}://{address}");
+        let (config, data) = (settings.folder.join("config.toml"), settings.folder.join("data"));
+        fs::write(&config, configuration(settings, address, &url, &data)).unwrap();
+        let log = settings.folder.join("collector.log");
+        let mut collector = Self { place: settings.place.clone(), address, url, config, data, log, process: None };
+        collector.starts();
+        collector
+    }
+
+    /// Starts it (again) on the same data.
+    pub fn starts(&mut self) {
+        let mut command = self.place.command(our_program("picket-collector"));
+        command.arg("--config").arg(&self.config).arg("serve");
+        let mut process = Process::start("picket-collector serve", command, &self.log);
+        wait::until("the collector", Duration::from_secs(90), || {
+            assert!(process.runs(), "the collector ended: {}", process.log());
+            self.place.connect(self.address)
+        });
+        self.process = Some(process);
+    }
+
+    /// Stops it as the service manager does.
+    pub fn stops(&mut self) {
+        self.process.take().unwrap().stop();
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
+        self.process.as_ref().unwrap().pid()
+    }
+
+    /// The most memory it ever held, in KiB.
+    pub fn peak_memory_kib(&self) -> u64 {
+        self.process.as_ref().unwrap().peak_memory_kib()
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Runs `picket-collector` with these arguments.
+    ///
+    /// # Errors
+    /// What it wrote to standard error, when its exit code is not 0.
+    pub fn command(&self, arguments: &[&str]) -> Result<String, String> {
+        let mut command = self.place.command(our_program("picket-collector"));
+        let output = command.arg("--config").arg(&self.config).args(arguments).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
+    /// Runs a command that must succeed.
+    #[track_caller]
+    pub fn run(&self, arguments: &[&str]) -> String {
+        self.command(arguments).unwrap_or_else(|error| panic!("picket-collector {}: {error}", arguments.join(" ")))
+    }
+
+    /// Runs a command that must succeed and print JSON.
+    #[track_caller]
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let text = self.run(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error} in {text}", arguments.join(" ")))
+    }
+
+    /// Adds a monitor that is checked every 5 s with a timeout of 2 s; gives its id.
+    #[track_caller]
+    pub fn monitor(&self, target: &str, kind: &str, regions: &[&str], more: &[&str]) -> String {
+        let mut arguments = vec!["monitor", "add", target, "--kind", kind, "--every", "5s", "--timeout", "2s"];
+        for region in regions {
+            arguments.extend(["--region", region]);
+        }
+        arguments.extend(more);
+        text_of(&self.json(&arguments), "id")
+    }
+
+    /// Adds a probe; gives its id and its enrolment token.
+    #[track_caller]
+    pub fn add_probe(&self, region: &str, more: &[&str]) -> (String, String) {
+        let added = self.json(&[&["probe", "add", "--region", region], more].concat());
+        (text_of(&added, "id"), text_of(&added, "token"))
+    }
+
+    /// What is known of a monitor.
+    #[track_caller]
+    pub fn show(&self, monitor: &str) -> Shown {
+        Shown(self.json(&["monitor", "show", monitor]))
+    }
+
+    /// Waits until a monitor looks as wanted.
+    #[track_caller]
+    pub fn until(&self, monitor: &str, what: &str, limit: Duration, wanted: impl Fn(&Shown) -> bool) -> Shown {
+        wait::until(what, limit, || {
+            let shown = self.show(monitor);
+            if wanted(&shown) {
+                return Ok(shown);
+            }
+            // Each look is a process and a few queries.
+            thread::sleep(Duration::from_millis(400));
+            Err(shown)
+        })
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        drop(self.process.take());
+        stop_left_over_postgres(&self.data);
+    }
+}
+
+/// What `monitor show --json` prints.
+#[derive(Clone, Debug)]
+pub struct Shown(pub Value);
+
+impl Shown {
+    /// The monitor's state.
+    pub fn state(&self) -> String {
+        text_of(&self.0, "state")
+    }
+
+    /// Its overlays as text.
+    pub fn overlays(&self) -> String {
+        self.0["overlays"].to_string()
+    }
+
+    /// Its incidents, newest first.
+    pub fn incidents(&self) -> &[Value] {
+        self.list("incidents")
+    }
+
+    /// Its outcomes, newest first.
+    pub fn outcomes(&self) -> &[Value] {
+        self.list("outcomes")
+    }
+
+    /// Its gaps, newest first.
+    pub fn gaps(&self) -> &[Value] {
+        self.list("gaps")
+    }
+
+    /// What one region says.
+    pub fn region(&self, region: &str) -> Value {
+        self.list("regions").iter().find(|row| row["region"] == region).cloned().unwrap_or_default()
+    }
+
+    /// Whether the newest outcome has this status.
+    pub fn is_last(&self, status: &str) -> bool {
+        self.outcomes().first().is_some_and(|outcome| outcome["status"] == status)
+    }
+
+    /// The newest outcome that failed in this way.
+    pub fn failed_as(&self, kind: &str) -> Option<&Value> {
+        self.outcomes().iter().find(|outcome| outcome["failure"]["kind"] == kind)
+    }
+
+    fn list(&self, key: &str) -> &[Value] {
+        self.0[key].as_array().map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+#[track_caller]
+fn text_of(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value:#}")).to_owned()
+}
+
+fn configuration(settings: &Settings<'_>, address: SocketAddr, url: &str, data: &Path) -> String {
+    let mut text = format!("[http]\nlisten = \"{address}\"\npublic_url = \"{url}\"\n");
+    if let Some(certificate) = settings.certificate {
+        let (file, key) = (certificate.file.display(), certificate.key.display());
+        let _ = writeln!(text, "certificate_file = \"{file}\"\nkey_file = \"{key}\"");
+    }
+    let (keys, authority) = (settings.folder.join("keys"), settings.authority.display());
+    let _ = write!(
+        text,
+        "[database]\nmode = \"managed\"\ndata_dir = \"{}\"\n[keys]\ndirectory = \"{}\"\n\
+         [mail]\nhost = \"{host}\"\nport = {MAIL_PORT}\ntls = \"starttls\"\nfrom = \"picket@example.org\"\n\
+         [outbound]\nca_file = \"{authority}\"\n[egress]\nallow = [\"{host}/32\"]\n[log]\nlevel = \"info\"\n",
+        data.display(),
+        keys.display(),
+        host = settings.address,
+    );
+    text
+}

@@ -1,0 +1,90 @@
+//! The real probe, enrolled and run as an operator does.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::collector::Collector;
+use crate::net::Place;
+use crate::process::{Process, our_program};
+
+/// How a probe is to run.
+#[derive(Debug)]
+pub struct Settings<'a> {
+    /// Where it runs.
+    pub place: &'a Place,
+    /// Its region.
+    pub region: &'a str,
+    /// The network it is in, if it matters.
+    pub network: Option<&'a str>,
+    /// A folder for its configuration and its log.
+    pub folder: &'a Path,
+    /// The authority that the collector is trusted by.
+    pub authority: &'a Path,
+    /// The private ranges that its checks may reach.
+    pub allow: &'a [String],
+    /// The name servers that it asks.
+    pub resolvers: &'a [SocketAddr],
+}
+
+/// A running probe; dropping it ends it.
+#[derive(Debug)]
+pub struct Probe {
+    /// Its id.
+    pub id: String,
+    place: Place,
+    token: String,
+    config: PathBuf,
+    log: PathBuf,
+    process: Option<Process>,
+}
+
+impl Probe {
+    /// Adds it to the collector and starts it.
+    pub fn start(collector: &Collector, settings: &Settings<'_>) -> Self {
+        fs::create_dir_all(settings.folder).unwrap();
+        let network: Vec<&str> = settings.network.iter().flat_map(|network| ["--network", network]).collect();
+        let (id, token) = collector.add_probe(settings.region, &network);
+        let config = settings.folder.join(format!("{}.toml", settings.region));
+        fs::write(&config, configuration(collector, settings)).unwrap();
+        let log = settings.folder.join(format!("{}.log", settings.region));
+        let mut probe = Self { id, place: settings.place.clone(), token, config, log, process: None };
+        probe.starts();
+        probe
+    }
+
+    /// Starts it (again), as a new boot.
+    pub fn starts(&mut self) {
+        let mut command = self.place.command(our_program("picket-probe"));
+        command.arg("run").env("PICKET_TOKEN", &self.token).env("PICKET_PROBE_CONFIG", &self.config);
+        self.process = Some(Process::start("picket-probe run", command, &self.log));
+    }
+
+    /// Stops it as the service manager does; it ships what it has.
+    pub fn stops(&mut self) {
+        self.process.take().unwrap().stop();
+    }
+
+    /// Ends it as a power cut does.
+    pub fn crashes(&mut self) {
+        self.process.take().unwrap().kill();
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+fn configuration(collector: &Collector, settings: &Settings<'_>) -> String {
+    let list = |items: Vec<String>| items.iter().map(|item| format!("\"{item}\"")).collect::<Vec<_>>().join(", ");
+    let mut text = format!("collector_url = \"{}\"\n", collector.url);
+    if collector.url.starts_with("https:") {
+        let _ = writeln!(text, "ca_file = \"{}\"", settings.authority.display());
+    }
+    let resolvers = list(settings.resolvers.iter().map(ToString::to_string).collect());
+    let allow = list(settings.allow.to_vec());
+    let _ = write!(text, "resolvers = [{resolvers}]\n[egress]\nallow = [{allow}]\n[log]\nlevel = \"debug\"\n");
+    text
+}

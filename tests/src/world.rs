@@ -1,0 +1,213 @@
+//! Everything a story needs, on addresses of its own, so that stories run side by side.
+//!
+//! [`World::local`] puts all of it on one loopback address of this machine; [`World::of_regions`] gives the
+//! collector, the target, the name server and each region a place in a network of their own.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
+
+use crate::ca::{Authority, Certificate};
+use crate::collector::{self, Collector, MAIL_PORT};
+use crate::mailbox::{Mailbox, Receiver};
+use crate::net::{Net, Place};
+use crate::probe::{self, Probe};
+use crate::resolver::Resolver;
+use crate::target::{Ports, Target};
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// The ports of every target in a world of regions.
+pub const PUBLIC_PORTS: Ports = Ports { http: 80, https: 443 };
+const LOCAL_PORTS: Ports = Ports { http: 8081, https: 8444 };
+const COLLECTOR: Ipv4Addr = Ipv4Addr::new(45, 64, 0, 1);
+const TARGET: Ipv4Addr = Ipv4Addr::new(45, 64, 0, 10);
+const RESOLVER: Ipv4Addr = Ipv4Addr::new(45, 64, 0, 53);
+
+/// A collector with everything around it. Fields end in this order: probes first, the folder last.
+pub struct World {
+    probes: BTreeMap<String, Probe>,
+    /// The collector.
+    pub collector: Collector,
+    /// Who signs every certificate here.
+    pub authority: Authority,
+    places: Places,
+    _net: Option<Net>,
+    folder: TempDir,
+}
+
+struct Places {
+    collector: (Place, Ipv4Addr),
+    target: (Place, Ipv4Addr),
+    resolver: (Place, Ipv4Addr),
+    regions: BTreeMap<String, (Place, Ipv4Addr)>,
+}
+
+impl World {
+    /// A collector on a loopback address that nobody else has; probes may reach that address and no other.
+    pub fn local() -> Self {
+        let number = (std::process::id() * 16 + NEXT.fetch_add(1, Ordering::Relaxed)) % 62_500;
+        let [high, low] = [number / 250, number % 250 + 1].map(|part| u8::try_from(part).unwrap());
+        let here = (Place::here(), Ipv4Addr::new(127, 77, high, low));
+        let places = Places { collector: here.clone(), target: here.clone(), resolver: here, regions: BTreeMap::new() };
+        Self::new(places, None)
+    }
+
+    /// A collector, a target, a name server, and these regions, each in a place of its own with a public address.
+    pub fn of_regions(regions: &[&str]) -> Self {
+        let mut net = Net::new();
+        let mut seat = |name: &str, address: Ipv4Addr| (net.place(name, address), address);
+        let mut places = Places {
+            collector: seat("collector", COLLECTOR),
+            target: seat("target", TARGET),
+            resolver: seat("resolver", RESOLVER),
+            regions: BTreeMap::new(),
+        };
+        for (&region, last) in regions.iter().zip(101..) {
+            places.regions.insert(region.to_owned(), seat(region, Ipv4Addr::new(45, 64, 0, last)));
+        }
+        Self::new(places, Some(net))
+    }
+
+    fn new(places: Places, net: Option<Net>) -> Self {
+        let folder = tempfile::Builder::new().prefix("picket-test-").tempdir().unwrap();
+        // The collector drops its privileges and must still reach what is in here.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let authority = Authority::new(&folder.path().join("certificates"));
+        let certificate = net.is_some().then(|| authority.good(&[&places.collector.1.to_string()]));
+        let collector = Collector::start(&collector::Settings {
+            place: &places.collector.0,
+            address: places.collector.1,
+            folder: &folder.path().join("collector"),
+            certificate: certificate.as_ref(),
+            authority: &authority.file,
+        });
+        Self { probes: BTreeMap::new(), collector, authority, places, _net: net, folder }
+    }
+
+    /// A folder of this world.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file that a command is given; gives its path.
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// The file of the authority's certificate, for a command.
+    pub fn authority_file(&self) -> &str {
+        self.authority.file.to_str().unwrap()
+    }
+
+    /// Starts a probe in a region of this world; it asks the world's name server.
+    pub fn probe(&mut self, region: &str) -> &mut Probe {
+        let here = (Place::here(), self.places.target.1);
+        let (place, _) = self.places.regions.get(region).unwrap_or(&here);
+        let allow = if self.places.regions.is_empty() { vec![format!("{}/32", here.1)] } else { Vec::new() };
+        let probe = Probe::start(
+            &self.collector,
+            &probe::Settings {
+                place,
+                region,
+                network: None,
+                folder: &self.folder.path().join("probes"),
+                authority: &self.authority.file,
+                allow: &allow,
+                resolvers: &[SocketAddr::from((self.places.resolver.1, 53))],
+            },
+        );
+        self.probes.entry(region.to_owned()).insert_entry(probe).into_mut()
+    }
+
+    /// Starts a probe in each region of a world of regions.
+    pub fn all_probes(&mut self) {
+        let regions: Vec<String> = self.places.regions.keys().cloned().collect();
+        for region in regions {
+            self.probe(&region);
+        }
+    }
+
+    /// The probe that runs in a region.
+    pub fn probe_in(&mut self, region: &str) -> &mut Probe {
+        self.probes.get_mut(region).unwrap()
+    }
+
+    /// The place of a region.
+    pub fn place_of(&self, region: &str) -> &Place {
+        &self.places.regions[region].0
+    }
+
+    /// The address of a region.
+    pub fn address_of(&self, region: &str) -> Ipv4Addr {
+        self.places.regions[region].1
+    }
+
+    /// The place of the target.
+    pub fn target_place(&self) -> &Place {
+        &self.places.target.0
+    }
+
+    /// Where the world's name server is, or would be.
+    pub fn resolver_seat(&self) -> (&Place, SocketAddr) {
+        (&self.places.resolver.0, SocketAddr::from((self.places.resolver.1, 53)))
+    }
+
+    /// The address of the target.
+    pub fn target_address(&self) -> Ipv4Addr {
+        self.places.target.1
+    }
+
+    /// The target's ports.
+    pub fn ports(&self) -> Ports {
+        if self.places.regions.is_empty() { LOCAL_PORTS } else { PUBLIC_PORTS }
+    }
+
+    /// The target's plain URL.
+    pub fn url(&self) -> String {
+        format!("http://{}:{}/", self.target_address(), self.ports().http)
+    }
+
+    /// Starts the target.
+    pub fn target(&self, certificate: Option<&Certificate>, redirects: &[(&str, &str)]) -> Target {
+        let (place, address) = &self.places.target;
+        Target::start(place, *address, self.ports(), &self.folder("target"), certificate, redirects)
+    }
+
+    /// Starts the world's name server with these records in `shop.test`.
+    pub fn resolver(&self, records: &[String]) -> Resolver {
+        let (place, address) = self.resolver_seat();
+        Resolver::start(place, address, &self.folder("resolver"), records)
+    }
+
+    /// Starts the mail server that the collector is configured for.
+    pub fn mailbox(&self) -> Mailbox {
+        let (place, address) = &self.places.collector;
+        let certificate = self.authority.good(&[&address.to_string()]);
+        Mailbox::start(place, SocketAddr::from((*address, MAIL_PORT)), self.folder.path(), &certificate)
+    }
+
+    /// Starts a receiver of webhooks that the collector may reach; gives its URL too.
+    pub fn receiver(&self) -> (Receiver, String) {
+        let (place, address) = &self.places.collector;
+        (Receiver::start(place, SocketAddr::from((*address, 80))), format!("http://{address}/hook"))
+    }
+
+    /// The folder in which everything lies.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("folder", &self.folder.path()).finish_non_exhaustive()
+    }
+}
