@@ -12,3 +12,12 @@ pub mod store;
 pub mod domain;
 pub mod flow;
 pub mod wake;
+
+pub mod app;
+pub mod ops;
+pub mod work;
+
+pub mod cli;
+pub mod cmd;
+pub mod lifecycle;
+pub mod telemetry;

@@ -6,9 +6,14 @@
 pub mod error;
 pub mod scope;
 
+pub mod audit;
 pub mod facts;
+pub mod health;
 pub mod incidents;
+pub mod instance;
 pub mod notices;
+pub mod organizations;
+pub mod partitions;
 pub mod rechecks;
 pub mod spans;
 pub mod states;

@@ -1,0 +1,134 @@
+//! What the web, the tasks and the commands share: built once, cheap to clone. Stages take what they use, never this.
+
+use std::sync::Arc;
+
+use picket_shared::ids::CollectorId;
+use picket_shared::secret::Secret;
+use picket_shared::time::{Clock, Timestamp};
+
+use crate::config::{Config, Mode};
+use crate::postgres::managed::Layout;
+use crate::postgres::{Access, PostgresError, open_pools};
+use crate::store::{OrgKey, Pools, StoreError, instance, organizations};
+use crate::vault::{KeyRing, Opener, Sealer, VaultError};
+use crate::wake::Bells;
+
+/// The organization that everything belongs to until there are several.
+const DEFAULT_ORGANIZATION: &str = "default";
+
+/// Pools, settings, clock, bells, vault.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// One pool a role.
+    pub pools: Pools,
+    /// The settings.
+    pub config: Arc<Config>,
+    /// The clock.
+    pub clock: Clock,
+    /// The bells of this process.
+    pub bells: Bells,
+    /// Seals secrets.
+    pub sealer: Sealer,
+    /// Opens them: for deliver and for what probes get.
+    pub opener: Opener,
+    /// What probes know this installation as.
+    pub collector_id: CollectorId,
+    /// The default organization.
+    pub org: OrgKey,
+    /// When the collector was last known to run, before this start.
+    pub last_alive_at: Timestamp,
+    /// When this was built.
+    pub started_at: Timestamp,
+}
+
+/// Why the parts do not come together.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The database.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+    /// A statement.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The key ring.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+/// How the configured database is reached.
+///
+/// # Errors
+/// When the managed cluster does not run, or the file with the URL cannot be read.
+pub fn access(config: &Config) -> Result<Access, PostgresError> {
+    match (config.database.mode, &config.database.url_file) {
+        (Mode::External, Some(file)) => match std::fs::read_to_string(file) {
+            Ok(url) => Ok(Access::Url(Secret::new(url))),
+            Err(error) => Err(PostgresError::File { path: file.clone(), error }),
+        },
+        _ => Layout::of(&config.database.data_dir).access(),
+    }
+}
+
+impl App {
+    /// For a command: the database must be there and migrated.
+    ///
+    /// # Errors
+    /// When a part is missing, with what to do.
+    pub async fn open(config: Config, clock: Clock) -> Result<Self, AppError> {
+        let access = access(&config)?;
+        Self::build(&access, config, clock, false).await
+    }
+
+    /// For `serve`: also makes what a first start needs.
+    ///
+    /// # Errors
+    /// When a part is missing, with what to do.
+    pub async fn start(access: &Access, config: Config, clock: Clock) -> Result<Self, AppError> {
+        Self::build(access, config, clock, true).await
+    }
+
+    async fn build(access: &Access, config: Config, clock: Clock, starting: bool) -> Result<Self, AppError> {
+        let pools = open_pools(access, config.limits.pool_size)?;
+        let now = clock.now();
+        let mut auth = pools.auth().await?;
+        let instance = if starting {
+            instance::starting(&mut auth, now).await?
+        } else {
+            instance::read(&mut auth).await?.ok_or(PostgresError::NotRunning)?
+        };
+        let org = organizations::ensure(&mut auth, DEFAULT_ORGANIZATION, now).await?;
+        auth.commit().await?;
+        let ring = Arc::new(ring(&pools, &config, starting).await?);
+        Ok(Self {
+            pools,
+            config: Arc::new(config),
+            clock,
+            bells: Bells::default(),
+            sealer: Sealer::new(Arc::clone(&ring)),
+            opener: Opener::new(ring),
+            collector_id: instance.collector,
+            org,
+            last_alive_at: instance.last_alive_at,
+            started_at: now,
+        })
+    }
+}
+
+/// Reads the key ring. Makes one at a first start, and never where sealed rows wait for the ring that made them.
+async fn ring(pools: &Pools, config: &Config, starting: bool) -> Result<KeyRing, AppError> {
+    let directory = config.keys_directory();
+    match KeyRing::read(&directory) {
+        Err(VaultError::Missing(file)) if starting => {
+            let mut worker = pools.worker().await?;
+            let mut auth = pools.auth().await?;
+            let sealed = instance::has_sealed_rows(&mut worker, &mut auth).await?;
+            if sealed {
+                return Err(VaultError::Missing(file).into());
+            }
+            let ring = KeyRing::create(&directory)?;
+            tracing::warn!("Made a key ring: copy {file} to a safe place, apart from the data and its backups");
+            Ok(ring)
+        }
+        ring => Ok(ring?),
+    }
+}

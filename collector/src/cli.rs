@@ -1,0 +1,34 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::cmd::config::ConfigCommand;
+use crate::cmd::doctor::DoctorArgs;
+
+/// Picket's collector: takes what probes found, decides what is an outage, tells people, keeps the data.
+#[derive(Debug, Parser)]
+#[command(name = "picket-collector", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// The file of settings; ./config.toml or /etc/picket/config.toml unless given.
+    #[arg(long, global = true, env = "PICKET_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the collector.
+    Serve,
+    /// Run the database migrations that are missing.
+    Migrate,
+    /// Show or check the settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Say what is wrong and what to do.
+    Doctor(DoctorArgs),
+}

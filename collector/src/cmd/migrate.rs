@@ -1,0 +1,32 @@
+//! `migrate`: runs the migrations that are missing.
+
+use std::process::ExitCode;
+
+use super::{CmdError, print};
+use crate::app::access;
+use crate::config::{Config, Mode};
+use crate::postgres::Cluster;
+
+/// Runs the migrations that are missing; starts the managed cluster for it when no collector runs it.
+///
+/// # Errors
+/// When the database cannot be reached or refuses.
+pub async fn run(config: &Config) -> Result<ExitCode, CmdError> {
+    let ran = match access(config) {
+        Ok(access) => access.prepare().await?,
+        Err(crate::postgres::PostgresError::NotRunning) if config.database.mode == Mode::Managed => {
+            let database = &config.database;
+            let cluster = Cluster::start(&database.data_dir, database.binaries_dir.as_deref(), 20).await?;
+            let ran = cluster.access().prepare().await;
+            cluster.stop().await?;
+            ran?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    print::line(&match ran {
+        0 => "The database is up to date.".to_owned(),
+        1 => "Ran 1 migration.".to_owned(),
+        n => format!("Ran {n} migrations."),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,117 @@
+//! `serve`: the collector itself, until a signal.
+//!
+//! Start: PostgreSQL, roles, migrations, pools, tasks, web. Stop: web, tasks, pools, PostgreSQL.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use picket_shared::time::Clock;
+use sqlx::postgres::PgListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::CmdError;
+use crate::app::{self, App};
+use crate::config::{Config, Mode};
+use crate::lifecycle::{self, Signals};
+use crate::postgres::{Access, Cluster};
+use crate::{ops, wake, work};
+
+/// Runs the collector.
+///
+/// # Errors
+/// When a part does not start; what did start is stopped first.
+pub async fn run(config: Config, clock: Clock) -> Result<ExitCode, CmdError> {
+    let mut signals = Signals::listen()?;
+    if config.database.mode == Mode::External {
+        let access = app::access(&config)?;
+        return serve(&access, None, config, clock, &mut signals).await;
+    }
+    // Four pools, and some for commands, doctor and a person at psql.
+    let connections = config.limits.pool_size * 4 + 20;
+    let database = &config.database;
+    let cluster = tokio::select! {
+        cluster = Cluster::start(&database.data_dir, database.binaries_dir.as_deref(), connections) => cluster?,
+        () = signals.wait() => return Ok(ExitCode::SUCCESS),
+    };
+    let access = cluster.access();
+    let mut cluster = Some(cluster);
+    let result = serve(&access, cluster.as_mut(), config, clock, &mut signals).await;
+    if let Some(cluster) = cluster {
+        cluster.stop().await?;
+        tracing::info!("Stopped PostgreSQL");
+    }
+    result
+}
+
+async fn serve(
+    access: &Access,
+    cluster: Option<&mut Cluster>,
+    config: Config,
+    clock: Clock,
+    signals: &mut Signals,
+) -> Result<ExitCode, CmdError> {
+    let ran = access.prepare().await?;
+    if ran > 0 {
+        tracing::info!("Ran {ran} migrations");
+    }
+    let app = App::start(access, config, clock).await?;
+    ops::retention::run(&app.pools, app.config.retention, app.clock.now()).await?;
+    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+    tracker.spawn(listen(app.clone(), stop.clone()));
+    work::start(&app, &tracker, &stop);
+    tracing::info!("Picket {} runs at {}", env!("CARGO_PKG_VERSION"), app.config.http.public_url());
+    tokio::select! {
+        () = signals.wait() => {}
+        () = watch(cluster) => {}
+    }
+    tracing::info!("Stopping");
+    let orderly = lifecycle::stop(&tracker, &stop, signals).await;
+    let _ = tokio::time::timeout(Duration::from_secs(5), app.pools.close()).await;
+    Ok(if orderly { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Starts PostgreSQL again whenever it ends by itself; never returns.
+async fn watch(cluster: Option<&mut Cluster>) {
+    let Some(cluster) = cluster else { return std::future::pending().await };
+    let mut failures = 0_u32;
+    loop {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        if cluster.is_running() {
+            failures = 0;
+            continue;
+        }
+        tracing::error!("PostgreSQL ended by itself; starting it again");
+        match cluster.restart().await {
+            Ok(()) => tracing::info!("PostgreSQL runs again"),
+            Err(error) => {
+                failures = failures.saturating_add(1);
+                tracing::error!("PostgreSQL cannot be started: {error}");
+                tokio::time::sleep(Duration::from_millis(500) * 2_u32.saturating_pow(failures.min(6))).await;
+            }
+        }
+    }
+}
+
+/// Hears the bells that any process rings, and passes them on. After a lost connection everything is rung: nobody knows
+/// what was missed.
+async fn listen(app: App, stop: CancellationToken) {
+    loop {
+        let heard = async {
+            let mut listener = PgListener::connect_with(&app.pools.worker).await?;
+            listener.listen(wake::CHANNEL).await?;
+            app.bells.ring_all();
+            loop {
+                match listener.try_recv().await? {
+                    Some(notification) => app.bells.ring_named(notification.payload()),
+                    None => app.bells.ring_all(),
+                }
+            }
+        };
+        let lost: Result<(), sqlx::Error> = tokio::select! { lost = heard => lost, () = stop.cancelled() => return };
+        if let Err(error) = lost {
+            tracing::warn!("Lost the connection that hears the bells: {error}");
+        }
+        tokio::select! { () = tokio::time::sleep(Duration::from_secs(1)) => {}, () = stop.cancelled() => return }
+    }
+}

@@ -1,0 +1,3 @@
+//! What keeps the installation well, on a timer or by command. Never called by the web.
+
+pub mod retention;

@@ -1,0 +1,100 @@
+//! The background tasks: a table of name, period, bell and function, and the one loop that runs each.
+//!
+//! A task takes no input but the parts it uses, reads what is due from the database, and may run anywhere any number of
+//! times. It runs at once at the start, then on its bell or its period, whichever comes first; never beside itself.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::App;
+use crate::flow;
+use crate::ops;
+use crate::store::{StoreError, instance};
+use crate::wake::Bell;
+
+/// What a task answers: a report for the log, or why it failed.
+type Ran = Result<Box<dyn Debug + Send>, StoreError>;
+
+/// One background task.
+struct Task {
+    name: &'static str,
+    period: Duration,
+    bell: Option<Bell>,
+    run: fn(App) -> Pin<Box<dyn Future<Output = Ran> + Send>>,
+}
+
+/// After failures a task waits longer and longer, up to this.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+fn tasks() -> Vec<Task> {
+    vec![
+        Task { name: "alive", period: Duration::from_secs(5), bell: None, run: |app| Box::pin(alive(app)) },
+        Task { name: "retention", period: Duration::from_secs(3600), bell: None, run: |app| Box::pin(retention(app)) },
+        Task {
+            name: "judge",
+            period: Duration::from_secs(1),
+            bell: Some(Bell::Judge),
+            run: |app| Box::pin(judge(app)),
+        },
+    ]
+}
+
+/// Runs every task until `stop`; a task that runs then is finished first.
+pub fn start(app: &App, tracker: &TaskTracker, stop: &CancellationToken) {
+    for task in tasks() {
+        tracker.spawn(repeat(app.clone(), task, stop.clone()));
+    }
+}
+
+async fn repeat(app: App, task: Task, stop: CancellationToken) {
+    let mut failures = 0_u32;
+    while !stop.is_cancelled() {
+        let wait = match (task.run)(app.clone()).await {
+            Ok(report) => {
+                if failures > 0 {
+                    tracing::info!(task = task.name, "Task {} works again after {failures} failures", task.name);
+                }
+                failures = 0;
+                tracing::trace!(task = task.name, ?report, "Task {} ran", task.name);
+                task.period
+            }
+            Err(error) => {
+                failures = failures.saturating_add(1);
+                tracing::error!(task = task.name, task.failures = failures, "Task {} failed: {error}", task.name);
+                task.period.max(Duration::from_millis(500) * 2_u32.saturating_pow(failures.min(6))).min(LONGEST_WAIT)
+            }
+        };
+        let bell = async {
+            match task.bell {
+                // After a failure only time helps: the rows that rang are still there.
+                Some(bell) if failures == 0 => app.bells.wait(bell, wait).await,
+                _ => tokio::time::sleep(wait).await,
+            }
+        };
+        tokio::select! { () = bell => {}, () = stop.cancelled() => {} }
+    }
+}
+
+fn report(report: impl Debug + Send + 'static) -> Ran {
+    Ok(Box::new(report))
+}
+
+async fn alive(app: App) -> Ran {
+    let mut worker = app.pools.worker().await?;
+    instance::alive(&mut worker, app.clock.now()).await?;
+    worker.commit().await?;
+    report(())
+}
+
+async fn retention(app: App) -> Ran {
+    report(ops::retention::run(&app.pools, app.config.retention, app.clock.now()).await?)
+}
+
+async fn judge(app: App) -> Ran {
+    report(flow::judge::run(&app.pools, app.clock.now(), app.started_at).await?)
+}
