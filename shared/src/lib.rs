@@ -1,9 +1,9 @@
 //! What probe and collector must agree on: words, wire forms, keys, and which addresses may be contacted.
 //!
 //! Reading order: [`ids`] and [`time`] name things; [`secret`] keeps them from being printed; [`check`]
-//! says what to ask, [`outcome`] what was found; [`assignment`] and [`batch`] carry both over the [`wire`];
-//! [`daykeys`] and [`signing`] prove who sent them; [`retry`] says when to try again; [`egress`] decides
-//! which address a socket may reach.
+//! says what to ask, [`outcome`] what was found and [`failure`] why it is not good; [`assignment`] and [`batch`]
+//! carry both over the [`wire`]; [`daykeys`] and [`signing`] prove who sent them; [`retry`] says when to try
+//! again; [`egress`] decides which address a socket may reach.
 //!
 //! This crate never does I/O (but in `egress::{resolve, connect}`), never reads the clock (but in [`time`]),
 //! and never logs.
@@ -14,6 +14,7 @@ pub mod time;
 pub mod secret;
 
 pub mod check;
+pub mod failure;
 pub mod outcome;
 
 pub mod assignment;

@@ -9,7 +9,8 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("collector::wake", &["shared", "collector::domain"]),
     ("collector::vault", &["shared", "collector::config"]),
     ("collector::objects", &["shared", "collector::config", "collector::vault"]),
-    ("collector::store", &["shared", "collector::domain", "collector::config"]),
+    // A store function that leaves work behind also rings, by the bell's name.
+    ("collector::store", &["shared", "collector::domain", "collector::config", "collector::wake"]),
     ("collector::postgres", &["shared", "collector::config", "collector::store"]),
     ("collector::notify", &["shared", "collector::domain", "collector::config"]),
     ("collector::login", &["shared", "collector::domain", "collector::config", "collector::vault", "collector::store"]),
@@ -134,7 +135,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("probe::pipeline", &["*"]),
     // Its commands.
     ("probe::waterfall", &["shared"]),
-    ("probe::cli", &["shared", "probe::config"]),
+    ("probe::cli", &["shared", "probe::config", "probe::check_once"]),
     ("probe::doctor", &["*"]),
     ("probe::check_once", &["*"]),
     ("probe::main", &["*"]),
