@@ -1,0 +1,251 @@
+//! Wires the stages with bounded channels and owns the stop; the only file that knows them all.
+//!
+//! ```text
+//! assignments --(4)--> runner [schedule, checks, selfcheck] --(1024)--> keeper [seen, buffer, batch] --> ship
+//! ```
+//! A full channel makes the stage before it wait: the runner then starts checks late and reports slots as missed,
+//! so that no queue but the buffer grows, and that one is bounded in bytes.
+
+mod keeper;
+
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use picket_shared::batch::Confinement;
+use picket_shared::check::CheckSpec;
+use picket_shared::egress::EgressGuard;
+use picket_shared::egress::resolve::Resolver;
+use picket_shared::ids::BootId;
+use picket_shared::outcome::SelfCheck;
+use picket_shared::retry::RetryPolicy;
+use picket_shared::time::{Clock, Timestamp};
+use picket_shared::wire::Welcome;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::checks::{self, Env, Found};
+use crate::clock::CollectorClock;
+use crate::config::Settings;
+use crate::link::{Link, LinkError, Lookup, Stop};
+use crate::runner::{Runner, Surroundings};
+use crate::selfcheck::{Ask, SelfChecker};
+use crate::sign::Signer;
+use crate::{assignments, enrol};
+use keeper::Keeper;
+
+/// The exit code of a probe that the collector has revoked.
+pub const EXIT_REVOKED: u8 = 3;
+/// The exit code of a probe of which a newer start has taken over.
+pub const EXIT_SUPERSEDED: u8 = 4;
+
+/// Longest look-up of the collector's name.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a probe needs besides its settings, made before the process is confined.
+pub struct Parts {
+    /// What checks need.
+    pub env: Env,
+    /// How names are looked up.
+    pub lookup: Lookup,
+    /// What the kernel enforces.
+    pub confinement: Confinement,
+}
+
+/// Makes what checks need, and how names are looked up; reads what the resolver reads, so it comes before confinement.
+///
+/// # Errors
+/// When the machine's resolver settings or a certificate cannot be used; a sentence.
+pub fn prepare(settings: &Settings) -> Result<(Env, Lookup), String> {
+    let resolver = if settings.resolvers.is_empty() {
+        Resolver::system().map_err(|error| format!("{error}; set `resolvers` in the configuration"))?
+    } else {
+        Resolver::with_servers(&settings.resolvers).map_err(|error| error.to_string())?
+    };
+    let guard = EgressGuard::new(settings.egress.allow.clone());
+    let env = Env::new(guard, resolver.clone(), &settings.extra_ca, &settings.user_agent).map_err(|e| e.to_string())?;
+    let lookup: Lookup = Arc::new(move |name| {
+        let resolver = resolver.clone();
+        Box::pin(async move { resolver.lookup_ip(&name, LOOKUP_TIMEOUT).await.map_err(|error| error.to_string()) })
+    });
+    Ok((env, lookup))
+}
+
+/// Runs the probe until a signal or the collector ends it.
+pub async fn run(settings: Settings, parts: Parts) -> ExitCode {
+    let stop = CancellationToken::new();
+    let drop_all = CancellationToken::new();
+    if let Err(error) = listen_for_signals(stop.clone(), drop_all.clone()) {
+        tracing::error!("Cannot listen for signals: {error}");
+        return ExitCode::FAILURE;
+    }
+    match Box::pin(run_until(settings, parts, stop, drop_all)).await {
+        Ok(()) => {
+            tracing::info!("Stopped");
+            ExitCode::SUCCESS
+        }
+        Err(Ended::Line(error)) => {
+            tracing::error!("Cannot start: {error}");
+            ExitCode::FAILURE
+        }
+        Err(Ended::ByCollector(stop)) => {
+            tracing::error!("Stopped: {stop}");
+            ExitCode::from(match stop {
+                Stop::Revoked => EXIT_REVOKED,
+                Stop::Superseded => EXIT_SUPERSEDED,
+            })
+        }
+    }
+}
+
+/// Why a probe ended without being asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Ended {
+    /// The line to the collector cannot be set up.
+    #[error("{0}")]
+    Line(String),
+    /// The collector said so.
+    #[error(transparent)]
+    ByCollector(#[from] Stop),
+}
+
+/// Runs the probe until `stop`, then delivers what it has; `drop_all` ends that too.
+///
+/// # Errors
+/// When the line cannot be set up, or the collector ends the probe.
+pub async fn run_until(
+    settings: Settings,
+    parts: Parts,
+    stop: CancellationToken,
+    drop_all: CancellationToken,
+) -> Result<(), Ended> {
+    let clock = Arc::new(CollectorClock::start(Clock::system()));
+    let signer = Arc::new(Signer::new(&settings.token, BootId::at(clock.now())));
+    let link = Link::new(&settings.collector, parts.lookup, signer, Arc::clone(&clock)).map_err(Ended::Line)?;
+    let link = Arc::new(link);
+    let Some(welcome) = say_hello(&link, &stop).await? else { return Ok(()) };
+    tracing::info!(
+        probe.id = %settings.token.probe, region = %welcome.region,
+        "Probe {} runs in region {} for a collector of version {}", settings.token.probe, welcome.region, welcome.version
+    );
+
+    let self_checker = Arc::new(SelfChecker::new(settings.references.clone(), asking(parts.env.clone())));
+    let surroundings = Arc::new(Here { env: parts.env, clock, self_checker: Arc::clone(&self_checker) });
+    let (assign, assigned) = mpsc::channel(4);
+    let (tell, told) = mpsc::channel(1024);
+    let keeper = Keeper::new(Arc::clone(&link), Arc::clone(&self_checker), parts.confinement, settings.buffer_limit);
+
+    let period = settings.self_check_period;
+    let checking = tokio::spawn(async move { self_checker.run(period).await });
+    let running = tokio::spawn(Runner::new(surroundings, settings.concurrency).run(assigned, tell, stop.clone()));
+    let mut keeping = tokio::spawn(keeper.run(told, drop_all));
+    let mut following = tokio::spawn(follow(link, assign, stop.clone()));
+
+    let mut following_ended = false;
+    let ended = loop {
+        tokio::select! {
+            kept = &mut keeping => break kept.unwrap_or(Ok(())),
+            followed = &mut following, if !following_ended => {
+                following_ended = true;
+                if let Ok(Err(stop)) = followed { break Err(stop) }
+            }
+        }
+    };
+    stop.cancel();
+    for task in [checking.abort_handle(), running.abort_handle(), keeping.abort_handle(), following.abort_handle()] {
+        task.abort();
+    }
+    Ok(ended?)
+}
+
+/// Says hello until it is heard; `None` if the probe is to stop before that.
+async fn say_hello(link: &Link, stop: &CancellationToken) -> Result<Option<Welcome>, Stop> {
+    let mut failures = 0;
+    loop {
+        let heard = tokio::select! {
+            () = stop.cancelled() => return Ok(None),
+            heard = enrol::hello(link) => heard,
+        };
+        match heard {
+            Ok(welcome) => return Ok(Some(welcome)),
+            Err(LinkError::Stop(stop)) => return Err(stop),
+            Err(error) => {
+                failures += 1;
+                let delay = RetryPolicy::PROBE.delay(failures, error.retry_after(), fastrand::f64());
+                tracing::warn!(attempt = failures, "The collector did not take this probe in, it tries again: {error}");
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(None),
+                    () = tokio::time::sleep(delay) => {}
+                }
+            }
+        }
+    }
+}
+
+/// Follows the assignments until `stop`.
+async fn follow(
+    link: Arc<Link>,
+    assign: mpsc::Sender<picket_shared::assignment::Assignments>,
+    stop: CancellationToken,
+) -> Result<(), Stop> {
+    tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        ended = assignments::follow(&link, assign) => ended,
+    }
+}
+
+/// What the runner sees of the rest.
+struct Here {
+    env: Env,
+    clock: Arc<CollectorClock>,
+    self_checker: Arc<SelfChecker>,
+}
+
+impl Surroundings for Here {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn check(&self, spec: &CheckSpec, timeout: Duration) -> impl Future<Output = Found> + Send {
+        checks::run(spec, &self.env, timeout)
+    }
+
+    fn last_self_check(&self, address: Option<IpAddr>) -> SelfCheck {
+        self.self_checker.last().for_address(address)
+    }
+
+    async fn closing_self_check(&self, address: Option<IpAddr>) -> SelfCheck {
+        self.self_checker.close().await.for_address(address)
+    }
+}
+
+/// Asks reference targets as checks are run.
+pub fn asking(env: Env) -> Ask {
+    Arc::new(move |spec, limit| {
+        let env = env.clone();
+        Box::pin(async move {
+            let found = tokio::time::timeout(limit, checks::run(&spec, &env, limit)).await;
+            found.map_or((false, None), |found| (found.status.is_good(), found.address))
+        })
+    })
+}
+
+/// The first signal stops softly, the second drops everything.
+fn listen_for_signals(stop: CancellationToken, drop_all: CancellationToken) -> std::io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        for (token, says) in
+            [(stop, "Stops: ends running checks and delivers what it has"), (drop_all, "Drops what is left")]
+        {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("{says}");
+            token.cancel();
+        }
+    });
+    Ok(())
+}
