@@ -326,3 +326,72 @@ fn late_p99(outcomes: &[Outcome]) -> u32 {
     late.sort_unstable();
     late.get(late.len().saturating_sub(1) * 99 / 100).copied().unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::testing::{Reply, TestCollector};
+    use picket_shared::ids::MonitorId;
+    use picket_shared::outcome::{Phases, SelfCheck, Status};
+    use picket_shared::wire::{BATCHES_PATH, RefusalCode};
+    use uuid::Uuid;
+
+    fn outcome(at: Timestamp) -> Outcome {
+        Outcome {
+            monitor: MonitorId(Uuid::from_u128(1)),
+            version: 1,
+            trigger: Trigger::Scheduled,
+            at,
+            late_us: 0,
+            status: Status::Down,
+            total_us: 1,
+            phases: Phases::default(),
+            address: None,
+            code: None,
+            failure: None,
+            self_check: SelfCheck::Good,
+            hops: Vec::new(),
+            certificate: None,
+            answers: None,
+            fold: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn through_never_passes_a_slot_that_is_not_delivered() {
+        const REFUSED: usize = 3;
+        let collector = TestCollector::start().await;
+        (0..REFUSED).for_each(|_| collector.script(BATCHES_PATH, Reply::Refuse(RefusalCode::Unavailable, None)));
+        let link = Arc::new(collector.link());
+        let ask: crate::selfcheck::Ask = Arc::new(|_, _| Box::pin(std::future::ready((true, None))));
+        let checker = Arc::new(SelfChecker::new(Vec::new(), ask));
+        let start = link.clock().now();
+        let keeper = Keeper::new(link, checker, Confinement::default(), 1 << 20);
+        let (tell, told) = mpsc::channel(100);
+        let keeping = tokio::spawn(keeper.run(told, CancellationToken::new()));
+        for second in 1..=5 {
+            let at = start + Duration::from_secs(second);
+            let what = What::Outcome(Box::new(outcome(at)), Duration::from_secs(5));
+            tell.send(Event { what, through: at.shifted(1) }).await.unwrap();
+            // Long enough for a failure to be cut and refused before the next one comes.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        drop(tell);
+        assert_eq!(keeping.await.unwrap(), Ok(()));
+        let seen: Vec<Batch> = collector.seen(BATCHES_PATH).into_iter().map(|seen| seen.batch.unwrap().1).collect();
+        let slots = |batch: &Batch| batch.outcomes.iter().map(|outcome| outcome.at).collect::<Vec<_>>();
+        let all: Vec<Timestamp> = (1..=5).map(|second| start + Duration::from_secs(second)).collect();
+        let mut delivered: Vec<Timestamp> = Vec::new();
+        for (index, batch) in seen.iter().enumerate() {
+            let mut known = delivered.clone();
+            known.extend(slots(batch));
+            let promised = all.iter().filter(|slot| **slot <= batch.through);
+            assert!(promised.clone().all(|slot| known.contains(slot)), "batch {index} promises what is not there");
+            if index >= REFUSED {
+                delivered = known;
+            }
+        }
+        delivered.sort();
+        assert_eq!(delivered, all, "each slot is delivered exactly once");
+    }
+}

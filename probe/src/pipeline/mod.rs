@@ -64,13 +64,27 @@ pub fn prepare(settings: &Settings) -> Result<(Env, Lookup), String> {
     } else {
         Resolver::with_servers(&settings.resolvers).map_err(|error| error.to_string())?
     };
-    let guard = EgressGuard::new(settings.egress.allow.clone());
+    let guard = EgressGuard::new(settings.egress.allow.clone())
+        .denying(own_addresses())
+        .with_nat64(settings.egress.nat64.into_iter().collect());
     let env = Env::new(guard, resolver.clone(), &settings.extra_ca, &settings.user_agent).map_err(|e| e.to_string())?;
     let lookup: Lookup = Arc::new(move |name| {
         let resolver = resolver.clone();
         Box::pin(async move { resolver.lookup_ip(&name, LOOKUP_TIMEOUT).await.map_err(|error| error.to_string()) })
     });
     Ok((env, lookup))
+}
+
+/// The addresses of this machine: a target that is the probe's own host must be allowed by name (`/32`, `/128`).
+fn own_addresses() -> Vec<IpAddr> {
+    let interfaces = nix::ifaddrs::getifaddrs().map(|found| found.collect::<Vec<_>>()).unwrap_or_default();
+    let addresses = interfaces.iter().filter_map(|interface| interface.address.as_ref());
+    addresses
+        .filter_map(|address| {
+            let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
+            v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
+        })
+        .collect()
 }
 
 /// Runs the probe until a signal or the collector ends it.
@@ -248,4 +262,165 @@ fn listen_for_signals(stop: CancellationToken, drop_all: CancellationToken) -> s
         }
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::File;
+    use crate::link::testing::{Reply, Seen, TestCollector, token};
+    use picket_shared::assignment::{Assignment, Assignments};
+    use picket_shared::batch::Batch;
+    use picket_shared::check::TcpSpec;
+    use picket_shared::ids::MonitorId;
+    use picket_shared::outcome::{Outcome, Status, Trigger};
+    use picket_shared::wire::{BATCHES_PATH, RefusalCode};
+    use uuid::Uuid;
+
+    /// A target on loopback that takes every connection, and its assignment; the first slot is far away.
+    async fn target(n: u128) -> Assignment {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+        let now = Clock::system().now();
+        Assignment {
+            monitor: MonitorId(Uuid::from_u128(n)),
+            version: 1,
+            interval_s: 3600,
+            timeout_ms: 5_000,
+            phase_us: u64::try_from((now.micros() + 1_800_000_000) % 3_600_000_000).unwrap(),
+            check: CheckSpec::Tcp(TcpSpec { host: "127.0.0.1".to_owned(), port }),
+        }
+    }
+
+    struct Running {
+        stop: CancellationToken,
+        task: tokio::task::JoinHandle<Result<(), Ended>>,
+    }
+
+    fn start(collector: &TestCollector) -> Running {
+        let file = "resolvers = [\"127.0.0.1:9\"]\n[egress]\nallow = [\"127.0.0.1/32\"]";
+        let mut enrolment = token();
+        enrolment.url = Some(collector.settings().url.to_string());
+        let settings = toml::from_str::<File>(file).unwrap().settings(enrolment).unwrap();
+        let (env, lookup) = prepare(&settings).unwrap();
+        let parts = Parts { env, lookup, confinement: Confinement::default() };
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(Box::pin(run_until(settings, parts, stop.clone(), CancellationToken::new())));
+        Running { stop, task }
+    }
+
+    /// Waits until the collector has seen what is looked for; bounded by the test runner's own limit only if it never comes.
+    async fn until<T>(collector: &TestCollector, find: impl Fn(&[Seen]) -> Option<T>) -> T {
+        for _ in 0..3000 {
+            if let Some(found) = find(&collector.seen(BATCHES_PATH)) {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it did not come in 30 s");
+    }
+
+    fn batches(seen: &[Seen]) -> impl Iterator<Item = (u64, &Batch)> {
+        seen.iter().filter_map(|seen| seen.batch.as_ref()).map(|(claims, batch)| (claims.seq, batch))
+    }
+
+    fn outcomes(seen: &[Seen]) -> Vec<Outcome> {
+        batches(seen).flat_map(|(_, batch)| batch.outcomes.clone()).collect()
+    }
+
+    fn assign(collector: &TestCollector, version: u64, monitors: Vec<Assignment>) {
+        let news = Assignments { version, full: version == 1, monitors, ..Assignments::default() };
+        collector.with(|state| state.assignments.push_back(news));
+    }
+
+    #[tokio::test]
+    async fn a_new_monitor_has_an_outcome_at_the_collector_at_once_and_a_stop_ends_cleanly() {
+        let collector = TestCollector::start().await;
+        assign(&collector, 1, vec![target(1).await]);
+        let running = start(&collector);
+        let found = until(&collector, |seen| outcomes(seen).pop()).await;
+        assert_eq!((found.status, found.trigger), (Status::Up, Trigger::Recheck));
+        running.stop.cancel();
+        assert!(running.task.await.unwrap().is_ok());
+        let seen = collector.seen(BATCHES_PATH);
+        let numbers: Vec<u64> = batches(&seen).map(|(seq, _)| seq).collect();
+        assert_eq!(numbers, (1..=u64::try_from(numbers.len()).unwrap()).collect::<Vec<_>>());
+        let last = batches(&seen).last().unwrap().1.clone();
+        assert_eq!((last.report.monitors, last.report.assignments), (1, 1));
+        assert!(batches(&seen).all(|(_, batch)| batch.missed.is_empty()));
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_is_too_large_comes_in_halves_and_loses_nothing() {
+        let collector = TestCollector::start().await;
+        // The first batch says that the probe is there; the one with the outcomes is refused.
+        let running = start(&collector);
+        until(&collector, |seen| batches(seen).next().map(drop)).await;
+        collector.script(BATCHES_PATH, Reply::Refuse(RefusalCode::TooLarge, None));
+        let mut monitors = Vec::new();
+        for n in 1..=4 {
+            monitors.push(target(n).await);
+        }
+        assign(&collector, 1, monitors);
+        let delivered = until(&collector, |seen| {
+            let refused = seen.iter().position(|seen| seen.batch.as_ref().is_some_and(|(_, b)| b.outcomes.len() > 1));
+            let rest = seen.get(refused? + 1..)?;
+            let mut monitors: Vec<_> = outcomes(rest).iter().map(|outcome| outcome.monitor).collect();
+            monitors.extend(seen.get(..refused?).map(outcomes)?.iter().map(|outcome| outcome.monitor));
+            monitors.sort();
+            (monitors.len() >= 4).then_some(monitors)
+        })
+        .await;
+        assert_eq!(delivered, (1..=4).map(|n| MonitorId(Uuid::from_u128(n))).collect::<Vec<_>>());
+        running.stop.cancel();
+        assert!(running.task.await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_batch_refused_for_good_is_counted_and_not_sent_again() {
+        let collector = TestCollector::start().await;
+        let running = start(&collector);
+        until(&collector, |seen| batches(seen).next().map(drop)).await;
+        collector.script(BATCHES_PATH, Reply::Refuse(RefusalCode::Malformed, None));
+        assign(&collector, 1, vec![target(1).await]);
+        let dropped =
+            until(&collector, |seen| batches(seen).find_map(|(_, batch)| batch.report.dropped.get("other").copied()))
+                .await;
+        assert_eq!(dropped, 1);
+        assert_eq!(outcomes(&collector.seen(BATCHES_PATH)).len(), 1);
+        running.stop.cancel();
+        assert!(running.task.await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_was_found_while_the_collector_was_away_comes_when_it_is_back() {
+        let collector = TestCollector::start().await;
+        let running = start(&collector);
+        until(&collector, |seen| batches(seen).next().map(drop)).await;
+        (0..3).for_each(|_| collector.script(BATCHES_PATH, Reply::Refuse(RefusalCode::Unavailable, None)));
+        collector.script(BATCHES_PATH, Reply::Lose);
+        assign(&collector, 1, vec![target(1).await]);
+        let ids = until(&collector, |seen| {
+            let with = |seen: &&Seen| seen.batch.as_ref().is_some_and(|(_, batch)| !batch.outcomes.is_empty());
+            let carrying: Vec<_> =
+                seen.iter().filter(with).map(|seen| (seen.batch.clone().unwrap().0.jti, seen.body.clone())).collect();
+            (carrying.len() >= 2).then_some(carrying)
+        })
+        .await;
+        assert!(ids.iter().all(|(id, body)| (id, body) == (&ids[0].0, &ids[0].1)), "the same bytes under the same id");
+        running.stop.cancel();
+        assert!(running.task.await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_collector_can_end_the_probe() {
+        for (code, stop) in [(RefusalCode::Revoked, Stop::Revoked), (RefusalCode::Superseded, Stop::Superseded)] {
+            let collector = TestCollector::start().await;
+            let running = start(&collector);
+            until(&collector, |seen| batches(seen).next().map(drop)).await;
+            collector.script(picket_shared::wire::ASSIGNMENTS_PATH, Reply::Refuse(code, None));
+            assert!(matches!(running.task.await.unwrap(), Err(Ended::ByCollector(found)) if found == stop));
+        }
+    }
 }
