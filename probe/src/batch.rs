@@ -10,6 +10,8 @@ use picket_shared::outcome::Trigger;
 use picket_shared::signing::body_hash;
 use picket_shared::time::Timestamp;
 
+use crate::link::Frozen;
+
 /// A failure or a change is sent within this time.
 pub const URGENT: Duration = Duration::from_millis(200);
 /// Anything else within this time.
@@ -60,21 +62,6 @@ impl Cutter {
         let waits = left.then(|| now - ORDINARY);
         *self = Self { last: now, ordinary: waits, urgent: None };
     }
-}
-
-/// A batch as it is sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frozen {
-    /// Its identity (`jti`); tells when it was cut.
-    pub id: BatchId,
-    /// Its number in this boot.
-    pub seq: u64,
-    /// Compressed JSON.
-    pub body: Bytes,
-    /// SHA-256 of the body, in lower-case hexadecimal.
-    pub hash: String,
-    /// The earliest slot in it, delivered or missed.
-    pub earliest_slot: Option<Timestamp>,
 }
 
 /// Why a batch cannot be frozen: it is larger than the protocol allows.

@@ -26,6 +26,8 @@ use crate::schedule::{Due, Schedule};
 const GRACE: Duration = Duration::from_secs(2);
 /// How long a stop waits for checks that run.
 const STOP_WAIT: Duration = Duration::from_secs(5);
+/// First checks start only while fewer than this run: a probe that takes over many monitors must not flood the network.
+const FIRST_AT_ONCE: usize = 32;
 /// The loop looks around at least this often.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -80,6 +82,7 @@ pub struct Runner<S> {
     open: BTreeMap<Timestamp, u32>,
     news: VecDeque<What>,
     told: Timestamp,
+    swept: Timestamp,
 }
 
 /// Checks that want to start: what the judge or a failure asks for goes first, first checks of new monitors last.
@@ -91,8 +94,9 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn next(&mut self) -> Option<Due> {
-        self.urgent.pop_front().or_else(|| self.planned.pop_front()).or_else(|| self.first.pop_front())
+    fn next(&mut self, running: usize) -> Option<Due> {
+        let ordinary = self.urgent.pop_front().or_else(|| self.planned.pop_front());
+        ordinary.or_else(|| if running < FIRST_AT_ONCE { self.first.pop_front() } else { None })
     }
 }
 
@@ -101,6 +105,7 @@ impl<S: Surroundings> Runner<S> {
     pub fn new(surroundings: Arc<S>, limit: usize) -> Self {
         Self {
             told: surroundings.now(),
+            swept: surroundings.now(),
             surroundings,
             limit: limit.max(1),
             schedule: Schedule::default(),
@@ -160,18 +165,27 @@ impl<S: Surroundings> Runner<S> {
             let ((at, _), assignment) = entry.remove_entry();
             self.waiting.urgent.push_back(Due { assignment, at, trigger: Trigger::Confirm });
         }
-        let (late, rest): (VecDeque<Due>, VecDeque<Due>) =
-            std::mem::take(&mut self.waiting.planned).into_iter().partition(|due| due.is_too_late(now));
-        self.waiting.planned = rest;
-        late.into_iter().for_each(|due| self.miss(&due));
+        // Looking at all that waits costs something, so not at every turn; what is too late is not started anyway.
+        if !self.waiting.planned.is_empty() && now.since(self.swept) >= TICK / 4 {
+            self.swept = now;
+            let waiting = std::mem::take(&mut self.waiting.planned);
+            let (late, rest): (VecDeque<Due>, VecDeque<Due>) =
+                waiting.into_iter().partition(|due| due.is_too_late(now));
+            self.waiting.planned = rest;
+            late.into_iter().for_each(|due| self.miss(&due));
+        }
     }
 
     fn start_waiting(&mut self, now: Timestamp) {
         while self.running.len() < self.limit {
-            let Some(due) = self.waiting.next() else { return };
+            let Some(due) = self.waiting.next(self.running.len()) else { return };
             let current =
                 self.schedule.get(due.assignment.monitor).is_some_and(|known| Arc::ptr_eq(known, &due.assignment));
             if !current && due.trigger != Trigger::Scheduled {
+                continue;
+            }
+            if due.is_too_late(now) {
+                self.miss(&due);
                 continue;
             }
             let at = if due.trigger == Trigger::Scheduled { due.at } else { now };

@@ -12,8 +12,7 @@ use picket_shared::retry::RetryPolicy;
 use picket_shared::time::Timestamp;
 use picket_shared::wire::RefusalCode;
 
-use crate::batch::Frozen;
-use crate::link::{Answer, Link, LinkError, Stop};
+use crate::link::{Answer, Frozen, Link, LinkError, Stop};
 
 /// A longer time without success is an outage.
 pub const OUTAGE: Duration = Duration::from_secs(300);
@@ -203,12 +202,12 @@ pub async fn post(link: &Link, frozen: &Frozen) -> Verdict {
         // The key in use may hold for another hour, so this need not succeed; without any key the send below says so.
         link.refresh_keys().await.ok();
     }
-    let mut sent = send(link, frozen).await;
+    let mut sent = link.post_batch(frozen).await;
     if let Ok(answer) = &sent
         && matches!(answer.code(), Some(RefusalCode::UnknownKey | RefusalCode::Expired))
     {
         sent = match link.refresh_keys().await {
-            Ok(()) => send(link, frozen).await,
+            Ok(()) => link.post_batch(frozen).await,
             Err(error) => Err(error),
         };
     }
@@ -225,10 +224,6 @@ pub async fn post(link: &Link, frozen: &Frozen) -> Verdict {
 /// When it is not.
 pub async fn ask_keys(link: &Link) -> Result<(), LinkError> {
     link.refresh_keys().await
-}
-
-async fn send(link: &Link, frozen: &Frozen) -> Result<Answer, LinkError> {
-    link.post_batch(frozen.id, frozen.seq, &frozen.hash, &frozen.body).await
 }
 
 /// What an answer to a batch means. Only the collector's own word makes a batch be given up: an answer that is not
@@ -358,7 +353,6 @@ mod tests {
 
     mod line {
         use super::*;
-        use crate::batch::freeze;
         use crate::link::testing::{Reply, TestCollector};
         use picket_shared::batch::{Batch, Report};
         use picket_shared::wire::BATCHES_PATH;
@@ -366,7 +360,9 @@ mod tests {
         fn real(link: &Link) -> Frozen {
             let now = link.clock().now();
             let batch = Batch { through: now, outcomes: Vec::new(), missed: Vec::new(), report: Report::default() };
-            freeze(&batch, 1, now).unwrap()
+            let body = Bytes::from(zstd::bulk::compress(&serde_json::to_vec(&batch).unwrap(), 3).unwrap());
+            let hash = picket_shared::signing::body_hash(&body);
+            Frozen { id: BatchId::at(now), seq: 1, body, hash, earliest_slot: None }
         }
 
         #[tokio::test]

@@ -1,6 +1,6 @@
 //! The line to the collector: one HTTP client, signed requests, bounded answers, the collector's time in each.
 //!
-//! Not a stage but the floor under `enrol`, `assignments` and `ship`, which all speak over it. It follows no redirect,
+//! Not a stage but the floor under `enrol`, `assignments`, `batch` and `ship`, which all speak over it. It follows no redirect,
 //! uses no system proxy, and resolves names by the function that it is given (hickory).
 
 use std::error::Error as _;
@@ -44,6 +44,21 @@ pub struct Link {
     collector: Collector,
     signer: Arc<Signer>,
     clock: Arc<CollectorClock>,
+}
+
+/// A batch as it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frozen {
+    /// Its identity (`jti`); tells when it was cut.
+    pub id: BatchId,
+    /// Its number in this boot.
+    pub seq: u64,
+    /// Compressed JSON.
+    pub body: Bytes,
+    /// SHA-256 of the body, in lower-case hexadecimal.
+    pub hash: String,
+    /// The earliest slot in it, delivered or missed.
+    pub earliest_slot: Option<Timestamp>,
 }
 
 /// What the collector answered.
@@ -224,10 +239,10 @@ impl Link {
     ///
     /// # Errors
     /// When there is no answer, or no day key holds.
-    pub async fn post_batch(&self, id: BatchId, seq: u64, hash: &str, body: &Bytes) -> Result<Answer, LinkError> {
+    pub async fn post_batch(&self, frozen: &Frozen) -> Result<Answer, LinkError> {
         self.twice_if_skewed(
-            |now| Ok(self.signer.batch(id, seq, hash, now)?),
-            |token| self.compressed(wire::BATCHES_PATH, body.clone(), token),
+            |now| Ok(self.signer.batch(frozen.id, frozen.seq, &frozen.hash, now)?),
+            |token| self.compressed(wire::BATCHES_PATH, frozen.body.clone(), token),
         )
         .await
     }

@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::{self, Cutter, Frozen, MAX_MISSED};
+use crate::batch::{self, Cutter, MAX_MISSED};
 use crate::buffer::{Buffer, End, Waiting};
-use crate::link::{Link, LinkError, Stop};
+use crate::link::{Frozen, Link, LinkError, Stop};
 use crate::runner::{Event, What};
 use crate::seen::Seen;
 use crate::selfcheck::SelfChecker;
@@ -94,9 +94,11 @@ impl Keeper {
                     }
                 },
                 Some(landed) = self.sending.join_next(), if !self.sending.is_empty() => {
-                    // A send that panicked is a defect; its batch stays in flight and the stop below drops it.
-                    if let Ok(landed) = landed {
-                        self.land(landed)?;
+                    match landed {
+                        Ok(landed) => self.land(landed)?,
+                        // A defect must not leave a batch in flight for ever: it ends the probe, which starts anew.
+                        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                        Err(_) => {}
                     }
                 }
                 () = tokio::time::sleep(pause) => {}

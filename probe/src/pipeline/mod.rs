@@ -100,8 +100,8 @@ pub async fn run(settings: Settings, parts: Parts) -> ExitCode {
             tracing::info!("Stopped");
             ExitCode::SUCCESS
         }
-        Err(Ended::Line(error)) => {
-            tracing::error!("Cannot start: {error}");
+        Err(error @ (Ended::Line(_) | Ended::Defect)) => {
+            tracing::error!("Stopped: {error}");
             ExitCode::FAILURE
         }
         Err(Ended::ByCollector(stop)) => {
@@ -120,6 +120,9 @@ pub enum Ended {
     /// The line to the collector cannot be set up.
     #[error("{0}")]
     Line(String),
+    /// A stage ended by itself.
+    #[error("a defect in the probe ended one of its stages; start it again, and report what was logged")]
+    Defect,
     /// The collector said so.
     #[error(transparent)]
     ByCollector(#[from] Stop),
@@ -160,10 +163,18 @@ pub async fn run_until(
     let mut following_ended = false;
     let ended = loop {
         tokio::select! {
-            kept = &mut keeping => break kept.unwrap_or(Ok(())),
+            kept = &mut keeping => break match kept {
+                Ok(Ok(())) if !stop.is_cancelled() => Err(Ended::Defect),
+                Ok(kept) => kept.map_err(Ended::from),
+                Err(_) => Err(Ended::Defect),
+            },
             followed = &mut following, if !following_ended => {
                 following_ended = true;
-                if let Ok(Err(stop)) = followed { break Err(stop) }
+                match followed {
+                    Ok(Ok(())) => {}
+                    Ok(Err(stop)) => break Err(stop.into()),
+                    Err(_) => break Err(Ended::Defect),
+                }
             }
         }
     };
@@ -171,7 +182,7 @@ pub async fn run_until(
     for task in [checking.abort_handle(), running.abort_handle(), keeping.abort_handle(), following.abort_handle()] {
         task.abort();
     }
-    Ok(ended?)
+    ended
 }
 
 /// Says hello until it is heard; `None` if the probe is to stop before that.
