@@ -20,7 +20,9 @@ use picket_shared::secret::Secret;
 use picket_shared::signing::{self, BatchClaims, RequestClaims};
 use picket_shared::time::{Clock, Timestamp};
 use picket_shared::wire::{self, Keys, Refusal, RefusalCode, Welcome};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use url::Url;
 use uuid::Uuid;
 
@@ -63,6 +65,7 @@ pub(crate) struct State {
 #[derive(Clone)]
 pub(crate) struct TestCollector {
     address: SocketAddr,
+    scheme: &'static str,
     state: Arc<Mutex<State>>,
 }
 
@@ -85,22 +88,42 @@ fn grant(number: u64) -> DayKeyGrant {
 
 impl TestCollector {
     pub(crate) async fn start() -> Self {
+        Self::serve(None).await
+    }
+
+    /// With HTTPS for `localhost`, by these certificates (the server's own first) and this key.
+    pub(crate) async fn start_tls(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Self {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config =
+            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_no_client_auth().with_single_cert(chain, key).unwrap();
+        Self::serve(Some(TlsAcceptor::from(Arc::new(config)))).await
+    }
+
+    async fn serve(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let state = State { keys: vec![grant(1)], ..State::default() };
-        let collector = Self { address: listener.local_addr().unwrap(), state: Arc::new(Mutex::new(state)) };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let address = listener.local_addr().unwrap();
+        let collector = Self { address, scheme, state: Arc::new(Mutex::new(state)) };
         let serving = collector.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let collector = serving.clone();
+                let (collector, tls) = (serving.clone(), tls.clone());
                 tokio::spawn(async move {
                     let service = service_fn(move |request| {
                         let collector = collector.clone();
                         async move { collector.answer(request).await }
                     });
-                    hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await
-                        .ok();
+                    let http = hyper::server::conn::http1::Builder::new();
+                    // A client that breaks off is what some tests are about.
+                    match tls {
+                        None => http.serve_connection(TokioIo::new(stream), service).await.ok(),
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => http.serve_connection(TokioIo::new(stream), service).await.ok(),
+                            Err(_) => None,
+                        },
+                    }
                 });
             }
         });
@@ -108,14 +131,18 @@ impl TestCollector {
     }
 
     pub(crate) fn link(&self) -> Link {
+        self.link_with(Trust::Roots(Vec::new()))
+    }
+
+    pub(crate) fn link_with(&self, trust: Trust) -> Link {
         let clock = Arc::new(CollectorClock::start(Clock::system()));
         let signer = Arc::new(Signer::new(&token(), BootId::at(clock.now())));
         let lookup: Lookup = Arc::new(|name| Box::pin(std::future::ready(Err(format!("{name} is unknown")))));
-        Link::new(&self.settings(), lookup, signer, clock).unwrap()
+        Link::new(&Collector { trust, ..self.settings() }, lookup, signer, clock).unwrap()
     }
 
     pub(crate) fn settings(&self) -> Collector {
-        let url = Url::parse(&format!("http://localhost:{}", self.address.port())).unwrap();
+        let url = Url::parse(&format!("{}://localhost:{}", self.scheme, self.address.port())).unwrap();
         Collector { url, trust: Trust::Roots(Vec::new()), outbound: Outbound::default() }
     }
 

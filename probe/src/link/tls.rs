@@ -102,19 +102,40 @@ impl ServerCertVerifier for Pinned {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::LinkError;
+    use crate::link::testing::TestCollector;
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+
+    fn authority(name: &str) -> (CertificateDer<'static>, Issuer<'static, KeyPair>) {
+        let mut params = CertificateParams::new(vec![]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        (certificate, Issuer::new(params, key))
+    }
+
+    #[tokio::test]
+    async fn a_collector_with_its_own_authority_is_reached_by_pin_or_file_and_not_without() {
+        let (ours, issuer) = authority("ours");
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let leaf = params.signed_by(&key, &issuer).unwrap().der().clone();
+        let key = rustls_pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let collector = TestCollector::start_tls(vec![leaf, ours.clone()], key).await;
+        for good in [Trust::Pin(body_hash(&ours)), Trust::Roots(vec![ours.clone()])] {
+            collector.link_with(good).refresh_keys().await.unwrap();
+        }
+        let (other, _) = authority("other");
+        for bad in [Trust::Pin(body_hash(&other)), Trust::Roots(vec![other]), Trust::Roots(Vec::new())] {
+            assert!(matches!(collector.link_with(bad).refresh_keys().await, Err(LinkError::Unreachable(_))));
+        }
+        assert_eq!(collector.seen(picket_shared::wire::KEYS_PATH).len(), 2, "no token went to a stranger");
+    }
 
     #[test]
     fn a_pin_trusts_what_its_authority_signed_for_that_name_and_nothing_else() {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let authority = |name: &str| {
-            let mut params = CertificateParams::new(vec![]).unwrap();
-            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-            params.distinguished_name.push(rcgen::DnType::CommonName, name);
-            let key = KeyPair::generate().unwrap();
-            let certificate = params.self_signed(&key).unwrap().der().clone();
-            (certificate, Issuer::new(params, key))
-        };
         let (ours, issuer) = authority("ours");
         let (other, _) = authority("other");
         let leaf_key = KeyPair::generate().unwrap();
