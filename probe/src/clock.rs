@@ -1,0 +1,186 @@
+//! The collector's time as this probe knows it.
+//!
+//! Every answer carries the collector's time; with the round trip's length that bounds the difference to this
+//! machine's monotonic clock (F. Cristian, "Probabilistic clock synchronization", 1989). [`Discipline`] is the pure
+//! rule, [`CollectorClock`] the handle. Times handed out never run backwards, so `at` of outcomes never does.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use picket_shared::time::{Clock, Stopwatch, Timestamp};
+
+/// How much a quartz may drift; the error of an old measurement grows by this part of its age.
+const DRIFT: f64 = 100e-6;
+
+/// Elapsed time -> collector's time, corrected by measurements. Pure: all times are arguments.
+#[derive(Clone, Copy, Debug)]
+pub struct Discipline {
+    start: Timestamp,
+    measured: Option<Measured>,
+    applied_us: i64,
+    last: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Measured {
+    correction_us: i64,
+    error_us: i64,
+    at: Duration,
+}
+
+impl Discipline {
+    /// Begins with the machine's own time of day; elapsed time counts from here.
+    pub fn new(start: Timestamp) -> Self {
+        Self { start, measured: None, applied_us: 0, last: Duration::ZERO }
+    }
+
+    /// Takes in that the collector said `server` in an answer that came at `elapsed` after a round trip of `rtt`.
+    ///
+    /// It is taken when it is sharper than what is known, or when both cannot be true.
+    pub fn observe(&mut self, server: Timestamp, rtt: Duration, elapsed: Duration) {
+        let half = micros(rtt) / 2;
+        let correction_us = server.shifted(half).micros_since(self.start + elapsed);
+        let found = Measured { correction_us, error_us: half, at: elapsed };
+        let Some(known) = self.measured else {
+            // Nothing was stamped with the machine's own time yet, so the first correction may step either way.
+            self.applied_us = correction_us;
+            self.measured = Some(found);
+            return;
+        };
+        let aged = known.error_us + drift(elapsed.saturating_sub(known.at));
+        let contradicts = correction_us.abs_diff(known.correction_us) > (half + aged).unsigned_abs();
+        if contradicts || half < aged {
+            self.measured = Some(found);
+        }
+    }
+
+    /// The collector's time at `elapsed`; never earlier than a time given before. A correction forwards holds at once;
+    /// one backwards lets time run at half speed until it is made.
+    pub fn now(&mut self, elapsed: Duration) -> Timestamp {
+        let elapsed = elapsed.max(self.last);
+        let target = self.measured.map_or(0, |measured| measured.correction_us);
+        let most = micros(elapsed - self.last) / 2;
+        self.applied_us = if target >= self.applied_us { target } else { target.max(self.applied_us - most) };
+        self.last = elapsed;
+        (self.start + elapsed).shifted(self.applied_us)
+    }
+
+    /// The best guess at `elapsed`, which may step backwards: for tokens, whose time must be right rather than even.
+    pub fn best(&self, elapsed: Duration) -> Timestamp {
+        (self.start + elapsed).shifted(self.measured.map_or(0, |measured| measured.correction_us))
+    }
+
+    /// Whether the collector's time was ever heard.
+    pub fn is_measured(&self) -> bool {
+        self.measured.is_some()
+    }
+}
+
+/// The collector's time, shared by all stages.
+#[derive(Debug)]
+pub struct CollectorClock {
+    machine: Clock,
+    since: Stopwatch,
+    discipline: Mutex<Discipline>,
+}
+
+impl CollectorClock {
+    /// Starts from the machine's time of day.
+    pub fn start(machine: Clock) -> Self {
+        let start = machine.now();
+        Self { machine, since: Stopwatch::start(), discipline: Mutex::new(Discipline::new(start)) }
+    }
+
+    /// The collector's time; never runs backwards.
+    pub fn now(&self) -> Timestamp {
+        self.with(|discipline, elapsed| discipline.now(elapsed))
+    }
+
+    /// The best guess at the collector's time, for tokens.
+    pub fn signing_time(&self) -> Timestamp {
+        self.with(|discipline, elapsed| discipline.best(elapsed))
+    }
+
+    /// Takes in what an answer said that has just come, after a round trip of `rtt`.
+    pub fn observe(&self, server: Timestamp, rtt: Duration) {
+        self.with(|discipline, elapsed| discipline.observe(server, rtt, elapsed));
+    }
+
+    /// The machine's time of day minus the collector's, in microseconds; `None` until measured.
+    pub fn offset_us(&self) -> Option<i64> {
+        let machine = self.machine.now();
+        self.with(|discipline, elapsed| {
+            discipline.is_measured().then(|| machine.micros_since(discipline.best(elapsed)))
+        })
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Discipline, Duration) -> T) -> T {
+        let mut discipline = self.discipline.lock().unwrap_or_else(PoisonError::into_inner);
+        act(&mut discipline, self.since.elapsed())
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn drift(age: Duration) -> i64 {
+    micros(age.mul_f64(DRIFT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const START: Timestamp = Timestamp::from_seconds(1_000_000);
+
+    fn seconds(s: u64) -> Duration {
+        Duration::from_secs(s)
+    }
+
+    #[test]
+    fn the_first_answer_sets_the_clock_whichever_way_it_is_off() {
+        for off in [-3600, 3600] {
+            let mut clock = Discipline::new(START);
+            clock.observe(START.shifted(off * 1_000_000), Duration::from_millis(40), seconds(0));
+            assert_eq!(clock.now(seconds(1)), START.shifted(off * 1_000_000 + 1_020_000));
+        }
+    }
+
+    #[test]
+    fn a_slow_answer_does_not_spoil_a_sharp_one() {
+        let mut clock = Discipline::new(START);
+        clock.observe(START, Duration::from_millis(2), seconds(0));
+        // Held for 25 s by a long poll: its bound is 12.5 s wide and says nothing new.
+        clock.observe(START + seconds(25), seconds(25), seconds(25));
+        assert_eq!(clock.best(seconds(30)), (START + seconds(30)).shifted(1_000));
+    }
+
+    #[test]
+    fn an_answer_that_contradicts_is_believed() {
+        let mut clock = Discipline::new(START);
+        clock.observe(START, Duration::from_millis(2), seconds(0));
+        clock.observe(START + seconds(300), Duration::from_millis(500), seconds(10));
+        assert_eq!(clock.now(seconds(10)), (START + seconds(300)).shifted(250_000));
+    }
+
+    proptest! {
+        #[test]
+        fn time_never_runs_backwards(steps in prop::collection::vec((0_u64..5_000, -100_000_000_i64..100_000_000, 0_u64..2_000), 1..60)) {
+            let mut clock = Discipline::new(START);
+            let (mut elapsed, mut last) = (Duration::ZERO, Timestamp::from_micros(i64::MIN));
+            for (wait_ms, off_us, rtt_ms) in steps {
+                elapsed += Duration::from_millis(wait_ms);
+                let heard_before = clock.is_measured();
+                clock.observe((START + elapsed).shifted(off_us), Duration::from_millis(rtt_ms), elapsed);
+                let now = clock.now(elapsed);
+                prop_assert!(now >= last || !heard_before);
+                last = now;
+            }
+            // Left alone, it arrives at the best guess.
+            let later = elapsed + Duration::from_secs(1000);
+            prop_assert_eq!(clock.now(later), clock.best(later));
+        }
+    }
+}
