@@ -54,6 +54,12 @@ pub fn describe(confinement: &Confinement) -> String {
     )
 }
 
+/// Whether everything that was asked for is in force.
+pub fn is_whole(confinement: &Confinement) -> bool {
+    let Confinement { landlock_abi, seccomp, no_new_privileges, no_core_dumps } = confinement;
+    *landlock_abi > 0 && *seccomp && *no_new_privileges && *no_core_dumps
+}
+
 /// Something that a confined process must not manage.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Attempt {
@@ -126,6 +132,7 @@ fn seccomp() -> Result<(), Box<dyn std::error::Error>> {
     denied.insert(libc::SYS_openat, writing_flags(2)?);
     #[cfg(target_arch = "x86_64")]
     denied.insert(libc::SYS_open, writing_flags(1)?);
+    denied.insert(libc::SYS_clone, NAMESPACES.iter().map(|flag| flagged(0, *flag, *flag)).collect::<Result<_, _>>()?);
     let unknown = UNKNOWN.iter().map(|call| (*call, Vec::new())).collect();
     for (calls, errno) in [(denied, libc::EPERM), (unknown, libc::ENOSYS)] {
         let answer = SeccompAction::Errno(u32::try_from(errno)?);
@@ -149,13 +156,27 @@ fn writing_flags(argument: u8) -> Result<Vec<SeccompRule>, seccompiler::BackendE
         (libc::O_TMPFILE, libc::O_TMPFILE),
     ]
     .into_iter()
-    .map(|(mask, value)| {
-        let bits = |number: i32| u64::from(number.cast_unsigned());
-        let operator = SeccompCmpOp::MaskedEq(bits(mask));
-        SeccompRule::new(vec![SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, bits(value))?])
-    })
+    .map(|(mask, value)| flagged(argument, mask, value))
     .collect()
 }
+
+/// Meets a call whose argument has these bits under this mask.
+fn flagged(argument: u8, mask: i32, value: i32) -> Result<SeccompRule, seccompiler::BackendError> {
+    let bits = |number: i32| u64::from(number.cast_unsigned());
+    let operator = SeccompCmpOp::MaskedEq(bits(mask));
+    SeccompRule::new(vec![SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, bits(value))?])
+}
+
+/// A thread or process in a namespace of its own would have rights there that it has not here.
+const NAMESPACES: &[i32] = &[
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWNET,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWUTS,
+    libc::CLONE_NEWCGROUP,
+];
 
 /// The filter answers before Landlock is asked, so its own errno shows that it is in force.
 fn write_is_refused_by_seccomp() -> bool {

@@ -57,10 +57,7 @@ pub fn run(args: &DoctorArgs, token: impl Fn(&File) -> Result<EnrolmentToken, Co
     });
     let readable = loaded.as_ref().map_or(&[][..], |settings| &settings.read_files);
     let confinement = confine::confine(readable);
-    let whole = confinement.landlock_abi > 0
-        && confinement.seccomp
-        && confinement.no_new_privileges
-        && confinement.no_core_dumps;
+    let whole = confine::is_whole(&confinement);
     let sentence = confine::describe(&confinement);
     findings.push(judged("confinement", whole, sentence, "use a kernel of 5.13 or newer with Landlock and seccomp"));
     findings.push(attempts());

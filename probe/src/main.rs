@@ -39,7 +39,12 @@ fn run(args: &ConfigArgs, token: Option<Secret<String>>) -> ExitCode {
         Err(error) => return fail(&error),
     };
     let confinement = confine::confine(&settings.read_files);
-    tracing::info!("Confined by the kernel: {}", confine::describe(&confinement));
+    let holds = confine::describe(&confinement);
+    if confine::is_whole(&confinement) {
+        tracing::info!("Confined by the kernel: {holds}");
+    } else {
+        tracing::warn!("Confined by the kernel only in part, so that the promise to write nothing is weaker: {holds}");
+    }
     match runtime() {
         Ok(runtime) => {
             runtime.block_on(Box::pin(pipeline::run(settings, pipeline::Parts { env, lookup, confinement })))

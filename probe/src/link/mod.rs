@@ -399,4 +399,21 @@ mod tests {
         collector.script(wire::KEYS_PATH, Reply::Refuse(RefusalCode::Revoked, None));
         assert!(matches!(collector.link().refresh_keys().await, Err(LinkError::Stop(Stop::Revoked))));
     }
+
+    #[tokio::test]
+    async fn a_configured_proxy_is_used_but_for_the_hosts_that_are_excepted() {
+        let proxy = TestCollector::start().await;
+        let ask = async |no_proxy: Option<&str>| {
+            let outbound = crate::config::Outbound {
+                proxy: Some(proxy.settings().url.to_string()),
+                no_proxy: no_proxy.map(ToOwned::to_owned),
+            };
+            // Nobody listens there: only the proxy can answer.
+            let url = url::Url::parse("http://localhost:9").unwrap();
+            proxy.link_to(Collector { url, outbound, ..proxy.settings() }).refresh_keys().await
+        };
+        ask(None).await.unwrap();
+        assert!(matches!(ask(Some("localhost")).await, Err(LinkError::Unreachable(_))));
+        assert_eq!(proxy.seen(wire::KEYS_PATH).len(), 1);
+    }
 }

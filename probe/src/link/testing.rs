@@ -135,10 +135,14 @@ impl TestCollector {
     }
 
     pub(crate) fn link_with(&self, trust: Trust) -> Link {
+        self.link_to(Collector { trust, ..self.settings() })
+    }
+
+    pub(crate) fn link_to(&self, settings: Collector) -> Link {
         let clock = Arc::new(CollectorClock::start(Clock::system()));
         let signer = Arc::new(Signer::new(&token(), BootId::at(clock.now())));
         let lookup: Lookup = Arc::new(|name| Box::pin(std::future::ready(Err(format!("{name} is unknown")))));
-        Link::new(&Collector { trust, ..self.settings() }, lookup, signer, clock).unwrap()
+        Link::new(&settings, lookup, signer, clock).unwrap()
     }
 
     pub(crate) fn settings(&self) -> Collector {
