@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod migrate;
 pub mod print;
 pub mod serve;
+pub mod up;
 
 use crate::app::AppError;
 use crate::config::ConfigError;

@@ -14,6 +14,7 @@ pub mod instance;
 pub mod notices;
 pub mod organizations;
 pub mod partitions;
+pub mod read;
 pub mod rechecks;
 pub mod spans;
 pub mod states;
