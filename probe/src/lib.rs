@@ -1,1 +1,4 @@
 //! Picket.
+pub mod check_once;
+pub mod checks;
+pub mod waterfall;
