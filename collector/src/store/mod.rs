@@ -6,6 +6,11 @@
 pub mod error;
 pub mod scope;
 
+pub mod channels;
+pub mod deliveries;
+pub mod monitors;
+pub mod notices;
+
 pub use error::StoreError;
 pub use scope::{Auth, Conn, Intake, Pools, Scoped, Worker};
 
