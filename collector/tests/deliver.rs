@@ -14,6 +14,7 @@ use picket_shared::time::Timestamp;
 use std::time::Duration;
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story from a monitor to its message")]
 #[ignore = "needs a database: PICKET_TEST_DATABASE"]
 async fn a_notice_becomes_one_delivery_a_channel_that_is_leased_once_and_again_when_the_lease_runs_out() {
     let pools = common::pools().await.expect("PICKET_TEST_DATABASE");

@@ -4,6 +4,7 @@ use picket_collector::store::Pools;
 use sqlx::PgPool;
 
 /// The four pools, or `None` when no database is named.
+#[expect(clippy::unwrap_used, reason = "a test that has no database ends here")]
 pub(crate) async fn pools() -> Option<Pools> {
     let url = std::env::var("PICKET_TEST_DATABASE").ok()?;
     let pool = async |role: &str| PgPool::connect(&url.replace("picket_worker", role)).await.unwrap();
