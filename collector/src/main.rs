@@ -6,7 +6,7 @@ use clap::Parser;
 use picket_collector::cli::{Cli, Command};
 use picket_collector::cmd::up::Start;
 use picket_collector::cmd::{self, CmdError};
-use picket_collector::config::{Config, Mode};
+use picket_collector::config::{Config, DatabaseMode};
 use picket_collector::postgres::owner;
 use picket_collector::telemetry;
 use picket_shared::time::Clock;
@@ -24,18 +24,18 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<ExitCode, CmdError> {
-    let file = Config::find(cli.config);
+    let file = cli.config;
     if let Command::Config(command) = cli.command {
         return cmd::config::run(command, file.as_deref());
     }
     let mut config = Config::load(file.as_deref())?;
-    telemetry::start(&config.log).map_err(CmdError::new)?;
+    telemetry::start(&config.log);
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         return Err(CmdError::new("the TLS library was set up twice: this is a defect of Picket"));
     }
     let owner = prepare_owner(&mut config)?;
     if let Command::Up(args) = cli.command {
-        let start = Start { args, config, config_file: file.as_deref(), user: owner };
+        let start = Start { args, config, user: owner };
         return runtime()?.block_on(Box::pin(cmd::up::run(start, Clock::system())));
     }
     if let Some(user) = owner {
@@ -65,15 +65,16 @@ fn prepare_owner(config: &mut Config) -> Result<Option<nix::unistd::User>, CmdEr
         return Ok(None);
     }
     let user = owner::user()?;
-    if config.database.mode == Mode::Managed {
-        let configured = std::path::absolute(&config.database.data_dir)?;
+    if config.database.mode == DatabaseMode::Managed {
+        let configured = config.database.data_dir.clone();
         config.database.data_dir = owner::reachable(&configured, &user);
         let data = config.database.data_dir.display();
         if config.database.data_dir != configured {
             tracing::info!("The data lies in {data}: user {} cannot reach {}", user.name, configured.display());
         }
+        config.keys.follow(&config.database.data_dir);
         owner::make_directory(&config.database.data_dir, &user)?;
     }
-    owner::make_directory(&config.keys_directory(), &user)?;
+    owner::make_directory(config.keys.directory(), &user)?;
     Ok(Some(user))
 }

@@ -92,7 +92,7 @@ async fn alive(app: App) -> Ran {
 }
 
 async fn retention(app: App) -> Ran {
-    report(ops::retention::run(&app.pools, app.config.retention, app.clock.now()).await?)
+    report(ops::retention::run(&app.pools, &app.config.retention, app.clock.now()).await?)
 }
 
 async fn judge(app: App) -> Ran {

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::CmdError;
 use crate::app::{self, App};
-use crate::config::{Config, Mode};
+use crate::config::{Config, DatabaseMode};
 use crate::lifecycle::{self, Signals};
 use crate::postgres::{Access, Cluster};
 use crate::{ops, wake, work};
@@ -23,12 +23,12 @@ use crate::{ops, wake, work};
 /// When a part does not start; what did start is stopped first.
 pub async fn run(config: Config, clock: Clock) -> Result<ExitCode, CmdError> {
     let mut signals = Signals::listen()?;
-    if config.database.mode == Mode::External {
+    if config.database.mode == DatabaseMode::External {
         let access = app::access(&config)?;
         return serve(&access, None, config, clock, &mut signals).await;
     }
     // Four pools, and some for commands, doctor and a person at psql.
-    let connections = config.limits.pool_size * 4 + 20;
+    let connections = app::POOL_SIZE * 4 + 20;
     let database = &config.database;
     let cluster = tokio::select! {
         cluster = Cluster::start(&database.data_dir, database.binaries_dir.as_deref(), connections) => cluster?,
@@ -56,7 +56,7 @@ async fn serve(
         tracing::info!("Ran {ran} migrations");
     }
     let app = App::start(access, config, clock).await?;
-    ops::retention::run(&app.pools, app.config.retention, app.clock.now()).await?;
+    ops::retention::run(&app.pools, &app.config.retention, app.clock.now()).await?;
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     tracker.spawn(listen(app.clone(), stop.clone()));
     work::start(&app, &tracker, &stop);

@@ -7,10 +7,13 @@ pub mod error;
 pub mod scope;
 
 pub mod audit;
+pub mod channels;
+pub mod deliveries;
 pub mod facts;
 pub mod health;
 pub mod incidents;
 pub mod instance;
+pub mod monitors;
 pub mod notices;
 pub mod organizations;
 pub mod partitions;

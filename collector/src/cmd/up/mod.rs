@@ -8,7 +8,6 @@ mod children;
 mod live;
 mod setup;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -38,13 +37,11 @@ pub struct UpArgs {
 
 /// What `up` is started with.
 #[derive(Debug)]
-pub struct Start<'a> {
+pub struct Start {
     /// The command line.
     pub args: UpArgs,
     /// The settings.
     pub config: Config,
-    /// Where they come from.
-    pub config_file: Option<&'a Path>,
     /// The user to become once every child runs; `None` when this is not root.
     pub user: Option<nix::unistd::User>,
 }
@@ -53,7 +50,7 @@ pub struct Start<'a> {
 ///
 /// # Errors
 /// When a part does not start; what did start is stopped first.
-pub async fn run(start: Start<'_>, clock: Clock) -> Result<ExitCode, CmdError> {
+pub async fn run(start: Start, clock: Clock) -> Result<ExitCode, CmdError> {
     let began = clock.now();
     let mut screen = Screen::new();
     let mut children = Children::default();
@@ -73,13 +70,14 @@ pub async fn run(start: Start<'_>, clock: Clock) -> Result<ExitCode, CmdError> {
 }
 
 async fn all(
-    start: Start<'_>,
+    start: Start,
     clock: &Clock,
     began: Timestamp,
     screen: &mut Screen,
     children: &mut Children,
 ) -> Result<ExitCode, CmdError> {
-    let Start { args, config, config_file, user } = start;
+    let Start { args, config, user } = start;
+    let config_file = config.file.as_deref();
     screen.line("Starting PostgreSQL and the collector");
     children.start_collector(config_file)?;
     setup::healthy(&config, children).await?;

@@ -60,7 +60,7 @@ pub(super) async fn healthy(config: &Config, children: &mut Children) -> Result<
 async fn ask(config: &Config) -> Result<u16, String> {
     #[expect(clippy::disallowed_methods, reason = "the collector's own address, from its own settings")]
     let stream = tokio::net::TcpStream::connect(config.http.listen).await.map_err(|error| error.to_string())?;
-    if config.http.is_https() {
+    if config.http.certificate().is_some() {
         return Ok(200);
     }
     let (mut sender, connection) =
@@ -78,7 +78,7 @@ async fn ask(config: &Config) -> Result<u16, String> {
 
 /// The local probe: enrolled at the first start, found by its token afterwards.
 pub(super) async fn local_probe(config: &Config, config_file: Option<&Path>) -> Result<LocalProbe, CmdError> {
-    let directory = config.keys_directory();
+    let directory = config.keys.directory();
     let token_file = directory.join("local-probe.token");
     if !token_file.exists() {
         let arguments = ["probe", "add", "--region", REGION, "--network", REGION, "--eu", "--name", "local probe"];
@@ -99,7 +99,7 @@ fn probe_settings(config: &Config) -> String {
         format!("\"{address}/{prefix}\"")
     }));
     let collector = format!("http://{}", config.http.listen);
-    let url = if config.http.is_https() { config.http.public_url() } else { collector };
+    let url = if config.http.certificate().is_some() { config.http.public_url() } else { collector };
     format!(
         "# Written by `picket-collector up` at each start.\ncollector_url = {url:?}\n\n[egress]\nallow = [{}]\n",
         allow.join(", ")
