@@ -3,7 +3,18 @@
 //! [`scope`] hands out the four connection types; a function takes the one that may do what it does. A function that
 //! leaves work behind also rings. Every write checks how many rows it touched. Times are bigint microseconds.
 
+pub mod assignments;
+pub mod batches;
+pub mod changes;
 pub mod error;
+pub mod gaps;
+pub mod probe_keys;
+pub mod probes;
+pub mod rechecks;
+pub mod region_states;
+pub mod regions;
+pub mod requests;
+pub mod results;
 pub mod scope;
 
 pub use error::StoreError;
