@@ -1,7 +1,7 @@
 //! What was answered to each batch: the proof that it is stored. Only `flow::ingest` and the check for repetition come here.
 
 use picket_shared::batch::Receipt;
-use picket_shared::ids::{BatchId, BootId};
+use picket_shared::ids::{BatchId, BootId, ProbeId};
 use picket_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
@@ -106,15 +106,33 @@ pub async fn insert(conn: &mut Intake, row: &BatchRow<'_>) -> Result<(), StoreEr
     StoreError::expect_rows("receipts", 1, done.rows_affected())
 }
 
-/// Makes the daily partitions that a late batch needs, unless they are there.
+/// Makes this transaction durable at its commit, and makes the daily partitions that a late batch needs.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn ensure_partitions(conn: &mut Intake, receipts_day: i64, results_days: &[i64]) -> Result<(), StoreError> {
-    sqlx::query("SELECT ensure_partition('receipts', $1) UNION ALL SELECT ensure_partition('results', d) FROM unnest($2::bigint[]) d")
-        .bind(receipts_day)
-        .bind(results_days)
+pub async fn prepare(conn: &mut Intake, receipts_day: i64, results_days: &[i64]) -> Result<(), StoreError> {
+    sqlx::query(
+        "SELECT set_config('synchronous_commit', 'on', true) = 'on'
+         UNION ALL SELECT ensure_partition('receipts', $1)
+         UNION ALL SELECT ensure_partition('results', d) FROM unnest($2::bigint[]) d",
+    )
+    .bind(receipts_day)
+    .bind(results_days)
+    .execute(conn.conn())
+    .await?;
+    Ok(())
+}
+
+/// Writes down that a probe sent another body under an id that was used.
+///
+/// # Errors
+/// When the database fails.
+pub async fn note_conflict(conn: &mut Intake, probe: ProbeId, id: BatchId, now: Timestamp) -> Result<(), StoreError> {
+    let done = sqlx::query("INSERT INTO audit (at, actor, action, subject) VALUES ($1, $2, 'batch.conflict', $3)")
+        .bind(now.micros())
+        .bind(format!("probe:{probe}"))
+        .bind(format!("batch:{id}"))
         .execute(conn.conn())
         .await?;
-    Ok(())
+    StoreError::expect_rows("audit", 1, done.rows_affected())
 }

@@ -1,11 +1,12 @@
 //! Checks that the judge wants at once; each is handed to one probe, once.
 
 use picket_shared::assignment::Recheck;
+use picket_shared::check::Kind;
 use picket_shared::ids::{MonitorId, RecheckId};
 use picket_shared::time::Timestamp;
 use uuid::Uuid;
 
-use super::{Conn, Intake, RegionKey, StoreError};
+use super::{Conn, Intake, OrgKey, RegionKey, StoreError};
 
 /// Takes what is due in a region for these monitors. What is older than `stale` is left to expire.
 ///
@@ -33,17 +34,43 @@ pub async fn take(
     Ok(rows.into_iter().map(|(id, monitor)| Recheck { id: RecheckId(id), monitor: MonitorId(monitor) }).collect())
 }
 
-/// Whether anything is due in a region, and when the next will be.
+/// A check that is due in a region and that nobody took.
+#[derive(Clone, Copy, Debug)]
+pub struct DueRow {
+    /// What to check.
+    pub monitor: MonitorId,
+    /// Whose it is.
+    pub org: OrgKey,
+    /// What it asks.
+    pub kind: Kind,
+    /// It may run in the EU only.
+    pub eu_only: bool,
+}
+
+/// What is due in a region.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn next_due(conn: &mut Intake, region: RegionKey, stale: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-    let due: Option<i64> = sqlx::query_scalar(
-        "SELECT min(due_at) FROM rechecks WHERE region_id = $1 AND taken_at IS NULL AND due_at > $2",
+pub async fn due(
+    conn: &mut Intake,
+    region: RegionKey,
+    stale: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<DueRow>, StoreError> {
+    let rows: Vec<(Uuid, OrgKey, String, bool)> = sqlx::query_as(
+        "SELECT m.uuid, m.org_id, m.kind, m.eu_only FROM rechecks r JOIN monitors m ON m.id = r.monitor_id
+         WHERE r.region_id = $1 AND r.taken_at IS NULL AND r.due_at > $2 AND r.due_at <= $3",
     )
     .bind(region)
     .bind(stale.micros())
-    .fetch_one(conn.conn())
+    .bind(now.micros())
+    .fetch_all(conn.conn())
     .await?;
-    Ok(due.map(Timestamp::from_micros))
+    let row = |(id, org, kind, eu_only): (Uuid, OrgKey, String, bool)| DueRow {
+        monitor: MonitorId(id),
+        org,
+        kind: kind.parse().unwrap_or(Kind::Other),
+        eu_only,
+    };
+    Ok(rows.into_iter().map(row).collect())
 }
