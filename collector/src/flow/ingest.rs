@@ -107,7 +107,8 @@ pub async fn note_too_old(
     let source = (probe.key, probe.region.key);
     probes::lock(conn, probe.key).await?;
     let noted = gaps::silences(conn, source, range.after).await?;
-    let ranges: Vec<Range> = noted.iter().filter(|row| row.reason == GapReason::TooOld).map(|row| whole(row, now)).collect();
+    let ranges: Vec<Range> =
+        noted.iter().filter(|row| row.reason == GapReason::TooOld).map(|row| whole(row, now)).collect();
     let rows: Vec<_> = subtract(&[range], &ranges).into_iter().map(|range| (range, GapReason::TooOld)).collect();
     gaps::append_silences(conn, source, &rows, now).await
 }
@@ -152,9 +153,14 @@ async fn write_runs(
     let mut dirty = Dirty { runs: HashMap::new(), changes: Vec::new() };
     let mut events: Vec<(MonitorId, Event<'_>, Option<&str>)> =
         rows.iter().map(|row| (row.outcome.monitor, Event::Outcome(row.outcome), row.detail)).collect();
-    events.extend(verified.batch.missed.iter().filter(|missed| missed.from <= missed.to && missed.to <= now).map(
-        |missed| (missed.monitor, Event::Missed(missed.from, missed.to), None),
-    ));
+    events.extend(
+        verified
+            .batch
+            .missed
+            .iter()
+            .filter(|missed| missed.from <= missed.to && missed.to <= now)
+            .map(|missed| (missed.monitor, Event::Missed(missed.from, missed.to), None)),
+    );
     events.sort_by_key(|(monitor, event, _)| (event.at(), *monitor));
     for (monitor, event, detail) in events {
         if let Some(known) = verified.known.get(&monitor) {
@@ -172,14 +178,7 @@ async fn write_runs(
 }
 
 impl Dirty {
-    fn apply(
-        &mut self,
-        monitor: MonitorId,
-        known: &KnownRow,
-        event: Event<'_>,
-        detail: Option<&str>,
-        now: Timestamp,
-    ) {
+    fn apply(&mut self, monitor: MonitorId, known: &KnownRow, event: Event<'_>, detail: Option<&str>, now: Timestamp) {
         let terms = Terms {
             version: known.version,
             interval: Duration::from_secs(u64::try_from(known.interval_s).unwrap_or(0)),

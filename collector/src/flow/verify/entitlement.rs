@@ -27,11 +27,8 @@ pub async fn judge(conn: &mut Intake, caller: &Caller, batch: &Batch, now: Times
     ids.extend(batch.missed.iter().map(|missed| missed.monitor));
     ids.sort_unstable();
     ids.dedup();
-    let mut known = if ids.is_empty() {
-        HashMap::new()
-    } else {
-        assignments::known(conn, caller.row.region.key, &ids).await?
-    };
+    let mut known =
+        if ids.is_empty() { HashMap::new() } else { assignments::known(conn, caller.row.region.key, &ids).await? };
     known.retain(|_, monitor| may_know(caller, monitor, now));
     let mut details = Vec::with_capacity(batch.outcomes.len());
     let mut rejected = Vec::new();

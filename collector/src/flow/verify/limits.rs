@@ -36,7 +36,11 @@ impl Limits {
     /// Requests a second, of one probe and of all; ten seconds' worth may come at once.
     pub fn new(each_per_second: NonZeroU32, all_per_second: NonZeroU32) -> Self {
         let quota = |rate: NonZeroU32| Quota::per_second(rate).allow_burst(rate.saturating_mul(TEN));
-        Self { all: RateLimiter::direct(quota(all_per_second)), each: RateLimiter::keyed(quota(each_per_second)), queue: Semaphore::new(QUEUE) }
+        Self {
+            all: RateLimiter::direct(quota(all_per_second)),
+            each: RateLimiter::keyed(quota(each_per_second)),
+            queue: Semaphore::new(QUEUE),
+        }
     }
 
     /// Takes one request of a probe.

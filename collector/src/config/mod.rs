@@ -1,0 +1,235 @@
+//! The settings of the collector: one file, one section a module, each with its own check.
+//!
+//! In comes a TOML file; out goes a [`Config`] whose values are known to be sensible, whose paths are absolute and whose
+//! secrets have been read from the files that hold them (root may read what the collector later may not).
+
+mod database;
+mod egress;
+mod http;
+mod keys;
+mod limits;
+mod log;
+mod mail;
+mod outbound;
+mod retention;
+
+use std::path::{Component, Path, PathBuf};
+
+use picket_shared::secret::SecretString;
+use serde::Deserialize;
+
+pub use database::{Database, DatabaseMode};
+pub use egress::Egress;
+pub use http::{Certificate, Http};
+pub use keys::Keys;
+pub use limits::Limits;
+pub use log::{Format, Level, Log};
+pub use mail::{Mail, MailTls};
+pub use outbound::Outbound;
+pub use retention::Retention;
+
+/// The example file: every key, its default and one sentence.
+pub const EXAMPLE: &str = include_str!("../../../config.example.toml");
+
+/// Every setting. [`Config::default`] is what an empty file means, before paths are made absolute.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where people and probes reach the collector.
+    pub http: Http,
+    /// Which PostgreSQL, and where its data lies.
+    pub database: Database,
+    /// Where the master key lies.
+    pub keys: Keys,
+    /// The server that takes mail.
+    pub mail: Mail,
+    /// How the collector reaches mail servers and providers.
+    pub outbound: Outbound,
+    /// Which private addresses a target may have.
+    pub egress: Egress,
+    /// How long what is kept.
+    pub retention: Retention,
+    /// How much may come in.
+    pub limits: Limits,
+    /// What is logged, and how.
+    pub log: Log,
+    /// The file this was read from; `None` when all is default.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
+}
+
+/// Why the settings cannot be used, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("{key}: {path} cannot be read: {error}", path = path.display())]
+    Unreadable {
+        /// The key that names the file.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The file is not TOML, or holds an unknown key or a value of the wrong kind.
+    #[error("{path}: {error}", path = path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        error: Box<toml::de::Error>,
+    },
+    /// A value makes no sense.
+    #[error("{key}: {why}")]
+    Invalid {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with it, and the way out.
+        why: String,
+    },
+}
+
+impl ConfigError {
+    fn invalid(key: &'static str, why: impl Into<String>) -> Self {
+        Self::Invalid { key, why: why.into() }
+    }
+}
+
+impl Config {
+    /// Finds and reads the settings: `named` (from `--config` or `PICKET_CONFIG`), else ./config.toml, else
+    /// /etc/picket/config.toml, else the defaults.
+    ///
+    /// # Errors
+    /// When a file cannot be read or a value makes no sense.
+    pub fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
+        let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        let usual = [here.join("config.toml"), PathBuf::from("/etc/picket/config.toml")];
+        let file = named.map(|path| here.join(path)).or_else(|| usual.into_iter().find(|path| path.exists()));
+        let Some(path) = file else { return Self::default().checked(&here) };
+        let text = read("--config", &path)?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|error| ConfigError::Syntax { path: path.clone(), error: Box::new(error) })?;
+        let base = path.parent().unwrap_or(&here).to_owned();
+        config.file = Some(path);
+        config.checked(&base)
+    }
+
+    /// Makes paths absolute from `base`, reads the files that are named, and checks every section.
+    ///
+    /// # Errors
+    /// What is wrong first, with the way out.
+    pub fn checked(mut self, base: &Path) -> Result<Self, ConfigError> {
+        self.log.validate()?;
+        self.http.validate(base)?;
+        self.database.validate(base)?;
+        self.keys.validate(base, &self.database.data_dir)?;
+        self.mail.validate(base)?;
+        self.outbound.validate(base)?;
+        self.egress.validate()?;
+        self.retention.validate()?;
+        self.limits.validate()?;
+        Ok(self)
+    }
+}
+
+/// `path` from `base`, without `.` and `..`, so that "inside" can be told by comparing.
+fn absolute(base: &Path, path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in base.join(path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+fn read(key: &'static str, path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { key, path: path.to_owned(), error })
+}
+
+/// A secret from its file, without the line break that editors leave at the end.
+fn read_secret(key: &'static str, path: &Path) -> Result<SecretString, ConfigError> {
+    let text = SecretString::new(read(key, path)?);
+    let trimmed = text.expose().trim_end_matches(['\r', '\n']);
+    if trimmed.is_empty() {
+        return Err(ConfigError::invalid(key, format!("{} is empty; write the secret into it", path.display())));
+    }
+    Ok(SecretString::new(trimmed.to_owned()))
+}
+
+/// Makes an optional path absolute and reads it.
+fn resolve(base: &Path, path: &mut Option<PathBuf>) -> Option<PathBuf> {
+    if let Some(path) = path {
+        *path = absolute(base, path);
+    }
+    path.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example with the comment sign taken from each line that holds a key.
+    fn example_with_every_key() -> String {
+        let is_key = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+        let lines = EXAMPLE.lines().map(|line| match line.strip_prefix("# ") {
+            Some(key) if is_key(key) => key,
+            _ => line,
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn every_default_in_the_example_is_the_default_of_the_code() {
+        assert_eq!(toml::from_str::<Config>(EXAMPLE).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn every_key_of_the_example_is_known_once_its_comment_sign_is_taken_away() {
+        toml::from_str::<Config>(&example_with_every_key()).unwrap();
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_its_name() {
+        let error = toml::from_str::<Config>("[http]\nlisten_on = \"x\"").unwrap_err();
+        assert!(error.to_string().contains("listen_on"), "{error}");
+    }
+
+    #[test]
+    fn relative_paths_are_resolved_and_keys_lie_beside_the_data() {
+        let config = Config::default().checked(Path::new("/srv/picket")).unwrap();
+        assert_eq!(config.database.data_dir, Path::new("/srv/picket/data"));
+        assert_eq!(config.keys.directory(), Path::new("/srv/picket/data.keys"));
+        assert_eq!(config.http.public_url(), "http://localhost:8080");
+    }
+
+    #[test]
+    fn an_absolute_path_loses_its_dots() {
+        assert_eq!(absolute(Path::new("/a/b"), Path::new("../c/./d")), Path::new("/a/c/d"));
+    }
+
+    #[track_caller]
+    fn refused(text: &str, with: &str) {
+        let error = toml::from_str::<Config>(text).unwrap().checked(Path::new("/srv")).unwrap_err().to_string();
+        assert!(error.contains(with), "{error}");
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_the_way_out() {
+        refused("[http]\nlisten = \"0.0.0.0:8080\"", "certificate_file");
+        refused("[http]\npublic_url = \"ftp://x\"", "http.public_url");
+        refused("[keys]\ndirectory = \"data/keys\"", "outside");
+        refused("[database]\nmode = \"external\"", "url_file");
+        refused("[database]\nmode = \"external\"\nurl = \"postgres://a:b@c/d\"", "url_file");
+        refused("[mail]\nhost = \"mail.example.org\"\ntls = \"none\"\nfrom = \"a@b.example\"", "starttls");
+        refused("[mail]\nhost = \"mail.example.org\"", "mail.from");
+        refused("[retention]\nreceipts_days = 1", "retention.receipts_days");
+        refused("[outbound]\nproxy = \"localhost:3128\"", "outbound.proxy");
+        refused("[egress]\nnat64 = [\"64:ff9b::/33\"]", "egress.nat64");
+        refused("[limits]\nbatches_per_second = 0", "limits.batches_per_second");
+    }
+}
