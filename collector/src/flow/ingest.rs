@@ -223,7 +223,8 @@ async fn accounted_for(
     let (after, until) = if seq > standing.seq {
         (own.max(standing.through), through)
     } else {
-        let before = if seq <= 1 { None } else { batches::through_of(conn, probe, boot, seq - 1).await? };
+        let before =
+            if seq <= 1 { Some(standing.hello_at) } else { batches::through_of(conn, probe, boot, seq - 1).await? };
         let behind = batches::through_of(conn, probe, boot, seq + 1).await?;
         (before.unwrap_or(own), behind.unwrap_or(through))
     };

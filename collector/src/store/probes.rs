@@ -133,6 +133,8 @@ pub async fn hello(conn: &mut Intake, probe: ProbeKey, hello: &HelloRow<'_>, now
 pub struct Standing {
     /// The boot in force.
     pub boot: BootId,
+    /// When it said hello with it: its first batch accounts for slots from there.
+    pub hello_at: Timestamp,
     /// Up to where its slots are accounted for.
     pub through: Timestamp,
     /// The highest number of a batch of this boot; 0 before the first.
@@ -144,15 +146,16 @@ pub struct Standing {
 /// # Errors
 /// When the database fails.
 pub async fn lock(conn: &mut Intake, probe: ProbeKey) -> Result<Option<Standing>, StoreError> {
-    let row: Option<(Uuid, i64, Option<i64>)> = sqlx::query_as(
-        "SELECT boot, coalesce(through, hello_at), (report->>'seq')::bigint FROM probe_status WHERE probe_id = $1
+    let row: Option<(Uuid, i64, i64, Option<i64>)> = sqlx::query_as(
+        "SELECT boot, hello_at, coalesce(through, hello_at), (report->>'seq')::bigint FROM probe_status WHERE probe_id = $1
          FOR UPDATE",
     )
     .bind(probe)
     .fetch_optional(conn.conn())
     .await?;
-    Ok(row.map(|(boot, through, seq)| Standing {
+    Ok(row.map(|(boot, hello_at, through, seq)| Standing {
         boot: BootId(boot),
+        hello_at: Timestamp::from_micros(hello_at),
         through: Timestamp::from_micros(through),
         seq: seq.unwrap_or(0),
     }))
