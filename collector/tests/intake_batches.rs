@@ -12,6 +12,7 @@ use picket_shared::signing::{BatchClaims, body_hash};
 use picket_shared::wire::{ASSIGNMENTS_PATH, KEYS_PATH, Refusal};
 use uuid::Uuid;
 
+#[expect(clippy::panic, reason = "a test that gets no refusal fails")]
 fn refusal((status, body): (u16, String)) -> (u16, &'static str) {
     let refusal: Refusal = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{status} {error}: {body}"));
     (status, refusal.error.as_str())

@@ -3,10 +3,13 @@
 #![expect(unreachable_pub, reason = "each test file takes this in as a module")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
 
-use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+#[path = "../it/database.rs"]
+#[expect(dead_code, reason = "logging in as a role is for other tests")]
+mod database;
 
+use std::sync::Arc;
+
+use database::TestDatabase;
 use picket_collector::flow::verify::{Gate, Limits};
 use picket_collector::store::Pools;
 use picket_collector::vault::{Class, KeyRing, Opener, Sealer};
@@ -52,32 +55,11 @@ pub struct TestProbe {
     pub grant: DayKeyGrant,
 }
 
-/// A fresh database with the schema; the one place that knows where PostgreSQL is.
-async fn database() -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("intake_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
-    let script = std::env::var("PICKET_TEST_DATABASE_SCRIPT").expect("PICKET_TEST_DATABASE_SCRIPT makes a database");
-    let migrations = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
-    let status = Command::new(script).args([&name, migrations]).output().unwrap();
-    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
-    name
-}
-
-async fn pool(role: &str, database: &str) -> PgPool {
-    let url = format!("postgres://{role}@127.0.0.1:5499/{database}");
-    PgPoolOptions::new().max_connections(8).connect(&url).await.unwrap()
-}
-
 impl World {
     pub async fn new() -> Self {
-        let name = database().await;
-        let pools = Pools {
-            app: pool("picket_app", &name).await,
-            intake: pool("picket_intake", &name).await,
-            worker: pool("picket_worker", &name).await,
-            auth: pool("picket_auth", &name).await,
-        };
-        let owner = pool("postgres", &name).await;
+        let pools = TestDatabase::new().await.pools;
+        let superuser = pools.app.connect_options().as_ref().clone().username("postgres");
+        let owner = PgPoolOptions::new().max_connections(3).connect_with(superuser).await.unwrap();
         let ring = KeyRing::generate().unwrap();
         let (collector, monitor) = (CollectorId(Uuid::from_u128(77)), MonitorId(Uuid::from_u128(88)));
         let clock = Clock::manual(START);
