@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use picket_shared::egress::EgressGuard;
 use picket_shared::ids::CollectorId;
 use picket_shared::time::{Clock, Timestamp};
 
 use crate::config::{Config, DatabaseMode};
+use crate::notify::client::{BadRoots, Client};
 use crate::postgres::managed::Layout;
 use crate::postgres::{Access, PostgresError, open_pools};
 use crate::store::{OrgKey, Pools, StoreError, instance, organizations};
@@ -33,6 +35,8 @@ pub struct App {
     pub sealer: Sealer,
     /// Opens them: for deliver and for what probes get.
     pub opener: Opener,
+    /// Sends messages.
+    pub client: Client,
     /// What probes know this installation as.
     pub collector_id: CollectorId,
     /// The default organization.
@@ -55,6 +59,9 @@ pub enum AppError {
     /// The key ring.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The operator's certificates.
+    #[error(transparent)]
+    Roots(#[from] BadRoots),
     /// Sealed rows wait for a key ring that is not there.
     #[error(
         "the key ring {} is missing, and the database holds sealed values: copy the key ring back from where you keep \
@@ -105,7 +112,12 @@ impl App {
         let org = organizations::ensure(&mut auth, DEFAULT_ORGANIZATION, now).await?;
         auth.commit().await?;
         let ring = ring(&pools, &config, starting).await?;
+        let guard = EgressGuard::new(config.egress.allow.clone())
+            .with_nat64(config.egress.nat64.clone())
+            .denying(vec![config.http.listen.ip()]);
+        let client = Client::new(config.mail.clone(), config.outbound.clone(), guard)?;
         Ok(Self {
+            client,
             pools,
             config: Arc::new(config),
             clock,

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::cmd::config::ConfigCommand;
 use crate::cmd::doctor::DoctorArgs;
+use crate::cmd::probe::ProbeCommand;
 use crate::cmd::up::UpArgs;
 
 /// Picket's collector: takes what probes found, decides what is an outage, tells people, keeps the data.
@@ -32,6 +33,9 @@ pub enum Command {
     /// Show or check the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Manage probes.
+    #[command(subcommand)]
+    Probe(ProbeCommand),
     /// Say what is wrong and what to do.
     Doctor(DoctorArgs),
 }

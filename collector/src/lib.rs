@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`config`] and [`vault`] are what it starts with, [`postgres`] the cluster that it owns; [`domain`] decides;
 //! [`flow`] is the write path, whose stages [`wake`] rings and whose messages [`notify`] writes and sends; [`store`] holds
-//! every statement of SQL. [`app`] brings the parts together, [`work`] runs the tasks, [`cmd`] is the command line.
+//! every statement of SQL. [`app`] brings the parts together, [`web`] is what probes and people call,
+//! [`work`] runs the tasks, [`cmd`] is the command line.
 
 pub mod config;
 pub mod vault;
@@ -17,6 +18,7 @@ pub mod wake;
 
 pub mod app;
 pub mod ops;
+pub mod web;
 pub mod work;
 
 pub mod cli;

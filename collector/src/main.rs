@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use picket_collector::app::App;
 use picket_collector::cli::{Cli, Command};
+use picket_collector::cmd::probe::Desk;
 use picket_collector::cmd::up::Start;
 use picket_collector::cmd::{self, CmdError};
 use picket_collector::config::{Config, DatabaseMode};
@@ -54,6 +56,18 @@ async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError
         Command::Serve => cmd::serve::run(config, clock).await,
         Command::Migrate => cmd::migrate::run(&config).await,
         Command::Doctor(args) => cmd::doctor::run(args, &config, &clock).await,
+        Command::Probe(command) => {
+            let app = App::open(config, clock).await?;
+            let url = app.config.http.public_url();
+            let desk = Desk {
+                pools: &app.pools,
+                sealer: &app.sealer,
+                collector: app.collector_id,
+                public_url: &url,
+                now: app.clock.now(),
+            };
+            Ok(cmd::probe::run(command, desk).await?)
+        }
         Command::Config(_) | Command::Up(_) => Err(CmdError::new("this command is not run from here")),
     }
 }

@@ -4,6 +4,7 @@ pub mod config;
 pub mod doctor;
 pub mod migrate;
 pub mod print;
+pub mod probe;
 pub mod serve;
 pub mod up;
 
@@ -35,4 +36,4 @@ macro_rules! from_errors {
     )+};
 }
 
-from_errors! { AppError, ConfigError, PostgresError, StoreError, VaultError, std::io::Error, serde_json::Error }
+from_errors! { probe::ProbeError, AppError, ConfigError, PostgresError, StoreError, VaultError, std::io::Error, serde_json::Error }
