@@ -241,6 +241,8 @@ impl Cluster {
             "fsync=on",
             "full_page_writes=on",
             "shared_buffers=256MB",
+            // Compiled queries need memory that is both writable and executable, which the service is denied.
+            "jit=off",
             "logging_collector=on",
             "log_filename=postgresql-%a.log",
             "log_truncate_on_rotation=on",
