@@ -1,4 +1,4 @@
-//! The container files: pinned, unprivileged, read-only, and without a secret. `hadolint` judges the rest (`tests/run`).
+//! The container files: pinned, unprivileged, read-only, without a secret. `hadolint` judges the rest (`tests/run`).
 
 use std::fs;
 
