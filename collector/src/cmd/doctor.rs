@@ -7,8 +7,7 @@ use picket_shared::time::{Clock, Timestamp};
 use serde::Serialize;
 use sqlx::Connection;
 
-use super::{CmdError, print};
-use crate::app::access;
+use super::{CmdError, access, print};
 use crate::config::Config;
 use crate::postgres::{Access, roles};
 use crate::vault::{KeyRing, keyring};
