@@ -1,7 +1,7 @@
 //! A collector's intake on a real database and a real port, and a probe that talks to it.
 
 #![expect(unreachable_pub, reason = "each test file takes this in as a module")]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 #[path = "../it/database.rs"]
 #[expect(dead_code, reason = "logging in as a role is for other tests")]
