@@ -5,8 +5,11 @@
 
 mod classes;
 mod database;
+mod deliver;
 mod dispatch;
 mod isolation;
 mod migrations;
 mod partitions;
+mod receiver;
 mod telling;
+mod webhook;
