@@ -7,6 +7,7 @@ mod classes;
 mod database;
 mod deliver;
 mod dispatch;
+mod email;
 mod isolation;
 mod migrations;
 mod partitions;
