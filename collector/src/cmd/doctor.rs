@@ -8,8 +8,7 @@ use picket_shared::time::{Clock, Timestamp};
 use serde::Serialize;
 use sqlx::Connection;
 
-use super::{CmdError, print};
-use crate::app::access;
+use super::{CmdError, access, print};
 use crate::config::Config;
 use crate::notify::Client;
 use crate::notify::channels::email;

@@ -12,12 +12,12 @@ use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::CmdError;
-use crate::app::{self, App};
+use super::{CmdError, POOL_SIZE, access};
+use crate::app::App;
 use crate::config::{Config, DatabaseMode};
 use crate::flow::verify::{Gate, Limits};
 use crate::lifecycle::{self, Signals};
-use crate::postgres::{Access, Cluster};
+use crate::postgres::{Access, Cluster, open_pools};
 use crate::web::guard::host::Hosts;
 use crate::web::{self, Site};
 use crate::{flow, ops, wake, work};
@@ -29,11 +29,11 @@ use crate::{flow, ops, wake, work};
 pub async fn run(config: Config, clock: Clock) -> Result<ExitCode, CmdError> {
     let mut signals = Signals::listen()?;
     if config.database.mode == DatabaseMode::External {
-        let access = app::access(&config)?;
+        let access = access(&config)?;
         return serve(&access, None, config, clock, &mut signals).await;
     }
     // Four pools, and some for commands, doctor and a person at psql.
-    let connections = app::POOL_SIZE * 4 + 20;
+    let connections = POOL_SIZE * 4 + 20;
     let database = &config.database;
     let cluster = tokio::select! {
         cluster = Cluster::start(&database.data_dir, database.binaries_dir.as_deref(), connections) => cluster?,
@@ -60,7 +60,7 @@ async fn serve(
     if ran > 0 {
         tracing::info!("Ran {ran} migrations");
     }
-    let app = App::start(access, config, clock).await?;
+    let app = App::start(open_pools(access, POOL_SIZE)?, config, clock).await?;
     ops::retention::run(&app.pools, &app.config.retention, app.clock.now()).await?;
     let mut worker = app.pools.worker().await?;
     flow::gaps::at_start(&mut worker, app.clock.now()).await?;
