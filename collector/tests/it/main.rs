@@ -8,6 +8,7 @@ mod database;
 mod deliver;
 mod dispatch;
 mod email;
+mod evidence;
 mod isolation;
 mod migrations;
 mod partitions;
