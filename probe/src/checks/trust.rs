@@ -1,0 +1,316 @@
+//! Whose certificates are trusted, and one TLS handshake that keeps what it saw.
+//!
+//! Roots and the configuration are built once; a handshake clones a configuration (a dozen reference counts) to hang in
+//! a verifier of its own, which notes the chain: a handshake that fails shows its certificate too. Sessions are never resumed.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use picket_shared::check::Verify;
+use picket_shared::outcome::{Certificate, Failure, FailureKind};
+use picket_shared::time::{Clock, Timestamp};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::{AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use url::Host;
+
+use super::certificate;
+use super::deadline::Deadline;
+
+/// At most this many sets of a monitor's own authorities are kept ready.
+const MAX_EXTRA: usize = 256;
+
+/// Trusted authorities, with everything that a handshake needs. Cheap to clone.
+#[derive(Clone)]
+pub struct Roots(Arc<Inner>);
+
+struct Inner {
+    store: RootCertStore,
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<WebPkiServerVerifier>,
+    base: ClientConfig,
+    extra: Mutex<HashMap<String, Arc<WebPkiServerVerifier>>>,
+    clock: Clock,
+}
+
+/// An authority that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("a certificate of an authority cannot be used ({0}): give X.509 certificates in PEM form")]
+pub struct TrustError(String);
+
+/// What a handshake asks for.
+pub(super) struct Ask<'a> {
+    /// The name that the certificate must hold.
+    pub(super) name: &'a Host<String>,
+    /// The protocols offered.
+    pub(super) offer: Offer,
+    /// Whether the certificate must be good.
+    pub(super) verify: Verify,
+    /// Further authorities, in PEM form.
+    pub(super) extra_ca: Option<&'a str>,
+}
+
+/// The application protocols offered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offer {
+    Nothing,
+    Http1,
+    Http2,
+}
+
+/// What came of a handshake.
+pub(super) struct Handshake {
+    pub(super) stream: Result<TlsStream<TcpStream>, Failure>,
+    pub(super) certificate: Option<Certificate>,
+}
+
+impl Roots {
+    /// Mozilla's roots and these.
+    ///
+    /// # Errors
+    /// When one of them is no certificate of an authority.
+    pub fn new(extra_ca: &[CertificateDer<'static>]) -> Result<Self, TrustError> {
+        let mut store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        for certificate in extra_ca {
+            store.add(certificate.clone()).map_err(|error| TrustError(error.to_string()))?;
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        // The first random bytes of a process take long: here, so that no check is charged with them.
+        provider.secure_random.fill(&mut [0; 1]).map_err(|_| TrustError("no random bytes can be had".to_owned()))?;
+        let verifier = verifier(store.clone(), &provider)?;
+        let mut base = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TrustError(error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>)
+            .with_no_client_auth();
+        base.resumption = Resumption::disabled();
+        let extra = Mutex::new(HashMap::new());
+        Ok(Self(Arc::new(Inner { store, provider, verifier, base, extra, clock: Clock::system() })))
+    }
+
+    /// The time by which certificates are judged.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Shakes hands over `stream`, before the deadline.
+    pub(super) async fn handshake(&self, stream: TcpStream, ask: &Ask<'_>, deadline: Deadline) -> Handshake {
+        let watching = match self.watching(ask) {
+            Ok(watching) => Arc::new(watching),
+            Err(error) => {
+                let failure = Failure::new(FailureKind::Unsupported, error.to_string());
+                return Handshake { stream: Err(failure), certificate: None };
+            }
+        };
+        let Some(name) = server_name(ask.name) else {
+            let failure = Failure::new(FailureKind::Unsupported, "TLS cannot ask for a server of that name");
+            return Handshake { stream: Err(failure), certificate: None };
+        };
+        let mut config = self.0.base.clone();
+        config.alpn_protocols = match ask.offer {
+            Offer::Nothing => Vec::new(),
+            Offer::Http1 => vec![b"http/1.1".to_vec()],
+            Offer::Http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        };
+        config.dangerous().set_certificate_verifier(Arc::clone(&watching) as Arc<dyn ServerCertVerifier>);
+        let shaken = deadline.bound(TlsConnector::from(Arc::new(config)).connect(name, stream)).await;
+        let chain = watching.seen.get().map_or(&[][..], Vec::as_slice);
+        let certificate = certificate::facts(chain);
+        let stream = match shaken {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(failure_of(&error, chain, ask.name)),
+            Err(_) => Err(Failure::new(FailureKind::TlsTimeout, "the TLS handshake was not done in time")),
+        };
+        let stream = stream.map_err(|failure| match &certificate {
+            Some(certificate) => certificate::evidence(failure, certificate),
+            None => failure,
+        });
+        Handshake { stream, certificate }
+    }
+
+    fn watching(&self, ask: &Ask<'_>) -> Result<Watching, TrustError> {
+        let judge = match (ask.verify, ask.extra_ca) {
+            (Verify::Off, _) => None,
+            (Verify::On, None) => Some(Arc::clone(&self.0.verifier)),
+            (Verify::On, Some(pem)) => Some(self.with_extra(pem)?),
+        };
+        Ok(Watching {
+            judge,
+            provider: Arc::clone(&self.0.provider),
+            clock: self.0.clock.clone(),
+            seen: OnceLock::new(),
+        })
+    }
+
+    /// A verifier that trusts a monitor's own authorities too; kept, as a monitor asks again and again.
+    fn with_extra(&self, pem: &str) -> Result<Arc<WebPkiServerVerifier>, TrustError> {
+        let mut ready = self.0.extra.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(verifier) = ready.get(pem) {
+            return Ok(Arc::clone(verifier));
+        }
+        let mut store = self.0.store.clone();
+        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            let certificate = certificate.map_err(|error| TrustError(error.to_string()))?;
+            store.add(certificate).map_err(|error| TrustError(error.to_string()))?;
+        }
+        let verifier = verifier(store, &self.0.provider)?;
+        if ready.len() >= MAX_EXTRA {
+            ready.clear();
+        }
+        ready.insert(pem.to_owned(), Arc::clone(&verifier));
+        Ok(verifier)
+    }
+}
+
+impl fmt::Debug for Roots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Roots({})", self.0.store.roots.len())
+    }
+}
+
+fn verifier(store: RootCertStore, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, TrustError> {
+    WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
+        .build()
+        .map_err(|error| TrustError(error.to_string()))
+}
+
+fn server_name(host: &Host<String>) -> Option<ServerName<'static>> {
+    match host {
+        Host::Domain(name) => {
+            ServerName::try_from(name.strip_suffix('.').unwrap_or(name)).ok().map(|name| name.to_owned())
+        }
+        Host::Ipv4(ip) => Some(ServerName::IpAddress(std::net::IpAddr::V4(*ip).into())),
+        Host::Ipv6(ip) => Some(ServerName::IpAddress(std::net::IpAddr::V6(*ip).into())),
+    }
+}
+
+/// Notes the chain, then lets the judge speak; without a judge everything is accepted (`verify = off`).
+#[derive(Debug)]
+struct Watching {
+    judge: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+    clock: Clock,
+    seen: OnceLock<Vec<CertificateDer<'static>>>,
+}
+
+impl ServerCertVerifier for Watching {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let chain = std::iter::once(leaf).chain(others).map(|it| it.clone().into_owned()).collect();
+        // A second call on one connection would be a renegotiation, which rustls refuses.
+        let _ = self.seen.set(chain);
+        let Some(judge) = &self.judge else { return Ok(ServerCertVerified::assertion()) };
+        let since_epoch = self.clock.now().since(Timestamp::from_micros(0));
+        judge.verify_server_cert(leaf, others, name, ocsp, UnixTime::since_unix_epoch(since_epoch))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        match &self.judge {
+            Some(judge) => judge.verify_tls12_signature(message, leaf, signed),
+            None => Ok(HandshakeSignatureValid::assertion()),
+        }
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        match &self.judge {
+            Some(judge) => judge.verify_tls13_signature(message, leaf, signed),
+            None => Ok(HandshakeSignatureValid::assertion()),
+        }
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn failure_of(error: &io::Error, chain: &[CertificateDer<'_>], name: &Host<String>) -> Failure {
+    let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
+        let message = match error.kind() {
+            io::ErrorKind::UnexpectedEof => "the server closed the connection during the TLS handshake".to_owned(),
+            io::ErrorKind::ConnectionReset => "the server cut the connection during the TLS handshake".to_owned(),
+            _ => format!("the TLS handshake broke off: {error}"),
+        };
+        return Failure::new(FailureKind::TlsHandshake, message);
+    };
+    let (kind, message) = match tls {
+        rustls::Error::InvalidCertificate(why) => certificate_failure(why, chain, name),
+        rustls::Error::PeerIncompatible(why) => {
+            (FailureKind::TlsNoCommonProtocol, format!("no TLS version or cipher suite in common: {why:?}"))
+        }
+        rustls::Error::AlertReceived(
+            AlertDescription::ProtocolVersion
+            | AlertDescription::HandshakeFailure
+            | AlertDescription::InsufficientSecurity,
+        ) => (
+            FailureKind::TlsNoCommonProtocol,
+            "the server knows no TLS version or cipher suite that the probe offers".to_owned(),
+        ),
+        rustls::Error::NoApplicationProtocol
+        | rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol) => (
+            FailureKind::TlsNoCommonProtocol,
+            "the server speaks no application protocol that the probe offers".to_owned(),
+        ),
+        rustls::Error::AlertReceived(AlertDescription::UnrecognisedName) => {
+            (FailureKind::TlsHandshake, format!("the server does not know the name {name}"))
+        }
+        rustls::Error::InvalidMessage(_) => {
+            (FailureKind::TlsHandshake, "what listens there does not speak TLS".to_owned())
+        }
+        other => (FailureKind::TlsHandshake, format!("the TLS handshake failed: {other}")),
+    };
+    Failure::new(kind, message)
+}
+
+fn certificate_failure(
+    why: &CertificateError,
+    chain: &[CertificateDer<'_>],
+    name: &Host<String>,
+) -> (FailureKind, String) {
+    let own = chain.len() == 1 && chain.first().is_some_and(certificate::is_self_signed);
+    match why {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            (FailureKind::CertificateExpired, "the certificate has expired".to_owned())
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            (FailureKind::CertificateNotYetValid, "the certificate is not valid yet".to_owned())
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            (FailureKind::CertificateWrongName, format!("the certificate is not for {name}"))
+        }
+        // An authority's certificate as a server's own is refused before anyone asks who signed it.
+        CertificateError::UnknownIssuer | CertificateError::Other(_) if own => (
+            FailureKind::CertificateSelfSigned,
+            "the certificate is signed by itself, not by a trusted authority".to_owned(),
+        ),
+        CertificateError::UnknownIssuer => (
+            FailureKind::CertificateUntrusted,
+            "no authority that this probe trusts vouches for the certificate".to_owned(),
+        ),
+        other => (FailureKind::CertificateInvalid, format!("the certificate cannot be used: {other}")),
+    }
+}
