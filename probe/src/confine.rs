@@ -15,10 +15,36 @@ use nix::fcntl::{OFlag, open};
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::{prctl, stat::Mode};
+use nix::unistd::{Uid, User, geteuid, setgid, setgroups, setuid};
 use picket_shared::batch::Confinement;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
+
+/// The users that a probe started as root becomes: the first that exists.
+const UNPRIVILEGED: [&str; 2] = ["picket", "nobody"];
+
+/// Becomes an unprivileged user for good, when started as root. Before any thread is made, after every file was read.
+///
+/// # Errors
+/// When there is no such user or the system refuses; a probe never runs as root.
+pub fn give_up_root() -> Result<(), String> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    let user = UNPRIVILEGED.into_iter().find_map(|name| User::from_name(name).ok().flatten());
+    let user = user.ok_or("started as root, and there is no user picket or nobody to become: make one")?;
+    let become_it = || {
+        setgroups(&[user.gid])?;
+        setgid(user.gid)?;
+        setuid(user.uid)
+    };
+    become_it().map_err(|errno| format!("cannot become the unprivileged user {}: {errno}", user.name))?;
+    if setuid(Uid::from_raw(0)).is_ok() {
+        return Err(format!("became user {}, and could go back to root: refusing to run", user.name));
+    }
+    Ok(())
+}
 
 /// Gives up what a probe does not need. `readable` are the files that it may still read, beside the directory that
 /// the machine's resolv.conf really lies in.

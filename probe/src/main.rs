@@ -38,6 +38,9 @@ fn run(args: &ConfigArgs, token: Option<Secret<String>>) -> ExitCode {
         Ok(prepared) => prepared,
         Err(error) => return fail(&error),
     };
+    if let Err(error) = confine::give_up_root() {
+        return fail(&error);
+    }
     let confinement = confine::confine(&settings.read_files);
     let holds = confine::describe(&confinement);
     if confine::is_whole(&confinement) {

@@ -221,11 +221,11 @@ async fn each_way_a_name_server_fails_has_its_kind() {
 
 struct Authority(Issuer<'static, KeyPair>, CertificateDer<'static>);
 
-fn authority() -> Authority {
+fn authority(name: &str) -> Authority {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, "Trial authority");
+    params.distinguished_name.push(DnType::CommonName, name);
     let der = params.self_signed(&key).unwrap().der().clone();
     Authority(Issuer::new(params, key), der)
 }
@@ -277,49 +277,51 @@ async fn shake(authority: &Authority, port: u16, verify: Verify) -> Found {
 
 #[tokio::test]
 async fn each_certificate_at_fault_has_its_kind_and_is_shown() {
-    let authority = authority();
-    let stranger = self::authority();
-    let good = tls_server(Some(&authority), |_| {}).await.0;
-    let found = shake(&authority, good, Verify::On).await;
+    let trusted = authority("Trial authority");
+    let (stranger, namesake) = (authority("Stranger"), authority("Trial authority"));
+    let good = tls_server(Some(&trusted), |_| {}).await.0;
+    let found = shake(&trusted, good, Verify::On).await;
     assert_eq!(found.status, Status::Up, "{found:?}");
     assert!(found.phases.tls.is_some());
     let certificate = found.certificate.unwrap();
     assert_eq!((certificate.subject.as_str(), certificate.chain.len()), ("CN=localhost", 1));
     assert_eq!(certificate.names, ["localhost"]);
 
-    let expired = tls_server(Some(&authority), |it| it.not_after = date_time_ymd(2020, 1, 1)).await.0;
-    let early = tls_server(Some(&authority), |it| it.not_before = date_time_ymd(2900, 1, 1)).await.0;
-    let other = tls_server(Some(&authority), |it| {
+    let expired = tls_server(Some(&trusted), |it| it.not_after = date_time_ymd(2020, 1, 1)).await.0;
+    let early = tls_server(Some(&trusted), |it| it.not_before = date_time_ymd(2900, 1, 1)).await.0;
+    let other = tls_server(Some(&trusted), |it| {
         it.subject_alt_names = CertificateParams::new(vec!["example.com".to_owned()]).unwrap().subject_alt_names;
     });
     let other = other.await.0;
     let own = tls_server(None, |_| {}).await.0;
     let unknown = tls_server(Some(&stranger), |_| {}).await.0;
+    let impostor = tls_server(Some(&namesake), |_| {}).await.0;
     for (port, expected) in [
         (expired, FailureKind::CertificateExpired),
         (early, FailureKind::CertificateNotYetValid),
         (other, FailureKind::CertificateWrongName),
         (own, FailureKind::CertificateSelfSigned),
         (unknown, FailureKind::CertificateUntrusted),
+        (impostor, FailureKind::CertificateUntrusted),
     ] {
-        let found = shake(&authority, port, Verify::On).await;
+        let found = shake(&trusted, port, Verify::On).await;
         assert_eq!((kind(&found), found.status), (Some(expected), Status::Down), "{found:?}");
         let evidence = found.failure.unwrap().evidence;
         assert!(evidence.get("not_after").is_some() && evidence.get("issuer").is_some(), "{evidence:?}");
         assert!(found.certificate.is_some_and(|certificate| !certificate.chain.is_empty()));
     }
-    assert_eq!(shake(&authority, own, Verify::Off).await.status, Status::Up);
+    assert_eq!(shake(&trusted, own, Verify::Off).await.status, Status::Up);
 }
 
 #[tokio::test]
 async fn a_certificate_that_ends_soon_is_degraded() {
-    let authority = authority();
+    let trusted = authority("Trial authority");
     let in_days = |days: i64| {
-        rcgen::date_time_ymd(1970, 1, 1)
+        date_time_ymd(1970, 1, 1)
             + Duration::from_micros(local().roots.now().micros().unsigned_abs())
             + Duration::from_secs(days.unsigned_abs() * 86_400)
     };
-    let port = tls_server(Some(&authority), |it| it.not_after = in_days(5)).await.0;
-    let found = shake(&authority, port, Verify::On).await;
+    let port = tls_server(Some(&trusted), |it| it.not_after = in_days(5)).await.0;
+    let found = shake(&trusted, port, Verify::On).await;
     assert_eq!((kind(&found), found.status), (Some(FailureKind::CertificateExpiresSoon), Status::Degraded));
 }

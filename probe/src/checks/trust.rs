@@ -307,7 +307,8 @@ fn certificate_failure(
             FailureKind::CertificateSelfSigned,
             "the certificate is signed by itself, not by a trusted authority".to_owned(),
         ),
-        CertificateError::UnknownIssuer => (
+        // A signature that does not fit is that of another authority by the same name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => (
             FailureKind::CertificateUntrusted,
             "no authority that this probe trusts vouches for the certificate".to_owned(),
         ),
