@@ -86,6 +86,7 @@ async fn ask(exporter: SocketAddr, path: String, done: Arc<AtomicU64>) {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     loop {
+        sender.ready().await.unwrap();
         let request = Request::get(&path).header("host", "exporter").body(Empty::<Bytes>::new()).unwrap();
         let answer = sender.send_request(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
         let good = answer.split(|byte| *byte == b'\n').any(|line| line == b"probe_success 1");
