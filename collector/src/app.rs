@@ -1,20 +1,24 @@
 //! What the web, the tasks and the commands share: built once, cheap to clone. Stages take what they use, never this.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use picket_shared::egress::EgressGuard;
 use picket_shared::ids::CollectorId;
-use picket_shared::secret::Secret;
 use picket_shared::time::{Clock, Timestamp};
 
-use crate::config::{Config, Mode};
+use crate::config::{Config, DatabaseMode};
+use crate::notify::client::{BadRoots, Client};
 use crate::postgres::managed::Layout;
 use crate::postgres::{Access, PostgresError, open_pools};
 use crate::store::{OrgKey, Pools, StoreError, instance, organizations};
-use crate::vault::{KeyRing, Opener, Sealer, VaultError};
+use crate::vault::{KeyRing, Opener, Sealer, VaultError, keyring};
 use crate::wake::Bells;
 
 /// The organization that everything belongs to until there are several.
 const DEFAULT_ORGANIZATION: &str = "default";
+/// Connections of each pool.
+pub const POOL_SIZE: u32 = 8;
 
 /// Pools, settings, clock, bells, vault.
 #[derive(Clone, Debug)]
@@ -31,6 +35,8 @@ pub struct App {
     pub sealer: Sealer,
     /// Opens them: for deliver and for what probes get.
     pub opener: Opener,
+    /// Sends messages.
+    pub client: Client,
     /// What probes know this installation as.
     pub collector_id: CollectorId,
     /// The default organization.
@@ -53,18 +59,25 @@ pub enum AppError {
     /// The key ring.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The operator's certificates.
+    #[error(transparent)]
+    Roots(#[from] BadRoots),
+    /// Sealed rows wait for a key ring that is not there.
+    #[error(
+        "the key ring {} is missing, and the database holds sealed values: copy the key ring back from where you keep \
+         its copy; without it probes, channels and credentials cannot be used",
+        .0.display()
+    )]
+    NoKeyRing(PathBuf),
 }
 
 /// How the configured database is reached.
 ///
 /// # Errors
-/// When the managed cluster does not run, or the file with the URL cannot be read.
+/// When the managed cluster does not run.
 pub fn access(config: &Config) -> Result<Access, PostgresError> {
-    match (config.database.mode, &config.database.url_file) {
-        (Mode::External, Some(file)) => match std::fs::read_to_string(file) {
-            Ok(url) => Ok(Access::Url(Secret::new(url))),
-            Err(error) => Err(PostgresError::File { path: file.clone(), error }),
-        },
+    match (config.database.mode, config.database.url()) {
+        (DatabaseMode::External, Some(url)) => Ok(Access::Url(url.clone())),
         _ => Layout::of(&config.database.data_dir).access(),
     }
 }
@@ -88,7 +101,7 @@ impl App {
     }
 
     async fn build(access: &Access, config: Config, clock: Clock, starting: bool) -> Result<Self, AppError> {
-        let pools = open_pools(access, config.limits.pool_size)?;
+        let pools = open_pools(access, POOL_SIZE)?;
         let now = clock.now();
         let mut auth = pools.auth().await?;
         let instance = if starting {
@@ -98,14 +111,19 @@ impl App {
         };
         let org = organizations::ensure(&mut auth, DEFAULT_ORGANIZATION, now).await?;
         auth.commit().await?;
-        let ring = Arc::new(ring(&pools, &config, starting).await?);
+        let ring = ring(&pools, &config, starting).await?;
+        let guard = EgressGuard::new(config.egress.allow.clone())
+            .with_nat64(config.egress.nat64.clone())
+            .denying(vec![config.http.listen.ip()]);
+        let client = Client::new(config.mail.clone(), config.outbound.clone(), guard)?;
         Ok(Self {
+            client,
             pools,
             config: Arc::new(config),
             clock,
             bells: Bells::default(),
-            sealer: Sealer::new(Arc::clone(&ring)),
-            opener: Opener::new(ring),
+            sealer: Sealer::new(&ring),
+            opener: Opener::new(&ring),
             collector_id: instance.collector,
             org,
             last_alive_at: instance.last_alive_at,
@@ -116,19 +134,20 @@ impl App {
 
 /// Reads the key ring. Makes one at a first start, and never where sealed rows wait for the ring that made them.
 async fn ring(pools: &Pools, config: &Config, starting: bool) -> Result<KeyRing, AppError> {
-    let directory = config.keys_directory();
-    match KeyRing::read(&directory) {
-        Err(VaultError::Missing(file)) if starting => {
-            let mut worker = pools.worker().await?;
-            let mut auth = pools.auth().await?;
-            let sealed = instance::has_sealed_rows(&mut worker, &mut auth).await?;
-            if sealed {
-                return Err(VaultError::Missing(file).into());
-            }
-            let ring = KeyRing::create(&directory)?;
-            tracing::warn!("Made a key ring: copy {file} to a safe place, apart from the data and its backups");
-            Ok(ring)
-        }
-        ring => Ok(ring?),
+    let directory = config.keys.directory();
+    if let Some(ring) = KeyRing::load(directory)? {
+        return Ok(ring);
     }
+    let file = keyring::file(directory);
+    if !starting {
+        return Err(AppError::NoKeyRing(file));
+    }
+    let mut worker = pools.worker().await?;
+    let mut auth = pools.auth().await?;
+    if instance::has_sealed_rows(&mut worker, &mut auth).await? {
+        return Err(AppError::NoKeyRing(file));
+    }
+    let ring = KeyRing::create(directory)?;
+    tracing::warn!("Made a key ring: copy {} to a safe place, apart from the data and its backups", file.display());
+    Ok(ring)
 }

@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::cmd::config::ConfigCommand;
 use crate::cmd::doctor::DoctorArgs;
+use crate::cmd::probe::ProbeCommand;
+use crate::cmd::up::UpArgs;
 
 /// Picket's collector: takes what probes found, decides what is an outage, tells people, keeps the data.
 #[derive(Debug, Parser)]
@@ -24,11 +26,16 @@ pub struct Cli {
 pub enum Command {
     /// Run the collector.
     Serve,
+    /// Run everything on this machine: PostgreSQL, collector and a local probe, and show the outcomes.
+    Up(UpArgs),
     /// Run the database migrations that are missing.
     Migrate,
     /// Show or check the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Manage probes.
+    #[command(subcommand)]
+    Probe(ProbeCommand),
     /// Say what is wrong and what to do.
     Doctor(DoctorArgs),
 }

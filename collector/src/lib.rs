@@ -1,7 +1,9 @@
 //! The collector: takes what probes found, decides what is an outage, tells people, keeps the data.
 //!
 //! Reading order: [`config`] and [`vault`] are what it starts with, [`postgres`] the cluster that it owns; [`domain`] decides;
-//! [`flow`] is the write path, whose stages [`wake`] rings; [`store`] holds every statement of SQL.
+//! [`flow`] is the write path, whose stages [`wake`] rings and whose messages [`notify`] writes and sends; [`store`] holds
+//! every statement of SQL. [`app`] brings the parts together, [`web`] is what probes and people call,
+//! [`work`] runs the tasks, [`cmd`] is the command line.
 
 pub mod config;
 pub mod vault;
@@ -11,10 +13,12 @@ pub mod store;
 
 pub mod domain;
 pub mod flow;
+pub mod notify;
 pub mod wake;
 
 pub mod app;
 pub mod ops;
+pub mod web;
 pub mod work;
 
 pub mod cli;

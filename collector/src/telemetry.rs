@@ -2,27 +2,38 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::config::{Format, Log};
+use crate::config::{Format, Level, Log};
 use picket_shared::time::Clock;
 
 /// Begins to log. A second call changes nothing.
-///
-/// # Errors
-/// When the level is not a filter, with what would be right.
-pub fn start(log: &Log) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&log.level).map_err(|error| {
-        format!("[log] level: {:?} is no filter ({error}): use info, or info,picket_collector::flow=debug", log.level)
-    })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_timer(Stamp);
-    let started = match log.format {
-        Format::Text => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init(),
-        Format::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+pub fn start(log: &Log) {
+    let level = match log.level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Trace => LevelFilter::TRACE,
     };
-    drop(started);
-    Ok(())
+    let filter = tracing_subscriber::filter::Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_targets([("picket_collector", level), ("picket_shared", level)]);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_timer(Stamp);
+    let registry = tracing_subscriber::registry();
+    // Somebody who logs already, as tests do, is left to it.
+    let _ = match log.format {
+        Format::Text => registry
+            .with(layer.with_target(false).with_ansi(std::io::stderr().is_terminal()).with_filter(filter))
+            .try_init(),
+        Format::Json => {
+            registry.with(layer.json().flatten_event(true).with_current_span(false).with_filter(filter)).try_init()
+        }
+    };
 }
 
 struct Stamp;

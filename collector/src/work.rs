@@ -14,11 +14,10 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::flow;
 use crate::ops;
-use crate::store::{StoreError, instance};
 use crate::wake::Bell;
 
 /// What a task answers: a report for the log, or why it failed.
-type Ran = Result<Box<dyn Debug + Send>, StoreError>;
+type Ran = Result<Box<dyn Debug + Send>, Box<dyn std::error::Error + Send + Sync>>;
 
 /// One background task.
 struct Task {
@@ -28,19 +27,18 @@ struct Task {
     run: fn(App) -> Pin<Box<dyn Future<Output = Ran> + Send>>,
 }
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// After failures a task waits longer and longer, up to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 fn tasks() -> Vec<Task> {
     vec![
-        Task { name: "alive", period: Duration::from_secs(5), bell: None, run: |app| Box::pin(alive(app)) },
+        Task { name: "gaps", period: SECOND * 5, bell: None, run: |app| Box::pin(gaps(app)) },
         Task { name: "retention", period: Duration::from_secs(3600), bell: None, run: |app| Box::pin(retention(app)) },
-        Task {
-            name: "judge",
-            period: Duration::from_secs(1),
-            bell: Some(Bell::Judge),
-            run: |app| Box::pin(judge(app)),
-        },
+        Task { name: "judge", period: SECOND, bell: Some(Bell::Judge), run: |app| Box::pin(judge(app)) },
+        Task { name: "dispatch", period: SECOND * 5, bell: Some(Bell::Dispatch), run: |app| Box::pin(dispatch(app)) },
+        Task { name: "deliver", period: SECOND, bell: Some(Bell::Deliver), run: |app| Box::pin(deliver(app)) },
     ]
 }
 
@@ -84,15 +82,30 @@ fn report(report: impl Debug + Send + 'static) -> Ran {
     Ok(Box::new(report))
 }
 
-async fn alive(app: App) -> Ran {
+async fn gaps(app: App) -> Ran {
     let mut worker = app.pools.worker().await?;
-    instance::alive(&mut worker, app.clock.now()).await?;
+    let found = flow::gaps::run(&mut worker, app.clock.now()).await?;
     worker.commit().await?;
-    report(())
+    report(found)
+}
+
+async fn dispatch(app: App) -> Ran {
+    report(flow::dispatch::run(&app.pools, app.clock.now()).await?)
+}
+
+async fn deliver(app: App) -> Ran {
+    let ctx = flow::deliver::Ctx {
+        pools: app.pools.clone(),
+        opener: app.opener.clone(),
+        client: app.client.clone(),
+        bells: app.bells.clone(),
+        public_url: Some(app.config.http.public_url()),
+    };
+    report(flow::deliver::run(&ctx, app.clock.now()).await?)
 }
 
 async fn retention(app: App) -> Ran {
-    report(ops::retention::run(&app.pools, app.config.retention, app.clock.now()).await?)
+    report(ops::retention::run(&app.pools, &app.config.retention, app.clock.now()).await?)
 }
 
 async fn judge(app: App) -> Ran {

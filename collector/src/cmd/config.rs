@@ -25,8 +25,8 @@ pub fn run(command: ConfigCommand, file: Option<&Path>) -> Result<ExitCode, CmdE
     match command {
         ConfigCommand::Example => print::line(EXAMPLE.trim_end())?,
         ConfigCommand::Check => {
-            Config::load(file)?;
-            print::line(&match file {
+            let config = Config::load(file)?;
+            print::line(&match config.file {
                 Some(file) => format!("{} is good.", file.display()),
                 None => "No file of settings was found; the defaults hold.".to_owned(),
             })?;

@@ -11,7 +11,7 @@ use super::{CmdError, print};
 use crate::app::access;
 use crate::config::Config;
 use crate::postgres::{Access, roles};
-use crate::vault::KeyRing;
+use crate::vault::{KeyRing, keyring};
 
 /// Says what is wrong and what to do; exit code 1 if anything is.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -72,13 +72,19 @@ pub async fn run(args: DoctorArgs, config: &Config, clock: &Clock) -> Result<Exi
 }
 
 fn keys(config: &Config) -> Finding {
-    let directory = config.keys_directory();
-    match KeyRing::read(&directory) {
-        Ok(_) => Finding::new(
+    let directory = config.keys.directory();
+    match KeyRing::load(directory) {
+        Ok(None) => Finding::new(
             "keys",
-            State::Good,
-            format!("{} is private and complete", KeyRing::file_in(&directory).display()),
+            State::Bad,
+            format!(
+                "{} is missing: start the collector, or copy the key ring back",
+                keyring::file(directory).display()
+            ),
         ),
+        Ok(Some(_)) => {
+            Finding::new("keys", State::Good, format!("{} is private and complete", keyring::file(directory).display()))
+        }
         Err(error) => Finding::new("keys", State::Bad, error.to_string()),
     }
 }
@@ -157,18 +163,34 @@ async fn mail(config: &Config) -> Option<Finding> {
     };
     let reached = tokio::time::timeout(Duration::from_secs(10), try_mail(config)).await;
     Some(match reached {
-        Ok(Ok(())) => Finding::new("mail", State::Good, format!("{host}:{} answers", config.mail.port)),
-        Ok(Err(error)) => Finding::new("mail", State::Bad, format!("{host}:{}: {error}", config.mail.port)),
-        Err(_) => Finding::new("mail", State::Bad, format!("{host}:{} does not answer within 10 s", config.mail.port)),
+        Ok(Ok(())) => Finding::new("mail", State::Good, format!("{host}:{} answers", config.mail.port())),
+        Ok(Err(error)) => Finding::new("mail", State::Bad, format!("{host}:{}: {error}", config.mail.port())),
+        Err(_) => {
+            Finding::new("mail", State::Bad, format!("{host}:{} does not answer within 10 s", config.mail.port()))
+        }
     })
 }
 
-fn certificate(config: &Config, _now: Timestamp) -> Option<Finding> {
-    let file = config.http.certificate_file.as_ref()?;
-    Some(match std::fs::read(file) {
-        Ok(_) => Finding::new("certificate", State::Good, format!("{} can be read", file.display())),
-        Err(error) => Finding::new("certificate", State::Bad, format!("{}: {error}", file.display())),
+fn certificate(config: &Config, now: Timestamp) -> Option<Finding> {
+    let certificate = config.http.certificate()?;
+    let file = certificate.chain_file.display();
+    Some(match not_after(certificate.chain_pem.as_bytes()) {
+        None => Finding::new("certificate", State::Bad, format!("{file} holds no certificate in PEM")),
+        Some(end) if end <= now => {
+            Finding::new("certificate", State::Bad, format!("{file} ended at {end:.0}: renew it"))
+        }
+        Some(end) if end.since(now) < Duration::from_secs(14 * 86_400) => {
+            Finding::new("certificate", State::Warning, format!("{file} ends at {end:.0}: renew it"))
+        }
+        Some(end) => Finding::new("certificate", State::Good, format!("{file} holds until {end:.0}")),
     })
+}
+
+/// When the first certificate of a chain ends.
+fn not_after(pem: &[u8]) -> Option<Timestamp> {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pem).ok()?;
+    let seconds = pem.parse_x509().ok()?.validity().not_after.timestamp();
+    Some(Timestamp::from_seconds(seconds))
 }
 
 /// Placeholder of the merge.

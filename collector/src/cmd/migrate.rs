@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::{CmdError, print};
 use crate::app::access;
-use crate::config::{Config, Mode};
+use crate::config::{Config, DatabaseMode};
 use crate::postgres::Cluster;
 
 /// Runs the migrations that are missing; starts the managed cluster for it when no collector runs it.
@@ -14,7 +14,7 @@ use crate::postgres::Cluster;
 pub async fn run(config: &Config) -> Result<ExitCode, CmdError> {
     let ran = match access(config) {
         Ok(access) => access.prepare().await?,
-        Err(crate::postgres::PostgresError::NotRunning) if config.database.mode == Mode::Managed => {
+        Err(crate::postgres::PostgresError::NotRunning) if config.database.mode == DatabaseMode::Managed => {
             let database = &config.database;
             let cluster = Cluster::start(&database.data_dir, database.binaries_dir.as_deref(), 20).await?;
             let ran = cluster.access().prepare().await;

@@ -4,7 +4,9 @@ pub mod config;
 pub mod doctor;
 pub mod migrate;
 pub mod print;
+pub mod probe;
 pub mod serve;
+pub mod up;
 
 use crate::app::AppError;
 use crate::config::ConfigError;
@@ -34,4 +36,4 @@ macro_rules! from_errors {
     )+};
 }
 
-from_errors! { AppError, ConfigError, PostgresError, StoreError, VaultError, std::io::Error, serde_json::Error }
+from_errors! { probe::ProbeError, AppError, ConfigError, PostgresError, StoreError, VaultError, std::io::Error, serde_json::Error }

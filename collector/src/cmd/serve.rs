@@ -2,7 +2,9 @@
 //!
 //! Start: PostgreSQL, roles, migrations, pools, tasks, web. Stop: web, tasks, pools, PostgreSQL.
 
+use std::num::NonZeroU32;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use picket_shared::time::Clock;
@@ -12,10 +14,13 @@ use tokio_util::task::TaskTracker;
 
 use super::CmdError;
 use crate::app::{self, App};
-use crate::config::{Config, Mode};
+use crate::config::{Config, DatabaseMode};
+use crate::flow::verify::{Gate, Limits};
 use crate::lifecycle::{self, Signals};
 use crate::postgres::{Access, Cluster};
-use crate::{ops, wake, work};
+use crate::web::guard::host::Hosts;
+use crate::web::{self, Site};
+use crate::{flow, ops, wake, work};
 
 /// Runs the collector.
 ///
@@ -23,12 +28,12 @@ use crate::{ops, wake, work};
 /// When a part does not start; what did start is stopped first.
 pub async fn run(config: Config, clock: Clock) -> Result<ExitCode, CmdError> {
     let mut signals = Signals::listen()?;
-    if config.database.mode == Mode::External {
+    if config.database.mode == DatabaseMode::External {
         let access = app::access(&config)?;
         return serve(&access, None, config, clock, &mut signals).await;
     }
     // Four pools, and some for commands, doctor and a person at psql.
-    let connections = config.limits.pool_size * 4 + 20;
+    let connections = app::POOL_SIZE * 4 + 20;
     let database = &config.database;
     let cluster = tokio::select! {
         cluster = Cluster::start(&database.data_dir, database.binaries_dir.as_deref(), connections) => cluster?,
@@ -56,8 +61,12 @@ async fn serve(
         tracing::info!("Ran {ran} migrations");
     }
     let app = App::start(access, config, clock).await?;
-    ops::retention::run(&app.pools, app.config.retention, app.clock.now()).await?;
+    ops::retention::run(&app.pools, &app.config.retention, app.clock.now()).await?;
+    let mut worker = app.pools.worker().await?;
+    flow::gaps::at_start(&mut worker, app.clock.now()).await?;
+    worker.commit().await?;
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+    serve_http(&app, &tracker, &stop).await?;
     tracker.spawn(listen(app.clone(), stop.clone()));
     work::start(&app, &tracker, &stop);
     tracing::info!("Picket {} runs at {}", env!("CARGO_PKG_VERSION"), app.config.http.public_url());
@@ -69,6 +78,42 @@ async fn serve(
     let orderly = lifecycle::stop(&tracker, &stop, signals).await;
     let _ = tokio::time::timeout(Duration::from_secs(5), app.pools.close()).await;
     Ok(if orderly { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Begins to take requests.
+async fn serve_http(app: &App, tracker: &TaskTracker, stop: &CancellationToken) -> Result<(), CmdError> {
+    let http = &app.config.http;
+    let tls = match http.certificate() {
+        Some(certificate) => Some(
+            web::serve::tls_config(&certificate.chain_pem, &certificate.key_pem)
+                .map_err(|error| CmdError::new(format!("http.certificate_file: {error}")))?,
+        ),
+        None => None,
+    };
+    let listener = tokio::net::TcpListener::bind(http.listen).await.map_err(|error| {
+        CmdError::new(format!(
+            "cannot listen on {}: {error}. Stop what listens there, or set [http] listen",
+            http.listen
+        ))
+    })?;
+    let limits = &app.config.limits;
+    let rate = |per_second: u32| NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
+    let public = url::Url::parse(&http.public_url()).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let site = Site {
+        pools: app.pools.clone(),
+        clock: app.clock.clone(),
+        bells: app.bells.clone(),
+        gate: Gate { collector: app.collector_id, opener: app.opener.clone() },
+        limits: Arc::new(Limits::new(rate(limits.batches_per_second_per_probe), rate(limits.batches_per_second))),
+        hosts: Arc::new(Hosts::new(
+            public.into_iter().chain([http.listen.ip().to_string()]),
+            http.listen.ip().is_loopback(),
+        )),
+        stop: stop.clone(),
+    };
+    let connections = usize::try_from(limits.connections).unwrap_or(usize::MAX);
+    tracker.spawn(web::serve::serve(site, listener, tls, connections, stop.clone()));
+    Ok(())
 }
 
 /// Starts PostgreSQL again whenever it ends by itself; never returns.

@@ -1,80 +1,104 @@
-//! Where pages, API and probes connect.
+//! `[http]`: where people and probes reach the collector.
 
+use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use picket_shared::secret::SecretString;
 use serde::Deserialize;
 
-use super::ConfigError;
+use super::{ConfigError, read, resolve};
 
-/// `[http]`
+/// The listener and its certificate.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
-    /// The address and port to listen on.
+    /// The address and port that are listened on.
     pub listen: SocketAddr,
-    /// How people and probes reach it, without a path; `http://localhost:PORT` on loopback unless given.
-    pub public_url: Option<String>,
-    /// The certificate chain (PEM); with `key_file` this makes it HTTPS.
-    pub certificate_file: Option<PathBuf>,
-    /// The certificate's private key (PEM).
-    pub key_file: Option<PathBuf>,
+    public_url: Option<String>,
+    certificate_file: Option<PathBuf>,
+    key_file: Option<PathBuf>,
+    #[serde(skip)]
+    certificate: Option<Certificate>,
+}
+
+/// A certificate chain and its private key, as read from their files.
+#[derive(Clone, PartialEq)]
+pub struct Certificate {
+    /// The chain in PEM, the server's own certificate first.
+    pub chain_pem: String,
+    /// The private key in PEM.
+    pub key_pem: SecretString,
+    /// Where the chain was read from.
+    pub chain_file: PathBuf,
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificate({})", self.chain_file.display())
+    }
 }
 
 impl Default for Http {
     fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            public_url: None,
-            certificate_file: None,
-            key_file: None,
-        }
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
+        Self { listen, public_url: None, certificate_file: None, key_file: None, certificate: None }
     }
 }
 
 impl Http {
-    /// Whether it speaks HTTPS.
-    pub fn is_https(&self) -> bool {
-        self.certificate_file.is_some()
+    /// The certificate; `None` means plain HTTP on loopback.
+    pub fn certificate(&self) -> Option<&Certificate> {
+        self.certificate.as_ref()
     }
 
-    /// How people and probes reach it, without a trailing slash.
+    /// The address that people and probes use, without a slash at the end.
     pub fn public_url(&self) -> String {
-        match &self.public_url {
-            Some(url) => url.trim_end_matches('/').to_owned(),
-            None if self.is_https() => format!("https://{}", self.listen),
-            None => format!("http://localhost:{}", self.listen.port()),
-        }
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        let host = if self.listen.ip().is_loopback() || self.listen.ip().is_unspecified() {
+            "localhost".to_owned()
+        } else {
+            SocketAddr::new(self.listen.ip(), 0).to_string().trim_end_matches(":0").to_owned()
+        };
+        self.public_url.clone().unwrap_or_else(|| format!("{scheme}://{host}:{}", self.listen.port()))
     }
 
-    pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        let invalid = |key, message: String| Err(ConfigError::invalid("http", key, message));
-        if self.certificate_file.is_some() != self.key_file.is_some() {
-            return invalid(
-                "certificate_file",
-                "certificate_file and key_file go together: give both or neither".to_owned(),
-            );
+    pub(super) fn validate(&mut self, base: &Path) -> Result<(), ConfigError> {
+        if let Some(text) = &mut self.public_url {
+            *text = check_url(text)?;
         }
-        if !self.is_https() && !self.listen.ip().is_loopback() {
-            let message = format!(
-                "plain HTTP is for loopback only, and {} is not: give certificate_file and key_file, or listen on 127.0.0.1",
+        self.certificate = match (resolve(base, &mut self.certificate_file), resolve(base, &mut self.key_file)) {
+            (Some(chain), Some(key)) => Some(Certificate {
+                chain_pem: read("http.certificate_file", &chain)?,
+                key_pem: SecretString::new(read("http.key_file", &key)?),
+                chain_file: chain,
+            }),
+            (None, None) => None,
+            _ => {
+                let why = "certificate_file and key_file go together: give both, or neither";
+                return Err(ConfigError::invalid("http.certificate_file", why));
+            }
+        };
+        if self.certificate.is_none() && !self.listen.ip().is_loopback() {
+            let why = format!(
+                "plain HTTP is served on loopback only, and {} is not: set certificate_file and key_file, \
+                 or listen on 127.0.0.1 behind a proxy that does HTTPS",
                 self.listen.ip()
             );
-            return invalid("listen", message);
+            return Err(ConfigError::invalid("http.listen", why));
         }
-        let Some(text) = &self.public_url else { return Ok(()) };
-        let plain = |url: &url::Url| {
-            matches!(url.scheme(), "http" | "https")
-                && url.path() == "/"
-                && url.query().is_none()
-                && url.username().is_empty()
-        };
-        match url::Url::parse(text) {
-            Ok(url) if plain(&url) => Ok(()),
-            _ => invalid(
-                "public_url",
-                format!("{text:?} is not the address of a site: use one such as https://picket.example.org"),
-            ),
-        }
+        Ok(())
     }
+}
+
+fn check_url(text: &str) -> Result<String, ConfigError> {
+    let wrong = |why: &str| ConfigError::invalid("http.public_url", format!("{text:?} {why}"));
+    let url = url::Url::parse(text).map_err(|error| wrong(&format!("is no URL: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(wrong("must begin with https:// (or http:// for loopback) and name a host"));
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        return Err(wrong("must be only scheme, host and port, such as https://picket.example.org"));
+    }
+    Ok(text.trim_end_matches('/').to_owned())
 }

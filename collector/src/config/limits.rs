@@ -1,39 +1,37 @@
-//! How much is taken in.
+//! `[limits]`: how much may come in.
 
 use serde::Deserialize;
 
 use super::ConfigError;
 
-/// `[limits]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+/// Rates and numbers above which the collector answers 429 or takes no connection.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Requests a second that one probe may make, on average.
-    pub probe_requests_per_second: u32,
-    /// Requests a second of all probes together, on average.
-    pub all_requests_per_second: u32,
-    /// Connections at the same time.
+    /// Batches a second from one probe.
+    pub batches_per_second_per_probe: u32,
+    /// Batches a second from all probes.
+    pub batches_per_second: u32,
+    /// Open connections from all clients.
     pub connections: u32,
-    /// Connections to PostgreSQL in each of the four pools.
-    pub pool_size: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { probe_requests_per_second: 50, all_requests_per_second: 2000, connections: 4096, pool_size: 8 }
+        Self { batches_per_second_per_probe: 20, batches_per_second: 500, connections: 4096 }
     }
 }
 
 impl Limits {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        for (key, value) in [
-            ("probe_requests_per_second", self.probe_requests_per_second),
-            ("all_requests_per_second", self.all_requests_per_second),
-            ("connections", self.connections),
-            ("pool_size", self.pool_size),
-        ] {
-            if value == 0 {
-                return Err(ConfigError::invalid("limits", key, "0 would let nothing in: use 1 or more"));
+        let rows = [
+            ("limits.batches_per_second_per_probe", self.batches_per_second_per_probe, 1, 10_000),
+            ("limits.batches_per_second", self.batches_per_second, 1, 100_000),
+            ("limits.connections", self.connections, 16, 1_000_000),
+        ];
+        for (key, value, least, most) in rows {
+            if !(least..=most).contains(&value) {
+                return Err(ConfigError::invalid(key, format!("{value} must be from {least} to {most}")));
             }
         }
         Ok(())

@@ -1,30 +1,54 @@
-//! What is logged.
+//! `[log]`: what is logged, and how.
 
 use serde::Deserialize;
 
-/// `[log]`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+use super::ConfigError;
+
+/// Logging, to standard error.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
-    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,picket_collector::flow=debug`.
-    pub level: String,
-    /// How lines look.
+    /// The least severe lines that are written.
+    pub level: Level,
+    /// For people or for programs.
     pub format: Format,
 }
 
-/// How log lines look.
+/// How severe a line must be to be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Only what failed.
+    Error,
+    /// Also what needs somebody's attention.
+    Warn,
+    /// Also what happened.
+    #[default]
+    Info,
+    /// Also why.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// The form of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// For a person.
+    /// One line of text, in colour on a terminal.
     #[default]
     Text,
     /// One JSON object a line.
     Json,
 }
 
-impl Default for Log {
-    fn default() -> Self {
-        Self { level: "info".to_owned(), format: Format::Text }
+impl Log {
+    #[expect(
+        clippy::unnecessary_wraps,
+        clippy::unused_self,
+        reason = "every section has this check; its kinds hold here"
+    )]
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        Ok(())
     }
 }

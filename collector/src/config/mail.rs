@@ -1,72 +1,78 @@
-//! How mail is sent: the operator's own mail server.
+//! `[mail]`: the server that takes mail.
 
-use std::path::PathBuf;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
+use picket_shared::secret::SecretString;
 use serde::Deserialize;
 
-use super::ConfigError;
+use super::{ConfigError, read_secret, resolve};
 
-/// `[mail]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+/// The mail server; without a host no mail is sent.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mail {
-    /// The mail server; no mail is sent without one.
+    /// Its name or address; `None` means that mail is not set up.
     pub host: Option<String>,
-    /// Its port.
-    pub port: u16,
-    /// How the connection is protected.
+    port: Option<u16>,
+    /// How the connection is encrypted.
     pub tls: MailTls,
-    /// The user to sign in as; none unless given.
+    /// The name to log in with; `None` logs in as nobody.
     pub user: Option<String>,
-    /// A file that holds the user's password.
-    pub password_file: Option<PathBuf>,
-    /// The sender of every mail.
-    pub from: String,
+    password_file: Option<PathBuf>,
+    /// The sender's address.
+    pub from: Option<String>,
+    #[serde(skip)]
+    password: Option<SecretString>,
 }
 
-/// How the connection to the mail server is protected.
+/// How the connection to the mail server is encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MailTls {
-    /// Plain first, then TLS before anything else is said; refused if the server cannot (RFC 3207).
+    /// Plain at first, then STARTTLS, which is required.
     #[default]
     Starttls,
-    /// TLS from the first byte (RFC 8314).
+    /// TLS from the first byte.
     Tls,
-    /// None: for a server on this machine only.
+    /// Not at all; to loopback only.
     None,
 }
 
-impl Default for Mail {
-    fn default() -> Self {
-        Self {
-            host: None,
-            port: 587,
-            tls: MailTls::Starttls,
-            user: None,
-            password_file: None,
-            from: "Picket <picket@localhost>".to_owned(),
-        }
-    }
-}
-
 impl Mail {
-    pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        let invalid = |key, message: &str| Err(ConfigError::invalid("mail", key, message));
-        if self.user.is_some() != self.password_file.is_some() {
-            return invalid("user", "user and password_file go together: give both or neither");
+    /// The port: as set, else 587 (STARTTLS), 465 (TLS) or 25.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(match self.tls {
+            MailTls::Starttls => 587,
+            MailTls::Tls => 465,
+            MailTls::None => 25,
+        })
+    }
+
+    /// The password that goes with the user.
+    pub fn password(&self) -> Option<&SecretString> {
+        self.password.as_ref()
+    }
+
+    pub(super) fn validate(&mut self, base: &Path) -> Result<(), ConfigError> {
+        if let Some(file) = resolve(base, &mut self.password_file) {
+            self.password = Some(read_secret("mail.password_file", &file)?);
         }
-        let local = self.host.as_deref().is_none_or(|host| {
-            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-        });
-        if self.tls == MailTls::None && !local {
-            return invalid(
-                "tls",
-                "tls = \"none\" is for a mail server on this machine only: use \"starttls\" or \"tls\"",
-            );
+        if self.user.is_some() != self.password.is_some() {
+            return Err(ConfigError::invalid("mail.user", "user and password_file go together: give both, or neither"));
         }
-        if self.from.chars().any(char::is_control) || !self.from.contains('@') {
-            return invalid("from", "from must be an address such as Picket <picket@example.org>");
+        let Some(host) = &self.host else { return Ok(()) };
+        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/') {
+            return Err(ConfigError::invalid("mail.host", format!("{host:?} is no host name: give it without scheme")));
+        }
+        if !self.from.as_ref().is_some_and(|from| from.contains('@')) {
+            let why = "give the address that mails come from, such as picket@example.org";
+            return Err(ConfigError::invalid("mail.from", why));
+        }
+        let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        if self.tls == MailTls::None && !loopback {
+            let why = "mail without encryption goes to loopback only: use \"starttls\" or \"tls\"";
+            return Err(ConfigError::invalid("mail.tls", why));
         }
         Ok(())
     }

@@ -1,4 +1,7 @@
-//! The collector's settings: one section a file, each with its own validation. Unknown keys are refused.
+//! The settings of the collector: one file, one section a module, each with its own check.
+//!
+//! In comes a TOML file; out goes a [`Config`] whose values are known to be sensible, whose paths are absolute and whose
+//! secrets have been read from the files that hold them (root may read what the collector later may not).
 
 mod database;
 mod egress;
@@ -10,175 +13,223 @@ mod mail;
 mod outbound;
 mod retention;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+use picket_shared::secret::SecretString;
 use serde::Deserialize;
 
-pub use database::{Database, Mode};
+pub use database::{Database, DatabaseMode};
 pub use egress::Egress;
-pub use http::Http;
+pub use http::{Certificate, Http};
 pub use keys::Keys;
 pub use limits::Limits;
-pub use log::{Format, Log};
+pub use log::{Format, Level, Log};
 pub use mail::{Mail, MailTls};
 pub use outbound::Outbound;
 pub use retention::Retention;
 
-/// Every key with its default and a sentence; compiled in, and parsed by a test.
+/// The example file: every key, its default and one sentence.
 pub const EXAMPLE: &str = include_str!("../../../config.example.toml");
 
-/// Where settings are looked for when none are named.
-const USUAL_PLACES: [&str; 2] = ["config.toml", "/etc/picket/config.toml"];
-
-/// All settings.
+/// Every setting. [`Config::default`] is what an empty file means, before paths are made absolute.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where pages, API and probes connect.
+    /// Where people and probes reach the collector.
     pub http: Http,
-    /// Where the data lies.
+    /// Which PostgreSQL, and where its data lies.
     pub database: Database,
-    /// Where the key ring lies.
+    /// Where the master key lies.
     pub keys: Keys,
-    /// How mail is sent.
+    /// The server that takes mail.
     pub mail: Mail,
-    /// How the collector itself reaches the outside.
+    /// How the collector reaches mail servers and providers.
     pub outbound: Outbound,
-    /// Which private addresses webhooks may reach.
+    /// Which private addresses a target may have.
     pub egress: Egress,
-    /// How long data is kept.
+    /// How long what is kept.
     pub retention: Retention,
-    /// How much is taken in.
+    /// How much may come in.
     pub limits: Limits,
-    /// What is logged.
+    /// What is logged, and how.
     pub log: Log,
+    /// The file this was read from; `None` when all is default.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
-/// Why settings cannot be used.
+/// Why the settings cannot be used, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{}: {error}. Name a readable file with --config, or leave it out to run with every default", file.display())]
+    /// A file cannot be read.
+    #[error("{key}: {path} cannot be read: {error}", path = path.display())]
     Unreadable {
-        /// Which file.
-        file: PathBuf,
-        /// Why.
+        /// The key that names the file.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
         error: std::io::Error,
     },
-    /// The file is not TOML, or has a key or value that cannot be.
-    #[error("{}: {error}", file.display())]
-    Malformed {
-        /// Which file.
-        file: PathBuf,
-        /// What and where.
+    /// The file is not TOML, or holds an unknown key or a value of the wrong kind.
+    #[error("{path}: {error}", path = path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
         error: Box<toml::de::Error>,
     },
-    /// A value cannot be.
-    #[error("[{section}] {key}: {message}")]
+    /// A value makes no sense.
+    #[error("{key}: {why}")]
     Invalid {
-        /// Which section.
-        section: &'static str,
-        /// Which key.
+        /// The key.
         key: &'static str,
-        /// What is wrong, and what would be right.
-        message: String,
+        /// What is wrong with it, and the way out.
+        why: String,
     },
 }
 
 impl ConfigError {
-    fn invalid(section: &'static str, key: &'static str, message: impl Into<String>) -> Self {
-        Self::Invalid { section, key, message: message.into() }
+    fn invalid(key: &'static str, why: impl Into<String>) -> Self {
+        Self::Invalid { key, why: why.into() }
     }
 }
 
 impl Config {
-    /// The file that settings come from: the one named, else the first usual place that exists, else none.
-    pub fn find(named: Option<PathBuf>) -> Option<PathBuf> {
-        named.or_else(|| USUAL_PLACES.into_iter().map(PathBuf::from).find(|place| place.is_file()))
-    }
-
-    /// Reads and validates. Without a file, every default. Relative paths in a file are relative to its folder.
+    /// Finds and reads the settings: `named` (from `--config` or `PICKET_CONFIG`), else ./config.toml, else
+    /// /etc/picket/config.toml, else the defaults.
     ///
     /// # Errors
-    /// The first thing that is wrong, with what would be right.
-    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let Some(file) = file else {
-            let config = Self::default();
-            config.validate()?;
-            return Ok(config);
-        };
-        let text =
-            std::fs::read_to_string(file).map_err(|error| ConfigError::Unreadable { file: file.to_owned(), error })?;
+    /// When a file cannot be read or a value makes no sense.
+    pub fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
+        let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        let usual = [here.join("config.toml"), PathBuf::from("/etc/picket/config.toml")];
+        let file = named.map(|path| here.join(path)).or_else(|| usual.into_iter().find(|path| path.exists()));
+        let Some(path) = file else { return Self::default().checked(&here) };
+        let text = read("--config", &path)?;
         let mut config: Self = toml::from_str(&text)
-            .map_err(|error| ConfigError::Malformed { file: file.to_owned(), error: Box::new(error) })?;
-        config.resolve_paths(file.parent().unwrap_or(Path::new("")));
-        config.validate()?;
-        Ok(config)
+            .map_err(|error| ConfigError::Syntax { path: path.clone(), error: Box::new(error) })?;
+        let base = path.parent().unwrap_or(&here).to_owned();
+        config.file = Some(path);
+        config.checked(&base)
     }
 
-    fn resolve_paths(&mut self, folder: &Path) {
-        let paths = [
-            Some(&mut self.database.data_dir),
-            self.database.binaries_dir.as_mut(),
-            self.database.url_file.as_mut(),
-            self.keys.directory.as_mut(),
-            self.http.certificate_file.as_mut(),
-            self.http.key_file.as_mut(),
-            self.mail.password_file.as_mut(),
-            self.outbound.ca_file.as_mut(),
-        ];
-        for path in paths.into_iter().flatten() {
-            if path.is_relative() {
-                *path = folder.join(&*path);
+    /// Makes paths absolute from `base`, reads the files that are named, and checks every section.
+    ///
+    /// # Errors
+    /// What is wrong first, with the way out.
+    pub fn checked(mut self, base: &Path) -> Result<Self, ConfigError> {
+        self.log.validate()?;
+        self.http.validate(base)?;
+        self.database.validate(base)?;
+        self.keys.validate(base, &self.database.data_dir)?;
+        self.mail.validate(base)?;
+        self.outbound.validate(base)?;
+        self.egress.validate()?;
+        self.retention.validate()?;
+        self.limits.validate()?;
+        Ok(self)
+    }
+}
+
+/// `path` from `base`, without `.` and `..`, so that "inside" can be told by comparing.
+fn absolute(base: &Path, path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in base.join(path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
             }
+            other => plain.push(other),
         }
     }
+    plain
+}
 
-    fn validate(&self) -> Result<(), ConfigError> {
-        self.http.validate()?;
-        self.database.validate()?;
-        self.keys.validate(&self.database)?;
-        self.mail.validate()?;
-        self.outbound.validate()?;
-        self.retention.validate()?;
-        self.limits.validate()
-    }
+fn read(key: &'static str, path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { key, path: path.to_owned(), error })
+}
 
-    /// Where the key ring lies: as configured, else beside the data, never in it.
-    pub fn keys_directory(&self) -> PathBuf {
-        self.keys.directory.clone().unwrap_or_else(|| {
-            let mut beside = self.database.data_dir.clone().into_os_string();
-            beside.push(".keys");
-            PathBuf::from(beside)
-        })
+/// A secret from its file, without the line break that editors leave at the end.
+fn read_secret(key: &'static str, path: &Path) -> Result<SecretString, ConfigError> {
+    let text = SecretString::new(read(key, path)?);
+    let trimmed = text.expose().trim_end_matches(['\r', '\n']);
+    if trimmed.is_empty() {
+        return Err(ConfigError::invalid(key, format!("{} is empty; write the secret into it", path.display())));
     }
+    Ok(SecretString::new(trimmed.to_owned()))
+}
+
+/// Makes an optional path absolute and reads it.
+fn resolve(base: &Path, path: &mut Option<PathBuf>) -> Option<PathBuf> {
+    if let Some(path) = path {
+        *path = absolute(base, path);
+    }
+    path.clone()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_example_names_every_key_with_its_default() {
-        let example: Config = toml::from_str(EXAMPLE).expect("config.example.toml parses");
-        assert_eq!(example, Config::default());
-        let uncommented: String =
-            EXAMPLE.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).collect::<Vec<_>>().join("\n");
-        toml::from_str::<Config>(&uncommented).expect("the optional keys of config.example.toml parse");
+    /// The example with the comment sign taken from each line that holds a key.
+    fn example_with_every_key() -> String {
+        let is_key = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+        let lines = EXAMPLE.lines().map(|line| match line.strip_prefix("# ") {
+            Some(key) if is_key(key) => key,
+            _ => line,
+        });
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     #[test]
-    fn an_unknown_key_is_refused_by_name() {
-        let error = toml::from_str::<Config>("[http]\nlisten_on = \"x\"").unwrap_err().to_string();
-        assert!(error.contains("listen_on") && error.contains("listen"), "{error}");
+    fn every_default_in_the_example_is_the_default_of_the_code() {
+        assert_eq!(toml::from_str::<Config>(EXAMPLE).unwrap(), Config::default());
     }
 
     #[test]
-    fn keys_lie_beside_the_data_and_never_in_it() {
-        let mut config = Config::default();
-        config.database.data_dir = "/srv/picket".into();
-        assert_eq!(config.keys_directory(), PathBuf::from("/srv/picket.keys"));
-        config.keys.directory = Some("/srv/picket/keys".into());
-        assert!(config.validate().unwrap_err().to_string().contains("[keys] directory"));
+    fn every_key_of_the_example_is_known_once_its_comment_sign_is_taken_away() {
+        toml::from_str::<Config>(&example_with_every_key()).unwrap();
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_its_name() {
+        let error = toml::from_str::<Config>("[http]\nlisten_on = \"x\"").unwrap_err();
+        assert!(error.to_string().contains("listen_on"), "{error}");
+    }
+
+    #[test]
+    fn relative_paths_are_resolved_and_keys_lie_beside_the_data() {
+        let config = Config::default().checked(Path::new("/srv/picket")).unwrap();
+        assert_eq!(config.database.data_dir, Path::new("/srv/picket/data"));
+        assert_eq!(config.keys.directory(), Path::new("/srv/picket/data.keys"));
+        assert_eq!(config.http.public_url(), "http://localhost:8080");
+    }
+
+    #[test]
+    fn an_absolute_path_loses_its_dots() {
+        assert_eq!(absolute(Path::new("/a/b"), Path::new("../c/./d")), Path::new("/a/c/d"));
+    }
+
+    #[track_caller]
+    fn refused(text: &str, with: &str) {
+        let error = toml::from_str::<Config>(text).unwrap().checked(Path::new("/srv")).unwrap_err().to_string();
+        assert!(error.contains(with), "{error}");
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_the_way_out() {
+        refused("[http]\nlisten = \"0.0.0.0:8080\"", "certificate_file");
+        refused("[http]\npublic_url = \"ftp://x\"", "http.public_url");
+        refused("[keys]\ndirectory = \"data/keys\"", "outside");
+        refused("[database]\nmode = \"external\"", "url_file");
+        refused("[database]\nmode = \"external\"\nurl = \"postgres://a:b@c/d\"", "url_file");
+        refused("[mail]\nhost = \"mail.example.org\"\ntls = \"none\"\nfrom = \"a@b.example\"", "starttls");
+        refused("[mail]\nhost = \"mail.example.org\"", "mail.from");
+        refused("[retention]\nreceipts_days = 1", "retention.receipts_days");
+        refused("[outbound]\nproxy = \"localhost:3128\"", "outbound.proxy");
+        refused("[egress]\nnat64 = [\"64:ff9b::/33\"]", "egress.nat64");
+        refused("[limits]\nbatches_per_second = 0", "limits.batches_per_second");
     }
 }

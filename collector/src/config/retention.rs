@@ -1,19 +1,19 @@
-//! How long data is kept.
+//! `[retention]`: how long what is kept.
 
 use serde::Deserialize;
 
 use super::ConfigError;
 
-/// `[retention]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+/// Ages in days, after which rows are deleted.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
-    /// Days that outcomes are kept.
-    pub results_days: u32,
-    /// Days that receipts of batches are kept; batches may be repeated for 3.
-    pub receipts_days: u32,
-    /// Days that changes of results are kept.
-    pub changes_days: u32,
+    /// Outcomes of checks.
+    pub results_days: u16,
+    /// What was answered to probes.
+    pub receipts_days: u16,
+    /// Changes of outcomes, from which the judge works.
+    pub changes_days: u16,
 }
 
 impl Default for Retention {
@@ -24,17 +24,15 @@ impl Default for Retention {
 
 impl Retention {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        for (key, days, least) in [
-            ("results_days", self.results_days, 4),
-            ("receipts_days", self.receipts_days, 4),
-            ("changes_days", self.changes_days, 4),
-        ] {
-            if !(least..=3660).contains(&days) {
-                return Err(ConfigError::invalid(
-                    "retention",
-                    key,
-                    format!("{days} days is out of range: use {least} to 3660"),
-                ));
+        // A batch may come again for 72 hours, and is known again by its receipt only.
+        let rows = [
+            ("retention.results_days", self.results_days, 4),
+            ("retention.receipts_days", self.receipts_days, 4),
+            ("retention.changes_days", self.changes_days, 8),
+        ];
+        for (key, days, least) in rows {
+            if !(least..=3650).contains(&days) {
+                return Err(ConfigError::invalid(key, format!("{days} must be from {least} to 3650 days")));
             }
         }
         Ok(())

@@ -32,7 +32,7 @@ pub struct Report {
 ///
 /// # Errors
 /// When the database fails; what was committed before stays.
-pub async fn run(pools: &Pools, settings: Retention, now: Timestamp) -> Result<Report, StoreError> {
+pub async fn run(pools: &Pools, settings: &Retention, now: Timestamp) -> Result<Report, StoreError> {
     let mut report = Report::default();
     for (table, keep_days) in [("results", settings.results_days), ("receipts", settings.receipts_days)] {
         let mut worker = pools.worker().await?;
@@ -40,7 +40,7 @@ pub async fn run(pools: &Pools, settings: Retention, now: Timestamp) -> Result<R
         for day in missing(&days, BACK, AHEAD, now) {
             report.made += usize::from(partitions::ensure(&mut worker, table, day.0).await?);
         }
-        for day in expired(&days, keep_days, now) {
+        for day in expired(&days, u32::from(keep_days), now) {
             report.dropped += usize::from(partitions::drop(&mut worker, table, day.0).await?);
         }
         worker.commit().await?;
@@ -48,7 +48,7 @@ pub async fn run(pools: &Pools, settings: Retention, now: Timestamp) -> Result<R
     let day = Duration::from_secs(86_400);
     loop {
         let mut worker = pools.worker().await?;
-        let changes = now - day * settings.changes_days;
+        let changes = now - day * u32::from(settings.changes_days);
         let deleted =
             partitions::delete_expired(&mut worker, now - day / 24, now - day * BACK, changes, AT_ONCE).await?;
         worker.commit().await?;

@@ -14,7 +14,7 @@ pub struct Instance {
     pub last_alive_at: Timestamp,
 }
 
-/// Reads the row, and makes it at the first start. Notes that the collector starts now.
+/// Reads the row, and makes it at the first start.
 ///
 /// # Errors
 /// When the database fails.
@@ -28,8 +28,6 @@ pub async fn starting(auth: &mut Auth, now: Timestamp) -> Result<Instance, Store
     .execute(auth.conn())
     .await?;
     let instance = read(auth).await?;
-    let done = sqlx::query("UPDATE instance SET last_started_at = $1").bind(now.micros()).execute(auth.conn()).await?;
-    StoreError::expect_rows("instance", 1, done.rows_affected())?;
     instance.ok_or(StoreError::RowCount { table: "instance", expected: 1, touched: 0 })
 }
 
@@ -41,18 +39,6 @@ pub async fn read(conn: &mut impl Conn) -> Result<Option<Instance>, StoreError> 
     let row: Option<(uuid::Uuid, i64)> =
         sqlx::query_as("SELECT collector_id, last_alive_at FROM instance").fetch_optional(conn.conn()).await?;
     Ok(row.map(|(id, alive)| Instance { collector: CollectorId(id), last_alive_at: Timestamp::from_micros(alive) }))
-}
-
-/// Notes that the collector is alive, so that a later start knows how long it was not.
-///
-/// # Errors
-/// When the database fails.
-pub async fn alive(worker: &mut Worker, now: Timestamp) -> Result<(), StoreError> {
-    let done = sqlx::query("UPDATE instance SET last_alive_at = greatest(last_alive_at, $1)")
-        .bind(now.micros())
-        .execute(worker.conn())
-        .await?;
-    StoreError::expect_rows("instance", 1, done.rows_affected())
 }
 
 /// Whether any row holds a sealed value.

@@ -6,15 +6,29 @@
 pub mod error;
 pub mod scope;
 
+pub mod assignments;
 pub mod audit;
+pub mod batches;
+pub mod changes;
+pub mod channels;
+pub mod deliveries;
 pub mod facts;
+pub mod gaps;
 pub mod health;
 pub mod incidents;
 pub mod instance;
+pub mod monitors;
 pub mod notices;
 pub mod organizations;
 pub mod partitions;
+pub mod probe_keys;
+pub mod probes;
+pub mod read;
 pub mod rechecks;
+pub mod region_states;
+pub mod regions;
+pub mod requests;
+pub mod results;
 pub mod spans;
 pub mod states;
 

@@ -1,137 +1,196 @@
-//! The key ring: numbered 256-bit keys in one file (mode 0600), a line a key, the newest last.
+//! The master keys: one text file, mode 0600, outside the data. The last key seals, every key opens.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fmt::Write as _;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use picket_shared::daykeys::hex;
-use picket_shared::secret::Secret;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use picket_shared::secret::{Secret, SecretString};
+use zeroize::Zeroizing;
 
-use super::{VaultError, token};
+use super::{MasterKey, VaultError, token};
 
-const FILE: &str = "keyring";
-const HEAD: &str =
-    "# Picket key ring. Copy this file to a safe place apart from the backups: without it no sealed value can be read.";
+/// The file's name in the keys' directory.
+pub const FILE: &str = "master-keys.txt";
+const TITLE: &str = "picket master keys 1";
+const README: &str = "\
+These are the master keys of a Picket collector. With them it reads the secrets in its database: those of probes, and\n\
+the logins of monitors and channels. Copy master-keys.txt away now, to a safe place that is not the place of the\n\
+backups. Without it those secrets are lost, and the collector refuses to start. Whoever has it and a copy of the\n\
+database can read them. Never edit it.\n";
 
-/// The keys, oldest first; the newest seals, each opens what it sealed.
+/// The keys in the order in which they were made; there is always one.
+#[derive(Clone, Debug)]
 pub struct KeyRing {
-    keys: BTreeMap<u32, Secret<[u8; 32]>>,
-}
-
-impl fmt::Debug for KeyRing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyRing({} keys)", self.keys.len())
-    }
+    older: Vec<(u32, Arc<MasterKey>)>,
+    newest: (u32, Arc<MasterKey>),
 }
 
 impl KeyRing {
-    /// The file in a directory of keys.
-    pub fn file_in(directory: &Path) -> PathBuf {
-        directory.join(FILE)
-    }
-
-    /// Reads the ring.
+    /// A ring with one new key, in memory.
     ///
     /// # Errors
-    /// When it is missing, damaged, or can be read by others.
-    pub fn read(directory: &Path) -> Result<Self, VaultError> {
-        let file = Self::file_in(directory);
-        let name = file.display().to_string();
-        let text = match std::fs::read_to_string(&file) {
-            Ok(text) => Secret::new(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(VaultError::Missing(name)),
-            Err(error) => return Err(VaultError::File { file: name, error }),
+    /// When the system gives no random bytes.
+    pub fn generate() -> Result<Self, VaultError> {
+        Ok(Self { older: Vec::new(), newest: new_key()? })
+    }
+
+    /// Adds a new key, with which everything is sealed from now on.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn rotate(&mut self) -> Result<(), VaultError> {
+        let key = new_key()?;
+        self.older.push(std::mem::replace(&mut self.newest, key));
+        Ok(())
+    }
+
+    /// Reads the ring from its directory; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read, others can read it, or it is damaged.
+    pub fn load(directory: &Path) -> Result<Option<Self>, VaultError> {
+        let path = directory.join(FILE);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => SecretString::new(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(VaultError::File { path, error }),
         };
-        let mode = std::fs::metadata(&file)
-            .map_err(|error| VaultError::File { file: name.clone(), error })?
-            .permissions()
-            .mode();
+        let mode = fs::metadata(&path).map_err(|error| VaultError::File { path: path.clone(), error })?.mode() & 0o777;
         if mode & 0o077 != 0 {
-            return Err(VaultError::Readable(name));
+            return Err(VaultError::Exposed { path, mode });
         }
-        Self::parse(text.expose()).ok_or(VaultError::Damaged(name))
+        parse(text.expose()).map(Some).map_err(|line| VaultError::Damaged { path, line })
     }
 
-    /// Makes a ring of one key, unless there is a ring already.
+    /// Writes a new ring with its note for people; an existing one is never overwritten.
     ///
     /// # Errors
-    /// When the file or its directory cannot be written.
+    /// When the directory or the files cannot be written.
     pub fn create(directory: &Path) -> Result<Self, VaultError> {
-        let file = Self::file_in(directory);
-        let failed = |error| VaultError::File { file: file.display().to_string(), error };
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-        let key: [u8; 32] = token::random_bytes()?;
-        let ring = Self { keys: BTreeMap::from([(1, Secret::new(key))]) };
-        let mut out =
-            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).map_err(failed)?;
-        out.write_all(ring.text().expose().as_bytes()).and_then(|()| out.sync_all()).map_err(failed)?;
-        std::fs::File::open(directory).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        let ring = Self::generate()?;
+        let path = directory.join(FILE);
+        write_new(directory, &path, &ring.text()).map_err(|error| VaultError::File { path, error })?;
         Ok(ring)
     }
 
-    fn parse(text: &str) -> Option<Self> {
-        let mut keys = BTreeMap::new();
-        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            let (id, key) = line.split_once(' ')?;
-            let mut bytes = [0; 32];
-            if key.len() != 64 || !key.is_ascii() {
-                return None;
-            }
-            for (i, byte) in bytes.iter_mut().enumerate() {
-                *byte = u8::from_str_radix(key.get(2 * i..2 * i + 2)?, 16).ok()?;
-            }
-            keys.insert(id.parse().ok()?, Secret::new(bytes));
+    /// How many keys there are.
+    pub fn count(&self) -> usize {
+        self.older.len() + 1
+    }
+
+    pub(super) fn newest(&self) -> (u32, &Arc<MasterKey>) {
+        (self.newest.0, &self.newest.1)
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = (u32, &Arc<MasterKey>)> {
+        self.older.iter().chain([&self.newest]).map(|(id, key)| (*id, key))
+    }
+
+    fn text(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(format!("{TITLE}\n"));
+        for (id, key) in self.keys() {
+            let _ = writeln!(text, "{id:08x} {}", *Zeroizing::new(STANDARD.encode(key.expose())));
         }
-        if keys.is_empty() { None } else { Some(Self { keys }) }
+        text
     }
+}
 
-    fn text(&self) -> Secret<String> {
-        let lines = self.keys.iter().map(|(id, key)| format!("{id} {}\n", hex(key.expose())));
-        Secret::new(format!("{HEAD}\n{}", lines.collect::<String>()))
-    }
+/// Where the ring lies in a directory.
+pub fn file(directory: &Path) -> PathBuf {
+    directory.join(FILE)
+}
 
-    /// The key that seals.
-    pub(super) fn newest(&self) -> Option<(u32, &[u8; 32])> {
-        self.keys.last_key_value().map(|(id, key)| (*id, key.expose()))
-    }
+fn new_key() -> Result<(u32, Arc<MasterKey>), VaultError> {
+    // A random id, so that two rings are told apart by their ids and not by failing to open.
+    Ok((u32::from_be_bytes(token::random_bytes()?), Arc::new(Secret::new(token::random_bytes()?))))
+}
 
-    /// The key of that number.
-    pub(super) fn get(&self, id: u32) -> Result<&[u8; 32], VaultError> {
-        self.keys.get(&id).map(Secret::expose).ok_or(VaultError::UnknownKey(id))
+fn parse(text: &str) -> Result<KeyRing, usize> {
+    let mut lines = text.lines().enumerate();
+    if lines.next().is_none_or(|(_, title)| title != TITLE) {
+        return Err(1);
     }
+    let mut keys = Vec::new();
+    for (index, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
+        keys.push(parse_key(line).ok_or(index + 1)?);
+    }
+    let newest = keys.pop().ok_or(2_usize)?;
+    Ok(KeyRing { older: keys, newest })
+}
+
+fn parse_key(line: &str) -> Option<(u32, Arc<MasterKey>)> {
+    let (id, key) = line.split_once(' ')?;
+    let bytes = Zeroizing::new(STANDARD.decode(key.trim()).ok()?);
+    let key: [u8; 32] = bytes.as_slice().try_into().ok()?;
+    Some((u32::from_str_radix(id, 16).ok()?, Arc::new(Secret::new(key))))
+}
+
+/// Writes beside and links into place: a crash half-way leaves no half a key ring, and no key is ever replaced.
+fn write_new(directory: &Path, path: &Path, text: &str) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let beside = directory.join(format!("{FILE}.new"));
+    let _ = fs::remove_file(&beside);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::hard_link(&beside, path)?;
+    fs::remove_file(&beside)?;
+    fs::write(directory.join("README.txt"), README)?;
+    fs::File::open(directory)?.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
-    #[test]
-    fn a_ring_is_made_once_kept_private_and_read_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let directory = folder.path().join("keys");
-        assert!(matches!(KeyRing::read(&directory), Err(VaultError::Missing(_))));
-        let made = KeyRing::create(&directory).unwrap();
-        let read = KeyRing::read(&directory).unwrap();
-        assert_eq!(made.newest().map(|(id, key)| (id, *key)), read.newest().map(|(id, key)| (id, *key)));
-        assert!(KeyRing::create(&directory).is_err(), "an existing ring is never overwritten");
-        assert!(!format!("{read:?}").contains(&hex(read.newest().unwrap().1)));
-        let file = KeyRing::file_in(&directory);
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(KeyRing::read(&directory), Err(VaultError::Readable(_))));
+    fn ids(ring: &KeyRing) -> Vec<u32> {
+        ring.keys().map(|(id, _)| id).collect()
     }
 
     #[test]
-    fn the_newest_key_seals_and_old_ones_stay() {
-        let ring =
-            KeyRing::parse(&format!("# x\n1 {}\n10 {}\n2 {}\n", "11".repeat(32), "aa".repeat(32), "22".repeat(32)));
-        let ring = ring.unwrap();
-        assert_eq!(ring.newest().unwrap().0, 10);
-        assert_eq!(ring.get(2).unwrap(), &[0x22; 32]);
-        assert!(matches!(ring.get(3), Err(VaultError::UnknownKey(3))));
-        for bad in ["", "1", "1 xx", &format!("x {}", "11".repeat(32))] {
-            assert!(KeyRing::parse(bad).is_none(), "{bad:?}");
-        }
+    fn a_new_ring_is_private_and_reads_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("keys");
+        assert!(KeyRing::load(&directory).unwrap().is_none());
+        let made = KeyRing::create(&directory).unwrap();
+        let read = KeyRing::load(&directory).unwrap().unwrap();
+        assert_eq!(ids(&made), ids(&read));
+        assert_eq!(fs::metadata(file(&directory)).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(&directory).unwrap().mode() & 0o777, 0o700);
+        assert!(fs::read_to_string(directory.join("README.txt")).unwrap().contains("Copy"));
+    }
+
+    #[test]
+    fn a_ring_is_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = KeyRing::create(folder.path()).unwrap();
+        assert!(KeyRing::create(folder.path()).is_err());
+        assert_eq!(ids(&KeyRing::load(folder.path()).unwrap().unwrap()), ids(&made));
+    }
+
+    #[test]
+    fn a_ring_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        KeyRing::create(folder.path()).unwrap();
+        fs::set_permissions(file(folder.path()), fs::Permissions::from_mode(0o640)).unwrap();
+        let error = KeyRing::load(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("chmod 600"), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_ring_says_where() {
+        let mut ring = KeyRing::generate().unwrap();
+        ring.rotate().unwrap();
+        let text = ring.text();
+        assert_eq!(ids(&parse(&text).unwrap()), ids(&ring));
+        assert_eq!(parse("").unwrap_err(), 1);
+        assert_eq!(parse(&format!("{TITLE}\n")).unwrap_err(), 2);
+        assert_eq!(parse(&text[..text.len() - 5]).unwrap_err(), 3);
     }
 }

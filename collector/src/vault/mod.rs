@@ -1,32 +1,47 @@
-//! All key material, and nothing else: sealing, opening, the key ring, random tokens.
+//! All key material, and nothing else.
 //!
-//! [`Sealer`] is for whoever stores a secret, [`Opener`] only for whoever must use one (deliver, login, what probes get).
-//! The ring lies outside the data directory and its backups; a sealed row without the ring is noise.
+//! [`keyring`] keeps the master keys in one file outside the data; [`sealer`] turns secrets into [`Sealed`] bytes for a
+//! table; [`opener`] turns them back, for the few who must read them; [`token`] makes random bytes.
+//!
+//! A sealed value is `version (1) | key id (4) | nonce (12) | ciphertext and tag`: AES-256-GCM under a key that
+//! HKDF-SHA256 derives from a master key for each [`Class`]. Class and context (the row's uuid) are authenticated, so a
+//! value that is copied into another row or column does not open.
+//!
+//! [`Sealed`]: picket_shared::secret::Sealed
 
-mod envelope;
-mod keyring;
-mod opener;
-mod sealer;
+pub mod keyring;
+pub mod opener;
+pub mod sealer;
 pub mod token;
+
+use std::path::PathBuf;
+
+use aws_lc_rs::aead::{AES_256_GCM, RandomizedNonceKey};
+use aws_lc_rs::hkdf::{self, HKDF_SHA256, Salt};
+use picket_shared::secret::Secret;
+use zeroize::Zeroizing;
 
 pub use keyring::KeyRing;
 pub use opener::Opener;
 pub use sealer::Sealer;
 
-/// What a sealed value is; each class has a key of its own, derived from the ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What kind of secret it is; each kind has a key of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// The secret of a probe.
+    /// A probe's secret, from which its day keys come. Context: the probe's uuid.
     ProbeSecret,
-    /// Credentials of a monitor.
+    /// What a monitor logs in with at its target. Context: the monitor's uuid.
     MonitorSecret,
-    /// A channel's settings.
+    /// Addresses and tokens of a channel. Context: the channel's uuid.
     ChannelSettings,
 }
 
 impl Class {
-    /// Part of the key derivation and of the authenticated data: never to change.
-    const fn label(self) -> &'static str {
+    /// Every class.
+    pub const ALL: [Self; 3] = [Self::ProbeSecret, Self::MonitorSecret, Self::ChannelSettings];
+
+    /// Its name, part of every key and every sealed value: never change one.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::ProbeSecret => "probe-secret",
             Self::MonitorSecret => "monitor-secret",
@@ -35,36 +50,152 @@ impl Class {
     }
 }
 
-/// Why a value cannot be sealed or opened.
+/// Why a secret cannot be sealed or opened, or the key ring cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
-    /// The ring is not there.
-    #[error(
-        "the key ring {0} is missing, and the database holds sealed values: copy the key ring back from where you keep \
-         its copy; without it channels, probes and credentials cannot be used"
-    )]
-    Missing(String),
-    /// The ring cannot be read or written.
-    #[error("the key ring {file}: {error}")]
+    /// The bytes are none that a vault sealed.
+    #[error("the sealed value is damaged: it is too short or of an unknown version")]
+    Malformed,
+    /// The key is not in the ring.
+    #[error("the sealed value needs key {0:08x}, which is not in the key ring: put back the key ring that sealed it")]
+    UnknownKey(u32),
+    /// The value was changed, or belongs to another row or another kind.
+    #[error("the sealed value does not open: it was changed, or belongs to another row")]
+    Refused,
+    /// Sealing failed inside the cryptographic library.
+    #[error("the value could not be sealed")]
+    Unsealed,
+    /// The machine gives no random bytes.
+    #[error("the system gives no random bytes")]
+    NoRandomness,
+    /// The key ring's file cannot be read or written.
+    #[error("the key ring {path}: {error}", path = path.display())]
     File {
-        /// Which file.
-        file: String,
-        /// Why.
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
         error: std::io::Error,
     },
-    /// The ring's file is not of its form.
-    #[error("the key ring {0} is damaged: copy it back from where you keep its copy")]
-    Damaged(String),
-    /// Others may read the ring.
-    #[error("the key ring {0} can be read by others: run `chmod 600 {0}`")]
-    Readable(String),
-    /// Sealed with a key that the ring does not hold.
-    #[error("a value was sealed with key {0}, which is not in the key ring: add that key again")]
-    UnknownKey(u32),
-    /// Altered, moved from another row, or of another class.
-    #[error("a sealed value was altered or belongs to another row")]
-    Altered,
-    /// The system gives no random numbers, or the cipher refused.
-    #[error("the cryptographic library failed")]
-    Library,
+    /// The key ring's file is not one.
+    #[error("the key ring {path} is damaged (line {line}): put back your copy of it", path = path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line that cannot be read.
+        line: usize,
+    },
+    /// Others may read the key ring.
+    #[error("the key ring {path} can be read by others (mode {mode:03o}): chmod 600 {path}", path = path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+}
+
+const VERSION: u8 = 1;
+const HEADER: usize = 5;
+const NONCE: usize = 12;
+const TAG: usize = 16;
+
+type MasterKey = Secret<[u8; 32]>;
+
+/// The key for one class, derived from a master key (RFC 5869).
+fn class_key(master: &MasterKey, class: Class) -> Result<RandomizedNonceKey, VaultError> {
+    let prk = Salt::new(HKDF_SHA256, b"picket vault 1").extract(master.expose());
+    let mut key = Zeroizing::new([0_u8; 32]);
+    let info = [class.as_str().as_bytes()];
+    let filled = prk.expand(&info, KeyLength).and_then(|okm| okm.fill(key.as_mut_slice()));
+    filled.and_then(|()| RandomizedNonceKey::new(&AES_256_GCM, key.as_slice())).map_err(|_| VaultError::Unsealed)
+}
+
+struct KeyLength;
+
+impl hkdf::KeyType for KeyLength {
+    fn len(&self) -> usize {
+        32
+    }
+}
+
+/// What is authenticated but not encrypted: header, class and context, each with its length in front.
+fn associated(header: &[u8], class: Class, context: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for part in [header, class.as_str().as_bytes(), context] {
+        bytes.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        bytes.extend_from_slice(part);
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use picket_shared::secret::Sealed;
+
+    fn vault() -> (Sealer, Opener, KeyRing) {
+        let ring = KeyRing::generate().unwrap();
+        (Sealer::new(&ring), Opener::new(&ring), ring)
+    }
+
+    #[test]
+    fn what_was_sealed_opens_again_and_never_looks_the_same_twice() {
+        let (sealer, opener, _) = vault();
+        let one = sealer.seal(Class::ProbeSecret, b"row", b"secret").unwrap();
+        let two = sealer.seal(Class::ProbeSecret, b"row", b"secret").unwrap();
+        assert_ne!(one, two);
+        assert_eq!(opener.open(Class::ProbeSecret, b"row", &one).unwrap().expose(), b"secret");
+        assert!(!one.0.windows(6).any(|window| window == b"secret"));
+    }
+
+    #[test]
+    fn a_changed_byte_anywhere_is_noticed() {
+        let (sealer, opener, _) = vault();
+        let sealed = sealer.seal(Class::MonitorSecret, b"row", b"").unwrap();
+        for at in 0..sealed.0.len() {
+            let mut changed = sealed.clone();
+            changed.0[at] ^= 1;
+            assert!(opener.open(Class::MonitorSecret, b"row", &changed).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_value_does_not_open_in_another_row_or_as_another_class() {
+        let (sealer, opener, _) = vault();
+        let sealed = sealer.seal(Class::MonitorSecret, b"row", b"secret").unwrap();
+        assert!(matches!(opener.open(Class::MonitorSecret, b"other", &sealed), Err(VaultError::Refused)));
+        assert!(matches!(opener.open(Class::ChannelSettings, b"row", &sealed), Err(VaultError::Refused)));
+    }
+
+    #[test]
+    fn another_ring_does_not_open_it_and_says_which_key_is_missing() {
+        let (sealer, _, _) = vault();
+        let (_, stranger, _) = vault();
+        let sealed = sealer.seal(Class::ProbeSecret, b"row", b"secret").unwrap();
+        assert!(matches!(stranger.open(Class::ProbeSecret, b"row", &sealed), Err(VaultError::UnknownKey(_))));
+    }
+
+    #[test]
+    fn a_short_value_is_malformed() {
+        let (sealer, opener, _) = vault();
+        let sealed = sealer.seal(Class::ProbeSecret, b"row", b"secret").unwrap();
+        for length in 0..HEADER + NONCE + TAG {
+            let short = Sealed(sealed.0[..length].to_vec());
+            assert!(matches!(opener.open(Class::ProbeSecret, b"row", &short), Err(VaultError::Malformed)), "{length}");
+        }
+        let cut = Sealed(sealed.0[..sealed.0.len() - 1].to_vec());
+        assert!(matches!(opener.open(Class::ProbeSecret, b"row", &cut), Err(VaultError::Refused)));
+    }
+
+    #[test]
+    fn after_a_rotation_old_values_open_and_new_ones_use_the_new_key() {
+        let (sealer, _, mut ring) = vault();
+        let old = sealer.seal(Class::ProbeSecret, b"row", b"old").unwrap();
+        ring.rotate().unwrap();
+        let new = Sealer::new(&ring).seal(Class::ProbeSecret, b"row", b"new").unwrap();
+        let opener = Opener::new(&ring);
+        assert_eq!(opener.open(Class::ProbeSecret, b"row", &old).unwrap().expose(), b"old");
+        assert_eq!(opener.open(Class::ProbeSecret, b"row", &new).unwrap().expose(), b"new");
+        assert_ne!(old.0[1..HEADER], new.0[1..HEADER]);
+    }
 }

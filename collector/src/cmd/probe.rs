@@ -1,0 +1,248 @@
+//! `picket-collector probe add|list|revoke`: which probes may send.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use aws_lc_rs::rand;
+use clap::{Args, Subcommand};
+use picket_shared::batch::Confinement;
+use picket_shared::enrolment::EnrolmentToken;
+use picket_shared::ids::{CollectorId, ProbeId, Region};
+use picket_shared::outcome::SelfCheck;
+use picket_shared::secret::Secret;
+use picket_shared::time::Timestamp;
+use serde_json::json;
+
+use crate::store::probes::{self, ListedRow};
+use crate::store::{Pools, StoreError, regions};
+use crate::vault::{Class, Sealer, VaultError};
+
+/// Manages probes.
+#[derive(Debug, Subcommand)]
+pub enum ProbeCommand {
+    /// Makes a probe and prints its enrolment token, once.
+    Add(AddArgs),
+    /// Shows every probe and how it is.
+    List(ListArgs),
+    /// Refuses everything from a probe, at once and for ever.
+    Revoke(RevokeArgs),
+}
+
+/// Arguments of `probe add`.
+#[derive(Args, Debug)]
+pub struct AddArgs {
+    /// The place it runs in, such as us-east; made when it is new.
+    #[arg(long)]
+    region: Region,
+    /// The provider or autonomous system that a new region is in, such as "Hetzner".
+    #[arg(long)]
+    network: Option<String>,
+    /// A new region lies in the EU.
+    #[arg(long)]
+    eu: bool,
+    /// What to call the probe; the region's name unless given.
+    #[arg(long)]
+    name: Option<String>,
+    /// Where the probe reaches this collector; the public URL unless given.
+    #[arg(long)]
+    url: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `probe list`.
+#[derive(Args, Debug)]
+pub struct ListArgs {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `probe revoke`.
+#[derive(Args, Debug)]
+pub struct RevokeArgs {
+    /// The probe's id, as `probe list` shows it.
+    id: ProbeId,
+}
+
+/// What the command uses.
+#[derive(Clone, Copy, Debug)]
+pub struct Desk<'a> {
+    /// The ways to the database.
+    pub pools: &'a Pools,
+    /// Seals the probe's secret.
+    pub sealer: &'a Sealer,
+    /// The audience of the probe's tokens.
+    pub collector: CollectorId,
+    /// Where probes reach this collector unless told otherwise.
+    pub public_url: &'a str,
+    /// The time of day.
+    pub now: Timestamp,
+}
+
+/// Why the command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The secret could not be sealed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The output could not be written.
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] io::Error),
+    /// The system gave no random numbers.
+    #[error("the system gave no random numbers")]
+    Random,
+    /// A new region needs its network.
+    #[error("{0} is a new region: say which provider it is in with --network, and --eu if it lies in the EU")]
+    NewRegion(Region),
+    /// An existing region was described otherwise.
+    #[error("{0} exists already, in network {1:?}, {2}: leave --network and --eu out, or choose another name")]
+    OtherRegion(Region, String, &'static str),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When it could not be done, with what to do instead.
+pub async fn run(command: ProbeCommand, desk: Desk<'_>) -> Result<ExitCode, ProbeError> {
+    match command {
+        ProbeCommand::Add(args) => add(args, desk).await,
+        ProbeCommand::List(args) => list(args, desk).await,
+        ProbeCommand::Revoke(args) => revoke(args, desk).await,
+    }
+}
+
+async fn add(args: AddArgs, desk: Desk<'_>) -> Result<ExitCode, ProbeError> {
+    let mut secret = [0; 32];
+    rand::fill(&mut secret).map_err(|_| ProbeError::Random)?;
+    let probe = ProbeId::at(desk.now);
+    let sealed = desk.sealer.seal(Class::ProbeSecret, probe.0.as_bytes(), &secret)?;
+    let name = args.name.clone().unwrap_or_else(|| args.region.to_string());
+    let mut conn = desk.pools.auth().await?;
+    let region = match regions::find(&mut conn, &args.region).await? {
+        Some(found) => {
+            let same = args.network.as_ref().is_none_or(|network| *network == found.network) && (found.eu || !args.eu);
+            if !same {
+                let place = if found.eu { "in the EU" } else { "outside the EU" };
+                return Err(ProbeError::OtherRegion(args.region, found.network, place));
+            }
+            found
+        }
+        None => {
+            let network = args.network.as_deref().ok_or_else(|| ProbeError::NewRegion(args.region.clone()))?;
+            regions::insert(&mut conn, &args.region, network, args.eu, desk.now).await?
+        }
+    };
+    probes::insert(&mut conn, probe, region.key, &name, &sealed, desk.now).await?;
+    conn.commit().await?;
+    let url = args.url.unwrap_or_else(|| desk.public_url.to_owned());
+    let token = EnrolmentToken {
+        probe,
+        collector: desk.collector,
+        secret: Secret::new(secret.to_vec()),
+        url: Some(url),
+        pin: None,
+    };
+    let token = token.to_text();
+    let mut out = io::stdout().lock();
+    if args.json {
+        let value = json!({ "probe": probe, "region": region.code, "name": name, "token": token.expose() });
+        writeln!(out, "{value}")?;
+    } else {
+        writeln!(out, "Probe {name} ({probe}) in region {} may send now.", region.code)?;
+        writeln!(out, "Its token is shown this once. On the probe's machine, run:\n")?;
+        writeln!(out, "  PICKET_TOKEN={} picket-probe run", token.expose())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(args: ListArgs, desk: Desk<'_>) -> Result<ExitCode, ProbeError> {
+    let mut conn = desk.pools.auth().await?;
+    let rows = probes::list(&mut conn).await?;
+    let mut out = io::stdout().lock();
+    if args.json {
+        let values: Vec<_> = rows.iter().map(|row| as_json(row, desk.now)).collect();
+        writeln!(out, "{}", serde_json::Value::from(values))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if rows.is_empty() {
+        writeln!(out, "There is no probe yet: make one with `picket-collector probe add --region NAME`.")?;
+    }
+    for row in &rows {
+        writeln!(out, "{:<12} {}  {}", row.region.as_str(), row.id, row.name)?;
+        writeln!(out, "             {}", in_words(row, desk.now))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn revoke(args: RevokeArgs, desk: Desk<'_>) -> Result<ExitCode, ProbeError> {
+    let mut conn = desk.pools.auth().await?;
+    let revoked = probes::revoke(&mut conn, args.id, desk.now).await?;
+    conn.commit().await?;
+    let mut out = io::stdout().lock();
+    if revoked {
+        writeln!(out, "Probe {} is revoked: nothing that it sends is taken any more.", args.id)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(out, "No probe {} is in force: `picket-collector probe list` shows those that are.", args.id)?;
+    Ok(ExitCode::FAILURE)
+}
+
+fn as_json(row: &ListedRow, now: Timestamp) -> serde_json::Value {
+    let ago = |time: Option<Timestamp>| time.map(|time| now.since(time).as_secs());
+    json!({
+        "id": row.id, "region": row.region, "name": row.name,
+        "revoked_at": row.revoked_at.map(|time| time.to_string()),
+        "version": row.heard.as_ref().map(|(version, _)| version),
+        "heard_seconds_ago": ago(row.heard.as_ref().map(|(_, at)| *at)),
+        "batch_seconds_ago": ago(row.batch_at), "lag_seconds": ago(row.through),
+        "report": row.report,
+    })
+}
+
+fn in_words(row: &ListedRow, now: Timestamp) -> String {
+    if let Some(at) = row.revoked_at {
+        return format!("revoked {at:.0}");
+    }
+    let Some((version, heard)) = &row.heard else { return "never heard: start it with its token".to_owned() };
+    let seconds = |time: Timestamp| now.since(time).as_secs();
+    let mut words = vec![format!("version {version}")];
+    words.push(match row.batch_at {
+        Some(at) => format!("last batch {} s ago", seconds(at)),
+        None => format!("no batch yet, heard {} s ago", seconds(*heard)),
+    });
+    words.extend(row.through.map(|through| format!("reported up to {} s ago", seconds(through))));
+    if let Some(report) = &row.report {
+        words.extend(report.clock_offset_us.map(|us| format!("clock {:+} ms off", us / 1000)));
+        let checks = [("IPv4", report.ipv4), ("IPv6", report.ipv6), ("DNS", report.dns)];
+        words.extend(checks.map(|(what, check)| match check {
+            SelfCheck::Good => format!("{what} good"),
+            SelfCheck::Bad => format!("{what} BAD"),
+            SelfCheck::Unverified => format!("{what} unverified"),
+        }));
+        words.push(confinement(&report.confinement));
+    }
+    words.join(", ")
+}
+
+fn confinement(confinement: &Confinement) -> String {
+    let missing: Vec<_> = [
+        ("Landlock", confinement.landlock_abi > 0),
+        ("seccomp", confinement.seccomp),
+        ("no new privileges", confinement.no_new_privileges),
+        ("no core dumps", confinement.no_core_dumps),
+    ]
+    .into_iter()
+    .filter(|(_, in_force)| !in_force)
+    .map(|(what, _)| what)
+    .collect();
+    if missing.is_empty() {
+        "confined by the kernel".to_owned()
+    } else {
+        format!("NOT fully confined (missing: {})", missing.join(", "))
+    }
+}

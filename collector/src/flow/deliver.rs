@@ -1,0 +1,320 @@
+//! Deliveries to the world: lease, send outside any transaction, record. The last stage.
+//!
+//! A crash between sending and recording sends again under the same id when the lease has run out. Each channel has one
+//! message under way at a time, so that a slow one holds up no other, and messages of an incident keep their order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use picket_shared::outcome::Evidence;
+use picket_shared::retry::RetryPolicy;
+use picket_shared::time::{Stopwatch, Timestamp};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::notify::message::{self, Facts, IncidentFacts, MonitorFacts, Occasion};
+use crate::notify::{Client, SendError, Settings};
+use crate::store::deliveries::{self, About, Attempt, IncidentNow, Leased};
+use crate::store::{ChannelKey, Pools, StoreError};
+use crate::vault::{Class, Opener};
+use crate::wake::{Bell, Bells};
+
+/// Longer than any channel may take, so that a lease runs out only after a crash.
+pub const LEASE: Duration = Duration::from_secs(120);
+/// So many messages are under way at once.
+const AT_ONCE: usize = 16;
+/// While messages are under way, others are looked for this often, and when the bell rings.
+const LOOK: Duration = Duration::from_secs(2);
+/// So often the record of an attempt is tried, and with such a pause.
+const RECORD_TRIES: u32 = 30;
+const RECORD_PAUSE: Duration = Duration::from_secs(1);
+/// What could not be sent for so long is given up.
+const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
+/// From seconds to half an hour.
+const RETRY: RetryPolicy =
+    RetryPolicy { first: Duration::from_secs(10), cap: Duration::from_secs(1800), floor: Duration::from_secs(2) };
+
+/// What sending needs.
+#[derive(Clone, Debug)]
+pub struct Ctx {
+    /// The way to the rows.
+    pub pools: Pools,
+    /// Opens the settings of channels.
+    pub opener: Opener,
+    /// The ways out.
+    pub client: Client,
+    /// Wakes a run that waits for a slow channel.
+    pub bells: Bells,
+    /// Where people find the collector; messages hold no link without it.
+    pub public_url: Option<String>,
+}
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Messages that were taken.
+    pub sent: u64,
+    /// Messages to be tried again.
+    pub retried: u64,
+    /// Messages that were given up.
+    pub failed: u64,
+    /// Messages that were not sent because their channel was removed.
+    pub superseded: u64,
+}
+
+/// Why a run ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliverError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Sending a message broke off by a fault of this program; its lease runs out by itself.
+    #[error("sending a message broke off by a fault of this program")]
+    BrokeOff,
+}
+
+/// Sends everything that is due, and what becomes due meanwhile, until nothing is.
+///
+/// # Errors
+/// When the database fails; what is under way is finished first, and leases run out by themselves.
+pub async fn run(ctx: &Ctx, now: Timestamp) -> Result<Report, DeliverError> {
+    let mut conn = ctx.pools.worker().await?;
+    let superseded = deliveries::supersede_removed(&mut conn, now).await?;
+    conn.commit().await?;
+    let mut round = Round {
+        ctx: Arc::new(ctx.clone()),
+        now,
+        watch: Stopwatch::start(),
+        under_way: JoinSet::new(),
+        busy: Vec::new(),
+        report: Report { superseded, ..Report::default() },
+    };
+    let ended = round.until_nothing_is_due().await;
+    while round.one_ends().await.is_some() {}
+    ended.map(|()| round.report)
+}
+
+type Ended = (ChannelKey, Result<Attempt, StoreError>);
+
+struct Round {
+    ctx: Arc<Ctx>,
+    now: Timestamp,
+    watch: Stopwatch,
+    under_way: JoinSet<Ended>,
+    busy: Vec<ChannelKey>,
+    report: Report,
+}
+
+impl Round {
+    async fn until_nothing_is_due(&mut self) -> Result<(), DeliverError> {
+        let bells = self.ctx.bells.clone();
+        loop {
+            self.start_what_is_due().await?;
+            if self.under_way.is_empty() {
+                return Ok(());
+            }
+            tokio::select! {
+                Some(ended) = self.one_ends() => ended?,
+                () = bells.wait(Bell::Deliver, LOOK) => {}
+            }
+        }
+    }
+
+    async fn start_what_is_due(&mut self) -> Result<(), StoreError> {
+        let room = AT_ONCE.saturating_sub(self.busy.len());
+        if room == 0 {
+            return Ok(());
+        }
+        let now = self.now + self.watch.elapsed();
+        let mut conn = self.ctx.pools.worker().await?;
+        let limit = i64::try_from(room).unwrap_or(1);
+        let leased = deliveries::lease(&mut conn, &self.busy, limit, LEASE, now).await?;
+        conn.commit().await?;
+        for leased in leased {
+            self.busy.push(leased.channel.key);
+            let ctx = Arc::clone(&self.ctx);
+            self.under_way.spawn(async move { (leased.channel.key, deliver(&ctx, &leased, now).await) });
+        }
+        Ok(())
+    }
+
+    async fn one_ends(&mut self) -> Option<Result<(), DeliverError>> {
+        let Ok((channel, attempt)) = self.under_way.join_next().await? else {
+            return Some(Err(DeliverError::BrokeOff));
+        };
+        self.busy.retain(|other| *other != channel);
+        match attempt {
+            Ok(Attempt::Sent) => self.report.sent += 1,
+            Ok(Attempt::Retry { .. }) => self.report.retried += 1,
+            Ok(Attempt::Failed) => self.report.failed += 1,
+            Err(error) => return Some(Err(error.into())),
+        }
+        Some(Ok(()))
+    }
+}
+
+async fn deliver(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<Attempt, StoreError> {
+    let watch = Stopwatch::start();
+    let result = send(ctx, leased, now).await;
+    let (took, at) = (watch.elapsed(), now + watch.elapsed());
+    let (attempt, answer) = weigh(leased, result, at, fastrand::f64());
+    log(leased, attempt, &answer);
+    let mut tries = 1;
+    loop {
+        match record(ctx, leased, attempt, &answer, took, at).await {
+            // Once it is sent, only this record keeps it from being sent again.
+            Err(error) if error.is_transient() && tries < RECORD_TRIES => {
+                tries += 1;
+                tokio::time::sleep(RECORD_PAUSE).await;
+            }
+            done => return done.map(|()| attempt),
+        }
+    }
+}
+
+async fn record(
+    ctx: &Ctx,
+    leased: &Leased,
+    attempt: Attempt,
+    answer: &str,
+    took: Duration,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let mut conn = ctx.pools.worker().await?;
+    let held = deliveries::record(&mut conn, leased, attempt, answer, took, at).await?;
+    conn.commit().await?;
+    if !held {
+        warn!(delivery.id = %leased.id, "The lease of delivery {} ran out while it was sent", leased.id);
+    }
+    Ok(())
+}
+
+async fn send(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<String, SendError> {
+    let channel = &leased.channel;
+    let plain = ctx
+        .opener
+        .open(Class::ChannelSettings, channel.id.0.as_bytes(), &channel.settings)
+        .map_err(|error| retry(format!("the channel's settings cannot be opened: {error}")))?;
+    let settings: Settings = serde_json::from_slice(plain.expose())
+        .map_err(|_| SendError::Permanent("the channel's settings cannot be read: make the channel anew".into()))?;
+    let message = message::write(&facts(ctx, leased, now));
+    settings.send(&message, &ctx.client).await.map(|answer| answer.0)
+}
+
+fn facts(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Facts {
+    let occasion = match &leased.about {
+        None => Occasion::Test { channel: leased.channel.name.clone() },
+        Some(about) => notice(about),
+    };
+    Facts { delivery: leased.id, now, public_url: ctx.public_url.clone(), occasion }
+}
+
+fn notice(about: &About) -> Occasion {
+    let monitor = MonitorFacts {
+        id: about.monitor,
+        name: about.name.clone(),
+        kind: about.kind.clone(),
+        target: about.target.clone(),
+    };
+    Occasion::Notice { notice: about.notice.clone(), monitor, incident: about.incident.as_ref().map(incident) }
+}
+
+fn incident(now: &IncidentNow) -> IncidentFacts {
+    let evidence: Option<Evidence> = now.detail.get("evidence").cloned().and_then(|e| serde_json::from_value(e).ok());
+    IncidentFacts {
+        id: now.id,
+        started_at: now.started_at,
+        confirmed_at: now.confirmed_at,
+        resolved_at: now.resolved_at,
+        failure: now.failure,
+        message: now.message.clone(),
+        evidence: evidence.unwrap_or_default(),
+    }
+}
+
+/// What follows from how sending went. `random` is uniform in 0..1.
+fn weigh(leased: &Leased, result: Result<String, SendError>, at: Timestamp, random: f64) -> (Attempt, String) {
+    match result {
+        Ok(answer) => (Attempt::Sent, answer),
+        Err(SendError::Permanent(reason)) => (Attempt::Failed, reason),
+        Err(SendError::Retry { reason, after }) => {
+            let failures = u32::try_from(leased.attempts).unwrap_or(0).saturating_add(1);
+            let next_at = at + RETRY.delay(failures, after, random);
+            if next_at.since(leased.created_at) > GIVE_UP {
+                (Attempt::Failed, format!("given up after 24 h: {reason}"))
+            } else {
+                (Attempt::Retry { next_at }, reason)
+            }
+        }
+    }
+}
+
+fn retry(reason: String) -> SendError {
+    SendError::Retry { reason, after: None }
+}
+
+fn log(leased: &Leased, attempt: Attempt, answer: &str) {
+    let (id, kind) = (leased.id, &leased.channel.kind);
+    match attempt {
+        Attempt::Sent => info!(delivery.id = %id, channel.kind = kind, "Sent delivery {id} by {kind}"),
+        Attempt::Retry { next_at } => warn!(
+            delivery.id = %id, channel.kind = kind, reason = answer,
+            "Delivery {id} by {kind} is tried again at {next_at:.0}: {answer}"
+        ),
+        Attempt::Failed => warn!(
+            delivery.id = %id, channel.kind = kind, reason = answer, "Gave up delivery {id} by {kind}: {answer}"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use picket_shared::ids::{ChannelId, DeliveryId};
+    use picket_shared::secret::Sealed;
+
+    use crate::store::deliveries::LeasedChannel;
+    use crate::store::{DeliveryKey, OrgKey};
+
+    fn leased(attempts: i32) -> Leased {
+        let at = Timestamp::from_seconds(1000);
+        let channel = LeasedChannel {
+            key: ChannelKey(1),
+            id: ChannelId::at(at),
+            name: "hook".to_owned(),
+            kind: "webhook".to_owned(),
+            settings: Sealed(Vec::new()),
+        };
+        Leased {
+            key: DeliveryKey(1),
+            org: OrgKey(1),
+            id: DeliveryId::at(at),
+            until: at + LEASE,
+            attempts,
+            created_at: at,
+            channel,
+            about: None,
+        }
+    }
+
+    fn next(attempts: i32, after: Option<u64>, at: i64, random: f64) -> Attempt {
+        let error = SendError::Retry { reason: "503".to_owned(), after: after.map(Duration::from_secs) };
+        weigh(&leased(attempts), Err(error), Timestamp::from_seconds(at), random).0
+    }
+
+    #[test]
+    fn tries_back_off_from_seconds_to_half_an_hour_and_obey_retry_after() {
+        let at = |second| Attempt::Retry { next_at: Timestamp::from_seconds(second) };
+        assert_eq!(next(0, None, 1000, 1.0), at(1010));
+        assert_eq!(next(3, None, 1000, 1.0), at(1080));
+        assert_eq!(next(30, None, 1000, 1.0), at(2800));
+        assert_eq!(next(0, None, 1000, 0.0), at(1002));
+        assert_eq!(next(0, Some(100), 1000, 0.0), at(1100));
+    }
+
+    #[test]
+    fn after_24_hours_a_delivery_is_given_up() {
+        assert!(matches!(next(9, None, 1000 + 86_000, 0.0), Attempt::Retry { .. }));
+        assert_eq!(next(9, None, 1000 + 86_400, 0.0), Attempt::Failed);
+    }
+}

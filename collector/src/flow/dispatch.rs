@@ -1,0 +1,58 @@
+//! Notices to deliveries: whom to tell. Before it the judge, after it [`super::deliver`].
+//!
+//! Every channel of the organization gets every notice; of a region that falls silent or returns, one message is made for
+//! all its monitors.
+
+use std::time::Duration;
+
+use picket_shared::time::Timestamp;
+
+use crate::domain::outage::NoticeKind;
+use crate::store::notices::{self, NoticeRow};
+use crate::store::{Pools, StoreError, Worker, deliveries};
+
+/// So many notices a transaction.
+const BATCH: i64 = 100;
+/// For so long one message about a region stands for all its monitors.
+const SAME_REGION: Duration = Duration::from_secs(600);
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How many notices were dispatched.
+    pub notices: u64,
+    /// How many deliveries were made of them.
+    pub deliveries: u64,
+}
+
+/// Makes one delivery a channel of each notice that has none yet.
+///
+/// # Errors
+/// When the database fails; what was committed stays.
+pub async fn run(pools: &Pools, now: Timestamp) -> Result<Report, StoreError> {
+    let mut report = Report::default();
+    loop {
+        let mut conn = pools.worker().await?;
+        let waiting = notices::waiting(&mut conn, BATCH).await?;
+        if waiting.is_empty() {
+            return Ok(report);
+        }
+        for notice in &waiting {
+            report.notices += 1;
+            if !is_told_already(&mut conn, notice, now).await? {
+                report.deliveries += deliveries::insert_for_notice(&mut conn, notice.org, notice.key, now).await?;
+            }
+            notices::mark_dispatched(&mut conn, notice.key, now).await?;
+        }
+        conn.commit().await?;
+    }
+}
+
+async fn is_told_already(conn: &mut Worker, notice: &NoticeRow, now: Timestamp) -> Result<bool, StoreError> {
+    match &notice.notice.kind {
+        NoticeKind::RegionSilent { region, .. } | NoticeKind::RegionHeard { region } => {
+            notices::told_of_region(conn, notice, region.as_str(), now - SAME_REGION).await
+        }
+        _ => Ok(false),
+    }
+}

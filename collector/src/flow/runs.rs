@@ -1,0 +1,261 @@
+//! How an outcome continues or ends the run of results that a monitor is in, in one region. Pure.
+
+use std::time::Duration;
+
+use picket_shared::outcome::{Outcome, SelfCheck, Status, Trigger};
+use picket_shared::time::Timestamp;
+
+use crate::store::region_states::RunRow;
+
+/// Runs are counted up to here.
+const CAP: i16 = 3;
+
+/// What of a monitor matters here.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// Its version now.
+    pub version: i32,
+    /// From slot to slot.
+    pub interval: Duration,
+    /// After which a check is given up.
+    pub timeout: Duration,
+    /// The judge wants to see every outcome.
+    pub watch: bool,
+}
+
+impl Terms {
+    /// After this time an outcome tells nothing about the present.
+    fn stale_after(&self) -> Duration {
+        (self.interval * 2 + self.timeout + Duration::from_secs(15)).max(Duration::from_secs(90))
+    }
+}
+
+/// One thing that happened to a monitor in a region.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A check ended.
+    Outcome(&'a Outcome),
+    /// Slots from the first to the last had no check.
+    Missed(Timestamp, Timestamp),
+}
+
+impl Event<'_> {
+    /// When the check began, or the last slot was missed.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Outcome(outcome) => outcome.at.shifted(i64::from(outcome.late_us)),
+            Self::Missed(_, to) => *to,
+        }
+    }
+}
+
+/// What an event does to a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing that need be written.
+    Nothing,
+    /// The run is to be written.
+    Written(RunRow),
+    /// The run is to be written, and differs from the one before.
+    Changed(RunRow),
+}
+
+/// Applies one event; events of a batch come in order of their start.
+pub fn step(before: Option<&RunRow>, terms: &Terms, event: Event<'_>, now: Timestamp) -> Step {
+    let at = event.at();
+    let stale = now.since(at) > terms.stale_after();
+    if stale || before.is_some_and(|run| at <= run.last_at) {
+        return Step::Nothing;
+    }
+    let current = before.filter(|run| run.version == terms.version);
+    let after = match event {
+        Event::Outcome(outcome) if i64::from(outcome.version) != i64::from(terms.version) => return Step::Nothing,
+        Event::Outcome(outcome) => after_outcome(current, terms, outcome, at),
+        Event::Missed(from, to) => unmeasured(current, terms, from, to),
+    };
+    let changed = current.is_none_or(|run| {
+        (run.status, &run.failure, run.fails, run.oks) != (after.status, &after.failure, after.fails, after.oks)
+    });
+    if changed {
+        Step::Changed(after)
+    } else if terms.watch || after.last_trigger != Trigger::Scheduled {
+        Step::Written(after)
+    } else {
+        Step::Nothing
+    }
+}
+
+fn after_outcome(current: Option<&RunRow>, terms: &Terms, outcome: &Outcome, at: Timestamp) -> RunRow {
+    let no_vote = outcome.status == Status::Down && !outcome.self_check.may_vote();
+    let status = match outcome.status {
+        Status::Down if no_vote => Status::Unmeasured,
+        Status::Other => Status::Unmeasured,
+        known => known,
+    };
+    let count = outcome.fold.map_or(1, |fold| i16::try_from(fold.count).unwrap_or(CAP)).min(CAP);
+    let longer = |length: i16| (length + count).min(CAP);
+    let run = |of: fn(&RunRow) -> i16| current.filter(|run| of(run) > 0);
+    let (fails, oks, carried_on) = match status {
+        Status::Up | Status::Degraded => {
+            let before = run(|run| run.oks);
+            (0, longer(before.map_or(0, |run| run.oks)), before)
+        }
+        Status::Down => {
+            let before = run(|run| run.fails);
+            (longer(before.map_or(0, |run| run.fails)), 0, before)
+        }
+        Status::Unmeasured | Status::Other => (0, 0, current.filter(|run| run.fails == 0 && run.oks == 0)),
+    };
+    RunRow {
+        version: terms.version,
+        status,
+        failure: outcome.failure.as_ref().map(|failure| failure.kind.as_str().to_owned()),
+        message: outcome.failure.as_ref().map(|failure| failure.message.clone()),
+        fails,
+        oks,
+        since: carried_on.map_or(at, |run| run.since),
+        last_at: outcome.fold.map_or(at, |fold| fold.last.max(at)),
+        last_trigger: outcome.trigger,
+        self_check: outcome.self_check,
+    }
+}
+
+fn unmeasured(current: Option<&RunRow>, terms: &Terms, from: Timestamp, to: Timestamp) -> RunRow {
+    let carried_on = current.filter(|run| run.fails == 0 && run.oks == 0);
+    RunRow {
+        version: terms.version,
+        status: Status::Unmeasured,
+        failure: None,
+        message: None,
+        fails: 0,
+        oks: 0,
+        since: carried_on.map_or(from, |run| run.since),
+        last_at: to,
+        last_trigger: Trigger::Scheduled,
+        self_check: SelfCheck::Unverified,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use picket_shared::ids::MonitorId;
+    use picket_shared::outcome::{Failure, FailureKind, Fold, Phases};
+    use uuid::Uuid;
+
+    fn s(second: i64) -> Timestamp {
+        Timestamp::from_seconds(second)
+    }
+
+    fn terms(watch: bool) -> Terms {
+        Terms { version: 2, interval: Duration::from_secs(30), timeout: Duration::from_secs(10), watch }
+    }
+
+    fn outcome(at: i64, what: &str) -> Outcome {
+        let kind = match what {
+            "down" | "down-blind" | "down-confirm" | "down-old" => Some(FailureKind::ConnectRefused),
+            "timeout" => Some(FailureKind::ConnectTimeout),
+            _ => None,
+        };
+        Outcome {
+            monitor: MonitorId(Uuid::nil()),
+            version: if what == "down-old" { 1 } else { 2 },
+            trigger: if what == "down-confirm" { Trigger::Confirm } else { Trigger::Scheduled },
+            at: s(at),
+            late_us: 0,
+            status: match what {
+                "up" | "fold" => Status::Up,
+                "degraded" => Status::Degraded,
+                "unmeasured" => Status::Unmeasured,
+                _ => Status::Down,
+            },
+            total_us: 1,
+            phases: Phases::default(),
+            address: None,
+            code: None,
+            failure: kind.map(|kind| Failure::new(kind, "It failed.")),
+            self_check: if what == "down-blind" { SelfCheck::Bad } else { SelfCheck::Good },
+            hops: Vec::new(),
+            certificate: None,
+            answers: None,
+            fold: (what == "fold").then(|| Fold { last: s(at + 60), count: 3, min_us: 1, avg_us: 1, max_us: 1 }),
+        }
+    }
+
+    /// Runs events `<second> <what>` and says for each what came of it: `.` nothing, `=` written, `!` changed, with
+    /// fails/oks and the start of the run.
+    #[track_caller]
+    fn check(watch: bool, events: &[(i64, &str)], now: i64, expected: &[&str]) {
+        let mut run = None;
+        let mut seen = Vec::new();
+        for (at, what) in events {
+            let outcome = outcome(*at, what);
+            let event = if *what == "missed" { Event::Missed(s(*at), s(*at)) } else { Event::Outcome(&outcome) };
+            let (mark, after) = match step(run.as_ref(), &terms(watch), event, s(now)) {
+                Step::Nothing => (".", None),
+                Step::Written(run) => ("=", Some(run)),
+                Step::Changed(run) => ("!", Some(run)),
+            };
+            seen.push(match &after {
+                None => mark.to_owned(),
+                Some(run) => {
+                    format!("{mark}{} {}/{} {}", run.status.as_str(), run.fails, run.oks, run.since.seconds())
+                }
+            });
+            run = after.or(run);
+        }
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_run_is_written_until_it_is_three_long_and_then_left_alone() {
+        let events = [(100, "up"), (130, "up"), (160, "up"), (190, "up"), (220, "up")];
+        check(false, &events, 200, &["!up 0/1 100", "!up 0/2 100", "!up 0/3 100", ".", "."]);
+        check(true, &events[..4], 200, &["!up 0/1 100", "!up 0/2 100", "!up 0/3 100", "=up 0/3 100"]);
+    }
+
+    #[test]
+    fn failures_count_across_kinds_and_a_good_outcome_ends_them() {
+        check(
+            false,
+            &[(100, "up"), (130, "down"), (133, "down-confirm"), (160, "timeout"), (190, "timeout"), (195, "up")],
+            200,
+            &["!up 0/1 100", "!down 1/0 130", "!down 2/0 130", "!down 3/0 130", ".", "!up 0/1 195"],
+        );
+    }
+
+    #[test]
+    fn checks_that_were_not_scheduled_are_always_written() {
+        let down = [(100, "down"), (103, "down"), (106, "down"), (109, "down-confirm"), (112, "down")];
+        check(false, &down, 120, &["!down 1/0 100", "!down 2/0 100", "!down 3/0 100", "=down 3/0 100", "."]);
+    }
+
+    #[test]
+    fn a_probe_that_is_cut_off_measures_nothing() {
+        check(
+            false,
+            &[(100, "down"), (130, "down-blind"), (160, "down"), (170, "missed"), (180, "unmeasured")],
+            200,
+            &["!down 1/0 100", "!unmeasured 0/0 130", "!down 1/0 160", "!unmeasured 0/0 170", "."],
+        );
+    }
+
+    #[test]
+    fn late_repeated_and_outdated_outcomes_change_nothing() {
+        check(
+            true,
+            &[(150, "up"), (149, "down"), (150, "down"), (160, "down-old")],
+            200,
+            &["!up 0/1 150", ".", ".", "."],
+        );
+        // Two intervals of 30 s, 10 s and 15 s are less than the least of 90 s.
+        check(true, &[(100, "down")], 190, &["!down 1/0 100"]);
+        check(true, &[(100, "down")], 191, &["."]);
+    }
+
+    #[test]
+    fn degraded_is_good_and_differs_from_up_and_a_fold_counts_as_many() {
+        let events = [(100, "fold"), (190, "up"), (195, "degraded"), (197, "degraded")];
+        check(false, &events, 200, &["!up 0/3 100", ".", "!degraded 0/3 100", "."]);
+    }
+}

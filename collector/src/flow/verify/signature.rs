@@ -1,0 +1,138 @@
+//! Who sends: a token signed with a key in force, of a probe that is neither revoked nor superseded.
+//!
+//! The row of the probe is read for every request, so that a revocation holds from the next one on.
+
+use picket_shared::daykeys::{self, KeyId};
+use picket_shared::ids::BootId;
+use picket_shared::secret::SecretBytes;
+use picket_shared::signing::{self, BatchClaims, RequestClaims, TokenError};
+use picket_shared::time::Timestamp;
+use picket_shared::wire::RefusalCode;
+
+use super::{Gate, Refused};
+use crate::store::probes::{self, CallerRow};
+use crate::store::{Intake, requests};
+use crate::vault::Class;
+
+/// A probe that proved who it is.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The probe.
+    pub row: CallerRow,
+    /// The start that it speaks for.
+    pub boot: BootId,
+}
+
+/// What a request's token must be made for.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestFacts<'a> {
+    /// `POST` or `GET`.
+    pub method: &'a str,
+    /// Without the query.
+    pub path: &'a str,
+    /// As sent; empty if there is none.
+    pub body: &'a [u8],
+    /// The request puts a boot in force: it need not be yet.
+    pub is_hello: bool,
+}
+
+/// Verifies the token of a batch.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub async fn batch(
+    conn: &mut Intake,
+    gate: &Gate,
+    token: &str,
+    now: Timestamp,
+) -> Result<(Caller, BatchClaims), Refused> {
+    let kid = signing::key_id::<BatchClaims>(token).map_err(token_error)?;
+    let row = sender(conn, kid).await?;
+    let grant = row.grant.as_ref().filter(|grant| grant.accepted_at(now)).ok_or_else(|| unknown_key(kid))?;
+    let key = daykeys::day_key(&secret(gate, &row)?, row.id, grant).map_err(|_| Refused::Vault(row.id))?;
+    let claims: BatchClaims = signing::verify(token, kid, &key, gate.collector, now).map_err(token_error)?;
+    in_force(conn, &row, claims.boot).await?;
+    Ok((Caller { boot: claims.boot, row }, claims))
+}
+
+/// Verifies the token of any other request, and uses it up.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub async fn request(
+    conn: &mut Intake,
+    gate: &Gate,
+    token: &str,
+    facts: RequestFacts<'_>,
+    now: Timestamp,
+) -> Result<Caller, Refused> {
+    let kid = signing::key_id::<RequestClaims>(token).map_err(token_error)?;
+    if kid.day.is_some() {
+        return Err(unknown_key(kid));
+    }
+    let row = sender(conn, kid).await?;
+    let key = daykeys::request_key(&secret(gate, &row)?, row.id).map_err(|_| Refused::Vault(row.id))?;
+    let claims: RequestClaims = signing::verify(token, kid, &key, gate.collector, now).map_err(token_error)?;
+    if claims.method != facts.method || claims.path != facts.path {
+        return Err(Refused::rule(RefusalCode::BadToken, "the token is for another method or path"));
+    }
+    if claims.bh != signing::body_hash(facts.body) {
+        return Err(Refused::rule(RefusalCode::BodyMismatch, "the body is not the one that was signed"));
+    }
+    if !requests::use_once(conn, claims.jti, Timestamp::from_seconds(claims.exp)).await? {
+        return Err(Refused::rule(RefusalCode::BadToken, "the token was used before: sign anew"));
+    }
+    if facts.is_hello {
+        not_superseded(conn, &row, claims.boot).await?;
+    } else {
+        in_force(conn, &row, claims.boot).await?;
+    }
+    Ok(Caller { boot: claims.boot, row })
+}
+
+async fn sender(conn: &mut Intake, kid: KeyId) -> Result<CallerRow, Refused> {
+    match probes::caller(conn, kid.probe, kid.day).await? {
+        Some(row) if row.revoked_at.is_none() => Ok(row),
+        _ => Err(Refused::rule(RefusalCode::Revoked, "this probe does not exist or was revoked: stop it")),
+    }
+}
+
+async fn in_force(conn: &mut Intake, row: &CallerRow, boot: BootId) -> Result<(), Refused> {
+    if row.boot == Some(boot) {
+        return Ok(());
+    }
+    not_superseded(conn, row, boot).await?;
+    Err(Refused::rule(RefusalCode::UnknownKey, "this start of the probe has not said hello: say it"))
+}
+
+async fn not_superseded(conn: &mut Intake, row: &CallerRow, boot: BootId) -> Result<(), Refused> {
+    if row.boot != Some(boot) && probes::boot_known(conn, row.key, boot).await? {
+        return Err(Refused::rule(
+            RefusalCode::Superseded,
+            "a newer start of this probe has taken over: run each probe once",
+        ));
+    }
+    Ok(())
+}
+
+fn secret(gate: &Gate, row: &CallerRow) -> Result<SecretBytes, Refused> {
+    gate.opener.open(Class::ProbeSecret, row.id.0.as_bytes(), &row.secret).map_err(|_| Refused::Vault(row.id))
+}
+
+fn unknown_key(kid: KeyId) -> Refused {
+    Refused::rule(RefusalCode::UnknownKey, format!("key {kid} is not in force: fetch keys, sign anew"))
+}
+
+fn token_error(error: TokenError) -> Refused {
+    Refused::rule(error.refusal(), error.to_string())
+}
+
+/// The same caller again, for a request that lasts: revoked and superseded are looked at anew.
+///
+/// # Errors
+/// When it is either, or the database fails.
+pub async fn still_in_force(conn: &mut Intake, caller: Caller) -> Result<Caller, Refused> {
+    let row = sender(conn, KeyId { probe: caller.row.id, day: None }).await?;
+    in_force(conn, &row, caller.boot).await?;
+    Ok(Caller { row, ..caller })
+}

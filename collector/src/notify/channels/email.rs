@@ -1,0 +1,197 @@
+//! Mail through the operator's own server. TLS is required and verified (the settings allow plain text to loopback only).
+//!
+//! The Message-ID is made of the delivery's id, so that a repeated message is known as one; all messages of an incident
+//! answer the same id and so form one thread. No header field takes a line break.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
+
+use lettre::Address;
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart};
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{
+    AsyncSmtpConnection, AsyncTokioStream, Certificate, CertificateStore, TlsParameters,
+};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::response::Response;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::{Answer, InvalidSettings, SendError, shorten};
+use crate::config::MailTls;
+use crate::notify::client::Client;
+use crate::notify::message::Message;
+
+/// After so long the server is given up for this time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Settings of a mail channel.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Email {
+    /// To whom.
+    pub to: String,
+}
+
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Email({})", self.hint())
+    }
+}
+
+impl Email {
+    pub(super) fn hint(&self) -> String {
+        match self.to.rsplit_once('@') {
+            Some((user, domain)) => format!("{}***@{domain}", user.chars().take(1).collect::<String>()),
+            None => "***".to_owned(),
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), InvalidSettings> {
+        let wrong = || InvalidSettings::new("address", "it is not a mail address: use one such as oncall@example.org");
+        if self.to.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err(wrong());
+        }
+        self.to.parse::<Address>().map(drop).map_err(|_| wrong())
+    }
+}
+
+pub(super) async fn send(settings: &Email, message: &Message, client: &Client) -> Result<Answer, SendError> {
+    let mail = client.mail();
+    let (Some(host), Some(from)) = (mail.host.as_deref(), mail.from.as_deref()) else {
+        return Err(SendError::Permanent("mail is not set up: give [mail] host and from in the configuration".into()));
+    };
+    let from: Mailbox =
+        from.parse().map_err(|error| SendError::Permanent(format!("[mail] from is not a mail address: {error}")))?;
+    let letter = letter(settings, from.clone(), message)?;
+    let hello = ClientId::Domain(from.email.domain().to_owned());
+    let sending = async {
+        let mut connection = connect(client, host, &hello).await?;
+        let answer = connection.send(letter.envelope(), &letter.formatted()).await;
+        // The mail is taken or not by now; how the server says farewell does not matter.
+        let _ = connection.quit().await;
+        answer.map_err(|error| refusal(settings, &error))
+    };
+    let answer = tokio::time::timeout(PATIENCE, sending)
+        .await
+        .unwrap_or_else(|_| Err(SendError::retry("the mail server did not answer in 60 s")))?;
+    Ok(Answer(shorten(&said(&answer), &[&settings.to])))
+}
+
+fn letter(settings: &Email, from: Mailbox, message: &Message) -> Result<lettre::Message, SendError> {
+    let refused = |what: &str| SendError::Permanent(format!("{what} holds a line break or cannot be sent"));
+    if message.subject.chars().any(char::is_control) {
+        return Err(refused("the subject"));
+    }
+    settings.validate().map_err(|_| refused("the address"))?;
+    let to: Address = settings.to.parse().map_err(|_| refused("the address"))?;
+    let domain = from.email.domain().to_owned();
+    let seconds = u64::try_from(message.at.seconds()).unwrap_or(0);
+    let field = |name, value: String| HeaderValue::new(HeaderName::new_from_ascii_str(name), value);
+    let mut builder = lettre::Message::builder()
+        .from(from)
+        .to(Mailbox::new(None, to))
+        .subject(message.subject.as_str())
+        .date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+        .message_id(Some(format!("<{}@{domain}>", message.id)))
+        .raw_header(field("Auto-Submitted", "auto-generated".to_owned()))
+        .raw_header(field("X-Picket-Delivery", message.id.to_string()));
+    if let Some(incident) = message.thread {
+        let root = format!("<incident.{incident}@{domain}>");
+        builder = builder.in_reply_to(root.clone()).references(root);
+    }
+    builder
+        .multipart(MultiPart::alternative_plain_html(message.text.clone(), message.html.clone()))
+        .map_err(|error| SendError::Permanent(format!("the mail cannot be written: {error}")))
+}
+
+async fn connect(client: &Client, host: &str, hello: &ClientId) -> Result<AsyncSmtpConnection, SendError> {
+    let mail = client.mail();
+    let failed = |error: lettre::transport::smtp::Error| {
+        SendError::retry(format!("the mail server {host}: {}", shorten(&chain(&error), &[])))
+    };
+    let stream = client.open(host, mail.port()).await?;
+    let stream: Box<dyn AsyncTokioStream> = match mail.tls {
+        MailTls::Tls => Box::new(Encrypted(client.wrap(stream, host).await?)),
+        MailTls::Starttls | MailTls::None => Box::new(stream),
+    };
+    let mut connection = AsyncSmtpConnection::connect_with_transport(stream, hello).await.map_err(failed)?;
+    if mail.tls == MailTls::Starttls {
+        let parameters = tls_parameters(client, host).map_err(failed)?;
+        connection.starttls(parameters, hello).await.map_err(failed)?;
+    }
+    if let (Some(user), Some(password)) = (&mail.user, mail.password()) {
+        let credentials = Credentials::new(user.clone(), password.expose().clone());
+        connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await.map_err(failed)?;
+    }
+    Ok(connection)
+}
+
+fn tls_parameters(client: &Client, host: &str) -> Result<TlsParameters, lettre::transport::smtp::Error> {
+    let mut builder = TlsParameters::builder(host.to_owned()).certificate_store(CertificateStore::WebpkiRoots);
+    if let Some(pem) = client.ca_pem() {
+        builder = builder.add_root_certificate(Certificate::from_pem(pem.as_bytes())?);
+    }
+    builder.build()
+}
+
+fn refusal(settings: &Email, error: &lettre::transport::smtp::Error) -> SendError {
+    let reason = shorten(&chain(error), &[&settings.to]);
+    if error.is_permanent() { SendError::Permanent(reason) } else { SendError::retry(reason) }
+}
+
+/// An error with its causes, which is where the server's words are.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn said(response: &Response) -> String {
+    format!("{} {}", response.code(), response.message().collect::<Vec<_>>().join(" "))
+}
+
+/// A connection that is encrypted from its first byte.
+#[derive(Debug)]
+struct Encrypted(tokio_rustls::client::TlsStream<TcpStream>);
+
+impl AsyncTokioStream for Encrypted {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.0.get_ref().0.peer_addr()
+    }
+}
+
+impl AsyncRead for Encrypted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Encrypted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests;

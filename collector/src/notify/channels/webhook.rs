@@ -1,0 +1,203 @@
+//! Webhooks, signed as <https://www.standardwebhooks.com> says: `v1,` and the base64 form of HMAC-SHA256 over
+//! `id.timestamp.body`. The id is the delivery's and the same at every try.
+//!
+//! The URL was named by a tenant: its address is judged by the egress guard, redirects are not followed.
+
+use std::time::Duration;
+
+use aws_lc_rs::{hmac, rand};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::Full;
+use picket_shared::egress::parse_target;
+use picket_shared::secret::SecretString;
+use serde::{Deserialize, Serialize};
+
+use super::{Answer, InvalidSettings, SendError, shorten};
+use crate::notify::client::{Client, Reply};
+use crate::notify::message::Message;
+
+const PREFIX: &str = "whsec_";
+/// The key's length; Standard Webhooks wants 24 to 64 bytes.
+const KEY_BYTES: usize = 32;
+/// A receiver that wants to be left alone for longer is asked again after this.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// Settings of a webhook. The URL may hold a token, so it is a secret too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Webhook {
+    /// Where to send: http or https.
+    pub url: SecretString,
+    /// The signing secret: `whsec_` and base64.
+    pub secret: SecretString,
+}
+
+/// Makes a signing secret.
+///
+/// # Errors
+/// When the machine gives no random bytes.
+pub fn make_secret() -> Result<SecretString, InvalidSettings> {
+    let mut key = [0_u8; KEY_BYTES];
+    rand::fill(&mut key).map_err(|_| InvalidSettings::new("secret", "the machine gives no random bytes"))?;
+    Ok(SecretString::new(format!("{PREFIX}{}", BASE64_STANDARD.encode(key))))
+}
+
+impl Webhook {
+    pub(super) fn hint(&self) -> String {
+        match parse_target(self.url.expose()) {
+            Ok(target) => format!("{}://{}/...", target.url.scheme(), target.host),
+            Err(_) => "...".to_owned(),
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), InvalidSettings> {
+        parse_target(self.url.expose()).map_err(|error| InvalidSettings::new("url", error.to_string()))?;
+        if self.url.expose().len() > 2048 {
+            return Err(InvalidSettings::new("url", "a URL may have at most 2048 bytes"));
+        }
+        key(&self.secret).map(drop)
+    }
+}
+
+/// The signature of one request.
+pub(super) fn signature(key: &hmac::Key, id: &str, timestamp: i64, body: &[u8]) -> String {
+    let mut context = hmac::Context::with_key(key);
+    context.update(format!("{id}.{timestamp}.").as_bytes());
+    context.update(body);
+    format!("v1,{}", BASE64_STANDARD.encode(context.sign()))
+}
+
+fn key(secret: &SecretString) -> Result<hmac::Key, InvalidSettings> {
+    let text = secret.expose().trim();
+    let bytes = BASE64_STANDARD.decode(text.strip_prefix(PREFIX).unwrap_or(text)).ok();
+    match bytes {
+        Some(bytes) if (24..=64).contains(&bytes.len()) => Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes)),
+        _ => Err(InvalidSettings::new(
+            "secret",
+            "it must be whsec_ and 24 to 64 bytes in base64: leave it out to have one made",
+        )),
+    }
+}
+
+pub(super) async fn send(settings: &Webhook, message: &Message, client: &Client) -> Result<Answer, SendError> {
+    let request = request(settings, message)?;
+    let reply = client.post(settings.url.expose(), request).await?;
+    judge(settings, &reply)
+}
+
+fn request(settings: &Webhook, message: &Message) -> Result<Request<Full<Bytes>>, SendError> {
+    let broken = |error: &dyn std::fmt::Display| SendError::Permanent(format!("the settings cannot be used: {error}"));
+    let target = parse_target(settings.url.expose()).map_err(|error| broken(&error))?;
+    let key = key(&settings.secret).map_err(|error| broken(&error))?;
+    let body = serde_json::to_vec(&message.event).map_err(|error| broken(&error))?;
+    let (id, timestamp) = (format!("msg_{}", message.id), message.at.seconds());
+    let signature = signature(&key, &id, timestamp, &body);
+    let path = &target.url[url::Position::BeforePath..url::Position::AfterQuery];
+    let host = &target.url[url::Position::BeforeHost..url::Position::AfterPort];
+    Request::builder()
+        .method(Method::POST)
+        .uri(path)
+        .header(HOST, host)
+        .header(USER_AGENT, concat!("Picket/", env!("CARGO_PKG_VERSION")))
+        .header(CONTENT_TYPE, "application/json")
+        .header("webhook-id", id)
+        .header("webhook-timestamp", timestamp)
+        .header("webhook-signature", signature)
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|error| broken(&error))
+}
+
+fn judge(settings: &Webhook, reply: &Reply) -> Result<Answer, SendError> {
+    let path = parse_target(settings.url.expose()).map(|target| target.url[url::Position::BeforePath..].to_owned());
+    let path = path.ok().filter(|path| path.len() > 1).unwrap_or_default();
+    let hidden = [settings.url.expose().as_str(), settings.secret.expose().as_str(), path.as_str()];
+    let said = format!("{} {}", reply.status, shorten(&String::from_utf8_lossy(&reply.body), &hidden));
+    let said = said.trim().to_owned();
+    match reply.status {
+        status if status.is_success() => Ok(Answer(said)),
+        StatusCode::GONE => Err(SendError::Permanent(format!("the receiver wants no more messages: {said}"))),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
+            Err(SendError::Retry { reason: said, after: retry_after(&reply.headers) })
+        }
+        status if status.is_server_error() => {
+            Err(SendError::Retry { reason: said, after: retry_after(&reply.headers) })
+        }
+        status if status.is_redirection() => {
+            Err(SendError::Permanent(format!("redirects are not followed; name the URL that it leads to: {said}")))
+        }
+        _ => Err(SendError::Permanent(said)),
+    }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(url: &str, secret: &str) -> Webhook {
+        Webhook { url: SecretString::new(url.to_owned()), secret: SecretString::new(secret.to_owned()) }
+    }
+
+    #[test]
+    fn the_signature_is_that_of_the_published_example() {
+        // From the specification's reference libraries: id, timestamp, body and signature.
+        let secret = SecretString::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned());
+        let signature = signature(
+            &key(&secret).unwrap(),
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            1_614_265_330,
+            br#"{"test": 2432232314}"#,
+        );
+        assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn secrets_are_made_long_enough_and_bad_ones_refused() {
+        let made = make_secret().unwrap();
+        assert_eq!(settings("https://example.org/x", made.expose()).validate(), Ok(()));
+        assert_ne!(made, make_secret().unwrap());
+        for bad in ["", "whsec_", "whsec_c2hvcnQ=", "whsec_***"] {
+            assert_eq!(settings("https://example.org/", bad).validate().map_err(|e| e.field), Err("secret"), "{bad}");
+        }
+        for bad in ["ftp://example.org/", "https://u:p@example.org/", "example.org"] {
+            assert_eq!(settings(bad, made.expose()).validate().map_err(|e| e.field), Err("url"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_hint_and_debug_show_neither_path_nor_secret() {
+        let secret = make_secret().unwrap();
+        let webhook = settings("https://hooks.example.org/services/canary?token=canary", secret.expose());
+        assert_eq!(webhook.hint(), "https://hooks.example.org/...");
+        assert!(!format!("{webhook:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_reply_says_whether_trying_again_helps_and_keeps_no_secret() {
+        let secret = make_secret().unwrap();
+        let webhook = settings("https://hooks.example.org/services/canary", secret.expose());
+        let judged = |status: u16, after: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            after.map(|after| headers.insert(RETRY_AFTER, after.parse().unwrap()));
+            let body = Bytes::from(format!("no /services/canary with {}", secret.expose()));
+            judge(&webhook, &Reply { status: StatusCode::from_u16(status).unwrap(), headers, body })
+        };
+        assert_eq!(judged(200, None), Ok(Answer("200 OK no *** with ***".to_owned())));
+        for status in [400, 401, 404, 410, 301, 308] {
+            assert!(matches!(judged(status, None), Err(SendError::Permanent(_))), "{status}");
+        }
+        for status in [408, 429, 500, 502, 503] {
+            assert!(matches!(judged(status, None), Err(SendError::Retry { after: None, .. })), "{status}");
+        }
+        let after = Some(Duration::from_secs(7));
+        assert!(matches!(judged(503, Some("7")), Err(SendError::Retry { after: a, .. }) if a == after));
+        assert!(matches!(judged(429, Some("99999")), Err(SendError::Retry { after: Some(LONGEST_WAIT), .. })));
+    }
+}

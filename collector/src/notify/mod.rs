@@ -1,0 +1,11 @@
+//! Telling people: [`message`] writes the texts, [`channels`] is the table of ways to send them, [`client`] the one way out.
+//!
+//! Nothing here knows of deliveries, leases or retries: `flow::deliver` hands in a message and obeys the answer.
+
+pub mod channels;
+pub mod client;
+pub mod message;
+
+pub use channels::{Answer, Kind, SendError, Settings};
+pub use client::Client;
+pub use message::{Facts, Message};

@@ -1,0 +1,138 @@
+//! What was answered to each batch: the proof that it is stored. Only `flow::ingest` and the check for repetition come here.
+
+use picket_shared::batch::Receipt;
+use picket_shared::ids::{BatchId, BootId, ProbeId};
+use picket_shared::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use sqlx::types::Json;
+
+use super::{Conn, Intake, ProbeKey, StoreError};
+
+/// The answer as it is kept, with what later batches must know of this one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Kept {
+    /// What was answered.
+    #[serde(flatten)]
+    pub receipt: Receipt,
+    /// Up to where the batch accounts for the probe's slots.
+    pub through: Timestamp,
+}
+
+/// One batch to be remembered.
+#[derive(Clone, Debug)]
+pub struct BatchRow<'a> {
+    /// Who sent it.
+    pub probe: ProbeKey,
+    /// Which batch.
+    pub id: BatchId,
+    /// When it was cut: the time in its id.
+    pub cut_at: Timestamp,
+    /// SHA-256 of the body as sent.
+    pub body_hash: &'a str,
+    /// The probe's start.
+    pub boot: BootId,
+    /// Its number in this boot.
+    pub seq: i64,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// How many outcomes it held.
+    pub outcomes: i32,
+    /// What is answered.
+    pub kept: &'a Kept,
+}
+
+/// The body's hash and the answer to a batch that was stored before.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find(
+    conn: &mut Intake,
+    probe: ProbeKey,
+    id: BatchId,
+    cut_at: Timestamp,
+) -> Result<Option<(String, Receipt)>, StoreError> {
+    let row: Option<(String, Json<Receipt>)> = sqlx::query_as(
+        "SELECT encode(body_hash, 'hex'), receipt FROM receipts WHERE probe_id = $1 AND jti = $2 AND cut_at = $3",
+    )
+    .bind(probe)
+    .bind(id.0)
+    .bind(cut_at.micros())
+    .fetch_optional(conn.conn())
+    .await?;
+    Ok(row.map(|(hash, receipt)| (hash, receipt.0)))
+}
+
+/// Up to where the batch with that number accounts for the probe's slots; `None` if it has not come.
+///
+/// # Errors
+/// When the database fails.
+pub async fn through_of(
+    conn: &mut Intake,
+    probe: ProbeKey,
+    boot: BootId,
+    seq: i64,
+) -> Result<Option<Timestamp>, StoreError> {
+    let through: Option<i64> = sqlx::query_scalar(
+        "SELECT (receipt->>'through')::bigint FROM receipts WHERE probe_id = $1 AND boot = $2 AND seq = $3",
+    )
+    .bind(probe)
+    .bind(boot.0)
+    .bind(seq)
+    .fetch_optional(conn.conn())
+    .await?;
+    Ok(through.map(Timestamp::from_micros))
+}
+
+/// Remembers a batch.
+///
+/// # Errors
+/// When the database fails or the batch is there already.
+pub async fn insert(conn: &mut Intake, row: &BatchRow<'_>) -> Result<(), StoreError> {
+    let done = sqlx::query(
+        "INSERT INTO receipts (probe_id, cut_at, jti, body_hash, boot, seq, received_at, outcomes, receipt)
+         VALUES ($1, $2, $3, decode($4, 'hex'), $5, $6, $7, $8, $9)",
+    )
+    .bind(row.probe)
+    .bind(row.cut_at.micros())
+    .bind(row.id.0)
+    .bind(row.body_hash)
+    .bind(row.boot.0)
+    .bind(row.seq)
+    .bind(row.received_at.micros())
+    .bind(row.outcomes)
+    .bind(Json(row.kept))
+    .execute(conn.conn())
+    .await?;
+    StoreError::expect_rows("receipts", 1, done.rows_affected())
+}
+
+/// Makes this transaction durable at its commit, and makes the daily partitions that a late batch needs.
+///
+/// # Errors
+/// When the database fails.
+pub async fn prepare(conn: &mut Intake, receipts_day: i64, results_days: &[i64]) -> Result<(), StoreError> {
+    sqlx::query(
+        "SELECT set_config('synchronous_commit', 'on', true) = 'on'
+         UNION ALL SELECT ensure_partition('receipts', $1)
+         UNION ALL SELECT ensure_partition('results', d) FROM unnest($2::bigint[]) d",
+    )
+    .bind(receipts_day)
+    .bind(results_days)
+    .execute(conn.conn())
+    .await?;
+    Ok(())
+}
+
+/// Writes down that a probe sent another body under an id that was used.
+///
+/// # Errors
+/// When the database fails.
+pub async fn note_conflict(conn: &mut Intake, probe: ProbeId, id: BatchId, now: Timestamp) -> Result<(), StoreError> {
+    let done = sqlx::query("INSERT INTO audit (at, actor, action, subject) VALUES ($1, $2, 'batch.conflict', $3)")
+        .bind(now.micros())
+        .bind(format!("probe:{probe}"))
+        .bind(format!("batch:{id}"))
+        .execute(conn.conn())
+        .await?;
+    StoreError::expect_rows("audit", 1, done.rows_affected())
+}

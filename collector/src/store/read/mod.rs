@@ -1,0 +1,3 @@
+//! Read models: one page's queries, shared by commands, pages and API.
+
+pub mod live;

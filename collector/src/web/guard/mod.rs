@@ -1,0 +1,6 @@
+//! Request-time controls, one a file.
+
+pub mod body_limit;
+pub mod headers;
+pub mod host;
+pub mod rate_limit;

@@ -1,0 +1,44 @@
+//! `POST /probe/v1/hello`: a probe starts; its boot is in force from here on, and no earlier one comes back.
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use picket_shared::time::Timestamp;
+use picket_shared::wire::{Hello, Keys, RefusalCode, Welcome};
+
+use super::{HELLO_LIMIT, Site, answer, caller, keys, read_body};
+use crate::flow::ingest;
+use crate::flow::verify::Refused;
+use crate::store::probes::{self, HelloRow};
+
+/// Answers a hello.
+pub async fn post_hello(State(site): State<Site>, request: Request) -> Response {
+    let now = site.clock.now();
+    answer(welcome(&site, request, now).await, now)
+}
+
+async fn welcome(site: &Site, request: Request, now: Timestamp) -> Result<Welcome, Refused> {
+    let (parts, body) = request.into_parts();
+    let body = read_body(&parts.headers, body, HELLO_LIMIT).await?;
+    let mut conn = site.pools.intake().await?;
+    let caller = caller(site, &mut conn, &parts, (&body, true), now).await?;
+    let hello: Hello =
+        serde_json::from_slice(&body).map_err(|_| Refused::rule(RefusalCode::Malformed, "the body is no hello"))?;
+    if hello.boot != caller.boot || hello.version.len() > 64 || hello.version.contains('\0') || hello.kinds.len() > 64 {
+        return Err(Refused::rule(RefusalCode::Malformed, "the hello holds what cannot be"));
+    }
+    ingest::note_boot(&mut conn, &caller.row, hello.boot, now).await?;
+    let row = HelloRow { boot: hello.boot, version: &hello.version, kinds: &hello.kinds };
+    probes::hello(&mut conn, caller.row.key, &row, now).await?;
+    let grants = keys::grants(&mut conn, caller.row.key, now).await?;
+    conn.commit().await?;
+    tracing::info!(
+        probe.id = %caller.row.id, region = %caller.row.region.code, probe.version = hello.version,
+        "Probe {} in {} said hello", caller.row.id, caller.row.region.code
+    );
+    Ok(Welcome {
+        collector: site.gate.collector,
+        region: caller.row.region.code,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        keys: Keys { keys: grants },
+    })
+}

@@ -1,0 +1,196 @@
+//! Batches over real HTTP into a real database: stored exactly once, or refused as documented with nothing stored.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{START, TestProbe, World};
+use picket_shared::batch::Receipt;
+use picket_shared::ids::{BatchId, BootId};
+use picket_shared::outcome::Status;
+use picket_shared::signing::{BatchClaims, body_hash};
+use picket_shared::wire::{ASSIGNMENTS_PATH, KEYS_PATH, Refusal};
+use uuid::Uuid;
+
+#[expect(clippy::panic, reason = "a test that gets no refusal fails")]
+fn refusal((status, body): (u16, String)) -> (u16, &'static str) {
+    let refusal: Refusal = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{status} {error}: {body}"));
+    (status, refusal.error.as_str())
+}
+
+#[tokio::test]
+async fn a_batch_is_stored_once_however_often_and_concurrently_it_comes() {
+    let world = World::new().await;
+    let probe = world.probe().await;
+    let (claims, body) =
+        probe.batch(&world, 1, vec![world.outcome(START, Status::Up), world.outcome(START, Status::Down)]);
+    let (a, b) = tokio::join!(world.ship(&probe, &claims, &body), world.ship(&probe, &claims, &body));
+    let c = world.ship(&probe, &claims, &body).await;
+    assert_eq!(a.0, 200, "{}", a.1);
+    assert!(a == b && b == c, "{a:?} {b:?} {c:?}");
+    assert_eq!(serde_json::from_str::<Receipt>(&a.1).unwrap().accepted, 2);
+    assert_eq!((world.count("results").await, world.count("receipts").await), (2, 1));
+    assert_eq!((world.count("region_states").await, world.count("changes").await), (1, 1));
+    assert_eq!(world.count("states WHERE dirty_at IS NOT NULL").await, 1);
+    let (claims, body) = (BatchClaims { bh: body_hash(b"other"), ..claims }, b"other".to_vec());
+    assert_eq!(refusal(world.ship(&probe, &claims, &body).await).0, 400);
+    let (_, other) = probe.batch(&world, 1, vec![]);
+    let claims = BatchClaims { bh: body_hash(&other), ..claims };
+    assert_eq!(refusal(world.ship(&probe, &claims, &other).await), (409, "batch_conflict"));
+    assert_eq!((world.count("results").await, world.count("audit").await), (2, 1));
+}
+
+#[tokio::test]
+async fn every_bad_batch_is_refused_as_documented_and_stores_nothing() {
+    let world = World::new().await;
+    let probe = world.probe().await;
+    let (good, body) = probe.batch(&world, 1, vec![world.outcome(START, Status::Up)]);
+    let now = START.seconds();
+    let bomb = zstd::encode_all(std::io::Read::take(std::io::repeat(b' '), 1 << 28), 3).unwrap();
+    let noise = zstd::encode_all(&b"{\"through\":"[..], 3).unwrap();
+    let with = |edit: fn(&mut BatchClaims)| {
+        let mut claims = good.clone();
+        edit(&mut claims);
+        claims
+    };
+    let cases: Vec<(BatchClaims, &[u8], (u16, &str))> = vec![
+        (good.clone(), b"changed", (400, "body_mismatch")),
+        (BatchClaims { iat: now - 120, nbf: now - 120, ..good.clone() }, &body, (401, "clock_skew")),
+        (BatchClaims { iat: now - 50, exp: now - 1, ..good.clone() }, &body, (401, "expired")),
+        (with(|claims| claims.boot = BootId(Uuid::from_u128(3))), &body, (401, "unknown_key")),
+        (with(|claims| claims.jti = BatchId(Uuid::from_u128(3))), &body, (401, "bad_token")),
+        (BatchClaims { bh: body_hash(&bomb), ..good.clone() }, &bomb, (413, "too_large")),
+        (BatchClaims { bh: body_hash(&noise), ..good.clone() }, &noise, (400, "malformed")),
+    ];
+    for (claims, body, expected) in cases {
+        assert_eq!(refusal(world.ship(&probe, &claims, body).await), expected, "{claims:?}");
+    }
+    let foreign = TestProbe {
+        id: probe.id,
+        secret: probe.secret.clone(),
+        boot: probe.boot,
+        grant: picket_shared::daykeys::DayKeyGrant { number: 9, ..probe.grant.clone() },
+    };
+    assert_eq!(refusal(world.ship(&foreign, &good, &body).await), (401, "unknown_key"));
+    let types = "Content-Type: application/json\r\nContent-Encoding: zstd\r\n";
+    for token in ["", "a.b.c", &probe.request_token(&world, "POST", "/probe/v1/batches", &body, Uuid::new_v4())] {
+        let answer = world.send("POST", "/probe/v1/batches", token, types, &body).await;
+        assert_eq!(refusal(answer), (401, "bad_token"), "{token}");
+    }
+    let answer = world.send("POST", "/probe/v1/batches", &probe.sign(&good), "", &body).await;
+    assert_eq!(refusal(answer), (415, "unsupported_encoding"));
+    assert_eq!((world.count("results").await, world.count("receipts").await, world.count("gaps").await), (0, 0, 0));
+    let old = BatchClaims { jti: BatchId::at(START - Duration::from_secs(73 * 3600)), ..good.clone() };
+    assert_eq!(refusal(world.ship(&probe, &old, &body).await), (422, "too_old"));
+    assert_eq!(refusal(world.ship(&probe, &old, &body).await), (422, "too_old"));
+    assert_eq!(world.count("gaps WHERE reason = 'too_old'").await, 1);
+    sqlx::query("UPDATE probes SET revoked_at = 1").execute(&world.owner).await.unwrap();
+    assert_eq!(refusal(world.ship(&probe, &good, &body).await), (403, "revoked"));
+    assert_eq!((world.count("results").await, world.count("receipts").await), (0, 0));
+}
+
+#[tokio::test]
+async fn a_newer_boot_supersedes_for_ever_and_a_request_token_is_good_once() {
+    let world = World::new().await;
+    let mut probe = world.probe().await;
+    let first = probe.boot;
+    probe.boot = BootId(Uuid::new_v4());
+    assert_eq!(world.hello(&probe).await.0, 200);
+    probe.boot = first;
+    assert_eq!(refusal(world.hello(&probe).await), (409, "superseded"));
+    let (claims, body) = probe.batch(&world, 1, vec![]);
+    assert_eq!(refusal(world.ship(&probe, &claims, &body).await), (409, "superseded"));
+    let probe = world.probe().await;
+    let token = probe.request_token(&world, "GET", KEYS_PATH, b"", Uuid::new_v4());
+    assert_eq!(world.send("GET", KEYS_PATH, &token, "", b"").await.0, 200);
+    assert_eq!(refusal(world.send("GET", KEYS_PATH, &token, "", b"").await), (401, "bad_token"));
+    let token = probe.request_token(&world, "POST", KEYS_PATH, b"", Uuid::new_v4());
+    assert_eq!(refusal(world.send("GET", KEYS_PATH, &token, "", b"").await), (401, "bad_token"));
+}
+
+#[tokio::test]
+async fn silence_is_a_gap_and_a_late_batch_closes_its_part() {
+    let world = World::new().await;
+    let probe = world.probe().await;
+    let gaps = async || -> Vec<(i64, Option<i64>)> {
+        sqlx::query_as("SELECT (from_at - 1790000000000000) / 1000000, (to_at - 1790000000000000) / 1000000 FROM gaps ORDER BY from_at")
+            .fetch_all(&world.owner)
+            .await
+            .unwrap()
+    };
+    let mut batches = Vec::new();
+    for seq in 1..=4 {
+        world.clock.advance(Duration::from_secs(100));
+        batches.push(probe.batch(
+            &world,
+            seq,
+            vec![world.outcome(world.clock.now() - Duration::from_secs(5), Status::Up)],
+        ));
+    }
+    let mut conn = world.pools.worker().await.unwrap();
+    picket_collector::flow::gaps::run(&mut conn, world.clock.now()).await.unwrap();
+    conn.commit().await.unwrap();
+    assert_eq!(gaps().await, [(0, None)]);
+    let again = |(claims, body): &(BatchClaims, Vec<u8>)| {
+        let iat = world.clock.now().seconds();
+        (BatchClaims { iat, nbf: iat, exp: iat + 60, ..claims.clone() }, body.clone())
+    };
+    for (index, expected) in [
+        (3, vec![(0, Some(394))]),
+        (1, vec![(0, Some(194)), (200, Some(394))]),
+        (0, vec![(200, Some(394))]),
+        (2, vec![]),
+    ] {
+        let (claims, body) = again(&batches[index]);
+        let answer = world.ship(&probe, &claims, &body).await;
+        assert_eq!(answer.0, 200, "{}", answer.1);
+        assert_eq!(gaps().await, expected, "after batch {index}");
+    }
+    assert_eq!(world.count("results").await, 4);
+}
+
+#[tokio::test]
+async fn a_long_poll_wakes_and_every_answer_carries_the_headers() {
+    let world = World::new().await;
+    let probe = world.probe().await;
+    let poll = async |since: u64| {
+        let token = probe.request_token(&world, "GET", ASSIGNMENTS_PATH, b"", Uuid::new_v4());
+        world.send("GET", &format!("{ASSIGNMENTS_PATH}?since={since}"), &token, "", b"").await
+    };
+    let (status, body) = poll(0).await;
+    assert_eq!(status, 200, "{body}");
+    let first: picket_shared::assignment::Assignments = serde_json::from_str(&body).unwrap();
+    assert!(first.full && first.monitors.len() == 1, "{first:?}");
+    let change = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        sqlx::raw_sql("UPDATE assignment_clock SET version = 2; UPDATE monitors SET version = 2, paused_at = 1, assigned_at_version = 2")
+            .execute(&world.owner)
+            .await
+            .unwrap();
+        world.bells.ring(picket_collector::wake::Bell::Assignments);
+    };
+    let ((_, body), ()) = tokio::join!(poll(first.version), change);
+    let second: picket_shared::assignment::Assignments = serde_json::from_str(&body).unwrap();
+    assert!(!second.full && second.removed == [world.monitor], "{second:?}");
+    for (method, path, expected) in [
+        ("GET", "/healthz", 200),
+        ("POST", "/healthz", 405),
+        ("TRACE", "/healthz", 405),
+        ("GET", "/nowhere", 404),
+        ("GET", KEYS_PATH, 401),
+        ("POST", ASSIGNMENTS_PATH, 405),
+    ] {
+        let (status, head, _) = world.send_whole(method, path, "x", "", b"").await;
+        assert_eq!(status, expected, "{method} {path}");
+        for header in [
+            "content-security-policy: ",
+            "x-content-type-options: nosniff",
+            "referrer-policy: ",
+            "permissions-policy: ",
+        ] {
+            assert!(head.contains(header), "{method} {path} lacks {header}: {head}");
+        }
+        assert!(!head.contains("\r\nserver:") && !head.contains("strict-transport"), "{head}");
+        assert_eq!(head.contains("picket-time: "), path.starts_with("/probe/") && expected != 405, "{head}");
+    }
+}
