@@ -3,27 +3,28 @@
 //! Figures, not assertions: a run fails only if what it measures does not work. `docs/benchmarks.md` says how figures
 //! are made and what they are worth. Programs come from the folder that this one lies in.
 //!
-//! [`probe`] is a benchmark; [`desk`], [`targets`] and [`peer`] are what it talks to, [`meter`] reads what a program used,
-//! [`figure`] prints.
+//! [`probe`] and [`intake`] are benchmarks; [`desk`], [`targets`] and [`peer`] are what the first talks to, [`meter`] reads
+//! what a program used, [`figure`] prints.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark fails as a test does: at once, and saying where")]
 
 mod desk;
 mod figure;
+mod intake;
 mod meter;
 mod peer;
 mod probe;
 mod targets;
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Measures and prints; the folder is its own.
 type Bench = fn(&Path);
 
 /// What can be measured.
-const BENCHES: &[(&str, Bench)] = &[("probe", probe::run)];
+const BENCHES: &[(&str, Bench)] = &[("probe", probe::run), ("intake", intake::run)];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -41,11 +42,4 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
-}
-
-/// One of our programs, beside this one.
-fn our_program(name: &str) -> PathBuf {
-    let path = std::env::current_exe().unwrap().with_file_name(name);
-    assert!(path.exists(), "{} is missing: run tests/bench/run", path.display());
-    path
 }

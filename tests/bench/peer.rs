@@ -78,17 +78,17 @@ impl Exporter {
     }
 }
 
-/// Asks for ever.
-async fn ask(exporter: SocketAddr, path: String, done: Arc<AtomicU64>) {
+/// Asks for ever, or until the exporter ends the connection.
+async fn ask(exporter: SocketAddr, path: String, done: Arc<AtomicU64>) -> Result<(), hyper::Error> {
     let stream = Place::here().connect(exporter).unwrap();
     stream.set_nonblocking(true).unwrap();
     let stream = tokio::net::TcpStream::from_std(stream).unwrap();
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     loop {
-        sender.ready().await.unwrap();
+        sender.ready().await?;
         let request = Request::get(&path).header("host", "exporter").body(Empty::<Bytes>::new()).unwrap();
-        let answer = sender.send_request(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
+        let answer = sender.send_request(request).await?.into_body().collect().await?.to_bytes();
         let good = answer.split(|byte| *byte == b'\n').any(|line| line == b"probe_success 1");
         assert!(good, "the exporter's probe failed: {}", String::from_utf8_lossy(&answer));
         done.fetch_add(1, Ordering::Relaxed);

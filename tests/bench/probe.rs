@@ -12,15 +12,15 @@ use picket_shared::ids::MonitorId;
 use picket_shared::time::Clock;
 use picket_tests::ca::Authority;
 use picket_tests::net::Place;
-use picket_tests::process::Process;
+use picket_tests::process::{Process, our_program};
 use picket_tests::wait;
 use uuid::Uuid;
 
 use crate::desk::{Desk, REGION, Slot};
 use crate::figure::Figure;
+use crate::meter;
 use crate::peer::{Exporter, NAME_OF_PEER};
 use crate::targets::{self, ADDRESS, NAME, Targets};
-use crate::{meter, our_program};
 
 const BENCH: &str = "probe";
 /// Each figure is measured so often, and the peer after each.
