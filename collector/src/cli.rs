@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::cmd::channel::ChannelCommand;
 use crate::cmd::config::ConfigCommand;
 use crate::cmd::doctor::DoctorArgs;
+use crate::cmd::monitor::MonitorCommand;
 use crate::cmd::probe::ProbeCommand;
 use crate::cmd::up::UpArgs;
 
@@ -33,6 +35,12 @@ pub enum Command {
     /// Show or check the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Manage monitors.
+    #[command(subcommand)]
+    Monitor(MonitorCommand),
+    /// Manage channels.
+    #[command(subcommand)]
+    Channel(ChannelCommand),
     /// Manage probes.
     #[command(subcommand)]
     Probe(ProbeCommand),

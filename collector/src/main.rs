@@ -56,6 +56,8 @@ async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError
         Command::Serve => cmd::serve::run(config, clock).await,
         Command::Migrate => cmd::migrate::run(&config).await,
         Command::Doctor(args) => cmd::doctor::run(args, &config, &clock).await,
+        Command::Monitor(command) => cmd::monitor::run(command, &App::open(config, clock).await?).await,
+        Command::Channel(command) => cmd::channel::run(command, &App::open(config, clock).await?).await,
         Command::Probe(command) => {
             let app = App::open(config, clock).await?;
             let url = app.config.http.public_url();

@@ -1,8 +1,11 @@
 //! The commands, one a file: each reports for a person or, with `--json`, for a program, and answers an exit code.
 
+pub mod channel;
 pub mod config;
 pub mod doctor;
+pub mod file_text;
 pub mod migrate;
+pub mod monitor;
 pub mod print;
 pub mod probe;
 pub mod serve;

@@ -163,11 +163,14 @@ impl Cluster {
     }
 
     async fn initialise(&self) -> Result<(), PostgresError> {
-        let pgdata = self.layout.pgdata();
-        // A half-made cluster of a start that was cut off has no PG_VERSION of value: initdb refuses a non-empty directory.
+        // Made under another name, because initdb writes PG_VERSION first: a start that was cut off must not pass for one.
+        let making = self.layout.root.join("postgres.making");
+        if making.exists() {
+            std::fs::remove_dir_all(&making).map_err(PostgresError::file(&making))?;
+        }
         let output = Command::new(self.programs.path("initdb"))
             .arg("--pgdata")
-            .arg(&pgdata)
+            .arg(&making)
             .args(["--username=postgres", "--auth-local=peer", "--auth-host=reject", "--data-checksums"])
             .args(["--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"])
             .stdin(Stdio::null())
@@ -175,7 +178,8 @@ impl Cluster {
             .await
             .map_err(PostgresError::file(self.programs.path("initdb")))?;
         if output.status.success() {
-            return Ok(());
+            let pgdata = self.layout.pgdata();
+            return std::fs::rename(&making, &pgdata).map_err(PostgresError::file(&pgdata));
         }
         let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         Err(PostgresError::Program { program: "initdb", output: said.trim().to_owned() })
@@ -241,6 +245,8 @@ impl Cluster {
             "fsync=on",
             "full_page_writes=on",
             "shared_buffers=256MB",
+            // Compiled queries need memory that is both writable and executable, which the service is denied.
+            "jit=off",
             "logging_collector=on",
             "log_filename=postgresql-%a.log",
             "log_truncate_on_rotation=on",

@@ -51,3 +51,18 @@ pub async fn insert(
             .await?;
     Ok(RegionRow { key, code: code.clone(), network: network.to_owned(), eu })
 }
+
+/// Every region, by name.
+///
+/// # Errors
+/// When the database fails or a row cannot be read.
+pub async fn list(conn: &mut impl Conn) -> Result<Vec<RegionRow>, StoreError> {
+    let rows: Vec<(RegionKey, String, String, bool)> =
+        sqlx::query_as("SELECT id, code, network, eu FROM regions ORDER BY code").fetch_all(conn.conn()).await?;
+    let read = |(key, code, network, eu): (RegionKey, String, String, bool)| {
+        let code =
+            code.parse().map_err(|_| StoreError::Inconsistent { table: "regions", column: "code", row: key.0 })?;
+        Ok(RegionRow { key, code, network, eu })
+    };
+    rows.into_iter().map(read).collect()
+}

@@ -1,6 +1,6 @@
 //! Documents name files between backticks; each must exist.
 
-const ROOMS: &[&str] = &["shared/", "probe/", "collector/", "tests/", "docs/", "deploy/", ".ci/"];
+const ROOMS: &[&str] = &["shared/", "probe/", "collector/", "tests/", "docs/", "deploy/", "systemd/", ".ci/"];
 
 /// Every file that a document names and that is not there.
 pub(super) fn check(document: &str, text: &str, exists: impl Fn(&str) -> bool) -> Vec<String> {

@@ -80,13 +80,13 @@ fn render(row: &LiveRow, screen: &Screen) -> String {
     let time = time.get(11..19).unwrap_or(&time);
     let (colour, symbol, word) = match u8::try_from(row.status) {
         Ok(b'u') => (GREEN, "●", "up"),
-        Ok(b'd') => (YELLOW, "◐", "degraded"),
-        Ok(b'x') => (RED, "✖", "down"),
+        Ok(b'g') => (YELLOW, "◐", "degraded"),
+        Ok(b'd') => (RED, "✖", "down"),
         _ => (GREY, "○", "unmeasured"),
     };
     let state = screen.paint(colour, &format!("{symbol} {word:<10}"));
     let total = format!("{:>9.1} ms", f64::from(row.total_us) / 1000.0);
-    let why = row.detail.as_ref().and_then(|detail| detail.pointer("/failure/message")).and_then(|text| text.as_str());
+    let why = row.detail.as_ref().and_then(|detail| detail.pointer("/message")).and_then(|text| text.as_str());
     let rest = match why {
         Some(why) => screen.paint(colour, &plain(why)),
         None => screen.paint(GREY, &phases(row)),

@@ -1,13 +1,12 @@
 //! `POST /probe/v1/batches`: verify, ingest, and answer only after the commit.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use picket_shared::batch::{MAX_BODY, Receipt};
 use picket_shared::time::Timestamp;
 use picket_shared::wire::RefusalCode;
 
-use super::{Site, answer, read_body, token};
+use super::{Site, answer, is_json, is_zstd, read_body, token};
 use crate::flow::ingest;
 use crate::flow::verify::{self, Opened, Refused};
 
@@ -19,7 +18,12 @@ pub async fn post_batch(State(site): State<Site>, request: Request) -> Response 
 
 async fn take(site: &Site, request: Request, now: Timestamp) -> Result<Receipt, Refused> {
     let (parts, body) = request.into_parts();
-    encoding(&parts.headers)?;
+    if !is_json(&parts.headers) || !is_zstd(&parts.headers) {
+        return Err(Refused::rule(
+            RefusalCode::UnsupportedEncoding,
+            "send Content-Type: application/json and Content-Encoding: zstd",
+        ));
+    }
     // No connection is held while the body comes in.
     let announced = {
         let mut conn = site.pools.intake().await?;
@@ -51,20 +55,4 @@ async fn take(site: &Site, request: Request, now: Timestamp) -> Result<Receipt, 
             Err(Refused::rule(RefusalCode::BatchConflict, "this batch came before with another body"))
         }
     }
-}
-
-fn encoding(headers: &HeaderMap) -> Result<(), Refused> {
-    let is = |name, wanted: &str| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.split(';').next().is_some_and(|value| value.trim().eq_ignore_ascii_case(wanted)))
-    };
-    if is(header::CONTENT_TYPE, "application/json") && is(header::CONTENT_ENCODING, "zstd") {
-        return Ok(());
-    }
-    Err(Refused::rule(
-        RefusalCode::UnsupportedEncoding,
-        "send Content-Type: application/json and Content-Encoding: zstd",
-    ))
 }

@@ -5,9 +5,9 @@ use axum::response::Response;
 use picket_shared::time::Timestamp;
 use picket_shared::wire::{Hello, Keys, RefusalCode, Welcome};
 
-use super::{HELLO_LIMIT, Site, answer, caller, keys, read_body};
+use super::{HELLO_LIMIT, Site, answer, caller, is_zstd, keys, read_body};
 use crate::flow::ingest;
-use crate::flow::verify::Refused;
+use crate::flow::verify::{Refused, limits};
 use crate::store::probes::{self, HelloRow};
 
 /// Answers a hello.
@@ -21,8 +21,10 @@ async fn welcome(site: &Site, request: Request, now: Timestamp) -> Result<Welcom
     let body = read_body(&parts.headers, body, HELLO_LIMIT).await?;
     let mut conn = site.pools.intake().await?;
     let caller = caller(site, &mut conn, &parts, (&body, true), now).await?;
+    // Only a body whose sender is known is decompressed; a small one may come as it is.
+    let plain = if is_zstd(&parts.headers) { limits::decompress(&body)? } else { body.to_vec() };
     let hello: Hello =
-        serde_json::from_slice(&body).map_err(|_| Refused::rule(RefusalCode::Malformed, "the body is no hello"))?;
+        serde_json::from_slice(&plain).map_err(|_| Refused::rule(RefusalCode::Malformed, "the body is no hello"))?;
     if hello.boot != caller.boot || hello.version.len() > 64 || hello.version.contains('\0') || hello.kinds.len() > 64 {
         return Err(Refused::rule(RefusalCode::Malformed, "the hello holds what cannot be"));
     }

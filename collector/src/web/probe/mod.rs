@@ -77,6 +77,19 @@ fn token(headers: &HeaderMap) -> Result<&str, Refused> {
         .ok_or_else(|| Refused::rule(RefusalCode::BadToken, "a token is wanted: Authorization: Bearer ..."))
 }
 
+fn is_json(headers: &HeaderMap) -> bool {
+    names(headers, header::CONTENT_TYPE, "application/json")
+}
+
+fn is_zstd(headers: &HeaderMap) -> bool {
+    names(headers, header::CONTENT_ENCODING, "zstd")
+}
+
+fn names(headers: &HeaderMap, name: HeaderName, wanted: &str) -> bool {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    value.is_some_and(|value| value.split(';').next().is_some_and(|value| value.trim().eq_ignore_ascii_case(wanted)))
+}
+
 async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Refused> {
     body_limit::read(headers, body, limit).await.map_err(|unread| match unread {
         Unread::TooLarge => Refused::rule(RefusalCode::TooLarge, format!("a body may have {limit} bytes here")),

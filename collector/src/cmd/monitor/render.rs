@@ -1,0 +1,69 @@
+//! A monitor in one line, and as JSON.
+
+use picket_shared::time::Timestamp;
+use serde_json::{Value, json};
+
+use crate::store::monitors::MonitorRow;
+
+/// The shape that tells a state without its colour.
+pub(super) fn symbol(state: &str) -> &'static str {
+    match state {
+        "up" => "●",
+        "down" => "✖",
+        "suspect" | "recovering" => "◐",
+        "paused" => "‖",
+        _ => "○",
+    }
+}
+
+/// What is shown as the state: paused hides what the judge last held.
+pub(super) fn state(row: &MonitorRow) -> &str {
+    if row.paused_at.is_some() { "paused" } else { &row.state }
+}
+
+/// One line of `monitor list`.
+pub(super) fn row(row: &MonitorRow) -> Vec<String> {
+    let regions: Vec<_> = row.regions.iter().map(ToString::to_string).collect();
+    let mut target = row.settings.spec.target();
+    if row.settings.spec.is_unverified() {
+        target.push_str("  NOT VERIFIED");
+    }
+    vec![
+        symbol(state(row)).to_owned(),
+        state(row).to_owned(),
+        format!("{:.0}", row.paused_at.unwrap_or(row.since)),
+        row.settings.name.clone(),
+        row.settings.spec.kind().to_string(),
+        target,
+        format!("{} s", row.settings.interval_s),
+        regions.join(" "),
+        row.id.to_string(),
+    ]
+}
+
+/// What every JSON form of a monitor holds.
+pub(super) fn summary(row: &MonitorRow) -> Value {
+    json!({
+        "id": row.id,
+        "name": row.settings.name,
+        "kind": row.settings.spec.kind(),
+        "target": row.settings.spec.target(),
+        "version": row.version,
+        "state": state(row),
+        "since": time(row.paused_at.unwrap_or(row.since)),
+        "interval_s": row.settings.interval_s,
+        "timeout_ms": row.settings.timeout_ms,
+        "quorum": row.settings.quorum,
+        "eu_only": row.settings.eu_only,
+        "verified": !row.settings.spec.is_unverified(),
+        "holds_credentials": row.settings.sealed_secret.is_some(),
+        "tags": row.settings.tags,
+        "region_names": row.regions,
+        "created_at": time(row.created_at),
+    })
+}
+
+/// RFC 3339 with microseconds.
+pub(super) fn time(time: Timestamp) -> String {
+    format!("{time:.6}")
+}
