@@ -51,7 +51,7 @@ pub(crate) fn run(folder: &Path) {
     let collector = Collector::start(&settings);
     let database = Database::of(&home.join("data"));
     let mut senders: Vec<Sender> = (0..PROBES).map(|n| sender(&collector, n)).collect();
-    database.add_monitors(senders.iter().flat_map(|sender| &sender.monitors));
+    senders.iter().for_each(|sender| database.add_monitors(&sender.monitors));
 
     let mut at = Clock::system().now().shifted(-60_000_000);
     let mut round = |batches: usize| {
@@ -224,8 +224,8 @@ impl Database {
     }
 
     /// Makes these monitors, all of the one region; thousands at once, which the command line is not for.
-    fn add_monitors<'a>(&self, monitors: impl Iterator<Item = &'a MonitorId>) {
-        let ids: Vec<String> = monitors.map(ToString::to_string).collect();
+    fn add_monitors(&self, monitors: &[MonitorId]) {
+        let ids: Vec<String> = monitors.iter().map(ToString::to_string).collect();
         let now = Clock::system().now().micros();
         self.ask(&format!(
             "WITH org AS (SELECT min(id) AS id FROM organizations), new AS (
