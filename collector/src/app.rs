@@ -7,18 +7,14 @@ use picket_shared::egress::EgressGuard;
 use picket_shared::ids::CollectorId;
 use picket_shared::time::{Clock, Timestamp};
 
-use crate::config::{Config, DatabaseMode};
+use crate::config::Config;
 use crate::notify::client::{BadRoots, Client};
-use crate::postgres::managed::Layout;
-use crate::postgres::{Access, PostgresError, open_pools};
 use crate::store::{OrgKey, Pools, StoreError, instance, organizations};
 use crate::vault::{KeyRing, Opener, Sealer, VaultError, keyring};
 use crate::wake::Bells;
 
 /// The organization that everything belongs to until there are several.
 const DEFAULT_ORGANIZATION: &str = "default";
-/// Connections of each pool.
-pub const POOL_SIZE: u32 = 8;
 
 /// Pools, settings, clock, bells, vault.
 #[derive(Clone, Debug)]
@@ -50,9 +46,9 @@ pub struct App {
 /// Why the parts do not come together.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// The database.
-    #[error(transparent)]
-    Postgres(#[from] PostgresError),
+    /// The database is empty.
+    #[error("the collector has never run on this database: start it with `picket-collector serve`")]
+    NeverStarted,
     /// A statement.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -71,43 +67,30 @@ pub enum AppError {
     NoKeyRing(PathBuf),
 }
 
-/// How the configured database is reached.
-///
-/// # Errors
-/// When the managed cluster does not run.
-pub fn access(config: &Config) -> Result<Access, PostgresError> {
-    match (config.database.mode, config.database.url()) {
-        (DatabaseMode::External, Some(url)) => Ok(Access::Url(url.clone())),
-        _ => Layout::of(&config.database.data_dir).access(),
-    }
-}
-
 impl App {
     /// For a command: the database must be there and migrated.
     ///
     /// # Errors
     /// When a part is missing, with what to do.
-    pub async fn open(config: Config, clock: Clock) -> Result<Self, AppError> {
-        let access = access(&config)?;
-        Self::build(&access, config, clock, false).await
+    pub async fn open(pools: Pools, config: Config, clock: Clock) -> Result<Self, AppError> {
+        Self::build(pools, config, clock, false).await
     }
 
     /// For `serve`: also makes what a first start needs.
     ///
     /// # Errors
     /// When a part is missing, with what to do.
-    pub async fn start(access: &Access, config: Config, clock: Clock) -> Result<Self, AppError> {
-        Self::build(access, config, clock, true).await
+    pub async fn start(pools: Pools, config: Config, clock: Clock) -> Result<Self, AppError> {
+        Self::build(pools, config, clock, true).await
     }
 
-    async fn build(access: &Access, config: Config, clock: Clock, starting: bool) -> Result<Self, AppError> {
-        let pools = open_pools(access, POOL_SIZE)?;
+    async fn build(pools: Pools, config: Config, clock: Clock, starting: bool) -> Result<Self, AppError> {
         let now = clock.now();
         let mut auth = pools.auth().await?;
         let instance = if starting {
             instance::starting(&mut auth, now).await?
         } else {
-            instance::read(&mut auth).await?.ok_or(PostgresError::NotRunning)?
+            instance::read(&mut auth).await?.ok_or(AppError::NeverStarted)?
         };
         let org = organizations::ensure(&mut auth, DEFAULT_ORGANIZATION, now).await?;
         auth.commit().await?;

@@ -3,13 +3,15 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use picket_shared::egress::EgressGuard;
 use picket_shared::time::{Clock, Timestamp};
 use serde::Serialize;
 use sqlx::Connection;
 
-use super::{CmdError, print};
-use crate::app::access;
+use super::{CmdError, access, print};
 use crate::config::Config;
+use crate::notify::Client;
+use crate::notify::channels::email;
 use crate::postgres::{Access, roles};
 use crate::vault::{KeyRing, keyring};
 
@@ -163,7 +165,7 @@ async fn mail(config: &Config) -> Option<Finding> {
     };
     let reached = tokio::time::timeout(Duration::from_secs(10), try_mail(config)).await;
     Some(match reached {
-        Ok(Ok(())) => Finding::new("mail", State::Good, format!("{host}:{} answers", config.mail.port())),
+        Ok(Ok(())) => Finding::new("mail", State::Good, format!("{host}:{} takes mail from us", config.mail.port())),
         Ok(Err(error)) => Finding::new("mail", State::Bad, format!("{host}:{}: {error}", config.mail.port())),
         Err(_) => {
             Finding::new("mail", State::Bad, format!("{host}:{} does not answer within 10 s", config.mail.port()))
@@ -193,7 +195,8 @@ fn not_after(pem: &[u8]) -> Option<Timestamp> {
     Some(Timestamp::from_seconds(seconds))
 }
 
-/// Placeholder of the merge.
-async fn try_mail(_config: &Config) -> Result<(), String> {
-    Ok(())
+/// Connects, encrypts and logs in as for a mail, and sends none.
+async fn try_mail(config: &Config) -> Result<(), String> {
+    let client = Client::new(config.mail.clone(), config.outbound.clone(), EgressGuard::default());
+    email::reach(&client.map_err(|error| error.to_string())?).await.map_err(|error| error.to_string())
 }

@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{CmdError, print};
-use crate::app::access;
+use super::{CmdError, access, print};
 use crate::config::{Config, DatabaseMode};
 use crate::postgres::Cluster;
 

@@ -9,11 +9,15 @@ pub mod monitor;
 pub mod print;
 pub mod probe;
 pub mod serve;
+pub mod start;
 pub mod up;
 
-use crate::app::AppError;
-use crate::config::ConfigError;
-use crate::postgres::PostgresError;
+use picket_shared::time::Clock;
+
+use crate::app::{App, AppError};
+use crate::config::{Config, ConfigError, DatabaseMode};
+use crate::postgres::managed::Layout;
+use crate::postgres::{Access, PostgresError, open_pools};
 use crate::store::StoreError;
 use crate::vault::VaultError;
 
@@ -40,3 +44,23 @@ macro_rules! from_errors {
 }
 
 from_errors! { probe::ProbeError, AppError, ConfigError, PostgresError, StoreError, VaultError, std::io::Error, serde_json::Error }
+
+/// Connections of each pool.
+const POOL_SIZE: u32 = 8;
+
+/// How the configured database is reached.
+fn access(config: &Config) -> Result<Access, PostgresError> {
+    match (config.database.mode, config.database.url()) {
+        (DatabaseMode::External, Some(url)) => Ok(Access::Url(url.clone())),
+        _ => Layout::of(&config.database.data_dir).access(),
+    }
+}
+
+/// Everything that a command works with, on a database that a collector has started.
+///
+/// # Errors
+/// When a part is missing, with what to do.
+pub async fn open(config: Config, clock: Clock) -> Result<App, CmdError> {
+    let pools = open_pools(&access(&config)?, POOL_SIZE)?;
+    Ok(App::open(pools, config, clock).await?)
+}

@@ -34,7 +34,7 @@ pub struct AddArgs {
     /// The place it runs in, such as us-east; made when it is new.
     #[arg(long)]
     region: Region,
-    /// The provider or autonomous system that a new region is in, such as "Hetzner".
+    /// The provider or autonomous system that a new region is in, such as hetzner; one of its own unless given.
     #[arg(long)]
     network: Option<String>,
     /// A new region lies in the EU.
@@ -96,9 +96,6 @@ pub enum ProbeError {
     /// The system gave no random numbers.
     #[error("the system gave no random numbers")]
     Random,
-    /// A new region needs its network.
-    #[error("{0} is a new region: say which provider it is in with --network, and --eu if it lies in the EU")]
-    NewRegion(Region),
     /// An existing region was described otherwise.
     #[error("{0} exists already, in network {1:?}, {2}: leave --network and --eu out, or choose another name")]
     OtherRegion(Region, String, &'static str),
@@ -133,7 +130,8 @@ async fn add(args: AddArgs, desk: Desk<'_>) -> Result<ExitCode, ProbeError> {
             found
         }
         None => {
-            let network = args.network.as_deref().ok_or_else(|| ProbeError::NewRegion(args.region.clone()))?;
+            // A region that names no network counts as one of its own.
+            let network = args.network.as_deref().unwrap_or(args.region.as_str());
             regions::insert(&mut conn, &args.region, network, args.eu, desk.now).await?
         }
     };
@@ -150,7 +148,7 @@ async fn add(args: AddArgs, desk: Desk<'_>) -> Result<ExitCode, ProbeError> {
     let token = token.to_text();
     let mut out = io::stdout().lock();
     if args.json {
-        let value = json!({ "probe": probe, "region": region.code, "name": name, "token": token.expose() });
+        let value = json!({ "id": probe, "region": region.code, "name": name, "token": token.expose() });
         writeln!(out, "{value}")?;
     } else {
         writeln!(out, "Probe {name} ({probe}) in region {} may send now.", region.code)?;

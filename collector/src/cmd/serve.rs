@@ -7,17 +7,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use picket_shared::time::Clock;
 use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::CmdError;
-use crate::app::{self, App};
+use super::{CmdError, POOL_SIZE, access};
+use crate::app::App;
 use crate::config::{Config, DatabaseMode};
 use crate::flow::verify::{Gate, Limits};
 use crate::lifecycle::{self, Signals};
-use crate::postgres::{Access, Cluster};
+use crate::postgres::{Access, Cluster, PostgresError, open_pools};
 use crate::web::guard::host::Hosts;
 use crate::web::{self, Site};
 use crate::{flow, ops, wake, work};
@@ -29,11 +30,11 @@ use crate::{flow, ops, wake, work};
 pub async fn run(config: Config, clock: Clock) -> Result<ExitCode, CmdError> {
     let mut signals = Signals::listen()?;
     if config.database.mode == DatabaseMode::External {
-        let access = app::access(&config)?;
+        let access = access(&config)?;
         return serve(&access, None, config, clock, &mut signals).await;
     }
     // Four pools, and some for commands, doctor and a person at psql.
-    let connections = app::POOL_SIZE * 4 + 20;
+    let connections = POOL_SIZE * 4 + 20;
     let database = &config.database;
     let cluster = tokio::select! {
         cluster = Cluster::start(&database.data_dir, database.binaries_dir.as_deref(), connections) => cluster?,
@@ -56,11 +57,11 @@ async fn serve(
     clock: Clock,
     signals: &mut Signals,
 ) -> Result<ExitCode, CmdError> {
-    let ran = access.prepare().await?;
+    let ran = prepare(access).await?;
     if ran > 0 {
         tracing::info!("Ran {ran} migrations");
     }
-    let app = App::start(access, config, clock).await?;
+    let app = App::start(open_pools(access, POOL_SIZE)?, config, clock).await?;
     ops::retention::run(&app.pools, &app.config.retention, app.clock.now()).await?;
     let mut worker = app.pools.worker().await?;
     flow::gaps::at_start(&mut worker, app.clock.now()).await?;
@@ -78,6 +79,16 @@ async fn serve(
     let orderly = lifecycle::stop(&tracker, &stop, signals).await;
     let _ = tokio::time::timeout(Duration::from_secs(5), app.pools.close()).await;
     Ok(if orderly { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Makes roles and runs migrations; an external database that is not there yet is waited for, about half a minute.
+async fn prepare(access: &Access) -> Result<usize, PostgresError> {
+    let waits = ExponentialBuilder::default().with_jitter().with_max_times(6);
+    (|| access.prepare())
+        .retry(waits)
+        .when(PostgresError::is_transient)
+        .notify(|error, after| tracing::warn!("The database is not ready, trying again in {after:?}: {error}"))
+        .await
 }
 
 /// Begins to take requests.

@@ -1,5 +1,6 @@
 //! `[outbound]`: how the collector reaches mail servers and providers; never used for the targets of checks.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -8,7 +9,7 @@ use url::Url;
 use super::{ConfigError, read, resolve};
 
 /// The way out.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Outbound {
     proxy: Option<String>,
@@ -19,6 +20,17 @@ pub struct Outbound {
     proxy_url: Option<Url>,
     #[serde(skip)]
     ca_pem: Option<String>,
+}
+
+/// Without the proxy's user and password, and without the certificates themselves.
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbound")
+            .field("proxy", &self.proxy_url.as_ref().map(|url| (url.host_str(), url.port_or_known_default())))
+            .field("no_proxy", &self.no_proxy)
+            .field("ca_file", &self.ca_file)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Outbound {
@@ -35,7 +47,8 @@ impl Outbound {
     pub(super) fn validate(&mut self, base: &Path) -> Result<(), ConfigError> {
         if let Some(text) = &self.proxy {
             let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.host_str().is_some());
-            let why = || format!("{text:?} is no proxy: write it as http://HOST:PORT");
+            // What was given may hold a password, so it is not repeated.
+            let why = || "it is no proxy: write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT";
             self.proxy_url = Some(url.ok_or_else(|| ConfigError::invalid("outbound.proxy", why()))?);
         }
         if let Some(file) = resolve(base, &mut self.ca_file) {

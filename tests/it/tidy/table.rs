@@ -109,7 +109,8 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("collector::cmd", &["*"]),
-    ("collector::cli", &["shared", "collector::domain", "collector::config"]),
+    // The command line names the arguments of each command.
+    ("collector::cli", &["shared", "collector::domain", "collector::config", "collector::cmd"]),
     ("collector::telemetry", &["shared", "collector::config"]),
     ("collector::lifecycle", &["shared"]),
     ("collector::main", &["collector::cli", "collector::cmd"]),
@@ -130,11 +131,11 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("probe::runner", &["shared", "probe::config", "probe::schedule", "probe::checks"]),
     ("probe::seen", &["shared", "probe::config"]),
     ("probe::buffer", &["shared", "probe::config"]),
-    ("probe::batch", &["shared", "probe::config"]),
+    ("probe::batch", &["shared", "probe::config", "probe::link::Frozen"]),
     ("probe::ship", &["shared", "probe::config", "probe::link", "probe::batch::Frozen"]),
     ("probe::pipeline", &["*"]),
     // Its commands.
-    ("probe::waterfall", &["shared"]),
+    ("probe::waterfall", &["shared", "probe::checks"]),
     ("probe::cli", &["shared", "probe::config", "probe::check_once"]),
     ("probe::doctor", &["*"]),
     ("probe::check_once", &["*"]),

@@ -1,6 +1,7 @@
 //! `monitor add|edit|list|show|pause|resume|delete`.
 
 mod fields;
+mod parse;
 mod render;
 mod show;
 

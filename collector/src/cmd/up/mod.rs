@@ -15,6 +15,7 @@ use picket_shared::time::{Clock, Timestamp};
 
 use super::CmdError;
 use crate::app::App;
+use crate::cmd;
 use crate::config::Config;
 use crate::lifecycle::Signals;
 use crate::postgres::owner;
@@ -94,7 +95,7 @@ async fn all(
         screen.line("Name URLs to watch, or run `picket-collector monitor add URL` meanwhile.");
     }
     screen.line(if args.check { "Waiting for the first outcome of each URL" } else { "Stop with Ctrl-C." });
-    let app = App::open(config, clock.clone()).await?;
+    let app = cmd::open(config, clock.clone()).await?;
     watch(&args, &app, live::Shown::new(began, &monitors), screen, children).await
 }
 

@@ -1,0 +1,88 @@
+//! From the parsed command line to the command: settings, logs, the user that owns the data, the runtime.
+
+use std::process::ExitCode;
+
+use nix::unistd::User;
+use picket_shared::time::Clock;
+
+use super::probe::Desk;
+use super::up::Start;
+use super::{CmdError, channel, config, doctor, migrate, monitor, open, probe, serve, up};
+use crate::cli::{Cli, Command};
+use crate::config::{Config, DatabaseMode};
+use crate::postgres::owner;
+use crate::telemetry;
+
+/// Runs the command, as the user that owns the data.
+///
+/// # Errors
+/// What went wrong, and what to do.
+pub fn start(cli: Cli) -> Result<ExitCode, CmdError> {
+    let file = cli.config;
+    if let Command::Config(command) = cli.command {
+        return config::run(command, file.as_deref());
+    }
+    let mut config = Config::load(file.as_deref())?;
+    telemetry::start(&config.log);
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        return Err(CmdError::new("the TLS library was set up twice: this is a defect of Picket"));
+    }
+    let owner = prepare_owner(&mut config)?;
+    if let Command::Up(args) = cli.command {
+        let start = Start { args, config, user: owner };
+        return runtime()?.block_on(Box::pin(up::run(start, Clock::system())));
+    }
+    if let Some(user) = owner {
+        owner::become_user(&user)?;
+    }
+    runtime()?.block_on(Box::pin(dispatch(cli.command, config)))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, CmdError> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError> {
+    let clock = Clock::system();
+    match command {
+        Command::Serve => serve::run(config, clock).await,
+        Command::Migrate => migrate::run(&config).await,
+        Command::Doctor(args) => doctor::run(args, &config, &clock).await,
+        Command::Monitor(command) => monitor::run(command, &open(config, clock).await?).await,
+        Command::Channel(command) => channel::run(command, &open(config, clock).await?).await,
+        Command::Probe(command) => {
+            let app = open(config, clock).await?;
+            let url = app.config.http.public_url();
+            let desk = Desk {
+                pools: &app.pools,
+                sealer: &app.sealer,
+                collector: app.collector_id,
+                public_url: &url,
+                now: app.clock.now(),
+            };
+            Ok(probe::run(command, desk).await?)
+        }
+        Command::Config(_) | Command::Up(_) => Err(CmdError::new("this command is not run from here")),
+    }
+}
+
+/// Started as root, the collector becomes the user that owns the data: makes that user and the directories, before any
+/// thread is made. `None` when this is not root.
+fn prepare_owner(config: &mut Config) -> Result<Option<User>, CmdError> {
+    if !owner::is_root() {
+        return Ok(None);
+    }
+    let user = owner::user()?;
+    if config.database.mode == DatabaseMode::Managed {
+        let configured = config.database.data_dir.clone();
+        config.database.data_dir = owner::reachable(&configured, &user);
+        let data = config.database.data_dir.display();
+        if config.database.data_dir != configured {
+            tracing::info!("The data lies in {data}: user {} cannot reach {}", user.name, configured.display());
+        }
+        config.keys.follow(&config.database.data_dir);
+        owner::make_directory(&config.database.data_dir, &user)?;
+    }
+    owner::make_directory(config.keys.directory(), &user)?;
+    Ok(Some(user))
+}
