@@ -28,15 +28,15 @@ const ROUNDS: usize = 3;
 /// The shortest interval there is.
 const INTERVAL_S: u32 = 5;
 /// From new assignments to the measurement: first checks are done, and batches of slots are on their way.
-const WARM_UP: Duration = Duration::from_secs(12);
+const WARM_UP: Duration = Duration::from_secs(9);
 /// A multiple of the interval, so that every monitor is checked equally often in it.
-const WINDOW: Duration = Duration::from_secs(15);
+const WINDOW: Duration = Duration::from_secs(10);
 /// The same for 10,000 monitors at 20 s.
-const MANY_WINDOW: Duration = Duration::from_secs(60);
+const MANY_WINDOW: Duration = Duration::from_secs(40);
 /// What is still on its way after the window is here by then.
-const DELIVERY: Duration = Duration::from_secs(7);
+const DELIVERY: Duration = Duration::from_secs(6);
 const PEER_WARM_UP: Duration = Duration::from_secs(1);
-const PEER_WINDOW: Duration = Duration::from_secs(6);
+const PEER_WINDOW: Duration = Duration::from_secs(4);
 
 /// What is measured: our check, and the peer's module and target for the same.
 struct Subject {
@@ -122,7 +122,7 @@ fn measure(subject: &Subject, desk: &Desk, probe: Pid, exporter: &Exporter) {
 fn many(desk: &Desk, probe: Pid, targets: &Targets) {
     let checks: Vec<CheckSpec> = subjects(targets).into_iter().map(|subject| subject.check).collect();
     desk.assign(assignments(&checks.iter().collect::<Vec<_>>(), 10_000, 20));
-    thread::sleep(Duration::from_secs(30));
+    thread::sleep(Duration::from_secs(22));
     let (cpu_us, slots) = watch(desk, probe, MANY_WINDOW);
     let rate = slots.len() as f64 / MANY_WINDOW.as_secs_f64();
     let peak = meter::memory_mib(probe, "VmHWM");
