@@ -6,6 +6,7 @@
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::flow;
+use crate::flow::verify::Limits;
 use crate::ops;
 use crate::wake::Bell;
 
@@ -24,7 +26,7 @@ struct Task {
     name: &'static str,
     period: Duration,
     bell: Option<Bell>,
-    run: fn(App) -> Pin<Box<dyn Future<Output = Ran> + Send>>,
+    run: fn(App, Arc<Limits>) -> Pin<Box<dyn Future<Output = Ran> + Send>>,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -34,25 +36,36 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 fn tasks() -> Vec<Task> {
     vec![
-        Task { name: "gaps", period: SECOND * 5, bell: None, run: |app| Box::pin(gaps(app)) },
-        Task { name: "retention", period: Duration::from_secs(3600), bell: None, run: |app| Box::pin(retention(app)) },
-        Task { name: "judge", period: SECOND, bell: Some(Bell::Judge), run: |app| Box::pin(judge(app)) },
-        Task { name: "dispatch", period: SECOND * 5, bell: Some(Bell::Dispatch), run: |app| Box::pin(dispatch(app)) },
-        Task { name: "deliver", period: SECOND, bell: Some(Bell::Deliver), run: |app| Box::pin(deliver(app)) },
+        Task { name: "gaps", period: SECOND * 5, bell: None, run: |app, _| Box::pin(gaps(app)) },
+        Task {
+            name: "retention",
+            period: Duration::from_secs(3600),
+            bell: None,
+            run: |app, _| Box::pin(retention(app)),
+        },
+        Task { name: "limits", period: Duration::from_secs(60), bell: None, run: |_, limits| Box::pin(forget(limits)) },
+        Task { name: "judge", period: SECOND, bell: Some(Bell::Judge), run: |app, _| Box::pin(judge(app)) },
+        Task {
+            name: "dispatch",
+            period: SECOND * 5,
+            bell: Some(Bell::Dispatch),
+            run: |app, _| Box::pin(dispatch(app)),
+        },
+        Task { name: "deliver", period: SECOND, bell: Some(Bell::Deliver), run: |app, _| Box::pin(deliver(app)) },
     ]
 }
 
-/// Runs every task until `stop`; a task that runs then is finished first.
-pub fn start(app: &App, tracker: &TaskTracker, stop: &CancellationToken) {
+/// Runs every task until `stop`; a task that runs then is finished first. `limits` are those of the web.
+pub fn start(app: &App, limits: &Arc<Limits>, tracker: &TaskTracker, stop: &CancellationToken) {
     for task in tasks() {
-        tracker.spawn(repeat(app.clone(), task, stop.clone()));
+        tracker.spawn(repeat(app.clone(), Arc::clone(limits), task, stop.clone()));
     }
 }
 
-async fn repeat(app: App, task: Task, stop: CancellationToken) {
+async fn repeat(app: App, limits: Arc<Limits>, task: Task, stop: CancellationToken) {
     let mut failures = 0_u32;
     while !stop.is_cancelled() {
-        let wait = match (task.run)(app.clone()).await {
+        let wait = match (task.run)(app.clone(), Arc::clone(&limits)).await {
             Ok(report) => {
                 if failures > 0 {
                     tracing::info!(task = task.name, "Task {} works again after {failures} failures", task.name);
@@ -110,4 +123,10 @@ async fn retention(app: App) -> Ran {
 
 async fn judge(app: App) -> Ran {
     report(flow::judge::run(&app.pools, app.clock.now(), app.started_at).await?)
+}
+
+/// Who has long been quiet has all of its allowance again: its row says nothing any more.
+async fn forget(limits: Arc<Limits>) -> Ran {
+    limits.forget_quiet();
+    report("forgot")
 }

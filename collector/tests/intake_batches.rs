@@ -5,10 +5,11 @@ mod common;
 use std::time::Duration;
 
 use common::{START, TestProbe, World};
-use picket_shared::batch::Receipt;
+use picket_shared::batch::{GapReason, Missed, Receipt};
 use picket_shared::ids::{BatchId, BootId};
 use picket_shared::outcome::Status;
 use picket_shared::signing::{BatchClaims, body_hash};
+use picket_shared::time::Timestamp;
 use picket_shared::wire::{ASSIGNMENTS_PATH, KEYS_PATH, Refusal};
 use uuid::Uuid;
 
@@ -193,4 +194,43 @@ async fn a_long_poll_wakes_and_every_answer_carries_the_headers() {
         assert!(!head.contains("\r\nserver:") && !head.contains("strict-transport"), "{head}");
         assert_eq!(head.contains("picket-time: "), path.starts_with("/probe/") && expected != 405, "{head}");
     }
+}
+
+#[tokio::test]
+async fn a_probe_that_was_silent_has_every_monitor_of_its_region_judged_anew() {
+    let world = World::new().await;
+    let probe = world.probe().await;
+    world.clock.advance(Duration::from_secs(30));
+    let (claims, body) = probe.batch(&world, 1, vec![]);
+    assert_eq!(world.ship(&probe, &claims, &body).await.0, 200);
+    assert_eq!(world.count("states WHERE dirty_at IS NOT NULL").await, 0);
+    world.clock.advance(Duration::from_secs(46));
+    let (claims, body) = probe.batch(&world, 2, vec![]);
+    assert_eq!(world.ship(&probe, &claims, &body).await.0, 200);
+    assert_eq!(world.count("states WHERE dirty_at IS NOT NULL").await, 1);
+}
+
+#[tokio::test]
+async fn a_missed_range_ends_the_run_and_is_cut_at_72_hours() {
+    let world = World::new().await;
+    let probe = world.probe().await;
+    let (claims, body) = probe.batch(&world, 1, vec![world.outcome(START, Status::Up)]);
+    assert_eq!(world.ship(&probe, &claims, &body).await.0, 200);
+    world.clock.advance(Duration::from_secs(30));
+    let now = world.clock.now();
+    let missed = |from, to| Missed { monitor: world.monitor, from, to, count: 1, reason: GapReason::NotScheduled };
+    let hours = |hours: u64| now - Duration::from_secs(3600 * hours);
+    let ranges = vec![missed(hours(90), hours(80)), missed(hours(80), hours(70)), missed(now, now)];
+    let (claims, body) = probe.batch_with_missed(&world, 2, vec![], ranges);
+    assert_eq!(world.ship(&probe, &claims, &body).await.0, 200);
+    let runs: Vec<(String, i16, i16)> =
+        sqlx::query_as("SELECT status, fails, oks FROM region_states").fetch_all(&world.owner).await.unwrap();
+    assert_eq!(runs, [("unmeasured".to_owned(), 0, 0)]);
+    let gaps: Vec<(i64, i64)> =
+        sqlx::query_as("SELECT from_at, to_at FROM gaps WHERE monitor_id IS NOT NULL ORDER BY from_at")
+            .fetch_all(&world.owner)
+            .await
+            .unwrap();
+    let micros = |range: [Timestamp; 2]| (range[0].micros(), range[1].micros());
+    assert_eq!(gaps, [micros([hours(72), hours(70)]), micros([now.shifted(-1), now])]);
 }

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{CmdError, POOL_SIZE, access};
 use crate::app::App;
-use crate::config::{Config, DatabaseMode};
+use crate::config::{self, Config, DatabaseMode};
 use crate::flow::verify::{Gate, Limits};
 use crate::lifecycle::{self, Signals};
 use crate::postgres::{Access, Cluster, PostgresError, open_pools};
@@ -67,9 +67,10 @@ async fn serve(
     flow::gaps::at_start(&mut worker, app.clock.now()).await?;
     worker.commit().await?;
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-    serve_http(&app, &tracker, &stop).await?;
+    let limits = Arc::new(request_limits(&app.config.limits));
+    serve_http(&app, Arc::clone(&limits), &tracker, &stop).await?;
     tracker.spawn(listen(app.clone(), stop.clone()));
-    work::start(&app, &tracker, &stop);
+    work::start(&app, &limits, &tracker, &stop);
     tracing::info!("Picket {} runs at {}", env!("CARGO_PKG_VERSION"), app.config.http.public_url());
     tokio::select! {
         () = signals.wait() => {}
@@ -92,7 +93,12 @@ async fn prepare(access: &Access) -> Result<usize, PostgresError> {
 }
 
 /// Begins to take requests.
-async fn serve_http(app: &App, tracker: &TaskTracker, stop: &CancellationToken) -> Result<(), CmdError> {
+async fn serve_http(
+    app: &App,
+    limits: Arc<Limits>,
+    tracker: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<(), CmdError> {
     let http = &app.config.http;
     let tls = match http.certificate() {
         Some(certificate) => Some(
@@ -107,24 +113,27 @@ async fn serve_http(app: &App, tracker: &TaskTracker, stop: &CancellationToken) 
             http.listen
         ))
     })?;
-    let limits = &app.config.limits;
-    let rate = |per_second: u32| NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
     let public = url::Url::parse(&http.public_url()).ok().and_then(|url| url.host_str().map(str::to_owned));
     let site = Site {
         pools: app.pools.clone(),
         clock: app.clock.clone(),
         bells: app.bells.clone(),
         gate: Gate { collector: app.collector_id, opener: app.opener.clone() },
-        limits: Arc::new(Limits::new(rate(limits.batches_per_second_per_probe), rate(limits.batches_per_second))),
+        limits,
         hosts: Arc::new(Hosts::new(
             public.into_iter().chain([http.listen.ip().to_string()]),
             http.listen.ip().is_loopback(),
         )),
         stop: stop.clone(),
     };
-    let connections = usize::try_from(limits.connections).unwrap_or(usize::MAX);
+    let connections = usize::try_from(app.config.limits.connections).unwrap_or(usize::MAX);
     tracker.spawn(web::serve::serve(site, listener, tls, connections, stop.clone()));
     Ok(())
+}
+
+fn request_limits(limits: &config::Limits) -> Limits {
+    let rate = |per_second: u32| NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
+    Limits::new(rate(limits.batches_per_second_per_probe), rate(limits.batches_per_second))
 }
 
 /// Starts PostgreSQL again whenever it ends by itself; never returns.

@@ -10,6 +10,9 @@ use picket_shared::assignment::{slot_after, slots_between};
 use picket_shared::batch::GapReason;
 use picket_shared::time::Timestamp;
 
+/// A probe that sent nothing for so long is silent: the lease of 30 s and half of it again.
+pub const SILENT_AFTER: Duration = Duration::from_secs(45);
+
 /// A probe reports every 10 s at least; when it did not for so long, its silence is written down.
 pub const OVERDUE: Duration = Duration::from_secs(90);
 

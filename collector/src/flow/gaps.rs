@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use picket_shared::time::Timestamp;
 
+use crate::domain::gap::SILENT_AFTER;
 use crate::store::{StoreError, Worker, gaps};
 
-/// The lease of 30 s and half of it again.
-pub const SILENT_AFTER: Duration = Duration::from_secs(45);
 /// A collector that was away for longer leaves a gap.
 pub const DOWN_AFTER: Duration = Duration::from_secs(30);
 

@@ -10,5 +10,4 @@ pub mod dispatch;
 pub mod gaps;
 pub mod ingest;
 pub mod judge;
-pub mod runs;
 pub mod verify;

@@ -75,22 +75,30 @@ pub async fn write(
     Ok(())
 }
 
-/// Tells the judge that these monitors have something new.
+/// Tells the judge that these monitors, and all of a region if one is named, have something new.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn mark_dirty(conn: &mut Intake, monitors: &[MonitorKey], now: Timestamp) -> Result<(), StoreError> {
-    if monitors.is_empty() {
+pub async fn mark_dirty(
+    conn: &mut Intake,
+    monitors: &[MonitorKey],
+    region: Option<RegionKey>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if monitors.is_empty() && region.is_none() {
         return Ok(());
     }
     // Locked in order, so that two batches never wait for each other.
     sqlx::query(
         "UPDATE states s SET dirty_at = $2
-         FROM (SELECT monitor_id FROM states WHERE monitor_id = ANY($1) ORDER BY monitor_id FOR UPDATE) x
+         FROM (SELECT monitor_id FROM states WHERE monitor_id = ANY($1)
+                OR monitor_id IN (SELECT monitor_id FROM monitor_regions WHERE region_id = $3)
+               ORDER BY monitor_id FOR UPDATE) x
          WHERE s.monitor_id = x.monitor_id",
     )
     .bind(monitors.iter().map(|monitor| monitor.0).collect::<Vec<_>>())
     .bind(now.micros())
+    .bind(region)
     .execute(conn.conn())
     .await?;
     conn.ring(crate::wake::Bell::Judge).await

@@ -16,7 +16,7 @@ use picket_collector::vault::{Class, KeyRing, Opener, Sealer};
 use picket_collector::wake::Bells;
 use picket_collector::web::guard::host::Hosts;
 use picket_collector::web::{Site, serve};
-use picket_shared::batch::{Batch, Report};
+use picket_shared::batch::{Batch, Missed, Report};
 use picket_shared::check::Kind;
 use picket_shared::daykeys::{self, DayKeyGrant, KeyId};
 use picket_shared::ids::{BatchId, BootId, CollectorId, MonitorId, ProbeId};
@@ -232,8 +232,18 @@ impl TestProbe {
     }
 
     pub fn batch(&self, world: &World, seq: u64, outcomes: Vec<Outcome>) -> (BatchClaims, Vec<u8>) {
+        self.batch_with_missed(world, seq, outcomes, Vec::new())
+    }
+
+    pub fn batch_with_missed(
+        &self,
+        world: &World,
+        seq: u64,
+        outcomes: Vec<Outcome>,
+        missed: Vec<Missed>,
+    ) -> (BatchClaims, Vec<u8>) {
         let now = world.clock.now();
-        let batch = Batch { through: now, outcomes, missed: Vec::new(), report: Report::default() };
+        let batch = Batch { through: now, outcomes, missed, report: Report::default() };
         let body = zstd::encode_all(&serde_json::to_vec(&batch).unwrap()[..], 3).unwrap();
         let claims = BatchClaims {
             iss: self.id,

@@ -1,6 +1,6 @@
 //! Partitions are made and dropped by two functions, and nobody else can touch one.
 
-use sqlx::query_scalar;
+use sqlx::{Connection as _, query_scalar};
 
 use crate::database::TestDatabase;
 
@@ -46,5 +46,23 @@ async fn intake_may_make_a_partition_but_not_drop_one_and_tenants_may_do_neither
     ] {
         let error = call(&database, role, function, "results").await.unwrap_err().to_string();
         assert!(error.contains("permission denied"), "{role} {function}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn transactions_that_need_the_same_partition_at_once_after_they_read_its_parent_all_succeed() {
+    let database = TestDatabase::new().await;
+    let late = async || -> Result<(), sqlx::Error> {
+        let mut conn = database.login("picket_intake").await;
+        let mut tx = conn.begin().await?;
+        query_scalar::<_, i64>("SELECT count(*) FROM receipts").fetch_one(&mut *tx).await?;
+        for parent in ["receipts", "results"] {
+            query_scalar::<_, bool>(ENSURE).bind(parent).bind(20_000_i64).fetch_one(&mut *tx).await?;
+        }
+        tx.commit().await
+    };
+    let (a, b, c, d) = tokio::join!(late(), late(), late(), late());
+    for done in [a, b, c, d] {
+        done.unwrap();
     }
 }

@@ -3,16 +3,18 @@
 //! In: [`VerifiedBatch`]. Out: rows of `receipts`, `results`, `region_states`, `changes`, `gaps`, `probe_status`, and the
 //! judge's bell where something differs. The caller answers only after the commit.
 
+mod runs;
+
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use picket_shared::batch::{Batch, GapReason, Receipt};
+use picket_shared::batch::{Batch, GapReason, MAX_AGE, Missed, Receipt};
 use picket_shared::ids::{BatchId, BootId, MonitorId};
 use picket_shared::time::Timestamp;
 
-use super::runs::{self, Event, Step, Terms};
+use self::runs::{Event, Step, Terms};
 use super::verify::VerifiedBatch;
-use crate::domain::gap::{Range, subtract};
+use crate::domain::gap::{Range, SILENT_AFTER, subtract};
 use crate::store::assignments::KnownRow;
 use crate::store::changes::ChangeRow;
 use crate::store::gaps::{MissedRow, SilenceRow};
@@ -53,9 +55,12 @@ pub async fn ingest(conn: &mut Intake, verified: VerifiedBatch, now: Timestamp) 
     };
     batches::insert(conn, &row).await?;
     results::append(conn, source, &rows, now).await?;
-    write_runs(conn, &verified, &rows, now).await?;
+    let told = write_runs(conn, &verified, &rows, now).await?;
     gaps::append_missed(conn, source, &missed_rows(batch, &verified.known, now), now).await?;
-    write_silences(conn, source, verified.standing.through, closed, now).await?;
+    let was_silent = write_silences(conn, source, verified.standing.through, closed, now).await?;
+    // With a silent probe every monitor of its region was in the dark, not only those of this batch.
+    let back = was_silent || through.since(verified.standing.through) > SILENT_AFTER;
+    region_states::mark_dirty(conn, &told, back.then_some(source.1), now).await?;
     probes::report(conn, source.0, &batch.report, through, seq, now).await?;
     Ok(kept.receipt)
 }
@@ -86,7 +91,7 @@ pub async fn note_boot(
     match probes::lock(conn, probe.key).await? {
         Some(standing) if standing.boot != boot => {
             let nothing = Range { after: now, until: now };
-            write_silences(conn, (probe.key, probe.region.key), standing.through, nothing, now).await
+            write_silences(conn, (probe.key, probe.region.key), standing.through, nothing, now).await.map(|_| ())
         }
         _ => Ok(()),
     }
@@ -126,11 +131,13 @@ fn accepted_rows(verified: &VerifiedBatch) -> Vec<results::NewRow<'_>> {
 }
 
 fn missed_rows(batch: &Batch, known: &HashMap<MonitorId, KnownRow>, now: Timestamp) -> Vec<MissedRow> {
-    let rows = batch.missed.iter().filter(|missed| missed.from <= missed.to && missed.to <= now + AHEAD);
+    let oldest = now - MAX_AGE;
+    let in_time = |missed: &&Missed| missed.from <= missed.to && missed.to <= now + AHEAD && missed.to > oldest;
+    let rows = batch.missed.iter().filter(in_time);
     rows.filter_map(|missed| {
         let known = known.get(&missed.monitor)?;
         // A range begins after its first time; the slot itself is in it.
-        let range = Range { after: missed.from.shifted(-1), until: missed.to };
+        let range = Range { after: missed.from.shifted(-1).max(oldest), until: missed.to };
         Some(MissedRow { org: known.org, monitor: known.key, range, reason: missed.reason })
     })
     .collect()
@@ -148,7 +155,7 @@ async fn write_runs(
     verified: &VerifiedBatch,
     rows: &[results::NewRow<'_>],
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Vec<MonitorKey>, StoreError> {
     let region = verified.caller.row.region.key;
     let mut dirty = Dirty { runs: HashMap::new(), changes: Vec::new() };
     let mut events: Vec<(MonitorId, Event<'_>, Option<&str>)> =
@@ -174,7 +181,7 @@ async fn write_runs(
     written.sort_by_key(|(_, monitor, _)| *monitor);
     region_states::write(conn, region, &written, now).await?;
     changes::append(conn, region, &dirty.changes, now).await?;
-    region_states::mark_dirty(conn, &written.iter().map(|(_, monitor, _)| *monitor).collect::<Vec<_>>(), now).await
+    Ok(written.iter().map(|(_, monitor, _)| *monitor).collect())
 }
 
 impl Dirty {
@@ -231,14 +238,15 @@ async fn accounted_for(
     Ok(Range { after, until })
 }
 
-/// Takes what a batch accounts for out of the probe's silences, and adds the part that it skipped.
+/// Takes what a batch accounts for out of the probe's silences, and adds the part that it skipped. Whether the probe was
+/// silent until now.
 async fn write_silences(
     conn: &mut Intake,
     source: (crate::store::ProbeKey, crate::store::RegionKey),
     through: Timestamp,
     closed: Range,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let silences = gaps::silences(conn, source, closed.after.min(through)).await?;
     let touched = |row: &&SilenceRow| row.until.is_none() || whole(row, now).and(closed).is_some();
     let touched: Vec<&SilenceRow> = silences.iter().filter(touched).collect();
@@ -252,7 +260,8 @@ async fn write_silences(
     let skipped = subtract(&[Range { after: through, until: closed.after }], &taken);
     left.extend(skipped.into_iter().map(|range| (range, GapReason::ProbeOffline)));
     gaps::remove(conn, &touched.iter().map(|row| row.id).collect::<Vec<_>>()).await?;
-    gaps::append_silences(conn, source, &left, now).await
+    gaps::append_silences(conn, source, &left, now).await?;
+    Ok(touched.iter().any(|row| row.until.is_none()))
 }
 
 fn whole(row: &SilenceRow, end: Timestamp) -> Range {

@@ -12,7 +12,7 @@ const CAP: i16 = 3;
 
 /// What of a monitor matters here.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms {
+pub(super) struct Terms {
     /// Its version now.
     pub version: i32,
     /// From slot to slot.
@@ -32,7 +32,7 @@ impl Terms {
 
 /// One thing that happened to a monitor in a region.
 #[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
+pub(super) enum Event<'a> {
     /// A check ended.
     Outcome(&'a Outcome),
     /// Slots from the first to the last had no check.
@@ -40,8 +40,16 @@ pub enum Event<'a> {
 }
 
 impl Event<'_> {
+    /// The last time that the event tells about: a fold's last slot.
+    fn tells_until(&self) -> Timestamp {
+        match self {
+            Self::Outcome(outcome) => outcome.fold.map_or(self.at(), |fold| fold.last.max(self.at())),
+            Self::Missed(..) => self.at(),
+        }
+    }
+
     /// When the check began, or the last slot was missed.
-    pub fn at(&self) -> Timestamp {
+    pub(super) fn at(&self) -> Timestamp {
         match self {
             Self::Outcome(outcome) => outcome.at.shifted(i64::from(outcome.late_us)),
             Self::Missed(_, to) => *to,
@@ -51,7 +59,7 @@ impl Event<'_> {
 
 /// What an event does to a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(super) enum Step {
     /// Nothing that need be written.
     Nothing,
     /// The run is to be written.
@@ -61,9 +69,9 @@ pub enum Step {
 }
 
 /// Applies one event; events of a batch come in order of their start.
-pub fn step(before: Option<&RunRow>, terms: &Terms, event: Event<'_>, now: Timestamp) -> Step {
+pub(super) fn step(before: Option<&RunRow>, terms: &Terms, event: Event<'_>, now: Timestamp) -> Step {
     let at = event.at();
-    let stale = now.since(at) > terms.stale_after();
+    let stale = now.since(event.tells_until()) > terms.stale_after();
     if stale || before.is_some_and(|run| at <= run.last_at) {
         return Step::Nothing;
     }
@@ -76,9 +84,11 @@ pub fn step(before: Option<&RunRow>, terms: &Terms, event: Event<'_>, now: Times
     let changed = current.is_none_or(|run| {
         (run.status, &run.failure, run.fails, run.oks) != (after.status, &after.failure, after.fails, after.oks)
     });
+    // What the probe thinks of its network decides whether the region votes: neither opinion may stick.
+    let thinks_otherwise = current.is_some_and(|run| run.self_check.may_vote() != after.self_check.may_vote());
     if changed {
         Step::Changed(after)
-    } else if terms.watch || after.last_trigger != Trigger::Scheduled {
+    } else if thinks_otherwise || terms.watch || after.last_trigger != Trigger::Scheduled {
         Step::Written(after)
     } else {
         Step::Nothing
@@ -164,7 +174,7 @@ mod tests {
             at: s(at),
             late_us: 0,
             status: match what {
-                "up" | "fold" => Status::Up,
+                "up" | "up-blind" | "fold" => Status::Up,
                 "degraded" => Status::Degraded,
                 "unmeasured" => Status::Unmeasured,
                 _ => Status::Down,
@@ -174,7 +184,7 @@ mod tests {
             address: None,
             code: None,
             failure: kind.map(|kind| Failure::new(kind, "It failed.")),
-            self_check: if what == "down-blind" { SelfCheck::Bad } else { SelfCheck::Good },
+            self_check: if what.ends_with("-blind") { SelfCheck::Bad } else { SelfCheck::Good },
             hops: Vec::new(),
             certificate: None,
             answers: None,
@@ -238,6 +248,22 @@ mod tests {
             180,
             &["!down 1/0 100", "!unmeasured 0/0 130", "!down 1/0 160", "!unmeasured 0/0 170", "."],
         );
+    }
+
+    #[test]
+    fn a_bad_self_check_among_good_results_is_written_and_so_is_its_end() {
+        check(
+            false,
+            &[(100, "fold"), (170, "up-blind"), (180, "up-blind"), (190, "up"), (195, "up")],
+            200,
+            &["!up 0/3 100", "=up 0/3 100", ".", "=up 0/3 100", "."],
+        );
+    }
+
+    #[test]
+    fn a_fold_is_as_fresh_as_its_last_slot() {
+        check(false, &[(100, "fold")], 250, &["!up 0/3 100"]);
+        check(false, &[(100, "fold")], 251, &["."]);
     }
 
     #[test]
