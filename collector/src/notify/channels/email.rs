@@ -83,6 +83,17 @@ pub(super) async fn send(settings: &Email, message: &Message, client: &Client) -
     Ok(Answer(shorten(&said(&answer), &[&settings.to])))
 }
 
+/// Connects as for a mail (encryption and login too), sends none, and says farewell.
+///
+/// # Errors
+/// What a mail would fail with.
+pub async fn greet(client: &Client) -> Result<(), SendError> {
+    let Some(host) = client.mail().host.as_deref() else { return Ok(()) };
+    let mut connection = connect(client, host, &ClientId::default()).await?;
+    let _ = connection.quit().await;
+    Ok(())
+}
+
 fn letter(settings: &Email, from: Mailbox, message: &Message) -> Result<lettre::Message, SendError> {
     let refused = |what: &str| SendError::Permanent(format!("{what} holds a line break or cannot be sent"));
     if message.subject.chars().any(char::is_control) {
