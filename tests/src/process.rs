@@ -134,10 +134,11 @@ fn files_named(folder: &Path, name: &str, depth: usize) -> Vec<PathBuf> {
     found
 }
 
-/// Where `cargo build` put one of our programs.
+/// Where `cargo build` put one of our programs: beside this one, or above the folder of the tests.
 pub fn our_program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.parent().and_then(Path::parent).unwrap().join(name);
-    assert!(path.exists(), "{} is missing: run `cargo build --workspace --bins` first", path.display());
-    path
+    let own = std::env::current_exe().unwrap();
+    let mut folders = own.ancestors().skip(1).take(2).map(|folder| folder.join(name));
+    folders
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("{name} is missing: run `cargo build --workspace --bins` first"))
 }

@@ -105,7 +105,7 @@ impl From<InvalidSettings> for CmdError {
 /// What is wrong with the arguments, and what would be right; or that the database fails.
 pub async fn run(command: ChannelCommand, app: &App) -> Result<ExitCode, CmdError> {
     let now = app.clock.now();
-    let mut scoped = app.pools.scoped(app.org).await?;
+    let mut scoped = app.pools.scoped(app.org).await?.by(super::actor());
     match command {
         ChannelCommand::Add(AddCommand::Email(args)) => {
             let name = args.name.unwrap_or_else(|| args.address.clone());

@@ -74,4 +74,11 @@ mod tests {
         let text = toml::to_string(&Config::default()).unwrap();
         assert_eq!(toml::from_str::<Config>(&text).unwrap(), Config::default());
     }
+
+    #[test]
+    fn a_proxys_password_is_not_shown() {
+        let config: Config = toml::from_str("[outbound]\nproxy = \"http://me:s3cret@proxy.example:3128\"").unwrap();
+        let text = toml::to_string(&config).unwrap();
+        assert!(text.contains("proxy.example:3128") && !text.contains("s3cret"), "{text}");
+    }
 }

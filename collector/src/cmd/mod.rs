@@ -48,6 +48,13 @@ from_errors! { probe::ProbeError, AppError, ConfigError, PostgresError, StoreErr
 /// Connections of each pool.
 const POOL_SIZE: u32 = 8;
 
+/// Who runs the command, for the audit log.
+fn actor() -> String {
+    let uid = nix::unistd::getuid();
+    let user = nix::unistd::User::from_uid(uid).ok().flatten();
+    format!("command:{}", user.map_or_else(|| uid.to_string(), |user| user.name))
+}
+
 /// How the configured database is reached.
 fn access(config: &Config) -> Result<Access, PostgresError> {
     match (config.database.mode, config.database.url()) {

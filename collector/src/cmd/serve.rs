@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use picket_shared::time::Clock;
 use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,7 @@ use crate::app::App;
 use crate::config::{Config, DatabaseMode};
 use crate::flow::verify::{Gate, Limits};
 use crate::lifecycle::{self, Signals};
-use crate::postgres::{Access, Cluster, open_pools};
+use crate::postgres::{Access, Cluster, PostgresError, open_pools};
 use crate::web::guard::host::Hosts;
 use crate::web::{self, Site};
 use crate::{flow, ops, wake, work};
@@ -56,7 +57,7 @@ async fn serve(
     clock: Clock,
     signals: &mut Signals,
 ) -> Result<ExitCode, CmdError> {
-    let ran = access.prepare().await?;
+    let ran = prepare(access).await?;
     if ran > 0 {
         tracing::info!("Ran {ran} migrations");
     }
@@ -78,6 +79,16 @@ async fn serve(
     let orderly = lifecycle::stop(&tracker, &stop, signals).await;
     let _ = tokio::time::timeout(Duration::from_secs(5), app.pools.close()).await;
     Ok(if orderly { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Makes roles and runs migrations; an external database that is not there yet is waited for, about half a minute.
+async fn prepare(access: &Access) -> Result<usize, PostgresError> {
+    let waits = ExponentialBuilder::default().with_jitter().with_max_times(6);
+    (|| access.prepare())
+        .retry(waits)
+        .when(PostgresError::is_transient)
+        .notify(|error, after| tracing::warn!("The database is not ready, trying again in {after:?}: {error}"))
+        .await
 }
 
 /// Begins to take requests.

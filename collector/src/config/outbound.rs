@@ -1,5 +1,6 @@
 //! `[outbound]`: how the collector reaches mail servers and providers; never used for the targets of checks.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -8,9 +9,10 @@ use url::Url;
 use super::{ConfigError, read, resolve};
 
 /// The way out.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Outbound {
+    #[serde(serialize_with = "without_password")]
     proxy: Option<String>,
     /// Hosts, domains (with a leading dot) and networks that are reached without the proxy.
     pub no_proxy: Vec<String>,
@@ -19,6 +21,17 @@ pub struct Outbound {
     proxy_url: Option<Url>,
     #[serde(skip)]
     ca_pem: Option<String>,
+}
+
+/// Without the proxy's user and password, and without the certificates themselves.
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbound")
+            .field("proxy", &self.proxy_url.as_ref().map(|url| (url.host_str(), url.port_or_known_default())))
+            .field("no_proxy", &self.no_proxy)
+            .field("ca_file", &self.ca_file)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Outbound {
@@ -35,7 +48,8 @@ impl Outbound {
     pub(super) fn validate(&mut self, base: &Path) -> Result<(), ConfigError> {
         if let Some(text) = &self.proxy {
             let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.host_str().is_some());
-            let why = || format!("{text:?} is no proxy: write it as http://HOST:PORT");
+            // What was given may hold a password, so it is not repeated.
+            let why = || "it is no proxy: write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT";
             self.proxy_url = Some(url.ok_or_else(|| ConfigError::invalid("outbound.proxy", why()))?);
         }
         if let Some(file) = resolve(base, &mut self.ca_file) {
@@ -48,4 +62,17 @@ impl Outbound {
         }
         Ok(())
     }
+}
+
+/// As `config show` prints it.
+#[expect(clippy::ref_option, reason = "serde hands the field over so")]
+fn without_password<S: serde::Serializer>(proxy: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    let shown = proxy.as_deref().map(|text| match Url::parse(text) {
+        Ok(mut url) if url.password().is_some() => match url.set_password(Some("***")) {
+            Ok(()) => url.to_string(),
+            Err(()) => "***".to_owned(),
+        },
+        _ => text.to_owned(),
+    });
+    shown.serialize(serializer)
 }

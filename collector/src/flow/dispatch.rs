@@ -1,13 +1,14 @@
 //! Notices to deliveries: whom to tell. Before it the judge, after it [`super::deliver`].
 //!
-//! Every channel of the organization gets every notice; of a region that falls silent or returns, one message is made for
-//! all its monitors.
+//! A notice for members goes to every channel of the organization, and so does one for the operator, who has no channels
+//! of their own. What members get only if they ask for it makes no delivery, as no monitor can ask for it. Of a region that
+//! falls silent or returns, one message is made for all its monitors.
 
 use std::time::Duration;
 
 use picket_shared::time::Timestamp;
 
-use crate::domain::outage::NoticeKind;
+use crate::domain::outage::{Audience, NoticeKind};
 use crate::store::notices::{self, NoticeRow};
 use crate::store::{Pools, StoreError, Worker, deliveries};
 
@@ -25,7 +26,7 @@ pub struct Report {
     pub deliveries: u64,
 }
 
-/// Makes one delivery a channel of each notice that has none yet.
+/// Makes one delivery a channel of each notice that was not dispatched yet, if anybody is to be told of it.
 ///
 /// # Errors
 /// When the database fails; what was committed stays.
@@ -39,12 +40,19 @@ pub async fn run(pools: &Pools, now: Timestamp) -> Result<Report, StoreError> {
         }
         for notice in &waiting {
             report.notices += 1;
-            if !is_told_already(&mut conn, notice, now).await? {
+            if is_for_channels(&notice.notice.kind) && !is_told_already(&mut conn, notice, now).await? {
                 report.deliveries += deliveries::insert_for_notice(&mut conn, notice.org, notice.key, now).await?;
             }
             notices::mark_dispatched(&mut conn, notice.key, now).await?;
         }
         conn.commit().await?;
+    }
+}
+
+const fn is_for_channels(kind: &NoticeKind) -> bool {
+    match kind.audience() {
+        Audience::Members | Audience::OperatorAndMembersIfWanted | Audience::Operator => true,
+        Audience::MembersIfWanted => false,
     }
 }
 

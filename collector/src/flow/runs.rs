@@ -210,8 +210,8 @@ mod tests {
     #[test]
     fn a_run_is_written_until_it_is_three_long_and_then_left_alone() {
         let events = [(100, "up"), (130, "up"), (160, "up"), (190, "up"), (220, "up")];
-        check(false, &events, 200, &["!up 0/1 100", "!up 0/2 100", "!up 0/3 100", ".", "."]);
-        check(true, &events[..4], 200, &["!up 0/1 100", "!up 0/2 100", "!up 0/3 100", "=up 0/3 100"]);
+        check(false, &events, 180, &["!up 0/1 100", "!up 0/2 100", "!up 0/3 100", ".", "."]);
+        check(true, &events[..4], 180, &["!up 0/1 100", "!up 0/2 100", "!up 0/3 100", "=up 0/3 100"]);
     }
 
     #[test]
@@ -219,7 +219,7 @@ mod tests {
         check(
             false,
             &[(100, "up"), (130, "down"), (133, "down-confirm"), (160, "timeout"), (190, "timeout"), (195, "up")],
-            200,
+            180,
             &["!up 0/1 100", "!down 1/0 130", "!down 2/0 130", "!down 3/0 130", ".", "!up 0/1 195"],
         );
     }
@@ -235,7 +235,7 @@ mod tests {
         check(
             false,
             &[(100, "down"), (130, "down-blind"), (160, "down"), (170, "missed"), (180, "unmeasured")],
-            200,
+            180,
             &["!down 1/0 100", "!unmeasured 0/0 130", "!down 1/0 160", "!unmeasured 0/0 170", "."],
         );
     }
@@ -256,6 +256,6 @@ mod tests {
     #[test]
     fn degraded_is_good_and_differs_from_up_and_a_fold_counts_as_many() {
         let events = [(100, "fold"), (190, "up"), (195, "degraded"), (197, "degraded")];
-        check(false, &events, 200, &["!up 0/3 100", ".", "!degraded 0/3 100", "."]);
+        check(false, &events, 180, &["!up 0/3 100", ".", "!degraded 0/3 100", "."]);
     }
 }

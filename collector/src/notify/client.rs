@@ -89,7 +89,8 @@ impl Client {
     /// Sends one request to a URL that a tenant named; redirects are handed back, not followed.
     pub(super) async fn post(&self, url: &str, request: Request<Full<Bytes>>) -> Result<Reply, SendError> {
         let exchange = async {
-            let target = parse_target(url).map_err(|error| SendError::Permanent(error.to_string()))?;
+            // The error would repeat the URL, which may hold a token.
+            let target = parse_target(url).map_err(|_| SendError::Permanent("the URL is none".to_owned()))?;
             let stream = self.reach(&target).await?;
             if target.is_https() {
                 exchange(self.wrap(stream, target.url.host_str().unwrap_or_default()).await?, request).await

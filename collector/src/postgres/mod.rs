@@ -65,6 +65,16 @@ pub enum PostgresError {
 }
 
 impl PostgresError {
+    /// Whether the same call may succeed later: the server or the way to it failed.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => true,
+            // 57P03: the server is starting up.
+            Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| code == "57P03"),
+            _ => false,
+        }
+    }
+
     fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |error| Self::File { path, error }

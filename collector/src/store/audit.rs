@@ -3,7 +3,7 @@
 use picket_shared::time::Timestamp;
 use serde_json::Value;
 
-use super::{Conn, OrgKey, StoreError};
+use super::{Conn, OrgKey, Scoped, StoreError};
 
 /// One line of the audit log.
 #[derive(Debug)]
@@ -38,4 +38,19 @@ pub async fn append(conn: &mut impl Conn, entry: &Entry<'_>) -> Result<(), Store
             .execute(conn.conn())
             .await?;
     StoreError::expect_rows("audit", 1, done.rows_affected())
+}
+
+/// Adds a line about something of the tenant's, done by who is behind the connection.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn note(
+    conn: &mut Scoped,
+    action: &str,
+    subject: uuid::Uuid,
+    detail: Value,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let (org, actor, subject) = (Some(conn.org()), conn.actor().to_owned(), subject.to_string());
+    append(conn, &Entry { org, at, actor: &actor, action, subject: &subject, detail }).await
 }

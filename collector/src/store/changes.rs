@@ -1,9 +1,11 @@
 //! Where a monitor's result in a region differs from the one before; rows are only ever added.
 
 use picket_shared::time::Timestamp;
+use serde_json::Value;
 
 use super::region_states::{RunRow, trigger_text};
-use super::{Conn, Intake, MonitorKey, OrgKey, RegionKey, StoreError};
+use super::results::Detail;
+use super::{Conn, Intake, MonitorKey, OrgKey, RegionKey, StoreError, Worker};
 
 /// One difference.
 #[derive(Clone, Debug)]
@@ -56,4 +58,60 @@ pub async fn append(
     .execute(conn.conn())
     .await?;
     StoreError::expect_rows("changes", rows.len() as u64, done.rows_affected())
+}
+
+/// A failing outcome at which a run of failures began or changed its kind.
+#[derive(Clone, Debug)]
+pub struct Failing {
+    /// The region that saw it, by its name.
+    pub region: String,
+    /// The start of the check.
+    pub at: Timestamp,
+    /// What failed.
+    pub failure: Option<String>,
+    /// What was seen; empty where that cannot be read, since nothing is decided by it.
+    pub detail: Detail,
+}
+
+#[derive(sqlx::FromRow)]
+struct FailingRow {
+    code: String,
+    at: i64,
+    failure: Option<String>,
+    detail: Option<Value>,
+}
+
+/// The first failing outcome of a monitor in these regions at or after `from`; else the last before it, where a failure
+/// has lasted for longer.
+///
+/// # Errors
+/// When the database fails.
+pub async fn first_failing(
+    worker: &mut Worker,
+    monitor: MonitorKey,
+    regions: &[RegionKey],
+    from: Timestamp,
+) -> Result<Option<Failing>, StoreError> {
+    let row: Option<FailingRow> = sqlx::query_as(
+        "SELECT r.code, c.at, c.failure, c.detail
+         FROM (
+             (SELECT * FROM changes WHERE monitor_id = $1 AND region_id = ANY($2) AND status = 'down' AND at >= $3
+              ORDER BY at, id LIMIT 1)
+             UNION ALL
+             (SELECT * FROM changes WHERE monitor_id = $1 AND region_id = ANY($2) AND status = 'down' AND at < $3
+              ORDER BY at DESC, id DESC LIMIT 1)) c
+         JOIN regions r ON r.id = c.region_id
+         ORDER BY c.at < $3 LIMIT 1",
+    )
+    .bind(monitor)
+    .bind(regions.iter().map(|region| region.0).collect::<Vec<_>>())
+    .bind(from.micros())
+    .fetch_optional(worker.conn())
+    .await?;
+    Ok(row.map(|row| Failing {
+        region: row.code,
+        at: Timestamp::from_micros(row.at),
+        failure: row.failure,
+        detail: row.detail.and_then(|detail| serde_json::from_value(detail).ok()).unwrap_or_default(),
+    }))
 }

@@ -1,9 +1,11 @@
-//! Channels: the configured ways to tell people. Settings are sealed; only the hint is for people.
+//! Channels: the configured ways to tell people. Settings are sealed; only the hint is for people. Every change is audited.
 
 use picket_shared::ids::ChannelId;
 use picket_shared::secret::Sealed;
 use picket_shared::time::Timestamp;
+use serde_json::json;
 
+use super::audit;
 use super::monitors::{Found, pick};
 use super::{ChannelKey, Conn, Scoped, StoreError};
 
@@ -30,7 +32,7 @@ pub struct ChannelRow {
 /// Constraint `channels_org_name` when the name is taken; when the database fails.
 pub async fn insert(conn: &mut Scoped, channel: &ChannelRow, settings: &Sealed) -> Result<ChannelKey, StoreError> {
     let org = conn.org();
-    Ok(sqlx::query_scalar(
+    let key = sqlx::query_scalar(
         "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
     )
@@ -42,7 +44,10 @@ pub async fn insert(conn: &mut Scoped, channel: &ChannelRow, settings: &Sealed) 
     .bind(settings.0.as_slice())
     .bind(channel.created_at.micros())
     .fetch_one(conn.conn())
-    .await?)
+    .await?;
+    let detail = json!({ "name": channel.name, "kind": channel.kind, "hint": channel.hint });
+    audit::note(conn, "channel.add", channel.id.0, detail, channel.created_at).await?;
+    Ok(key)
 }
 
 /// Every channel of the organization, by name.
@@ -82,11 +87,15 @@ pub async fn find(conn: &mut Scoped, text: &str) -> Result<Found<ChannelRow>, St
 /// # Errors
 /// When the database fails.
 pub async fn remove(conn: &mut Scoped, key: ChannelKey, now: Timestamp) -> Result<bool, StoreError> {
-    let done =
-        sqlx::query("UPDATE channels SET deleted_at = $2, sealed_settings = '' WHERE id = $1 AND deleted_at IS NULL")
-            .bind(key)
-            .bind(now.micros())
-            .execute(conn.conn())
-            .await?;
-    Ok(done.rows_affected() == 1)
+    let removed: Option<(uuid::Uuid, String)> = sqlx::query_as(
+        "UPDATE channels SET deleted_at = $2, sealed_settings = '' WHERE id = $1 AND deleted_at IS NULL
+         RETURNING uuid, name",
+    )
+    .bind(key)
+    .bind(now.micros())
+    .fetch_optional(conn.conn())
+    .await?;
+    let Some((id, name)) = removed else { return Ok(false) };
+    audit::note(conn, "channel.remove", id, json!({ "name": name }), now).await?;
+    Ok(true)
 }

@@ -1,12 +1,14 @@
 //! Monitors: what is watched. Every change takes the next number of the assignment clock, marks the monitor for the
-//! judge, and rings both bells.
+//! judge, is audited, and rings both bells.
 
 use picket_shared::check::CheckSpec;
 use picket_shared::ids::{MonitorId, Region};
 use picket_shared::secret::Sealed;
 use picket_shared::time::Timestamp;
+use serde_json::json;
 use sqlx::types::Json;
 
+use super::audit;
 use super::{Conn, MonitorKey, OrgKey, RegionKey, Scoped, StoreError};
 use crate::domain::outage::{QuorumRule, Standing};
 use crate::wake::Bell;
@@ -113,6 +115,7 @@ pub async fn insert(
     .bind(Json(Standing::new(now, 1)))
     .execute(conn.conn())
     .await?;
+    note(conn, key, "monitor.add", now).await?;
     ring(conn).await?;
     Ok(key)
 }
@@ -154,6 +157,7 @@ pub async fn edit(
     StoreError::expect_rows("monitors", 1, done.rows_affected())?;
     sqlx::query("DELETE FROM monitor_regions WHERE monitor_id = $1").bind(key).execute(conn.conn()).await?;
     write_regions(conn, key, &settings.regions).await?;
+    note(conn, key, "monitor.edit", now).await?;
     mark_dirty(conn, key, now).await
 }
 
@@ -164,7 +168,7 @@ pub async fn edit(
 pub async fn pause(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Result<bool, StoreError> {
     const SQL: &str = "UPDATE monitors SET paused_at = $2, updated_at = $2, assigned_at_version = $3
                        WHERE id = $1 AND paused_at IS NULL AND deleted_at IS NULL";
-    switch(conn, key, SQL, now).await
+    switch(conn, key, SQL, "monitor.pause", now).await
 }
 
 /// Lets a paused monitor run again. False when it was not paused.
@@ -174,7 +178,7 @@ pub async fn pause(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Result
 pub async fn resume(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Result<bool, StoreError> {
     const SQL: &str = "UPDATE monitors SET paused_at = NULL, updated_at = $2, assigned_at_version = $3
                        WHERE id = $1 AND paused_at IS NOT NULL AND deleted_at IS NULL";
-    switch(conn, key, SQL, now).await
+    switch(conn, key, SQL, "monitor.resume", now).await
 }
 
 /// Deletes a monitor: it stops and is no longer found; its rows stay until retention takes them. Its credentials go now.
@@ -185,7 +189,7 @@ pub async fn resume(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Resul
 pub async fn delete(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Result<bool, StoreError> {
     const SQL: &str = "UPDATE monitors SET deleted_at = $2, updated_at = $2, assigned_at_version = $3,
                        sealed_secret = NULL WHERE id = $1 AND deleted_at IS NULL";
-    switch(conn, key, SQL, now).await
+    switch(conn, key, SQL, "monitor.delete", now).await
 }
 
 /// Every monitor of the organization, by name.
@@ -306,15 +310,32 @@ async fn write_regions(conn: &mut Scoped, key: MonitorKey, regions: &[RegionKey]
     Ok(())
 }
 
-async fn switch(conn: &mut Scoped, key: MonitorKey, sql: &'static str, now: Timestamp) -> Result<bool, StoreError> {
+async fn switch(
+    conn: &mut Scoped,
+    key: MonitorKey,
+    sql: &'static str,
+    action: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let assigned = next_version(conn).await?;
     let done = sqlx::query(sql).bind(key).bind(now.micros()).bind(assigned).execute(conn.conn()).await?;
     if done.rows_affected() == 0 {
         return Ok(false);
     }
     StoreError::expect_rows("monitors", 1, done.rows_affected())?;
+    note(conn, key, action, now).await?;
     mark_dirty(conn, key, now).await?;
     Ok(true)
+}
+
+/// Audits a change that was just made. The target is left out: a URL may hold a token.
+async fn note(conn: &mut Scoped, key: MonitorKey, action: &str, now: Timestamp) -> Result<(), StoreError> {
+    let (id, name, kind, version): (uuid::Uuid, String, String, i32) =
+        sqlx::query_as("SELECT uuid, name, kind, version FROM monitors WHERE id = $1")
+            .bind(key)
+            .fetch_one(conn.conn())
+            .await?;
+    audit::note(conn, action, id, json!({ "name": name, "kind": kind, "version": version }), now).await
 }
 
 async fn mark_dirty(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Result<(), StoreError> {

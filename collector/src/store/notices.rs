@@ -62,7 +62,7 @@ pub async fn waiting(conn: &mut Worker, limit: i64) -> Result<Vec<NoticeRow>, St
     Ok(rows.into_iter().map(|(key, org, Json(notice))| NoticeRow { key, org, notice }).collect())
 }
 
-/// Whether the organization was told the same of a region, through any of its monitors, after `since`.
+/// Whether the last that the organization was told of a region after `since`, through any of its monitors, is the same.
 ///
 /// # Errors
 /// When the database fails.
@@ -72,16 +72,19 @@ pub async fn told_of_region(
     region: &str,
     since: Timestamp,
 ) -> Result<bool, StoreError> {
-    Ok(sqlx::query_scalar(
-        "SELECT EXISTS (SELECT 1 FROM notices n JOIN deliveries d ON d.notice_id = n.id
-            WHERE n.org_id = $1 AND n.kind = $2 AND n.payload #>> '{notice,kind,region}' = $3 AND n.dispatched_at > $4)",
+    let last: Option<String> = sqlx::query_scalar(
+        "SELECT n.kind FROM notices n
+         WHERE n.org_id = $1 AND n.kind IN ('region_silent', 'region_heard')
+            AND n.payload #>> '{notice,kind,region}' = $2 AND n.dispatched_at > $3
+            AND EXISTS (SELECT 1 FROM deliveries d WHERE d.notice_id = n.id)
+         ORDER BY n.id DESC LIMIT 1",
     )
     .bind(notice.org)
-    .bind(notice.notice.kind.as_str())
     .bind(region)
     .bind(since.micros())
-    .fetch_one(conn.conn())
-    .await?)
+    .fetch_optional(conn.conn())
+    .await?;
+    Ok(last.as_deref() == Some(notice.notice.kind.as_str()))
 }
 
 /// Notes that the deliveries of a notice are made.

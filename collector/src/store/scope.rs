@@ -27,6 +27,7 @@ pub struct Pools {
 pub struct Scoped {
     tx: Transaction<'static, Postgres>,
     org: OrgKey,
+    actor: String,
 }
 
 /// A transaction that stores what probes send.
@@ -49,7 +50,7 @@ impl Pools {
     pub async fn scoped(&self, org: OrgKey) -> Result<Scoped, StoreError> {
         let mut tx = begin(&self.app).await?;
         sqlx::query("SELECT set_config('picket.org', $1, true)").bind(org.0.to_string()).execute(&mut *tx).await?;
-        Ok(Scoped { tx, org })
+        Ok(Scoped { tx, org, actor: "collector".to_owned() })
     }
 
     /// Begins a transaction that stores what probes send.
@@ -135,5 +136,16 @@ impl Scoped {
     /// Whose rows this sees.
     pub fn org(&self) -> OrgKey {
         self.org
+    }
+
+    /// The same, on behalf of someone: `command:USER`. Else what is changed is the collector's doing.
+    #[must_use]
+    pub fn by(self, actor: impl Into<String>) -> Self {
+        Self { actor: actor.into(), ..self }
+    }
+
+    /// Who is behind this, for the audit log.
+    pub fn actor(&self) -> &str {
+        &self.actor
     }
 }

@@ -1,9 +1,18 @@
-//! The schema, as PostgreSQL itself enforces it: one cluster for this binary, a fresh database for each test.
+//! The schema as PostgreSQL itself enforces it, and telling people: one cluster for this binary, a fresh database for each
+//! test.
 
 #![expect(clippy::unwrap_used, reason = "a helper that gets no answer fails its test there and then")]
 
+mod audit;
 mod classes;
 mod database;
+mod deliver;
+mod dispatch;
+mod email;
+mod evidence;
 mod isolation;
 mod migrations;
 mod partitions;
+mod receiver;
+mod telling;
+mod webhook;

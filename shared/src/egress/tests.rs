@@ -178,8 +178,13 @@ fn host() -> impl Strategy<Value = String> {
     })
 }
 
+/// How many URLs are tried: a million with `tests/run --full`.
+fn urls() -> u32 {
+    if std::env::var_os("PICKET_FULL").is_some() { 1_000_000 } else { 100_000 }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100_000))]
+    #![proptest_config(ProptestConfig::with_cases(urls()))]
 
     #[test]
     fn no_spelling_of_a_denied_address_is_allowed(

@@ -14,8 +14,8 @@ use sqlx::Connection;
 
 use super::{CmdError, access, print};
 use crate::config::Config;
+use crate::notify::Client;
 use crate::notify::channels::email;
-use crate::notify::client::Client;
 use crate::postgres::{Access, roles};
 use crate::vault::{KeyRing, keyring};
 
@@ -65,7 +65,7 @@ pub async fn run(args: DoctorArgs, config: &Config, clock: &Clock) -> Result<Exi
         Err(error) => findings.push(Finding::new("database", State::Fail, error.to_string())),
     }
     findings.push(process::confinement(config));
-    match Client::new(config.mail.clone(), config.outbound.clone(), EgressGuard::new(Vec::new())) {
+    match Client::new(config.mail.clone(), config.outbound.clone(), EgressGuard::default()) {
         Ok(client) => {
             findings.push(reach::listener(config, &client).await);
             if !args.local {
@@ -187,9 +187,9 @@ async fn mail(config: &Config, client: &Client) -> Finding {
         return Finding::new(NAME, State::Warning, why);
     };
     let server = format!("{host}:{}", config.mail.port());
-    let login = if config.mail.user.is_some() { " and takes the login" } else { "" };
-    match tokio::time::timeout(Duration::from_secs(15), email::greet(client)).await {
-        Ok(Ok(())) => Finding::new(NAME, State::Pass, format!("{server} answers{login}")),
+    let login = if config.mail.user.is_some() { ", with the login" } else { "" };
+    match tokio::time::timeout(Duration::from_secs(15), email::reach(client)).await {
+        Ok(Ok(())) => Finding::new(NAME, State::Pass, format!("{server} takes mail from us{login}")),
         Ok(Err(error)) => Finding::new(NAME, State::Fail, format!("{server}: {error}. Check [mail] and [outbound]")),
         Err(_) => Finding::new(
             NAME,

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Finding, State};
 use crate::config::Config;
-use crate::notify::client::Client;
+use crate::notify::Client;
 
 /// How long each answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);

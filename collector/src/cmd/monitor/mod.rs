@@ -90,7 +90,7 @@ pub struct Json {
 /// What is wrong with the arguments, and what would be right; or that the database fails.
 pub async fn run(command: MonitorCommand, app: &App) -> Result<ExitCode, CmdError> {
     let now = app.clock.now();
-    let mut scoped = app.pools.scoped(app.org).await?;
+    let mut scoped = app.pools.scoped(app.org).await?.by(super::actor());
     match command {
         MonitorCommand::Add(args) => add(*args, app, scoped, now).await?,
         MonitorCommand::Edit(args) => edit(*args, app, scoped, now).await?,

@@ -32,8 +32,13 @@ fn alternate(world: &World) {
     assert_eq!(uptime::of_monitor(&world.spans, from, to).total_us(), to.micros_since(from));
 }
 
+/// How many times more of everything with `tests/run --full`.
+fn more() -> u32 {
+    if std::env::var_os("PICKET_FULL").is_some() { 20 } else { 1 }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 120 * more(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn an_outage_is_told_within_interval_and_two_timeouts_and_ten_seconds(
@@ -222,7 +227,7 @@ fn arbitrary_input(seed: u64, rows: &[(u8, u8, bool)]) -> Input {
 /// nothing may be told as down; then real outages among the same faults, of which each must be found.
 #[test]
 fn thousands_of_monitor_days_with_losses_blips_and_cuts_have_no_false_incident() {
-    let (monitors, days) = (40_u64, 50);
+    let (monitors, days) = (40 * u64::from(more()), 50);
     for monitor in 0..monitors {
         let regions = 2 + (monitor % 4) as usize;
         let mut plan = plan(monitor, regions, 60, 10);

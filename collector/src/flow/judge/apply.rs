@@ -1,9 +1,10 @@
 //! One `Decision` -> rows.
 
-use picket_shared::ids::IncidentId;
+use picket_shared::ids::{IncidentId, Region};
 use picket_shared::time::Timestamp;
 use serde_json::{Value, json};
 
+use super::evidence;
 use super::gather::Case;
 use crate::domain::outage::{Decision, IncidentAction, Notice};
 use crate::store::{IncidentKey, StoreError, Worker, incidents, notices, rechecks, spans, states};
@@ -63,25 +64,25 @@ async fn incident(
     let because: Vec<_> = decision.because.iter().map(|because| because.as_str()).collect();
     match action {
         IncidentAction::Open { started_at, confirmed_at, regions, failure } => {
-            let (kind, message) = match failure {
-                Some(failure) => (failure.kind.as_str(), failure.message.as_str()),
-                None => ("other", "the check failed"),
-            };
-            let detail = json!({ "regions": regions, "because": because });
+            let failure = failure.as_ref();
+            let first = evidence::first(worker, case, regions.iter().map(Region::as_str), *started_at, failure).await?;
+            let votes = json!({ "regions": regions, "because": because });
+            let mut detail = first.detail();
+            detail["regions"] = votes["regions"].clone();
+            detail["because"] = votes["because"].clone();
             let new = incidents::NewIncident {
                 org,
                 monitor: case.row.id,
                 uuid: IncidentId::at(now),
                 started_at: *started_at,
                 confirmed_at: *confirmed_at,
-                failure: kind,
-                message,
-                detail: detail.clone(),
+                failure: &first.failure,
+                message: &first.message,
+                detail,
             };
             let key = incidents::open(worker, &new).await?;
-            let first = json!({ "failure": kind, "message": message });
-            incidents::note(worker, org, key, *started_at, "first_failure", &first).await?;
-            incidents::note(worker, org, key, *confirmed_at, "confirmed", &detail).await?;
+            incidents::note(worker, org, key, *started_at, "first_failure", &first.detail()).await?;
+            incidents::note(worker, org, key, *confirmed_at, "confirmed", &votes).await?;
             Ok(Some(key))
         }
         IncidentAction::Resolve { at, resolution, .. } => {

@@ -6,6 +6,7 @@
 
 mod apply;
 mod correlate;
+mod evidence;
 mod gather;
 
 use std::time::Duration;

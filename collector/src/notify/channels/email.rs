@@ -61,13 +61,23 @@ impl Email {
     }
 }
 
-pub(super) async fn send(settings: &Email, message: &Message, client: &Client) -> Result<Answer, SendError> {
-    let mail = client.mail();
-    let (Some(host), Some(from)) = (mail.host.as_deref(), mail.from.as_deref()) else {
-        return Err(SendError::Permanent("mail is not set up: give [mail] host and from in the configuration".into()));
+/// Connects to the operator's mail server, encrypts and logs in as for a mail, and sends none.
+///
+/// # Errors
+/// Why no mail could be sent.
+pub async fn reach(client: &Client) -> Result<(), SendError> {
+    let (host, from) = server(client)?;
+    let hello = ClientId::Domain(from.email.domain().to_owned());
+    let reaching = async {
+        let mut connection = connect(client, host, &hello).await?;
+        let _ = connection.quit().await;
+        Ok(())
     };
-    let from: Mailbox =
-        from.parse().map_err(|error| SendError::Permanent(format!("[mail] from is not a mail address: {error}")))?;
+    in_time(reaching).await
+}
+
+pub(super) async fn send(settings: &Email, message: &Message, client: &Client) -> Result<Answer, SendError> {
+    let (host, from) = server(client)?;
     let letter = letter(settings, from.clone(), message)?;
     let hello = ClientId::Domain(from.email.domain().to_owned());
     let sending = async {
@@ -77,21 +87,23 @@ pub(super) async fn send(settings: &Email, message: &Message, client: &Client) -
         let _ = connection.quit().await;
         answer.map_err(|error| refusal(settings, &error))
     };
-    let answer = tokio::time::timeout(PATIENCE, sending)
-        .await
-        .unwrap_or_else(|_| Err(SendError::retry("the mail server did not answer in 60 s")))?;
+    let answer = in_time(sending).await?;
     Ok(Answer(shorten(&said(&answer), &[&settings.to])))
 }
 
-/// Connects as for a mail (encryption and login too), sends none, and says farewell.
-///
-/// # Errors
-/// What a mail would fail with.
-pub async fn greet(client: &Client) -> Result<(), SendError> {
-    let Some(host) = client.mail().host.as_deref() else { return Ok(()) };
-    let mut connection = connect(client, host, &ClientId::default()).await?;
-    let _ = connection.quit().await;
-    Ok(())
+/// The mail server's host, and the address that mail comes from.
+fn server(client: &Client) -> Result<(&str, Mailbox), SendError> {
+    let mail = client.mail();
+    let (Some(host), Some(from)) = (mail.host.as_deref(), mail.from.as_deref()) else {
+        return Err(SendError::Permanent("mail is not set up: give [mail] host and from in the configuration".into()));
+    };
+    let from = from.parse();
+    Ok((host, from.map_err(|error| SendError::Permanent(format!("[mail] from is not a mail address: {error}")))?))
+}
+
+async fn in_time<T>(talk: impl Future<Output = Result<T, SendError>>) -> Result<T, SendError> {
+    let late = |_| Err(SendError::retry("the mail server did not answer in 60 s"));
+    tokio::time::timeout(PATIENCE, talk).await.unwrap_or_else(late)
 }
 
 fn letter(settings: &Email, from: Mailbox, message: &Message) -> Result<lettre::Message, SendError> {
@@ -123,8 +135,9 @@ fn letter(settings: &Email, from: Mailbox, message: &Message) -> Result<lettre::
 
 async fn connect(client: &Client, host: &str, hello: &ClientId) -> Result<AsyncSmtpConnection, SendError> {
     let mail = client.mail();
+    let password = mail.password().map_or("", |password| password.expose());
     let failed = |error: lettre::transport::smtp::Error| {
-        SendError::retry(format!("the mail server {host}: {}", shorten(&chain(&error), &[])))
+        SendError::retry(format!("the mail server {host}: {}", shorten(&chain(&error), &[password])))
     };
     let stream = client.open(host, mail.port()).await?;
     let stream: Box<dyn AsyncTokioStream> = match mail.tls {

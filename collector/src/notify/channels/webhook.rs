@@ -23,6 +23,8 @@ use crate::notify::message::Message;
 const PREFIX: &str = "whsec_";
 /// The key's length; Standard Webhooks wants 24 to 64 bytes.
 const KEY_BYTES: usize = 32;
+/// Shorter parts of a URL are words, and hiding those would garble the answer.
+const SHORTEST_TOKEN: usize = 8;
 /// A receiver that wants to be left alone for longer is asked again after this.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
@@ -90,7 +92,7 @@ pub(super) async fn send(settings: &Webhook, message: &Message, client: &Client)
 
 fn request(settings: &Webhook, message: &Message) -> Result<Request<Full<Bytes>>, SendError> {
     let broken = |error: &dyn std::fmt::Display| SendError::Permanent(format!("the settings cannot be used: {error}"));
-    let target = parse_target(settings.url.expose()).map_err(|error| broken(&error))?;
+    let target = parse_target(settings.url.expose()).map_err(|_| broken(&"the URL is none"))?;
     let key = key(&settings.secret).map_err(|error| broken(&error))?;
     let body = serde_json::to_vec(&message.event).map_err(|error| broken(&error))?;
     let (id, timestamp) = (format!("msg_{}", message.id), message.at.seconds());
@@ -111,9 +113,8 @@ fn request(settings: &Webhook, message: &Message) -> Result<Request<Full<Bytes>>
 }
 
 fn judge(settings: &Webhook, reply: &Reply) -> Result<Answer, SendError> {
-    let path = parse_target(settings.url.expose()).map(|target| target.url[url::Position::BeforePath..].to_owned());
-    let path = path.ok().filter(|path| path.len() > 1).unwrap_or_default();
-    let hidden = [settings.url.expose().as_str(), settings.secret.expose().as_str(), path.as_str()];
+    let hidden = hidden(settings);
+    let hidden: Vec<_> = hidden.iter().map(|part| part.expose().as_str()).collect();
     let said = format!("{} {}", reply.status, shorten(&String::from_utf8_lossy(&reply.body), &hidden));
     let said = said.trim().to_owned();
     match reply.status {
@@ -130,6 +131,23 @@ fn judge(settings: &Webhook, reply: &Reply) -> Result<Answer, SendError> {
         }
         _ => Err(SendError::Permanent(said)),
     }
+}
+
+/// What a receiver may repeat but no record may hold: secret and URL, then each part of the URL that may be a token.
+fn hidden(settings: &Webhook) -> Vec<SecretString> {
+    let mut hidden = vec![settings.url.clone(), settings.secret.clone()];
+    hidden.push(SecretString::new(settings.secret.expose().trim_start_matches(PREFIX).to_owned()));
+    let Ok(target) = parse_target(settings.url.expose()) else { return hidden };
+    let path = &target.url[url::Position::BeforePath..];
+    if path.len() > 1 {
+        hidden.push(SecretString::new(path.to_owned()));
+    }
+    let parts = path.split(['/', '?', '&', '=', '#', ';']).filter(|part| part.len() >= SHORTEST_TOKEN);
+    hidden.extend(parts.map(|part| SecretString::new(part.to_owned())));
+    hidden.extend(target.url.query_pairs().map(|(_, value)| SecretString::new(value.into_owned())));
+    hidden.retain(|part| part.expose().len() >= SHORTEST_TOKEN || part.expose().starts_with('/'));
+    hidden.sort_by_key(|part| std::cmp::Reverse(part.expose().len()));
+    hidden
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

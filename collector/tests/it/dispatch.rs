@@ -1,0 +1,149 @@
+//! Notices to deliveries, and the leases on them.
+
+use picket_collector::domain::outage::NoticeKind;
+use picket_collector::flow::dispatch::{self, Report};
+use picket_collector::store::deliveries::{self, Attempt, Leased};
+use picket_collector::store::monitors::{self, Found};
+use picket_collector::store::{RegionKey, channels};
+use picket_shared::ids::{MonitorId, Region};
+use picket_shared::time::Timestamp;
+
+use crate::telling::{START, Told, email, seconds, settings, webhook};
+
+const TERM: std::time::Duration = seconds(60);
+
+fn region() -> Region {
+    "eu-1".parse().unwrap()
+}
+
+fn silent() -> NoticeKind {
+    NoticeKind::RegionSilent { region: region(), heard: None }
+}
+
+fn heard() -> NoticeKind {
+    NoticeKind::RegionHeard { region: region() }
+}
+
+async fn lease(told: &Told, at: Timestamp) -> Vec<Leased> {
+    let mut worker = told.database.pools.worker().await.unwrap();
+    let leased = deliveries::lease(&mut worker, &[], 10, TERM, at).await.unwrap();
+    worker.commit().await.unwrap();
+    leased
+}
+
+async fn record(told: &Told, leased: &Leased, at: Timestamp) -> bool {
+    let mut worker = told.database.pools.worker().await.unwrap();
+    let held = deliveries::record(&mut worker, leased, Attempt::Sent, "200", TERM, at).await.unwrap();
+    worker.commit().await.unwrap();
+    held
+}
+
+#[tokio::test]
+async fn a_notice_becomes_one_delivery_a_channel_once() {
+    let told = Told::new().await;
+    told.channel("hook", &webhook("https://hook.example/")).await;
+    told.channel("mail", &email("oncall@example.org")).await;
+    told.notice(NoticeKind::NeverCameUp, START).await;
+    let pools = &told.database.pools;
+    assert_eq!(dispatch::run(pools, START).await.unwrap(), Report { notices: 1, deliveries: 2 });
+    assert_eq!(dispatch::run(pools, START).await.unwrap(), Report::default());
+    assert_eq!(told.deliveries().await, [("pending".to_owned(), 0), ("pending".to_owned(), 0)]);
+}
+
+#[tokio::test]
+async fn two_dispatchers_at_once_make_each_delivery_once() {
+    let told = Told::new().await;
+    told.channel("hook", &webhook("https://hook.example/")).await;
+    for second in 0..20 {
+        told.notice(NoticeKind::NeverCameUp, START + seconds(second)).await;
+    }
+    let pools = &told.database.pools;
+    let (a, b) = tokio::join!(dispatch::run(pools, START), dispatch::run(pools, START));
+    // One may have passed over what the other held; a third finds nothing left.
+    assert_eq!(a.unwrap().deliveries + b.unwrap().deliveries, 20);
+    assert_eq!(dispatch::run(pools, START).await.unwrap(), Report::default());
+    assert_eq!(told.deliveries().await.len(), 20);
+}
+
+#[tokio::test]
+async fn what_members_must_ask_for_is_dispatched_to_nobody() {
+    let told = Told::new().await;
+    told.channel("hook", &webhook("https://hook.example/")).await;
+    told.notice(NoticeKind::Regional { failing: [region()].into() }, START).await;
+    told.notice(NoticeKind::RegionalOver, START).await;
+    assert_eq!(dispatch::run(&told.database.pools, START).await.unwrap(), Report { notices: 2, deliveries: 0 });
+    assert_eq!(told.number("SELECT count(*) FROM notices WHERE dispatched_at IS NULL").await, 0);
+    told.notice(NoticeKind::NoData { since: START }, START).await;
+    assert_eq!(dispatch::run(&told.database.pools, START).await.unwrap(), Report { notices: 1, deliveries: 1 });
+}
+
+#[tokio::test]
+async fn a_silent_region_is_told_once_for_all_monitors_and_again_after_it_was_heard() {
+    let told = Told::new().await;
+    told.channel("hook", &webhook("https://hook.example/")).await;
+    let pools = &told.database.pools;
+    let mut made = Vec::new();
+    for (second, kind) in [(0, silent()), (1, silent()), (60, heard()), (61, heard()), (120, silent()), (900, silent())]
+    {
+        told.notice(kind, START + seconds(second)).await;
+        made.push(dispatch::run(pools, START + seconds(second)).await.unwrap().deliveries);
+    }
+    assert_eq!(made, [1, 0, 1, 0, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_lease_that_ran_out_gives_the_same_delivery_again_and_the_old_one_ends_nothing() {
+    let told = Told::new().await;
+    told.channel("hook", &webhook("https://hook.example/")).await;
+    told.notice(NoticeKind::NeverCameUp, START).await;
+    dispatch::run(&told.database.pools, START).await.unwrap();
+    let first = lease(&told, START).await;
+    assert_eq!(first[0].about.as_ref().map(|about| about.name.as_str()), Some("shop"));
+    // What a crash between sending and recording leaves behind.
+    assert!(lease(&told, START).await.is_empty());
+    let second = lease(&told, START + TERM).await;
+    assert_eq!((second.len(), second[0].id), (1, first[0].id));
+    assert!(!record(&told, &first[0], START + TERM).await);
+    assert_eq!(told.deliveries().await, [("pending".to_owned(), 0)]);
+    assert!(record(&told, &second[0], START + TERM).await);
+    assert!(!record(&told, &second[0], START + TERM).await);
+    assert!(lease(&told, START + TERM * 9).await.is_empty());
+    assert_eq!(told.deliveries().await, [("sent".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn a_removed_channel_gets_nothing_and_its_settings_are_forgotten() {
+    let told = Told::new().await;
+    let hook = told.channel("hook", &webhook("https://hook.example/")).await;
+    told.channel("mail", &email("oncall@example.org")).await;
+    told.notice(NoticeKind::NeverCameUp, START).await;
+    dispatch::run(&told.database.pools, START).await.unwrap();
+    let mut scoped = told.database.pools.scoped(told.org).await.unwrap();
+    assert!(channels::remove(&mut scoped, hook, START).await.unwrap());
+    assert!(!channels::remove(&mut scoped, hook, START).await.unwrap());
+    scoped.commit().await.unwrap();
+    let mut worker = told.database.pools.worker().await.unwrap();
+    assert_eq!(deliveries::supersede_removed(&mut worker, START).await.unwrap(), 1);
+    worker.commit().await.unwrap();
+    assert_eq!(told.deliveries().await, [("superseded".to_owned(), 0), ("pending".to_owned(), 0)]);
+    assert_eq!(told.number("SELECT count(*) FROM channels WHERE length(sealed_settings) > 0").await, 1);
+    told.notice(NoticeKind::NeverCameUp, START).await;
+    assert_eq!(dispatch::run(&told.database.pools, START).await.unwrap().deliveries, 1);
+}
+
+#[tokio::test]
+async fn a_monitor_is_edited_by_version_paused_once_and_named_once() {
+    let told = Told::new().await;
+    let settings = settings("shop", RegionKey(told.region.0));
+    let mut conn = told.database.pools.scoped(told.org).await.unwrap();
+    let Found::One(row) = monitors::find(&mut conn, "shop").await.unwrap() else { unreachable!("it was made") };
+    monitors::edit(&mut conn, told.monitor, row.version, &settings, START).await.unwrap();
+    assert!(monitors::edit(&mut conn, told.monitor, row.version, &settings, START).await.is_err());
+    assert!(monitors::pause(&mut conn, told.monitor, START).await.unwrap());
+    assert!(!monitors::pause(&mut conn, told.monitor, START).await.unwrap());
+    assert!(monitors::resume(&mut conn, told.monitor, START).await.unwrap());
+    conn.commit().await.unwrap();
+    let mut conn = told.database.pools.scoped(told.org).await.unwrap();
+    let taken = monitors::insert(&mut conn, MonitorId::at(START), &settings, START).await.unwrap_err();
+    assert_eq!(taken.constraint(), Some("monitors_org_name"));
+}

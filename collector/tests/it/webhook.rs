@@ -1,0 +1,196 @@
+//! Webhooks to a real receiver, through the guard and through a proxy.
+
+use std::sync::{Arc, Mutex};
+
+use picket_collector::config::{Config, Mail, Outbound};
+use picket_collector::notify::message::{self, Facts, Message, Occasion};
+use picket_collector::notify::{Client, SendError};
+use picket_shared::egress::{Blocked, EgressGuard};
+use picket_shared::ids::DeliveryId;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::receiver::Receiver;
+use crate::telling::{SECRET, START, seconds, webhook};
+
+fn test_message() -> Message {
+    message::write(&Facts {
+        delivery: DeliveryId::at(START),
+        now: START,
+        public_url: None,
+        occasion: Occasion::Test { channel: "hook".to_owned() },
+    })
+}
+
+fn client(outbound: Outbound, allow: &[&str]) -> Client {
+    let guard = EgressGuard::new(allow.iter().map(|net| net.parse().unwrap()).collect());
+    Client::new(Mail::default(), outbound, guard).unwrap()
+}
+
+async fn send(url: &str, client: &Client) -> Result<String, SendError> {
+    webhook(url).send(&test_message(), client).await.map(|answer| answer.0)
+}
+
+async fn send_here(receiver: &Receiver) -> Result<String, SendError> {
+    send(&receiver.url("/services/x?token=y"), &client(Outbound::default(), &["127.0.0.0/8"])).await
+}
+
+#[tokio::test]
+async fn a_message_arrives_signed_whole_and_under_its_id() {
+    let receiver = Receiver::start().await;
+    receiver.answers(200, &[], "ok");
+    assert_eq!(send_here(&receiver).await, Ok("200 OK ok".to_owned()));
+    let [call] = &receiver.calls()[..] else { unreachable!("one request was made") };
+    assert_eq!((call.method.as_str(), call.path.as_str()), ("POST", "/services/x?token=y"));
+    assert_eq!(call.header("host"), receiver.address.to_string());
+    assert_eq!(call.header("content-type"), "application/json");
+    assert_eq!(call.header("webhook-timestamp"), START.seconds().to_string());
+    assert!(call.header("webhook-id").starts_with("msg_") && call.header("user-agent").starts_with("Picket/"));
+    assert!(call.is_signed_with(SECRET));
+    let event: serde_json::Value = serde_json::from_slice(&call.body).unwrap();
+    assert_eq!((&event["type"], &event["data"]["channel"]), (&"test".into(), &"hook".into()));
+}
+
+#[tokio::test]
+async fn the_status_says_whether_trying_again_helps() {
+    let receiver = Receiver::start().await;
+    for (status, again) in
+        [(400, false), (404, false), (410, false), (408, true), (429, true), (500, true), (503, true)]
+    {
+        receiver.answers(status, &[], "no");
+        let error = send_here(&receiver).await.unwrap_err();
+        assert_eq!(matches!(error, SendError::Retry { after: None, .. }), again, "{status}: {error}");
+    }
+    receiver.answers(429, &[("retry-after", "17")], "");
+    let error = send_here(&receiver).await.unwrap_err();
+    assert!(matches!(error, SendError::Retry { after, .. } if after == Some(seconds(17))));
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let (receiver, other) = (Receiver::start().await, Receiver::start().await);
+    for status in [301, 302, 303, 307, 308] {
+        receiver.answers(status, &[("location", &other.url("/"))], "");
+        assert!(matches!(send_here(&receiver).await, Err(SendError::Permanent(_))), "{status}");
+    }
+    assert_eq!((receiver.calls().len(), other.calls().len()), (5, 0));
+}
+
+#[tokio::test]
+async fn a_receiver_that_hangs_is_given_up_after_30_s_and_tried_again() {
+    let receiver = Receiver::start().await;
+    receiver.hangs();
+    let before = tokio::time::Instant::now();
+    let (result, ()) = tokio::join!(send_here(&receiver), async {
+        receiver.arrived().await;
+        // From here on nothing happens but the passing of time.
+        tokio::time::pause();
+    });
+    assert!(matches!(result, Err(SendError::Retry { after: None, .. })), "{result:?}");
+    assert!(before.elapsed() >= seconds(29));
+}
+
+#[tokio::test]
+async fn of_a_huge_answer_only_the_status_counts() {
+    let receiver = Receiver::start().await;
+    receiver.answers(200, &[], vec![b'x'; 1 << 20]);
+    assert_eq!(send_here(&receiver).await, Ok("200 OK".to_owned()));
+    receiver.answers(200, &[], vec![b'x'; 4000]);
+    assert_eq!(send_here(&receiver).await.unwrap().len(), "200 OK ".len() + 200);
+}
+
+#[tokio::test]
+async fn nobody_listening_is_tried_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    let result = send(&url, &client(Outbound::default(), &["127.0.0.0/8"])).await;
+    assert!(matches!(result, Err(SendError::Retry { .. })), "{result:?}");
+}
+
+#[tokio::test]
+async fn addresses_inside_are_reached_only_where_the_operator_allows_them() {
+    let receiver = Receiver::start().await;
+    let port = receiver.address.port();
+    for allow in [&[][..], &["0.0.0.0/0"], &["127.0.0.2/32"]] {
+        for host in ["127.0.0.1", "localhost", "0x7f.1", "2130706433", "[::ffff:127.0.0.1]"] {
+            let result = send(&format!("http://{host}:{port}/"), &client(Outbound::default(), allow)).await;
+            assert_eq!(result, Err(SendError::Permanent(Blocked::MESSAGE.to_owned())), "{host} {allow:?}");
+        }
+    }
+    assert!(receiver.calls().is_empty());
+    let allowed = client(Outbound::default(), &["127.0.0.0/8"]);
+    for host in ["127.0.0.1", "localhost", "0x7f.1"] {
+        assert_eq!(send(&format!("http://{host}:{port}/"), &allowed).await, Ok("204 No Content".to_owned()), "{host}");
+    }
+}
+
+/// A proxy that leads every tunnel to one address, and keeps what it was asked.
+struct Proxy {
+    port: u16,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Proxy {
+    #[expect(clippy::disallowed_methods, reason = "the proxy of the test opens a connection to the test's receiver")]
+    async fn start(answer: &'static str, receiver: &Receiver) -> Self {
+        let (asked, address) = (Arc::<Mutex<Vec<String>>>::default(), receiver.address);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (port, heads) = (listener.local_addr().unwrap().port(), Arc::clone(&asked));
+        tokio::spawn(async move {
+            while let Ok((mut inside, _)) = listener.accept().await {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(inside.read_u8().await.unwrap());
+                }
+                heads.lock().unwrap().push(String::from_utf8(head).unwrap());
+                inside.write_all(answer.as_bytes()).await.unwrap();
+                let mut outside = TcpStream::connect(address).await.unwrap();
+                tokio::spawn(async move { copy_bidirectional(&mut inside, &mut outside).await });
+            }
+        });
+        Self { port, asked }
+    }
+
+    fn outbound(&self, more: &str) -> Outbound {
+        let text = format!("[outbound]\nproxy = \"http://user:canary@127.0.0.1:{}\"\n{more}", self.port);
+        toml::from_str::<Config>(&text).unwrap().checked("/".as_ref()).unwrap().outbound
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_for_the_address_that_was_judged_and_for_no_other() {
+    let receiver = Receiver::start().await;
+    let proxy = Proxy::start("HTTP/1.1 200 Connection established\r\n\r\n", &receiver).await;
+    let outbound = proxy.outbound("");
+    assert!(!format!("{outbound:?}").contains("canary"), "{outbound:?}");
+    let through = client(outbound, &["192.0.2.0/24"]);
+    assert_eq!(send("http://192.0.2.7:9000/x", &through).await, Ok("204 No Content".to_owned()));
+    for denied in ["http://10.0.0.1/", "http://169.254.169.254/", "http://[::ffff:10.0.0.1]/", "http://127.0.0.1/"] {
+        let result = send(denied, &through).await;
+        assert_eq!(result, Err(SendError::Permanent(Blocked::MESSAGE.to_owned())), "{denied}");
+    }
+    let asked = proxy.asked.lock().unwrap().clone();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(asked[0].starts_with("CONNECT 192.0.2.7:9000 HTTP/1.1\r\n"), "{asked:?}");
+    assert!(asked[0].contains("Proxy-Authorization: Basic dXNlcjpjYW5hcnk=\r\n"), "{asked:?}");
+    assert!(receiver.calls()[0].is_signed_with(SECRET) && receiver.calls()[0].header("host") == "192.0.2.7:9000");
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_is_tried_again_and_never_gone_around() {
+    let receiver = Receiver::start().await;
+    let proxy = Proxy::start("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", &receiver).await;
+    let result = send("http://192.0.2.7:9000/", &client(proxy.outbound(""), &["192.0.2.0/24"])).await;
+    assert!(matches!(&result, Err(SendError::Retry { reason, .. }) if reason.contains("407")), "{result:?}");
+    assert!(receiver.calls().is_empty());
+}
+
+#[tokio::test]
+async fn loopback_and_what_no_proxy_names_go_around_the_proxy() {
+    let receiver = Receiver::start().await;
+    let proxy = Proxy::start("HTTP/1.1 200 OK\r\n\r\n", &receiver).await;
+    let direct = client(proxy.outbound(""), &["127.0.0.0/8"]);
+    assert_eq!(send(&receiver.url("/"), &direct).await, Ok("204 No Content".to_owned()));
+    assert!(proxy.asked.lock().unwrap().is_empty());
+}
