@@ -118,8 +118,9 @@ pub async fn run(command: ChannelCommand, app: &App) -> Result<ExitCode, CmdErro
         }
         ChannelCommand::Add(AddCommand::Webhook(args)) => {
             let (secret, made) = secret(args.secret_file)?;
+            let host = url::Url::parse(&args.url).ok().and_then(|url| url.host_str().map(str::to_owned));
             let settings = Settings::Webhook(Webhook { url: SecretString::new(args.url), secret: secret.clone() });
-            let name = args.name.unwrap_or_else(|| settings.hint());
+            let name = args.name.or(host).unwrap_or_else(|| settings.hint());
             let id = add(app, scoped, &name, &settings, now).await?;
             added(args.json, id, &name, made.then_some(&secret))?;
         }

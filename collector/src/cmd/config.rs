@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use serde_json::json;
+
 use super::{CmdError, print};
 use crate::config::{Config, EXAMPLE};
 
@@ -10,11 +12,19 @@ use crate::config::{Config, EXAMPLE};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Subcommand)]
 pub enum ConfigCommand {
     /// Check the settings and say where they come from.
-    Check,
-    /// Print the settings in force.
-    Show,
+    Check(ConfigArgs),
+    /// Print the settings in force; secrets stay in their files.
+    Show(ConfigArgs),
     /// Print every key with its default and a sentence.
     Example,
+}
+
+/// Arguments of `config check` and `config show`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Args)]
+pub struct ConfigArgs {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Shows or checks.
@@ -24,17 +34,51 @@ pub enum ConfigCommand {
 pub fn run(command: ConfigCommand, file: Option<&Path>) -> Result<ExitCode, CmdError> {
     match command {
         ConfigCommand::Example => print::line(EXAMPLE.trim_end())?,
-        ConfigCommand::Check => {
+        ConfigCommand::Check(args) => {
             let config = Config::load(file)?;
-            print::line(&match config.file {
-                Some(file) => format!("{} is good.", file.display()),
-                None => "No file of settings was found; the defaults hold.".to_owned(),
-            })?;
+            if args.json {
+                print::json(&json!({ "ok": true, "file": config.file }))?;
+            } else {
+                print::line(&match config.file {
+                    Some(file) => format!("{} is good.", file.display()),
+                    None => "No file of settings was found; the defaults hold.".to_owned(),
+                })?;
+            }
         }
-        ConfigCommand::Show => {
-            let config = Config::load(file)?;
-            print::line(&format!("{config:#?}"))?;
-        }
+        ConfigCommand::Show(args) => show(&Config::load(file)?, args)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn show(config: &Config, args: ConfigArgs) -> Result<(), CmdError> {
+    if args.json {
+        return print::json(&json!({
+            "file": config.file, "public_url": config.http.public_url(), "keys_directory": config.keys.directory(),
+            "settings": config,
+        }));
+    }
+    let file = config.file.as_deref().map_or_else(|| "no file".into(), Path::to_string_lossy);
+    print::line(&format!("# From {file}; what it does not name has its default."))?;
+    print::line(&format!("# People and probes use {}.", config.http.public_url()))?;
+    print::line(&format!("# The keys lie in {}.\n", config.keys.directory().display()))?;
+    let text = toml::to_string(config).map_err(|error| CmdError::new(error.to_string()))?;
+    print::line(text.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_can_be_read_again_and_means_the_same() {
+        let text = toml::to_string(&Config::default()).unwrap();
+        assert_eq!(toml::from_str::<Config>(&text).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_proxys_password_is_not_shown() {
+        let config: Config = toml::from_str("[outbound]\nproxy = \"http://me:s3cret@proxy.example:3128\"").unwrap();
+        let text = toml::to_string(&config).unwrap();
+        assert!(text.contains("proxy.example:3128") && !text.contains("s3cret"), "{text}");
+    }
 }

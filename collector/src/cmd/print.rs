@@ -11,7 +11,11 @@ use super::CmdError;
 /// # Errors
 /// When standard output is closed.
 pub fn line(text: &str) -> Result<(), CmdError> {
-    Ok(writeln!(std::io::stdout().lock(), "{text}")?)
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        // Who reads has seen enough, as `head` does: no reason to fail.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }
 
 /// Writes a value as indented JSON.

@@ -62,8 +62,11 @@ pub struct ListArgs {
 /// Arguments of `probe revoke`.
 #[derive(Args, Debug)]
 pub struct RevokeArgs {
-    /// The probe's id, as `probe list` shows it.
-    id: ProbeId,
+    /// The probe: id, beginning of the id, or name.
+    probe: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// What the command uses.
@@ -96,6 +99,12 @@ pub enum ProbeError {
     /// The system gave no random numbers.
     #[error("the system gave no random numbers")]
     Random,
+    /// No probe of that id or name.
+    #[error("no probe is called {0:?} and no id begins so: see `picket-collector probe list`")]
+    NoSuch(String),
+    /// Several probes fit.
+    #[error("several probes fit {0:?}: give the id of one, see `picket-collector probe list`")]
+    Several(String),
     /// An existing region was described otherwise.
     #[error("{0} exists already, in network {1:?}, {2}: leave --network and --eu out, or choose another name")]
     OtherRegion(Region, String, &'static str),
@@ -179,15 +188,34 @@ async fn list(args: ListArgs, desk: Desk<'_>) -> Result<ExitCode, ProbeError> {
 
 async fn revoke(args: RevokeArgs, desk: Desk<'_>) -> Result<ExitCode, ProbeError> {
     let mut conn = desk.pools.auth().await?;
-    let revoked = probes::revoke(&mut conn, args.id, desk.now).await?;
+    let row = named(probes::list(&mut conn).await?, &args.probe)?;
+    let revoked = probes::revoke(&mut conn, row.id, desk.now).await?;
     conn.commit().await?;
     let mut out = io::stdout().lock();
-    if revoked {
-        writeln!(out, "Probe {} is revoked: nothing that it sends is taken any more.", args.id)?;
-        return Ok(ExitCode::SUCCESS);
+    if args.json {
+        writeln!(out, "{}", json!({ "id": row.id, "name": row.name, "changed": revoked }))?;
+    } else if revoked {
+        writeln!(out, "Probe {} ({}) is revoked: nothing that it sends is taken any more.", row.name, row.id)?;
+    } else {
+        writeln!(out, "Probe {} ({}) is revoked already.", row.name, row.id)?;
     }
-    writeln!(out, "No probe {} is in force: `picket-collector probe list` shows those that are.", args.id)?;
-    Ok(ExitCode::FAILURE)
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The one probe of that id, that beginning of an id (8 characters at least), or that name. A name may be given again
+/// after a probe was revoked: one in force goes before those that are not.
+fn named(rows: Vec<ListedRow>, text: &str) -> Result<ListedRow, ProbeError> {
+    let wanted = text.to_ascii_lowercase();
+    let fits = |row: &ListedRow| row.name == text || (wanted.len() >= 8 && row.id.to_string().starts_with(&wanted));
+    let mut found: Vec<ListedRow> = rows.into_iter().filter(fits).collect();
+    if found.iter().any(|row| row.revoked_at.is_none()) {
+        found.retain(|row| row.revoked_at.is_none());
+    }
+    match (found.pop(), found.is_empty()) {
+        (Some(row), true) => Ok(row),
+        (Some(_), false) => Err(ProbeError::Several(text.to_owned())),
+        (None, _) => Err(ProbeError::NoSuch(text.to_owned())),
+    }
 }
 
 fn as_json(row: &ListedRow, now: Timestamp) -> serde_json::Value {
@@ -242,5 +270,35 @@ fn confinement(confinement: &Confinement) -> String {
         "confined by the kernel".to_owned()
     } else {
         format!("NOT fully confined (missing: {})", missing.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, revoked: bool) -> ListedRow {
+        let now = Timestamp::from_micros(1_790_000_000_000_000);
+        ListedRow {
+            id: ProbeId::at(now),
+            region: "eu".parse().unwrap(),
+            name: name.to_owned(),
+            revoked_at: revoked.then_some(now),
+            heard: None,
+            batch_at: None,
+            through: None,
+            report: None,
+        }
+    }
+
+    #[test]
+    fn a_probe_is_named_by_name_or_id_and_never_guessed() {
+        let id = row("x", false).id;
+        let rows = || vec![row("eu", true), row("eu", false), row("us", false), row("us", false)];
+        assert!(named(rows(), "eu").unwrap().revoked_at.is_none());
+        assert!(matches!(named(rows(), "us"), Err(ProbeError::Several(_))));
+        assert!(matches!(named(rows(), "ap"), Err(ProbeError::NoSuch(_))));
+        assert!(matches!(named(rows(), &id.to_string()[..8]), Err(ProbeError::Several(_))));
+        assert!(matches!(named(rows(), ""), Err(ProbeError::NoSuch(_))));
     }
 }

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use picket_shared::secret::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, absolute, read_secret, resolve};
 
 /// The database.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Database {
     /// Whose PostgreSQL it is.
@@ -24,7 +24,7 @@ pub struct Database {
 }
 
 /// Whose PostgreSQL it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DatabaseMode {
     /// The collector runs its own.

@@ -1,12 +1,12 @@
 //! `[egress]`: which private addresses a target may have. Only this file can allow one; no page and no request can.
 
 use ipnet::{IpNet, Ipv6Net};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 
 /// Exceptions from the rule that only public addresses are contacted.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Egress {
     /// Networks that may be contacted although they are private.

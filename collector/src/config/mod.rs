@@ -16,7 +16,7 @@ mod retention;
 use std::path::{Component, Path, PathBuf};
 
 use picket_shared::secret::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use database::{Database, DatabaseMode};
 pub use egress::Egress;
@@ -32,7 +32,7 @@ pub use retention::Retention;
 pub const EXAMPLE: &str = include_str!("../../../config.example.toml");
 
 /// Every setting. [`Config::default`] is what an empty file means, before paths are made absolute.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where people and probes reach the collector.

@@ -3,15 +3,16 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{ConfigError, read, resolve};
 
 /// The way out.
-#[derive(Clone, Default, PartialEq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Outbound {
+    #[serde(serialize_with = "without_password")]
     proxy: Option<String>,
     /// Hosts, domains (with a leading dot) and networks that are reached without the proxy.
     pub no_proxy: Vec<String>,
@@ -61,4 +62,17 @@ impl Outbound {
         }
         Ok(())
     }
+}
+
+/// As `config show` prints it.
+#[expect(clippy::ref_option, reason = "serde hands the field over so")]
+fn without_password<S: serde::Serializer>(proxy: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    let shown = proxy.as_deref().map(|text| match Url::parse(text) {
+        Ok(mut url) if url.password().is_some() => match url.set_password(Some("***")) {
+            Ok(()) => url.to_string(),
+            Err(()) => "***".to_owned(),
+        },
+        _ => text.to_owned(),
+    });
+    shown.serialize(serializer)
 }

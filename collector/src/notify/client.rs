@@ -104,7 +104,7 @@ impl Client {
     }
 
     /// A connection to a host that the operator named.
-    pub(super) async fn open(&self, host: &str, port: u16) -> Result<TcpStream, SendError> {
+    pub(crate) async fn open(&self, host: &str, port: u16) -> Result<TcpStream, SendError> {
         let opening = async {
             match self.proxy_for(host, None) {
                 Some(proxy) => self.tunnel(proxy, &bracketed(host), port).await,
@@ -117,7 +117,7 @@ impl Client {
     }
 
     /// Shakes hands by TLS; the certificate must be good and for `name`.
-    pub(super) async fn wrap<S: AsyncRead + AsyncWrite + Unpin>(
+    pub(crate) async fn wrap<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
         name: &str,

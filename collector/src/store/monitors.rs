@@ -15,7 +15,7 @@ use crate::wake::Bell;
 
 /// What a person sets of a monitor. `spec` holds no credentials: those are JSON of `HttpAuth`, sealed with the monitor's
 /// uuid as context.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// What it is called; no two monitors of an organization are called the same.
     pub name: String,

@@ -153,6 +153,7 @@ impl Fields {
         let kind = match self.kind {
             Some(kind) => kind,
             None if is_url => Kind::Http,
+            None if target.is_empty() => return Err(CmdError::new("the target is empty: give a URL")),
             None => {
                 return Err(CmdError::new(format!(
                     "{target:?} is no URL: give one such as https://{target}/, or say --kind dns, tls or tcp"
@@ -260,7 +261,7 @@ impl Fields {
     /// A field of another kind is a mistake, not something to pass over.
     fn refuse_foreign(&self, kind: Kind) -> Result<(), CmdError> {
         use Kind::{Dns, Http, Tcp, Tls};
-        let named: [(&str, bool, &[Kind]); 17] = [
+        let named: [(&str, bool, &[Kind]); 18] = [
             ("--method", self.method.is_some(), &[Http]),
             ("--header", !self.header.is_empty(), &[Http]),
             ("--body-file", self.body_file.is_some(), &[Http]),
@@ -278,6 +279,7 @@ impl Fields {
             ("--server", self.server.is_some(), &[Dns]),
             ("--port", self.port.is_some(), &[Dns, Tls, Tcp]),
             ("--expect", !self.expect.is_empty(), &[Dns]),
+            ("--match", self.matching.is_some(), &[Dns]),
         ];
         match named.iter().find(|(_, given, kinds)| *given && !kinds.contains(&kind)) {
             Some((option, _, kinds)) => {
@@ -287,6 +289,16 @@ impl Fields {
                     kinds.join(", ")
                 )))
             }
+            None => Ok(()),
+        }
+    }
+
+    /// A monitor keeps its kind: results of two kinds are no one history.
+    pub(super) fn refuse_other_kind(&self, is: Kind) -> Result<(), CmdError> {
+        match self.kind.filter(|kind| *kind != is) {
+            Some(kind) => Err(CmdError::new(format!(
+                "this monitor is {is} and stays so: make another with `monitor add --kind {kind}`, and delete this one"
+            ))),
             None => Ok(()),
         }
     }

@@ -159,11 +159,15 @@ async fn add(args: AddArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> Re
 async fn edit(args: EditArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> Result<(), CmdError> {
     let row = find(&mut scoped, &args.monitor).await?;
     let old = row.settings;
+    args.fields.refuse_other_kind(old.spec.kind())?;
     let mut settings = old.clone();
     settings.spec = args.fields.changed(&old.spec, args.target.as_deref())?;
     settings.interval_s = args.fields.interval_s(Some(old.interval_s))?;
     settings.timeout_ms = args.fields.timeout_ms(Some(old.timeout_ms));
-    settings.eu_only = (old.eu_only || args.fields.eu_only) && !args.fields.not_eu_only;
+    let credentials = args.fields.credentials();
+    // The first credentials keep a monitor in the EU, as they do where it is made.
+    let first = credentials.is_some() && old.sealed_secret.is_none();
+    settings.eu_only = (old.eu_only || args.fields.eu_only || first) && !args.fields.not_eu_only;
     if let Some(name) = &args.fields.name {
         settings.name.clone_from(name);
     }
@@ -173,14 +177,18 @@ async fn edit(args: EditArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> 
     if !args.fields.tag.is_empty() {
         settings.tags.clone_from(&args.fields.tag);
     }
-    if !args.fields.region.is_empty() {
-        let (chosen, _) = choose(&mut scoped, &args.fields.region).await?;
+    let wanted = if args.fields.region.is_empty() { &row.regions } else { &args.fields.region };
+    if !args.fields.region.is_empty() || settings.eu_only != old.eu_only {
+        let (chosen, _) = choose(&mut scoped, wanted).await?;
         settings.regions = eu_regions(chosen, settings.eu_only, false)?.iter().map(|region| region.key).collect();
     }
-    if let Some(credentials) = args.fields.credentials() {
-        settings.sealed_secret = fields::seal(&app.sealer, row.id, Some(&credentials))?;
+    if credentials.is_some() {
+        settings.sealed_secret = fields::seal(&app.sealer, row.id, credentials.as_ref())?;
     }
     fields::check(&settings)?;
+    if settings == old {
+        return Err(CmdError::new(format!("{} is so already: name what to change, see --help", old.name)));
+    }
     monitors::edit(&mut scoped, row.key, row.version, &settings, now)
         .await
         .map_err(|error| named(error, &settings.name))?;

@@ -177,11 +177,11 @@ fn text(row: &MonitorRow, page: &Page, now: Timestamp) -> Result<(), CmdError> {
         ago(now, since)
     ))?;
     print::line(&format!(
-        "  {} {} every {} s, timeout {} ms, version {}",
+        "  {} {} every {} s, timeout {} s, version {}",
         row.settings.spec.kind(),
         row.settings.spec.target(),
         row.settings.interval_s,
-        row.settings.timeout_ms,
+        f64::from(row.settings.timeout_ms) / 1000.0,
         row.version
     ))?;
     if row.settings.spec.is_unverified() {
@@ -214,9 +214,9 @@ fn text(row: &MonitorRow, page: &Page, now: Timestamp) -> Result<(), CmdError> {
             .map(|incident| {
                 let end = incident.resolved_at.map_or_else(
                     || "open".to_owned(),
-                    |at| format!("{} ({})", micros(at), incident.resolution.as_deref().unwrap_or("resolved")),
+                    |at| format!("{} ({})", second(at), incident.resolution.as_deref().unwrap_or("resolved")),
                 );
-                format!("  {} - {end}  {}: {}", micros(incident.started_at), incident.failure, plain(&incident.message))
+                format!("  {} - {end}  {}: {}", second(incident.started_at), incident.failure, plain(&incident.message))
             })
             .collect(),
     )?;
@@ -227,14 +227,19 @@ fn text(row: &MonitorRow, page: &Page, now: Timestamp) -> Result<(), CmdError> {
             .map(|(region, from, to, reason)| {
                 format!(
                     "  {region:<12} {} - {}  {reason}",
-                    micros(*from),
-                    to.map_or_else(|| "still".to_owned(), micros)
+                    second(*from),
+                    to.map_or_else(|| "still".to_owned(), second)
                 )
             })
             .collect(),
     )?;
     let names: BTreeMap<i64, &str> = page.regions.iter().map(|region| (region.id, region.code.as_str())).collect();
     section("Last outcomes", page.outcomes.iter().take(LINES).map(|outcome| outcome_line(outcome, &names)).collect())
+}
+
+/// As a person reads it; JSON has the microseconds.
+fn second(at: i64) -> String {
+    format!("{:.0}", Timestamp::from_micros(at))
 }
 
 fn section(title: &str, lines: Vec<String>) -> Result<(), CmdError> {

@@ -52,6 +52,7 @@ pub struct Start {
 /// # Errors
 /// When a part does not start; what did start is stopped first.
 pub async fn run(start: Start, clock: Clock) -> Result<ExitCode, CmdError> {
+    setup::free(&start.config)?;
     let began = clock.now();
     let mut screen = Screen::new();
     let mut children = Children::default();
@@ -109,6 +110,7 @@ async fn watch(
     let mut waited = tokio::time::interval(Duration::from_millis(300));
     let check_ends = tokio::time::sleep(CHECK_WITHIN);
     tokio::pin!(check_ends);
+    let mut away = false;
     loop {
         tokio::select! {
             _ = waited.tick() => {}
@@ -119,7 +121,7 @@ async fn watch(
                 return Ok(ExitCode::FAILURE);
             }
         }
-        shown.show_new(app, screen).await?;
+        let looked = shown.show_new(app, screen).await;
         if args.check && shown.missing().is_empty() {
             screen.line("The first outcome of every URL is stored.");
             return Ok(ExitCode::SUCCESS);
@@ -127,5 +129,12 @@ async fn watch(
         if let Some(ended) = children.ended() {
             return Err(CmdError::new(format!("{ended} ended by itself: see its messages above")));
         }
+        // The collector starts a database that ended again; what was stored is shown then.
+        match &looked {
+            Err(error) if !away => screen.line(&format!("Outcomes cannot be shown for now: {error}")),
+            Ok(()) if away => screen.line("Outcomes are shown again."),
+            _ => {}
+        }
+        away = looked.is_err();
     }
 }

@@ -34,6 +34,18 @@ pub(super) struct Watched {
     pub(super) target: String,
 }
 
+/// Refuses to start where something listens already: its answer would be taken for our collector's, and the local probe
+/// would take over from the one that runs.
+pub(super) fn free(config: &Config) -> Result<(), CmdError> {
+    let listen = config.http.listen;
+    // The standard library reuses addresses, so a listener that ended a moment ago is no obstacle.
+    std::net::TcpListener::bind(listen).map(drop).map_err(|error| {
+        CmdError::new(format!(
+            "cannot listen on {listen}: {error}. Stop what listens there (another Picket?), or set [http] listen"
+        ))
+    })
+}
+
 /// Waits until the collector answers that it is well.
 pub(super) async fn healthy(config: &Config, children: &mut Children) -> Result<(), CmdError> {
     let mut last = String::from("it gave no answer");
@@ -164,4 +176,20 @@ fn write_private(path: &PathBuf, text: &str) -> Result<(), CmdError> {
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).map_err(failed)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
     std::fs::rename(&new, path).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_where_something_listens_is_refused_before_anything_starts() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut config = Config::default();
+        config.http.listen = taken.local_addr().unwrap();
+        let refused = free(&config).unwrap_err().to_string();
+        assert!(refused.contains("[http] listen"), "{refused}");
+        drop(taken);
+        free(&config).unwrap();
+    }
 }

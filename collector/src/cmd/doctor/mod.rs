@@ -1,0 +1,222 @@
+//! `doctor`: says what is wrong and what to do.
+
+mod probes;
+mod process;
+mod reach;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use picket_shared::egress::EgressGuard;
+use picket_shared::time::{Clock, Timestamp};
+use serde::Serialize;
+use sqlx::Connection;
+
+use super::{CmdError, access, print};
+use crate::config::Config;
+use crate::notify::Client;
+use crate::notify::channels::email;
+use crate::postgres::{Access, roles};
+use crate::vault::{KeyRing, keyring};
+
+/// Says what is wrong and what to do; exit code 1 if anything is.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// Only what this machine answers for: mail server and public URL are left out, as a health check every minute wants.
+    #[arg(long)]
+    pub local: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    name: &'static str,
+    state: State,
+    message: String,
+}
+
+/// How it is; the words are those of the probe's doctor, which knows no warning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Pass,
+    Warning,
+    Fail,
+    NotMeasured,
+}
+
+impl Finding {
+    fn new(name: &'static str, state: State, message: impl Into<String>) -> Self {
+        Self { name, state, message: message.into() }
+    }
+}
+
+/// Looks at everything.
+///
+/// # Errors
+/// When standard output is closed.
+pub async fn run(args: DoctorArgs, config: &Config, clock: &Clock) -> Result<ExitCode, CmdError> {
+    let mut findings = vec![keys(config), disk(config)];
+    match access(config) {
+        Ok(access) => database(&access, clock, &mut findings).await,
+        Err(error) => findings.push(Finding::new("database", State::Fail, error.to_string())),
+    }
+    findings.push(process::confinement(config));
+    match Client::new(config.mail.clone(), config.outbound.clone(), EgressGuard::default()) {
+        Ok(client) => {
+            findings.push(reach::listener(config, &client).await);
+            if !args.local {
+                findings.extend(reach::public_url(config, &client).await);
+                findings.push(mail(config, &client).await);
+            }
+        }
+        Err(error) => findings.push(Finding::new("outbound", State::Fail, error.to_string())),
+    }
+    findings.extend(certificate(config, clock.now()));
+    let ok = findings.iter().all(|finding| finding.state != State::Fail);
+    if args.json {
+        print::json(&serde_json::json!({ "ok": ok, "findings": findings }))?;
+    } else {
+        for finding in &findings {
+            let mark = match finding.state {
+                State::Pass => "ok",
+                State::Warning => "warn",
+                State::Fail => "FAIL",
+                State::NotMeasured => "-",
+            };
+            print::line(&format!("{mark:<5} {:<14} {}", finding.name, finding.message))?;
+        }
+    }
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn keys(config: &Config) -> Finding {
+    let directory = config.keys.directory();
+    match KeyRing::load(directory) {
+        Ok(None) => Finding::new(
+            "keys",
+            State::Fail,
+            format!(
+                "{} is missing: start the collector, or copy the key ring back",
+                keyring::file(directory).display()
+            ),
+        ),
+        Ok(Some(_)) => {
+            Finding::new("keys", State::Pass, format!("{} is private and complete", keyring::file(directory).display()))
+        }
+        Err(error) => Finding::new("keys", State::Fail, error.to_string()),
+    }
+}
+
+fn disk(config: &Config) -> Finding {
+    let directory = &config.database.data_dir;
+    match nix::sys::statvfs::statvfs(directory) {
+        Ok(stat) => {
+            let free = stat.blocks_available().saturating_mul(stat.fragment_size()) / (1 << 20);
+            let share = stat.blocks_available().saturating_mul(100) / stat.blocks().max(1);
+            let state = if free < 512 {
+                State::Fail
+            } else if share < 10 {
+                State::Warning
+            } else {
+                State::Pass
+            };
+            let advice = if state == State::Pass { "" } else { ": make room, or shorten [retention]" };
+            Finding::new("disk", state, format!("{free} MiB ({share} %) free at {}{advice}", directory.display()))
+        }
+        Err(errno) => {
+            Finding::new("disk", State::Fail, format!("{} cannot be looked at ({errno})", directory.display()))
+        }
+    }
+}
+
+async fn database(access: &Access, clock: &Clock, findings: &mut Vec<Finding>) {
+    let mut conn = match access.connect_as("picket_owner").await {
+        Ok(conn) => conn,
+        Err(error) => return findings.push(Finding::new("database", State::Fail, error.to_string())),
+    };
+    match crate::store::health::database(&mut conn).await {
+        Ok(health) => {
+            findings.push(Finding::new("database", State::Pass, format!("PostgreSQL {} answers", health.version)));
+            findings.push(row_security(&health.without_row_security));
+            findings.push(clock_offset(clock.now(), health.now));
+        }
+        Err(error) => findings.push(Finding::new("database", State::Fail, error.to_string())),
+    }
+    findings.push(match roles::pending(&mut conn).await {
+        Ok(0) => Finding::new("migrations", State::Pass, "up to date"),
+        Ok(n) => Finding::new("migrations", State::Fail, format!("{n} are missing: run `picket-collector migrate`")),
+        Err(error) => Finding::new("migrations", State::Fail, error.to_string()),
+    });
+    let _ = conn.close().await;
+    findings.extend(probes::look(access, clock.now()).await);
+}
+
+fn row_security(without: &[String]) -> Finding {
+    if without.is_empty() {
+        return Finding::new("isolation", State::Pass, "row security is forced on every table of a tenant");
+    }
+    let message = format!(
+        "row security is not forced on {}: run `picket-collector migrate`, and find out who changed it",
+        without.join(", ")
+    );
+    Finding::new("isolation", State::Fail, message)
+}
+
+fn clock_offset(own: Timestamp, theirs: Timestamp) -> Finding {
+    let off = own.micros_since(theirs).unsigned_abs();
+    let message = format!("{} ms off the database's clock", off / 1000);
+    if off > 1_000_000 {
+        return Finding::new(
+            "database clock",
+            State::Fail,
+            format!("{message}: set both by NTP (for example with chrony)"),
+        );
+    }
+    Finding::new("database clock", State::Pass, message)
+}
+
+/// Greets the mail server and logs in, as sending a mail would; sends nothing.
+async fn mail(config: &Config, client: &Client) -> Finding {
+    const NAME: &str = "mail";
+    let Some(host) = config.mail.host.as_deref() else {
+        let why = "no mail server is set, so e-mail channels cannot send: set [mail] host";
+        return Finding::new(NAME, State::Warning, why);
+    };
+    let server = format!("{host}:{}", config.mail.port());
+    let login = if config.mail.user.is_some() { ", with the login" } else { "" };
+    match tokio::time::timeout(Duration::from_secs(15), email::reach(client)).await {
+        Ok(Ok(())) => Finding::new(NAME, State::Pass, format!("{server} takes mail from us{login}")),
+        Ok(Err(error)) => Finding::new(NAME, State::Fail, format!("{server}: {error}. Check [mail] and [outbound]")),
+        Err(_) => Finding::new(
+            NAME,
+            State::Fail,
+            format!("{server} does not answer within 15 s: check [mail], and that a firewall lets it through"),
+        ),
+    }
+}
+
+fn certificate(config: &Config, now: Timestamp) -> Option<Finding> {
+    let certificate = config.http.certificate()?;
+    let file = certificate.chain_file.display();
+    Some(match not_after(certificate.chain_pem.as_bytes()) {
+        None => Finding::new("certificate", State::Fail, format!("{file} holds no certificate in PEM")),
+        Some(end) if end <= now => {
+            Finding::new("certificate", State::Fail, format!("{file} ended at {end:.0}: renew it"))
+        }
+        Some(end) if end.since(now) < Duration::from_secs(14 * 86_400) => {
+            Finding::new("certificate", State::Warning, format!("{file} ends at {end:.0}: renew it"))
+        }
+        Some(end) => Finding::new("certificate", State::Pass, format!("{file} holds until {end:.0}")),
+    })
+}
+
+/// When the first certificate of a chain ends.
+fn not_after(pem: &[u8]) -> Option<Timestamp> {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pem).ok()?;
+    let seconds = pem.parse_x509().ok()?.validity().not_after.timestamp();
+    Some(Timestamp::from_seconds(seconds))
+}
