@@ -9,6 +9,7 @@ use crate::cmd::config::ConfigCommand;
 use crate::cmd::doctor::DoctorArgs;
 use crate::cmd::monitor::MonitorCommand;
 use crate::cmd::probe::ProbeCommand;
+use crate::cmd::serve::ServeArgs;
 use crate::cmd::up::UpArgs;
 
 /// Picket's collector: takes what probes found, decides what is an outage, tells people, keeps the data.
@@ -27,7 +28,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the collector.
-    Serve,
+    Serve(ServeArgs),
     /// Run everything on this machine: PostgreSQL, collector and a local probe, and show the outcomes.
     Up(UpArgs),
     /// Run the database migrations that are missing.

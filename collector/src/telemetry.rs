@@ -20,9 +20,11 @@ pub fn start(log: &Log) {
         Level::Debug => LevelFilter::DEBUG,
         Level::Trace => LevelFilter::TRACE,
     };
-    let filter = tracing_subscriber::filter::Targets::new()
-        .with_default(LevelFilter::WARN)
-        .with_targets([("picket_collector", level), ("picket_shared", level)]);
+    let filter = tracing_subscriber::filter::Targets::new().with_default(LevelFilter::WARN).with_targets([
+        ("picket_collector", level),
+        ("picket_shared", level),
+        ("sqlx", LevelFilter::ERROR),
+    ]);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_timer(Stamp);
     let registry = tracing_subscriber::registry();
     // Somebody who logs already, as tests do, is left to it.

@@ -23,6 +23,14 @@ use crate::web::guard::host::Hosts;
 use crate::web::{self, Site};
 use crate::{flow, ops, wake, work};
 
+/// Arguments of `serve`.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct ServeArgs {
+    /// Log only what needs somebody's attention, whatever the settings say.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
 /// Runs the collector.
 ///
 /// # Errors

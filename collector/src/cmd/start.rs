@@ -9,7 +9,7 @@ use super::probe::Desk;
 use super::up::Start;
 use super::{CmdError, channel, config, doctor, migrate, monitor, open, probe, serve, up};
 use crate::cli::{Cli, Command};
-use crate::config::{Config, DatabaseMode};
+use crate::config::{Config, DatabaseMode, Level};
 use crate::postgres::owner;
 use crate::telemetry;
 
@@ -23,6 +23,9 @@ pub fn start(cli: Cli) -> Result<ExitCode, CmdError> {
         return config::run(command, file.as_deref());
     }
     let mut config = Config::load(file.as_deref())?;
+    if matches!(cli.command, Command::Serve(args) if args.quiet) {
+        config.log.level = Level::Warn;
+    }
     telemetry::start(&config.log);
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         return Err(CmdError::new("the TLS library was set up twice: this is a defect of Picket"));
@@ -45,7 +48,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, CmdError> {
 async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError> {
     let clock = Clock::system();
     match command {
-        Command::Serve => serve::run(config, clock).await,
+        Command::Serve(_) => serve::run(config, clock).await,
         Command::Migrate => migrate::run(&config).await,
         Command::Doctor(args) => doctor::run(args, &config, &clock).await,
         Command::Monitor(command) => monitor::run(command, &open(config, clock).await?).await,

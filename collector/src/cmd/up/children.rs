@@ -35,7 +35,7 @@ impl Children {
         if let Some(file) = config_file {
             command.arg("--config").arg(file);
         }
-        command.arg("serve");
+        command.args(["serve", "--quiet"]);
         self.collector = Some(spawn(command, "the collector")?);
         Ok(())
     }

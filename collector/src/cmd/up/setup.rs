@@ -113,7 +113,7 @@ fn probe_settings(config: &Config) -> String {
     let collector = format!("http://{}", config.http.listen);
     let url = if config.http.certificate().is_some() { config.http.public_url() } else { collector };
     format!(
-        "# Written by `picket-collector up` at each start.\ncollector_url = {url:?}\n\n[egress]\nallow = [{}]\n",
+        "# Written by `picket-collector up` at each start.\ncollector_url = {url:?}\n\n[egress]\nallow = [{}]\n\n[log]\nlevel = \"warn\"\n",
         allow.join(", ")
     )
 }
