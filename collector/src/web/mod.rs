@@ -15,6 +15,7 @@ use std::sync::Arc;
 use picket_shared::time::Clock;
 use tokio_util::sync::CancellationToken;
 
+use self::probe::Door;
 use crate::store::Pools;
 use crate::wake::Bells;
 
@@ -28,7 +29,7 @@ pub struct Site {
     /// Wakes long polls.
     pub bells: Bells,
     /// What lets probes in.
-    pub door: probe::Door,
+    pub door: Door,
     /// The host names that requests may be for.
     pub hosts: Arc<guard::host::Hosts>,
     /// Ends long polls and connections.
