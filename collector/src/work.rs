@@ -21,12 +21,14 @@ use crate::wake::Bell;
 /// What a task answers: a report for the log, or why it failed.
 type Ran = Result<Box<dyn Debug + Send>, Box<dyn std::error::Error + Send + Sync>>;
 
+type Running = Pin<Box<dyn Future<Output = Ran> + Send>>;
+
 /// One background task.
 struct Task {
     name: &'static str,
     period: Duration,
     bell: Option<Bell>,
-    run: fn(App, Arc<Limits>) -> Pin<Box<dyn Future<Output = Ran> + Send>>,
+    run: fn(App, Arc<Limits>) -> Running,
 }
 
 const SECOND: Duration = Duration::from_secs(1);

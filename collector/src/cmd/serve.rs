@@ -20,6 +20,7 @@ use crate::flow::verify::{Gate, Limits};
 use crate::lifecycle::{self, Signals};
 use crate::postgres::{Access, Cluster, PostgresError, open_pools};
 use crate::web::guard::host::Hosts;
+use crate::web::probe::Door;
 use crate::web::{self, Site};
 use crate::{flow, ops, wake, work};
 
@@ -126,8 +127,7 @@ async fn serve_http(
         pools: app.pools.clone(),
         clock: app.clock.clone(),
         bells: app.bells.clone(),
-        gate: Gate { collector: app.collector_id, opener: app.opener.clone() },
-        limits,
+        door: Door { gate: Gate { collector: app.collector_id, opener: app.opener.clone() }, limits },
         hosts: Arc::new(Hosts::new(
             public.into_iter().chain([http.listen.ip().to_string()]),
             http.listen.ip().is_loopback(),

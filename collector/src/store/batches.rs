@@ -1,4 +1,4 @@
-//! What was answered to each batch: the proof that it is stored. Only `flow::ingest` and the check for repetition come here.
+//! What was answered to each batch: the proof that it is stored. Only `flow::ingest` comes here.
 
 use picket_shared::batch::Receipt;
 use picket_shared::ids::{BatchId, BootId, ProbeId};
@@ -39,27 +39,6 @@ pub struct BatchRow<'a> {
     pub outcomes: i32,
     /// What is answered.
     pub kept: &'a Kept,
-}
-
-/// The body's hash and the answer to a batch that was stored before.
-///
-/// # Errors
-/// When the database fails.
-pub async fn find(
-    conn: &mut Intake,
-    probe: ProbeKey,
-    id: BatchId,
-    cut_at: Timestamp,
-) -> Result<Option<(String, Receipt)>, StoreError> {
-    let row: Option<(String, Json<Receipt>)> = sqlx::query_as(
-        "SELECT encode(body_hash, 'hex'), receipt FROM receipts WHERE probe_id = $1 AND jti = $2 AND cut_at = $3",
-    )
-    .bind(probe)
-    .bind(id.0)
-    .bind(cut_at.micros())
-    .fetch_optional(conn.conn())
-    .await?;
-    Ok(row.map(|(hash, receipt)| (hash, receipt.0)))
 }
 
 /// Up to where the batch with that number accounts for the probe's slots; `None` if it has not come.

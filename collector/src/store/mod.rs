@@ -24,6 +24,7 @@ pub mod partitions;
 pub mod probe_keys;
 pub mod probes;
 pub mod read;
+pub mod receipts;
 pub mod rechecks;
 pub mod region_states;
 pub mod regions;

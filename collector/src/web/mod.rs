@@ -15,7 +15,7 @@ use std::sync::Arc;
 use picket_shared::time::Clock;
 use tokio_util::sync::CancellationToken;
 
-use crate::flow::verify::{Gate, Limits};
+use self::probe::Door;
 use crate::store::Pools;
 use crate::wake::Bells;
 
@@ -28,10 +28,8 @@ pub struct Site {
     pub clock: Clock,
     /// Wakes long polls.
     pub bells: Bells,
-    /// Verifies probes.
-    pub gate: Gate,
-    /// How often probes may call.
-    pub limits: Arc<Limits>,
+    /// What lets probes in.
+    pub door: Door,
     /// The host names that requests may be for.
     pub hosts: Arc<guard::host::Hosts>,
     /// Ends long polls and connections.

@@ -15,6 +15,7 @@ use picket_collector::store::Pools;
 use picket_collector::vault::{Class, KeyRing, Opener, Sealer};
 use picket_collector::wake::Bells;
 use picket_collector::web::guard::host::Hosts;
+use picket_collector::web::probe::Door;
 use picket_collector::web::{Site, serve};
 use picket_shared::batch::{Batch, Missed, Report};
 use picket_shared::check::Kind;
@@ -69,8 +70,7 @@ impl World {
             pools: pools.clone(),
             clock: clock.clone(),
             bells: bells.clone(),
-            gate: Gate { collector, opener: Opener::new(&ring) },
-            limits: Arc::new(Limits::default()),
+            door: Door { gate: Gate { collector, opener: Opener::new(&ring) }, limits: Arc::new(Limits::default()) },
             hosts: Arc::new(Hosts::new([], true)),
             stop: stop.clone(),
         };

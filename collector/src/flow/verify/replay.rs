@@ -7,7 +7,7 @@ use picket_shared::wire::RefusalCode;
 
 use super::{Caller, Refused};
 use crate::store::probes::{self, Standing};
-use crate::store::{Intake, StoreError, batches};
+use crate::store::{Intake, StoreError, receipts};
 
 /// Whether a batch came before.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub async fn seen(
     claims: &BatchClaims,
     cut_at: Timestamp,
 ) -> Result<Seen, StoreError> {
-    Ok(match batches::find(conn, caller.row.key, claims.jti, cut_at).await? {
+    Ok(match receipts::find(conn, caller.row.key, claims.jti, cut_at).await? {
         None => Seen::Never,
         Some((hash, receipt)) if hash == claims.bh => Seen::Same(receipt),
         Some(_) => Seen::Other,

@@ -178,7 +178,7 @@ fn org_id(org: OrgKey) -> OrgId {
 fn assignment(site: &Site, caller: &Caller, row: &WantedRow) -> Option<Assignment> {
     let mut check = row.spec.clone()?;
     if let Some(sealed) = &row.secret {
-        let opened = site.gate.opener.open(Class::MonitorSecret, row.id.0.as_bytes(), sealed).ok();
+        let opened = site.door.gate.opener.open(Class::MonitorSecret, row.id.0.as_bytes(), sealed).ok();
         let auth = opened.and_then(|json| serde_json::from_slice::<HttpAuth>(json.expose()).ok());
         match (&mut check, auth) {
             (CheckSpec::Http(http), Some(auth)) => http.auth = Some(auth),

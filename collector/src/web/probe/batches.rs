@@ -27,8 +27,8 @@ async fn take(site: &Site, request: Request, now: Timestamp) -> Result<Receipt, 
     // No connection is held while the body comes in.
     let announced = {
         let mut conn = site.pools.intake().await?;
-        let announced = verify::announce(&mut conn, &site.gate, token(&parts.headers)?, now).await?;
-        site.limits.take(announced.caller().row.id)?;
+        let announced = verify::announce(&mut conn, &site.door.gate, token(&parts.headers)?, now).await?;
+        site.door.limits.take(announced.caller().row.id)?;
         if let Some(cut_at) = announced.too_old(now) {
             ingest::note_too_old(&mut conn, &announced.caller().row, cut_at, now).await?;
             conn.commit().await?;
@@ -36,7 +36,7 @@ async fn take(site: &Site, request: Request, now: Timestamp) -> Result<Receipt, 
         }
         announced
     };
-    let _place = site.limits.enter()?;
+    let _place = site.door.limits.enter()?;
     let body = read_body(&parts.headers, body, MAX_BODY).await?;
     let batch = verify::read(&announced, &body)?;
     let (probe, id) = (announced.caller().row.clone(), announced.id());

@@ -38,7 +38,7 @@ async fn welcome(site: &Site, request: Request, now: Timestamp) -> Result<Welcom
         "Probe {} in {} said hello", caller.row.id, caller.row.region.code
     );
     Ok(Welcome {
-        collector: site.gate.collector,
+        collector: site.door.gate.collector,
         region: caller.row.region.code,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         keys: Keys { keys: grants },

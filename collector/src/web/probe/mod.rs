@@ -5,6 +5,7 @@ pub mod batches;
 pub mod hello;
 pub mod keys;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -20,11 +21,20 @@ use serde::Serialize;
 
 use super::Site;
 use super::guard::body_limit::{self, Unread};
-use crate::flow::verify::{Caller, Refused, RequestFacts, signature};
+use crate::flow::verify::{Caller, Gate, Limits, Refused, RequestFacts, signature};
 use crate::store::{Intake, probes};
 
 /// The largest body of a hello, in bytes.
 pub const HELLO_LIMIT: usize = 16 * 1024;
+
+/// What a probe's request passes before anything is done for it.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// Verifies who calls.
+    pub gate: Gate,
+    /// How often probes may call.
+    pub limits: Arc<Limits>,
+}
 
 /// Adds the collector's time and the protocol's version to an answer.
 pub async fn add_headers(State(clock): State<Clock>, request: Request, next: Next) -> Response {
@@ -106,8 +116,8 @@ async fn caller(
     now: Timestamp,
 ) -> Result<Caller, Refused> {
     let facts = RequestFacts { method: parts.method.as_str(), path: parts.uri.path(), body, is_hello };
-    let caller = signature::request(conn, &site.gate, token(&parts.headers)?, facts, now).await?;
-    site.limits.take(caller.row.id)?;
+    let caller = signature::request(conn, &site.door.gate, token(&parts.headers)?, facts, now).await?;
+    site.door.limits.take(caller.row.id)?;
     probes::seen(conn, caller.row.key, now).await?;
     Ok(caller)
 }
