@@ -22,7 +22,9 @@ pub fn start(log: &Log) {
     };
     let filter = tracing_subscriber::filter::Targets::new()
         .with_default(LevelFilter::WARN)
-        .with_targets([("picket_collector", level), ("picket_shared", level)]);
+        .with_targets([("picket_collector", level), ("picket_shared", level)])
+        // The password file of whoever started this is no setting of ours, and mostly out of reach.
+        .with_target("sqlx_postgres::options::pgpass", LevelFilter::OFF);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_timer(Stamp);
     let registry = tracing_subscriber::registry();
     // Somebody who logs already, as tests do, is left to it.
