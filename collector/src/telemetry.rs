@@ -24,6 +24,8 @@ pub fn start(log: &Log) {
         ("picket_collector", level),
         ("picket_shared", level),
         ("sqlx", LevelFilter::ERROR),
+        // The password file of whoever started this is no setting of ours, and mostly out of reach.
+        ("sqlx_postgres::options::pgpass", LevelFilter::OFF),
     ]);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_timer(Stamp);
     let registry = tracing_subscriber::registry();

@@ -36,6 +36,10 @@ pub fn run(command: ConfigCommand, file: Option<&Path>) -> Result<ExitCode, CmdE
         ConfigCommand::Example => print::line(EXAMPLE.trim_end())?,
         ConfigCommand::Check(args) => {
             let config = Config::load(file)?;
+            if let Some(pair) = config.http.certificate() {
+                crate::web::serve::tls_config(&pair.chain_pem, &pair.key_pem)
+                    .map_err(|error| CmdError::new(format!("http.certificate_file: {error}")))?;
+            }
             if args.json {
                 print::json(&json!({ "ok": true, "file": config.file }))?;
             } else {

@@ -66,7 +66,10 @@ async fn serve(
     clock: Clock,
     signals: &mut Signals,
 ) -> Result<ExitCode, CmdError> {
-    let ran = prepare(access).await?;
+    let ran = tokio::select! {
+        ran = prepare(access) => ran?,
+        () = signals.wait() => return Ok(ExitCode::SUCCESS),
+    };
     if ran > 0 {
         tracing::info!("Ran {ran} migrations");
     }
@@ -91,7 +94,7 @@ async fn serve(
     Ok(if orderly { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Makes roles and runs migrations; an external database that is not there yet is waited for, about half a minute.
+/// Makes roles and runs migrations; an external database that is not there yet is waited for, one minute or two.
 async fn prepare(access: &Access) -> Result<usize, PostgresError> {
     let waits = ExponentialBuilder::default().with_jitter().with_max_times(6);
     (|| access.prepare())

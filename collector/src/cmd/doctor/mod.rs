@@ -13,7 +13,7 @@ use serde::Serialize;
 use sqlx::Connection;
 
 use super::{CmdError, access, print};
-use crate::config::Config;
+use crate::config::{Config, DatabaseMode};
 use crate::notify::Client;
 use crate::notify::channels::email;
 use crate::postgres::{Access, roles};
@@ -112,6 +112,9 @@ fn keys(config: &Config) -> Finding {
 }
 
 fn disk(config: &Config) -> Finding {
+    if config.database.mode == DatabaseMode::External {
+        return Finding::new("disk", State::NotMeasured, "the data lie with the external database");
+    }
     let directory = &config.database.data_dir;
     match nix::sys::statvfs::statvfs(directory) {
         Ok(stat) => {
