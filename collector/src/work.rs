@@ -114,7 +114,8 @@ async fn deliver(app: App) -> Ran {
         opener: app.opener.clone(),
         client: app.client.clone(),
         bells: app.bells.clone(),
-        public_url: Some(app.config.http.public_url()),
+        // There is no page yet that a link could lead to.
+        public_url: None,
     };
     report(flow::deliver::run(&ctx, app.clock.now()).await?)
 }
