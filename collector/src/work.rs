@@ -47,6 +47,7 @@ fn tasks() -> Vec<Task> {
         },
         Task { name: "limits", period: Duration::from_secs(60), bell: None, run: |_, limits| Box::pin(forget(limits)) },
         Task { name: "judge", period: SECOND, bell: Some(Bell::Judge), run: |app, _| Box::pin(judge(app)) },
+        Task { name: "replay", period: SECOND * 30, bell: None, run: |app, _| Box::pin(replay(app)) },
         Task {
             name: "dispatch",
             period: SECOND * 5,
@@ -102,6 +103,10 @@ async fn gaps(app: App) -> Ran {
     let found = flow::gaps::run(&mut worker, app.clock.now()).await?;
     worker.commit().await?;
     report(found)
+}
+
+async fn replay(app: App) -> Ran {
+    report(flow::replay::run(&app.pools, app.clock.now()).await?)
 }
 
 async fn dispatch(app: App) -> Ran {

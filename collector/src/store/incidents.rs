@@ -146,3 +146,35 @@ pub async fn note(
             .await?;
     StoreError::expect_rows("incident_events", 1, done.rows_affected())
 }
+
+/// Writes one that was over before anybody knew of it, unless another incident of the monitor touches its time.
+///
+/// # Errors
+/// When the database fails.
+pub async fn write_past(
+    worker: &mut Worker,
+    new: &NewIncident<'_>,
+    resolved_at: Timestamp,
+    resolution: &str,
+) -> Result<Option<IncidentKey>, StoreError> {
+    Ok(sqlx::query_scalar(
+        "INSERT INTO incidents (uuid, org_id, monitor_id, started_at, confirmed_at, failure, message, detail,
+                resolved_at, resolution)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+         WHERE NOT EXISTS (SELECT FROM incidents WHERE monitor_id = $3 AND started_at <= $9
+             AND (resolved_at IS NULL OR resolved_at >= $4))
+         RETURNING id",
+    )
+    .bind(new.uuid.0)
+    .bind(new.org)
+    .bind(new.monitor)
+    .bind(new.started_at.micros())
+    .bind(new.confirmed_at.micros())
+    .bind(new.failure)
+    .bind(new.message)
+    .bind(&new.detail)
+    .bind(resolved_at.micros())
+    .bind(resolution)
+    .fetch_optional(worker.conn())
+    .await?)
+}

@@ -28,6 +28,7 @@ pub mod receipts;
 pub mod rechecks;
 pub mod region_states;
 pub mod regions;
+pub mod replays;
 pub mod requests;
 pub mod results;
 pub mod spans;

@@ -22,6 +22,7 @@ const ALL_ROWS: &[(&str, &str)] = &[
     ("probes", "auth backup intake worker"),
     ("rechecks", "backup intake worker"),
     ("region_states", "backup intake worker"),
+    ("replays", "backup intake worker"),
     ("results", "backup intake worker"),
     ("spans", "backup worker"),
     ("states", "backup intake worker"),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use picket_shared::batch::{Batch, GapReason, MAX_AGE, Missed, Receipt};
 use picket_shared::ids::{BatchId, BootId, MonitorId};
+use picket_shared::outcome::Status;
 use picket_shared::time::Timestamp;
 
 use self::runs::{Event, Step, Terms};
@@ -19,7 +20,9 @@ use crate::store::assignments::KnownRow;
 use crate::store::changes::ChangeRow;
 use crate::store::gaps::{MissedRow, SilenceRow};
 use crate::store::region_states::RunRow;
-use crate::store::{Intake, MonitorKey, OrgKey, StoreError, batches, changes, gaps, probes, region_states, results};
+use crate::store::{
+    Intake, MonitorKey, OrgKey, StoreError, batches, changes, gaps, probes, region_states, replays, results,
+};
 
 /// Stores a batch. Nothing of it is durable before the transaction is committed.
 ///
@@ -55,6 +58,7 @@ pub async fn ingest(conn: &mut Intake, verified: VerifiedBatch, now: Timestamp) 
     };
     batches::insert(conn, &row).await?;
     results::append(conn, source, &rows, now).await?;
+    replays::note(conn, &late_failures(&verified, &rows, now), now).await?;
     let told = write_runs(conn, &verified, &rows, now).await?;
     gaps::append_missed(conn, source, &missed_rows(batch, &verified.known, now), now).await?;
     let was_silent = write_silences(conn, source, verified.standing.through, closed, now).await?;
@@ -130,6 +134,29 @@ fn accepted_rows(verified: &VerifiedBatch) -> Vec<results::NewRow<'_>> {
         .collect()
 }
 
+fn terms(known: &KnownRow) -> Terms {
+    Terms {
+        version: known.version,
+        interval: Duration::from_secs(u64::try_from(known.interval_s).unwrap_or(0)),
+        timeout: Duration::from_millis(u64::try_from(known.timeout_ms).unwrap_or(0)),
+        watch: known.watch,
+    }
+}
+
+/// Failures that came too late to vote.
+fn late_failures(
+    verified: &VerifiedBatch,
+    rows: &[results::NewRow<'_>],
+    now: Timestamp,
+) -> Vec<(OrgKey, MonitorKey, Timestamp)> {
+    let late = |row: &&results::NewRow<'_>| {
+        let failed = row.outcome.status == Status::Down && row.outcome.self_check.may_vote();
+        failed
+            && verified.known.get(&row.outcome.monitor).is_some_and(|known| terms(known).is_stale(row.outcome.at, now))
+    };
+    rows.iter().filter(late).map(|row| (row.org, row.monitor, row.outcome.at)).collect()
+}
+
 fn missed_rows(batch: &Batch, known: &HashMap<MonitorId, KnownRow>, now: Timestamp) -> Vec<MissedRow> {
     let oldest = now - MAX_AGE;
     let in_time = |missed: &&Missed| missed.from <= missed.to && missed.to <= now + AHEAD && missed.to > oldest;
@@ -186,12 +213,7 @@ async fn write_runs(
 
 impl Dirty {
     fn apply(&mut self, monitor: MonitorId, known: &KnownRow, event: Event<'_>, detail: Option<&str>, now: Timestamp) {
-        let terms = Terms {
-            version: known.version,
-            interval: Duration::from_secs(u64::try_from(known.interval_s).unwrap_or(0)),
-            timeout: Duration::from_millis(u64::try_from(known.timeout_ms).unwrap_or(0)),
-            watch: known.watch,
-        };
+        let terms = terms(known);
         let before = self.runs.get(&monitor).or(known.run.as_ref());
         match runs::step(before, &terms, event, now) {
             Step::Nothing => {}

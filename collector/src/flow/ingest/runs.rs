@@ -24,6 +24,11 @@ pub(super) struct Terms {
 }
 
 impl Terms {
+    /// Whether what was so at `at` tells nothing about the present any more.
+    pub(super) fn is_stale(&self, at: Timestamp, now: Timestamp) -> bool {
+        now.since(at) > self.stale_after()
+    }
+
     /// After this time an outcome tells nothing about the present.
     fn stale_after(&self) -> Duration {
         (self.interval * 2 + self.timeout + Duration::from_secs(15)).max(Duration::from_secs(90))
@@ -71,7 +76,7 @@ pub(super) enum Step {
 /// Applies one event; events of a batch come in order of their start.
 pub(super) fn step(before: Option<&RunRow>, terms: &Terms, event: Event<'_>, now: Timestamp) -> Step {
     let at = event.at();
-    let stale = now.since(event.tells_until()) > terms.stale_after();
+    let stale = terms.is_stale(event.tells_until(), now);
     if stale || before.is_some_and(|run| at <= run.last_at) {
         return Step::Nothing;
     }

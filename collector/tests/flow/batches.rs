@@ -1,10 +1,8 @@
 //! Batches over real HTTP into a real database: stored exactly once, or refused as documented with nothing stored.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{START, TestProbe, World};
+use crate::common::{START, TestProbe, World};
 use picket_shared::batch::{GapReason, Missed, Receipt};
 use picket_shared::ids::{BatchId, BootId};
 use picket_shared::outcome::Status;

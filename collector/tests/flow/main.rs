@@ -1,0 +1,5 @@
+//! The write path on real HTTP and a real database: batches in, states, incidents and notices out.
+
+mod batches;
+mod common;
+mod judge;
