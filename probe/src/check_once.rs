@@ -25,7 +25,7 @@ use crate::waterfall;
 /// What `check-once` takes.
 #[derive(Debug, Args)]
 pub struct CheckOnceArgs {
-    /// https://example.org/, dns:example.org/MX@9.9.9.9, tls:example.org:443 or tcp:example.org:22
+    /// `https://example.org/`, dns:example.org/MX@9.9.9.9, tls:example.org:443 or tcp:example.org:22
     pub target: String,
     /// Take the target as one of this kind: http, dns, tls or tcp
     #[arg(long)]

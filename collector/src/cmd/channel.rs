@@ -40,7 +40,7 @@ pub enum ChannelCommand {
 /// Which kind of channel to make.
 #[derive(Debug, Subcommand)]
 pub enum AddCommand {
-    /// To a mail address, by the server of [mail].
+    /// To a mail address, by the server of the mail section.
     Email(EmailArgs),
     /// To a URL, signed as Standard Webhooks says.
     Webhook(WebhookArgs),

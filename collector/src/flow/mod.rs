@@ -1,7 +1,7 @@
 //! The write path. Stages meet in tables, never in calls:
 //!
-//! bytes -> [`verify`] -> [`ingest`] (with [`runs`], pure) -> [results, changes, region_states, gaps] -> [`judge`] -> [states, spans, incidents,
-//! notices] -> [`dispatch`] -> [deliveries] -> [`deliver`] -> the world.
+//! bytes -> [`verify`] -> [`ingest`] -> `results, changes, region_states, gaps` -> [`judge`] -> `states, spans, incidents,
+//! notices` -> [`dispatch`] -> `deliveries` -> [`deliver`] -> the world.
 //!
 //! Beside them [`gaps`] writes down who is silent, and [`replay`] finds outages in outcomes that came late.
 

@@ -1,7 +1,7 @@
 //! The PostgreSQL that the collector uses: its own cluster (`managed`) or somebody else's (`external`).
 //!
 //! In the order of a start: [`owner`] becomes the unprivileged user that owns the data; [`managed`] starts the cluster;
-//! [`roles`] makes database and roles; migrations run; [`connect`] opens the pools, each as its own role.
+//! [`roles`] makes database and roles; migrations run; `connect` opens the pools, each as its own role.
 
 mod connect;
 pub mod managed;

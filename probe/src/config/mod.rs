@@ -1,6 +1,6 @@
 //! Settings: one TOML file, or nothing but the enrolment token in the environment. Unknown keys are refused.
 //!
-//! [`load`] reads everything that the probe ever reads from disk, because afterwards [`crate::confine`] shuts it.
+//! [`File::settings`] reads everything that the probe ever reads from disk, because afterwards [`crate::confine`] shuts it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};

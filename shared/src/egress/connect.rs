@@ -2,7 +2,7 @@
 //!
 //! In come addresses that a look-up gave; each is judged, and a socket is opened to exactly such an address, never to
 //! a name. Out goes the connection, or how the last attempt failed. DNS checks of a server that a tenant
-//! named get their sockets here too, through [`GuardedProvider`].
+//! named get their sockets here too, through `GuardedProvider`.
 
 use std::fmt;
 use std::future::Future;
