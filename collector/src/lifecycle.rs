@@ -14,6 +14,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -22,12 +23,21 @@ impl Signals {
     /// # Errors
     /// When the system gives no handler.
     pub fn listen() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            // The terminal was closed.
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
     /// Waits for the next.
     pub async fn wait(&mut self) {
-        tokio::select! { _ = self.interrupt.recv() => {}, _ = self.terminate.recv() => {} }
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
     }
 }
 

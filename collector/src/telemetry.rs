@@ -27,7 +27,9 @@ pub fn start(log: &Log) {
         // The password file of whoever started this is no setting of ours, and mostly out of reach.
         ("sqlx_postgres::options::pgpass", LevelFilter::OFF),
     ]);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_timer(Stamp);
+    // A standard error that is gone, as with a closed terminal, must not end what runs.
+    let layer =
+        tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(std::io::stderr).with_timer(Stamp);
     let registry = tracing_subscriber::registry();
     // Somebody who logs already, as tests do, is left to it.
     let _ = match log.format {

@@ -14,7 +14,12 @@ pub fn start(log: &Log) {
         LogLevel::Debug => "debug",
     };
     let filter = EnvFilter::new(format!("off,picket_probe={level},picket_shared={level}"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A standard error that is gone, as with a closed terminal, must not end what runs.
+    let lines = tracing_subscriber::fmt()
+        .log_internal_errors(false)
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     let started = match log.format {
         LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
