@@ -32,8 +32,10 @@ fn a_silent_region_opens_no_incident() {
     assert!(text.lines().any(|line| line.contains("ap") && line.contains("silent")), "{text}");
 
     world.place_of("ap").reconnect();
+    // What it failed to reach while it was cut off is recent enough to be suspected for a moment, and never more.
     let shown = world.collector.until(&monitor, "the region back", Duration::from_secs(60), |shown| {
-        shown.region("ap")["silent"] == false && shown.region("ap")["status"] == "up"
+        assert!(shown.incidents().is_empty(), "{shown:#?}");
+        shown.region("ap")["silent"] == false && shown.region("ap")["status"] == "up" && shown.state() == "up"
     });
-    assert_eq!((shown.state().as_str(), shown.incidents().len()), ("up", 0), "{shown:#?}");
+    assert!(shown.incidents().is_empty(), "{shown:#?}");
 }
