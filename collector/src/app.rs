@@ -37,8 +37,6 @@ pub struct App {
     pub collector_id: CollectorId,
     /// The default organization.
     pub org: OrgKey,
-    /// When the collector was last known to run, before this start.
-    pub last_alive_at: Timestamp,
     /// When this was built.
     pub started_at: Timestamp,
 }
@@ -109,7 +107,6 @@ impl App {
             opener: Opener::new(&ring),
             collector_id: instance.collector,
             org,
-            last_alive_at: instance.last_alive_at,
             started_at: now,
         })
     }

@@ -1,16 +1,13 @@
 //! What the probes say: whether they are heard and confined, and how far their clocks are from this one.
 
-use std::time::Duration;
-
 use picket_shared::time::Timestamp;
 
 use super::{Finding, State};
 use crate::cmd::CmdError;
+use crate::domain::gap::SILENT_AFTER;
 use crate::postgres::{Access, open_pools};
 use crate::store::probes::{self, ListedRow};
 
-/// A probe sends something every 10 s at least; its lease ends after 30 s.
-const SILENT_AFTER: Duration = Duration::from_secs(45);
 /// Further off than this, clocks are wrong.
 const MOST_OFFSET_US: i64 = 1_000_000;
 

@@ -8,14 +8,13 @@ use serde_json::{Value, json};
 
 use super::render::{self, state, symbol, time};
 use crate::cmd::{CmdError, print};
+use crate::domain::gap::SILENT_AFTER;
 use crate::domain::uptime;
 use crate::store::Scoped;
 use crate::store::monitors::MonitorRow;
 use crate::store::read::monitor::{self, Page, RegionRow};
 use crate::store::results::OutcomeRow;
 
-/// A region whose probes sent nothing for so long is silent (lease 30 s and 15 s of grace).
-const SILENT_AFTER: Duration = Duration::from_secs(45);
 const DAY: Duration = Duration::from_secs(86_400);
 /// How many outcomes a person is shown.
 const LINES: usize = 10;

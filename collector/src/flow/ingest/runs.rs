@@ -5,6 +5,7 @@ use std::time::Duration;
 use picket_shared::outcome::{Outcome, SelfCheck, Status, Trigger};
 use picket_shared::time::Timestamp;
 
+use crate::domain::outage::timing::Timing;
 use crate::store::region_states::RunRow;
 
 /// Runs are counted up to here.
@@ -26,12 +27,7 @@ pub(super) struct Terms {
 impl Terms {
     /// Whether what was so at `at` tells nothing about the present any more.
     pub(super) fn is_stale(&self, at: Timestamp, now: Timestamp) -> bool {
-        now.since(at) > self.stale_after()
-    }
-
-    /// After this time an outcome tells nothing about the present.
-    fn stale_after(&self) -> Duration {
-        (self.interval * 2 + self.timeout + Duration::from_secs(15)).max(Duration::from_secs(90))
+        !Timing { interval: self.interval, timeout: self.timeout }.is_fresh(at, now)
     }
 }
 

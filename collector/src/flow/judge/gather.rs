@@ -9,6 +9,7 @@ use picket_shared::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::domain::gap::SILENT_AFTER;
 use crate::domain::outage::{
     FailureFacts, Input, MonitorFacts, OpenIncident, QuorumRule, RegionFacts, RegionResult, Span, Standing, Verdict,
 };
@@ -16,8 +17,6 @@ use crate::store::facts::{MonitorRow, RegionRow};
 use crate::store::states::DueState;
 use crate::store::{MonitorKey, RegionKey, StoreError, Worker, facts, incidents, spans};
 
-/// A probe that was heard within this time speaks for its region (lease 30 s and 15 s of grace).
-const LIVE: Duration = Duration::from_secs(45);
 /// How far back openings matter for flap damping.
 const OPENINGS: Duration = Duration::from_secs(1800);
 
@@ -46,7 +45,7 @@ pub(super) async fn cases(
     let ids: Vec<i64> = due.iter().map(|state| state.monitor_id.0).collect();
     let mut monitors: BTreeMap<i64, MonitorRow> =
         facts::monitors(worker, &ids).await?.into_iter().map(|row| (row.id.0, row)).collect();
-    let mut regions = grouped(facts::regions(worker, &ids, now - LIVE).await?, |row| row.monitor_id.0);
+    let mut regions = grouped(facts::regions(worker, &ids, now - SILENT_AFTER).await?, |row| row.monitor_id.0);
     let spans: BTreeMap<i64, (i64, String)> =
         spans::newest(worker, &ids).await?.into_iter().map(|(id, at, verdict)| (id, (at, verdict))).collect();
     let mut open: BTreeMap<i64, incidents::OpenRow> =
