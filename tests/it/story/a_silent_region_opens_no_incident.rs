@@ -32,7 +32,7 @@ fn a_silent_region_opens_no_incident() {
     assert!(text.lines().any(|line| line.contains("ap") && line.contains("silent")), "{text}");
 
     world.place_of("ap").reconnect();
-    // What it failed to reach while it was cut off is recent enough to be suspected for a moment, and never more.
+    // What it failed to reach while it was cut off comes late: reason to ask it again, and no vote.
     let shown = world.collector.until(&monitor, "the region back", Duration::from_secs(60), |shown| {
         assert!(shown.incidents().is_empty(), "{shown:#?}");
         shown.region("ap")["silent"] == false && shown.region("ap")["status"] == "up" && shown.state() == "up"

@@ -16,6 +16,7 @@ use picket_shared::time::Timestamp;
 use self::runs::{Event, Step, Terms};
 use super::verify::VerifiedBatch;
 use crate::domain::gap::{Range, SILENT_AFTER, subtract};
+use crate::domain::outage::timing::LATE_AFTER;
 use crate::store::assignments::KnownRow;
 use crate::store::changes::ChangeRow;
 use crate::store::gaps::{MissedRow, SilenceRow};
@@ -134,12 +135,13 @@ fn accepted_rows(verified: &VerifiedBatch) -> Vec<results::NewRow<'_>> {
         .collect()
 }
 
-fn terms(known: &KnownRow) -> Terms {
+fn terms(known: &KnownRow, late: bool) -> Terms {
     Terms {
         version: known.version,
         interval: Duration::from_secs(u64::try_from(known.interval_s).unwrap_or(0)),
         timeout: Duration::from_millis(u64::try_from(known.timeout_ms).unwrap_or(0)),
         watch: known.watch,
+        late,
     }
 }
 
@@ -152,7 +154,10 @@ fn late_failures(
     let late = |row: &&results::NewRow<'_>| {
         let failed = row.outcome.status == Status::Down && row.outcome.self_check.may_vote();
         failed
-            && verified.known.get(&row.outcome.monitor).is_some_and(|known| terms(known).is_stale(row.outcome.at, now))
+            && verified
+                .known
+                .get(&row.outcome.monitor)
+                .is_some_and(|known| terms(known, true).is_stale(row.outcome.at, now))
     };
     rows.iter().filter(late).map(|row| (row.org, row.monitor, row.outcome.at)).collect()
 }
@@ -184,6 +189,7 @@ async fn write_runs(
     now: Timestamp,
 ) -> Result<Vec<MonitorKey>, StoreError> {
     let region = verified.caller.row.region.key;
+    let late = now.since(verified.cut_at) > LATE_AFTER;
     let mut dirty = Dirty { runs: HashMap::new(), changes: Vec::new() };
     let mut events: Vec<(MonitorId, Event<'_>, Option<&str>)> =
         rows.iter().map(|row| (row.outcome.monitor, Event::Outcome(row.outcome), row.detail)).collect();
@@ -198,7 +204,7 @@ async fn write_runs(
     events.sort_by_key(|(monitor, event, _)| (event.at(), *monitor));
     for (monitor, event, detail) in events {
         if let Some(known) = verified.known.get(&monitor) {
-            dirty.apply(monitor, known, event, detail, now);
+            dirty.apply(monitor, known, &terms(known, late), (event, detail), now);
         }
     }
     let keys: HashMap<MonitorId, (OrgKey, MonitorKey)> =
@@ -212,10 +218,16 @@ async fn write_runs(
 }
 
 impl Dirty {
-    fn apply(&mut self, monitor: MonitorId, known: &KnownRow, event: Event<'_>, detail: Option<&str>, now: Timestamp) {
-        let terms = terms(known);
+    fn apply(
+        &mut self,
+        monitor: MonitorId,
+        known: &KnownRow,
+        terms: &Terms,
+        (event, detail): (Event<'_>, Option<&str>),
+        now: Timestamp,
+    ) {
         let before = self.runs.get(&monitor).or(known.run.as_ref());
-        match runs::step(before, &terms, event, now) {
+        match runs::step(before, terms, event, now) {
             Step::Nothing => {}
             Step::Written(run) => {
                 self.runs.insert(monitor, run);

@@ -22,6 +22,8 @@ pub(super) struct Terms {
     pub timeout: Duration,
     /// The judge wants to see every outcome.
     pub watch: bool,
+    /// The batch came late: its failures are reason to ask, and no vote.
+    pub late: bool,
 }
 
 impl Terms {
@@ -105,6 +107,7 @@ fn after_outcome(current: Option<&RunRow>, terms: &Terms, outcome: &Outcome, at:
     };
     let count = outcome.fold.map_or(1, |fold| i16::try_from(fold.count).unwrap_or(CAP)).min(CAP);
     let longer = |length: i16| (length + count).min(CAP);
+    let asks_only = terms.late && status == Status::Down;
     let run = |of: fn(&RunRow) -> i16| current.filter(|run| of(run) > 0);
     let (fails, oks, carried_on) = match status {
         Status::Up | Status::Degraded => {
@@ -113,7 +116,8 @@ fn after_outcome(current: Option<&RunRow>, terms: &Terms, outcome: &Outcome, at:
         }
         Status::Down => {
             let before = run(|run| run.fails);
-            (longer(before.map_or(0, |run| run.fails)), 0, before)
+            let length = before.map_or(0, |run| run.fails);
+            (if asks_only { length.max(1) } else { longer(length) }, 0, before)
         }
         Status::Unmeasured | Status::Other => (0, 0, current.filter(|run| run.fails == 0 && run.oks == 0)),
     };
@@ -126,7 +130,12 @@ fn after_outcome(current: Option<&RunRow>, terms: &Terms, outcome: &Outcome, at:
         oks,
         since: carried_on.map_or(at, |run| run.since),
         last_at: outcome.fold.map_or(at, |fold| fold.last.max(at)),
-        last_trigger: outcome.trigger,
+        // A repetition that came late confirms nothing, and after a late failure none will come.
+        last_trigger: if asks_only {
+            carried_on.map_or(Trigger::Other, |run| run.last_trigger)
+        } else {
+            outcome.trigger
+        },
         self_check: outcome.self_check,
     }
 }
@@ -159,7 +168,7 @@ mod tests {
     }
 
     fn terms(watch: bool) -> Terms {
-        Terms { version: 2, interval: Duration::from_secs(30), timeout: Duration::from_secs(10), watch }
+        Terms { version: 2, interval: Duration::from_secs(30), timeout: Duration::from_secs(10), watch, late: false }
     }
 
     fn outcome(at: i64, what: &str) -> Outcome {
@@ -278,6 +287,27 @@ mod tests {
         // Two intervals of 30 s, 10 s and 15 s are less than the least of 90 s.
         check(true, &[(100, "down")], 190, &["!down 1/0 100"]);
         check(true, &[(100, "down")], 191, &["."]);
+    }
+
+    #[test]
+    fn a_failure_that_comes_late_is_reason_to_ask_and_no_vote() {
+        let late = Terms { late: true, ..terms(true) };
+        let after =
+            |before: Option<&RunRow>, at, what| match step(before, &late, Event::Outcome(&outcome(at, what)), s(200)) {
+                Step::Changed(run) | Step::Written(run) => run,
+                Step::Nothing => panic!("nothing came of {what}"),
+            };
+        let up = after(None, 150, "up");
+        assert_eq!((up.oks, up.last_trigger), (1, Trigger::Scheduled), "what was seen good was seen");
+        let first = after(Some(&up), 160, "down");
+        let repeated = after(Some(&first), 163, "down-confirm");
+        for run in [&first, &repeated] {
+            assert_eq!((run.fails, run.oks, run.since, run.last_trigger), (1, 0, s(160), Trigger::Other));
+        }
+        // A vote that was there before stays as it was.
+        let voting = RunRow { fails: 2, last_trigger: Trigger::Confirm, ..first };
+        let still = after(Some(&voting), 190, "down");
+        assert_eq!((still.fails, still.last_trigger), (2, Trigger::Confirm));
     }
 
     #[test]
