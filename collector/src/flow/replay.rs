@@ -129,12 +129,7 @@ async fn write(
             incident_started_at: Some(past.started_at),
             regions: Vec::new(),
         };
-        let payload = json!({
-            "monitor": { "id": monitor.uuid, "name": monitor.name, "kind": monitor.kind, "target": monitor.target },
-            "incident": new.uuid,
-            "notice": notice,
-        });
-        notices::write(worker, monitor.org_id, monitor.id, Some(key), notice.kind.as_str(), now, &payload).await?;
+        notices::write(worker, monitor, Some((key, new.uuid.0)), &notice).await?;
     }
     Ok(true)
 }

@@ -3,6 +3,9 @@
 use picket_shared::ids::IncidentId;
 use picket_shared::time::Timestamp;
 use serde_json::Value;
+use sqlx::Postgres;
+use sqlx::postgres::PgArguments;
+use sqlx::query::QueryScalar;
 
 use super::{Conn, IncidentKey, MonitorKey, OrgKey, StoreError, Worker};
 
@@ -71,21 +74,22 @@ pub async fn openings(worker: &mut Worker, monitors: &[i64], since: Timestamp) -
 /// # Errors
 /// When another is open for the monitor, or the database fails.
 pub async fn open(worker: &mut Worker, new: &NewIncident<'_>) -> Result<IncidentKey, StoreError> {
-    let (key,): (IncidentKey,) = sqlx::query_as(
-        "INSERT INTO incidents (uuid, org_id, monitor_id, started_at, confirmed_at, failure, message, detail)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
-    )
-    .bind(new.uuid.0)
-    .bind(new.org)
-    .bind(new.monitor)
-    .bind(new.started_at.micros())
-    .bind(new.confirmed_at.micros())
-    .bind(new.failure)
-    .bind(new.message)
-    .bind(&new.detail)
-    .fetch_one(worker.conn())
-    .await?;
-    Ok(key)
+    let insert = "INSERT INTO incidents (uuid, org_id, monitor_id, started_at, confirmed_at, failure, message, detail)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
+    Ok(bound(insert, new).fetch_one(worker.conn()).await?)
+}
+
+/// The statement with the columns of `new` as its first eight parameters.
+fn bound<'q>(statement: &'static str, new: &'q NewIncident<'_>) -> QueryScalar<'q, Postgres, IncidentKey, PgArguments> {
+    sqlx::query_scalar(statement)
+        .bind(new.uuid.0)
+        .bind(new.org)
+        .bind(new.monitor)
+        .bind(new.started_at.micros())
+        .bind(new.confirmed_at.micros())
+        .bind(new.failure)
+        .bind(new.message)
+        .bind(&new.detail)
 }
 
 /// Ends one that is open.
@@ -157,24 +161,12 @@ pub async fn write_past(
     resolved_at: Timestamp,
     resolution: &str,
 ) -> Result<Option<IncidentKey>, StoreError> {
-    Ok(sqlx::query_scalar(
-        "INSERT INTO incidents (uuid, org_id, monitor_id, started_at, confirmed_at, failure, message, detail,
+    let insert = "INSERT INTO incidents (uuid, org_id, monitor_id, started_at, confirmed_at, failure, message, detail,
                 resolved_at, resolution)
          SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
          WHERE NOT EXISTS (SELECT FROM incidents WHERE monitor_id = $3 AND started_at <= $9
              AND (resolved_at IS NULL OR resolved_at >= $4))
-         RETURNING id",
-    )
-    .bind(new.uuid.0)
-    .bind(new.org)
-    .bind(new.monitor)
-    .bind(new.started_at.micros())
-    .bind(new.confirmed_at.micros())
-    .bind(new.failure)
-    .bind(new.message)
-    .bind(&new.detail)
-    .bind(resolved_at.micros())
-    .bind(resolution)
-    .fetch_optional(worker.conn())
-    .await?)
+         RETURNING id";
+    let insert = bound(insert, new).bind(resolved_at.micros()).bind(resolution);
+    Ok(insert.fetch_optional(worker.conn()).await?)
 }

@@ -1,10 +1,12 @@
 //! Notices: what has to be told. The judge writes them with the transition, dispatch turns them into deliveries.
 
 use picket_shared::time::Timestamp;
-use serde_json::Value;
+use serde_json::json;
 use sqlx::types::Json;
+use uuid::Uuid;
 
-use super::{Conn, IncidentKey, MonitorKey, NoticeKey, OrgKey, StoreError, Worker};
+use super::facts::MonitorRow;
+use super::{Conn, IncidentKey, NoticeKey, OrgKey, StoreError, Worker};
 use crate::domain::outage::Notice;
 use crate::wake::Bell;
 
@@ -19,27 +21,30 @@ pub struct NoticeRow {
     pub notice: Notice,
 }
 
-/// Writes a notice in the transaction that made the transition, and rings for dispatch.
+/// Writes a notice in the transaction that made the transition, with every fact that a message may need, as of now: what is
+/// told later is what was decided. Rings for dispatch.
 ///
 /// # Errors
 /// When the database fails, or the same notice of the same incident stands already.
 pub async fn write(
     worker: &mut Worker,
-    org: OrgKey,
-    monitor: MonitorKey,
-    incident: Option<IncidentKey>,
-    kind: &str,
-    at: Timestamp,
-    payload: &Value,
+    monitor: &MonitorRow,
+    incident: Option<(IncidentKey, Uuid)>,
+    notice: &Notice,
 ) -> Result<(), StoreError> {
+    let payload = json!({
+        "monitor": { "id": monitor.uuid, "name": monitor.name, "kind": monitor.kind, "target": monitor.target },
+        "incident": incident.map(|(_, uuid)| uuid),
+        "notice": notice,
+    });
     let done = sqlx::query(
         "INSERT INTO notices (org_id, monitor_id, incident_id, kind, at, payload) VALUES ($1, $2, $3, $4, $5, $6)",
     )
-    .bind(org)
-    .bind(monitor)
-    .bind(incident)
-    .bind(kind)
-    .bind(at.micros())
+    .bind(monitor.org_id)
+    .bind(monitor.id)
+    .bind(incident.map(|(key, _)| key))
+    .bind(notice.kind.as_str())
+    .bind(notice.at.micros())
     .bind(payload)
     .execute(worker.conn())
     .await?;

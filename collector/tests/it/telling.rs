@@ -10,7 +10,7 @@ use picket_collector::notify::channels::webhook::Webhook;
 use picket_collector::notify::{Client, Settings as Channel};
 use picket_collector::store::channels::{self, ChannelRow};
 use picket_collector::store::monitors::{self, Settings};
-use picket_collector::store::{ChannelKey, MonitorKey, OrgKey, RegionKey, notices};
+use picket_collector::store::{ChannelKey, MonitorKey, OrgKey, RegionKey, facts, notices};
 use picket_collector::vault::{Class, KeyRing, Opener, Sealer};
 use picket_collector::wake::Bells;
 use picket_shared::check::{CheckSpec, HttpSpec};
@@ -80,9 +80,9 @@ impl Told {
     /// Writes a notice of the monitor, as the judge does.
     pub(crate) async fn notice(&self, kind: NoticeKind, at: Timestamp) {
         let notice = Notice { kind, at, incident_started_at: None, regions: vec![] };
-        let payload = serde_json::json!({ "notice": notice });
         let mut worker = self.database.pools.worker().await.unwrap();
-        notices::write(&mut worker, self.org, self.monitor, None, notice.kind.as_str(), at, &payload).await.unwrap();
+        let monitor = facts::monitors(&mut worker, &[self.monitor.0]).await.unwrap().pop().unwrap();
+        notices::write(&mut worker, &monitor, None, &notice).await.unwrap();
         worker.commit().await.unwrap();
     }
 

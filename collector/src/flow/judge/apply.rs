@@ -2,7 +2,7 @@
 
 use picket_shared::ids::{IncidentId, Region};
 use picket_shared::time::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::evidence;
 use super::gather::Case;
@@ -107,25 +107,12 @@ async fn incident(
     }
 }
 
-/// Writes a notice with every fact that a message may need, as of now: what is told later is what was decided.
 async fn tell(worker: &mut Worker, case: &Case, notice: &Notice) -> Result<(), StoreError> {
-    let row = &case.row;
     let incident = match notice.incident_started_at {
-        Some(started_at) => incidents::started_at(worker, row.id, started_at).await?,
+        Some(started_at) => incidents::started_at(worker, case.row.id, started_at).await?,
         None => None,
     };
-    let told: Value = serde_json::to_value(notice).map_err(|_| StoreError::Inconsistent {
-        table: "notices",
-        column: "payload",
-        row: row.id.0,
-    })?;
-    let payload = json!({
-        "monitor": { "id": row.uuid, "name": row.name, "kind": row.kind, "target": row.target },
-        "incident": incident.map(|(_, uuid)| uuid),
-        "notice": told,
-    });
-    let key = incident.map(|(key, _)| key);
-    notices::write(worker, row.org_id, row.id, key, notice.kind.as_str(), notice.at, &payload).await
+    notices::write(worker, &case.row, incident, notice).await
 }
 
 fn log(case: &Case, decision: &Decision) {
