@@ -1,5 +1,6 @@
 //! The unprivileged user that owns the data. PostgreSQL refuses to run as root, and so does Picket.
 
+use std::fs::File;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,6 +13,8 @@ use super::PostgresError;
 pub const USER: &str = "picket";
 /// Where the data goes when the configured place is closed to that user.
 const HOME: &str = "/var/lib/picket";
+/// Where users are listed; locked while one is made.
+const USERS: &str = "/etc";
 
 /// Whether this process has root's rights.
 pub fn is_root() -> bool {
@@ -25,6 +28,11 @@ pub fn is_root() -> bool {
 pub fn user() -> Result<User, PostgresError> {
     let failed = |reason: String| PostgresError::Owner { user: USER.to_owned(), reason };
     let find = || User::from_name(USER).map_err(|error| failed(error.to_string()));
+    if let Some(user) = find()? {
+        return Ok(user);
+    }
+    // `useradd` of several collectors at once can each make the user, and only one of them lasts.
+    let _one_at_a_time = lock(Path::new(USERS)).map_err(|error| failed(format!("{USERS} cannot be locked: {error}")))?;
     if let Some(user) = find()? {
         return Ok(user);
     }
@@ -45,6 +53,13 @@ pub fn user() -> Result<User, PostgresError> {
         return Err(failed(format!("`useradd` said: {}", String::from_utf8_lossy(&made.stderr).trim())));
     }
     find()?.ok_or_else(|| failed("`useradd` made no such user".to_owned()))
+}
+
+/// Waits until nobody else holds the lock of this folder; it ends with the value, or with the process.
+fn lock(folder: &Path) -> std::io::Result<File> {
+    let handle = File::open(folder)?;
+    handle.lock()?;
+    Ok(handle)
 }
 
 /// Where the data can lie: as configured if that user can reach it, else under /var/lib/picket.
