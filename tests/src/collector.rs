@@ -105,6 +105,13 @@ impl Collector {
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
+    /// Runs a command whose exit code is an answer; gives that and its standard output.
+    pub fn outcome(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = self.place.command(our_program("picket-collector"));
+        let output = command.arg("--config").arg(&self.config).args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     /// Runs a command that must succeed.
     #[track_caller]
     pub fn run(&self, arguments: &[&str]) -> String {
