@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 /// Largest body of an answer as sent (compressed), in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
 /// Largest JSON of an outcome, in bytes.
-pub const MAX_OUTCOME: usize = 64 * 1024;
+pub const MAX_OUTCOME: usize = 60 * 1024;
 
 /// Somebody waits this long for an answer, and no longer.
 const PATIENCE: Duration = Duration::from_secs(60);
