@@ -105,11 +105,13 @@ impl Collector {
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
-    /// Runs a command whose exit code is an answer; gives that and its standard output.
-    pub fn outcome(&self, arguments: &[&str]) -> (Option<i32>, String) {
+    /// Runs a command whose exit code is an answer, and that prints JSON whatever it is.
+    #[track_caller]
+    pub fn judged(&self, arguments: &[&str]) -> (Option<i32>, Value) {
         let mut command = self.place.command(our_program("picket-collector"));
-        let output = command.arg("--config").arg(&self.config).args(arguments).output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+        let output = command.arg("--config").arg(&self.config).args(arguments).arg("--json").output().unwrap();
+        let json = serde_json::from_slice(&output.stdout);
+        (output.status.code(), json.unwrap_or_else(|error| panic!("{}: {error} in {output:?}", arguments.join(" "))))
     }
 
     /// Runs a command that must succeed.
