@@ -5,6 +5,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::Pid;
+
 use crate::collector::Collector;
 use crate::net::Place;
 use crate::process::{Process, our_program};
@@ -69,6 +71,11 @@ impl Probe {
     /// Ends it as a power cut does.
     pub fn crashes(&mut self) {
         self.process.take().unwrap().kill();
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
+        self.process.as_ref().unwrap().pid()
     }
 
     /// What it logged so far.
