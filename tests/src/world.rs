@@ -36,6 +36,8 @@ pub struct World {
     pub collector: Collector,
     /// Who signs every certificate here.
     pub authority: Authority,
+    /// The reference targets of probes that are started from now on.
+    pub references: Vec<String>,
     places: Places,
     _net: Option<Net>,
     folder: TempDir,
@@ -87,7 +89,8 @@ impl World {
             certificate: certificate.as_ref(),
             authority: &authority.file,
         });
-        Self { probes: BTreeMap::new(), collector, authority, places, _net: net, folder }
+        let references = Vec::new();
+        Self { probes: BTreeMap::new(), collector, authority, references, places, _net: net, folder }
     }
 
     /// A folder of this world.
@@ -122,6 +125,7 @@ impl World {
                 authority: &self.authority.file,
                 allow: &allow,
                 resolvers: &[SocketAddr::from((self.places.resolver.1, 53))],
+                references: &self.references,
             },
         );
         self.probes.entry(region.to_owned()).insert_entry(probe).into_mut()

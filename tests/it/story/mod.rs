@@ -7,6 +7,7 @@ mod a_forged_request_stores_nothing;
 mod a_huge_body_is_refused_early;
 mod a_newer_probe_works;
 mod a_probe_writes_nothing;
+mod a_region_with_a_bad_network_has_no_vote;
 mod a_silent_region_opens_no_incident;
 mod an_old_probe_works;
 mod an_outage_is_told_once_and_resolved_once;
