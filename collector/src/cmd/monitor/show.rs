@@ -149,8 +149,10 @@ fn outcome_json(outcome: &OutcomeRow, names: &BTreeMap<i64, &str>) -> Value {
 /// Shares of the last day, week and month; the time before the monitor was made counts as none of it.
 fn availability(row: &MonitorRow, page: &Page, now: Timestamp) -> Value {
     let over = |days: u32| {
-        let sums = uptime::of_monitor(&page.spans, (now - DAY * days).max(row.created_at), now);
+        let from = (now - DAY * days).max(row.created_at);
+        let sums = uptime::of_monitor(&page.spans, from, now);
         json!({
+            "from": time(from), "to": time(now),
             "availability": sums.availability(), "coverage": sums.coverage(),
             "up_s": seconds(sums.up_us), "down_s": seconds(sums.down_us), "unknown_s": seconds(sums.unknown_us),
             "maintenance_s": seconds(sums.maintenance_us), "paused_s": seconds(sums.paused_us),
