@@ -120,7 +120,7 @@ async fn attempts() -> Finding {
 async fn line(settings: &Settings, env: checks::Env, lookup: Lookup, findings: &mut Vec<Finding>) {
     let host = settings.collector.url.host_str().unwrap_or_default().to_owned();
     findings.push(name_of_the_collector(&host, &lookup).await);
-    let clock = Arc::new(CollectorClock::start(Clock::system()));
+    let clock = Arc::new(CollectorClock::start(Clock::system(), env.roots.collector_clock()));
     let signer = Arc::new(Signer::new(&settings.token, BootId::at(clock.now())));
     match Link::new(&settings.collector, lookup, signer, Arc::clone(&clock)) {
         Ok(link) => findings.extend(ask_the_collector(&link, &host).await),

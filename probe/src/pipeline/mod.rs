@@ -150,7 +150,7 @@ pub async fn run_until(
     stop: CancellationToken,
     drop_all: CancellationToken,
 ) -> Result<(), Ended> {
-    let clock = Arc::new(CollectorClock::start(Clock::system()));
+    let clock = Arc::new(CollectorClock::start(Clock::system(), parts.env.roots.collector_clock()));
     let signer = Arc::new(Signer::new(&settings.token, BootId::at(clock.now())));
     let link = Link::new(&settings.collector, parts.lookup, signer, Arc::clone(&clock)).map_err(Ended::Line)?;
     let link = Arc::new(link);
@@ -243,6 +243,10 @@ struct Here {
 impl Surroundings for Here {
     fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    fn time(&self) -> (Timestamp, i64) {
+        self.clock.time()
     }
 
     fn check(&self, spec: &CheckSpec, timeout: Duration) -> impl Future<Output = Found> + Send {
