@@ -2,8 +2,7 @@
 //! real servers that are not ours, each on addresses of its own.
 //!
 //! Reading order: [`process`] starts and ends programs, [`trace`] shows what they ask of the kernel, [`net`] makes places
-//! with a network of their own, [`ca`]
-//! makes certificates; [`target`], [`resolver`], [`mailbox`] and [`canary`] are what is watched and who is told;
+//! with a network of their own and [`machine_clock`] clocks, [`ca`] makes certificates; [`target`], [`resolver`], [`mailbox`] and [`canary`] are what is watched and who is told;
 //! [`collector`] and [`probe`] run ours; [`world`] puts them together; [`forger`] speaks the probe protocol by hand,
 //! [`desk`] is a collector in the hands of a test, and [`golden`] a probe of long ago.
 //!
@@ -18,6 +17,7 @@
 )]
 
 pub mod ca;
+pub mod machine_clock;
 pub mod net;
 pub mod process;
 pub mod trace;

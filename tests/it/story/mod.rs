@@ -9,6 +9,8 @@ mod a_newer_probe_works;
 mod a_probe_writes_nothing;
 mod a_region_with_a_bad_network_has_no_vote;
 mod a_silent_region_opens_no_incident;
+mod a_wrong_clock_of_a_probe_makes_no_incident;
+mod a_wrong_clock_of_the_collector_makes_no_incident;
 mod an_old_probe_works;
 mod an_outage_is_told_once_and_resolved_once;
 mod one_region_down_opens_no_incident;
