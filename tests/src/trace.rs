@@ -1,9 +1,12 @@
 //! What a program asks of the kernel, by strace: every call that could change a file, from its start on.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::net::Place;
+use crate::wait;
 
 /// Calls that could change a file, start a program, or make a way around the others; sockets' own calls are not among them.
 const CALLS: &str = "open,openat,openat2,creat,open_by_handle_at,execve,execveat,truncate,ftruncate,fallocate,write,writev,\
@@ -19,6 +22,18 @@ pub fn command(place: &Place, file: &Path, program: &Path) -> Command {
     command.args(["-D", "-f", "-y", "-s", "40", "-e", "signal=none", "-e", &format!("trace={CALLS}"), "-o"]);
     command.arg(file).arg("--").arg(program);
     command
+}
+
+/// The lines of a trace, when its program has ended: strace writes the last of them a moment later.
+#[track_caller]
+pub fn finished(file: &Path) -> Vec<String> {
+    wait::until("the end of the trace", Duration::from_secs(30), || {
+        let lines: Vec<String> = fs::read_to_string(file).unwrap_or_default().lines().map(str::to_owned).collect();
+        match lines.last() {
+            Some(last) if last.contains("+++ exited with ") => Ok(lines),
+            last => Err(last.cloned()),
+        }
+    })
 }
 
 /// One line of a trace.
@@ -81,6 +96,26 @@ mod tests {
 
     fn call(line: &str) -> Call {
         Call::read(&format!("4711  {line}")).unwrap()
+    }
+
+    #[test]
+    fn a_program_that_writes_starts_another_and_cuts_off_is_found_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, written) = (folder.path().join("trace"), folder.path().join("written"));
+        let mut command = command(&Place::here(), &file, Path::new("/bin/sh"));
+        command.arg("-c").arg(format!("echo x >{0}; /usr/bin/truncate -s 0 {0}; exit 0", written.display()));
+        assert!(command.status().unwrap().success());
+        let lines = finished(&file);
+        let calls = || lines.iter().filter_map(|line| Call::read(line));
+        // dash writes by descriptor 1, which it has moved to the file: the name tells.
+        assert!(
+            calls().any(|call| call.name == "write" && call.line.contains(written.to_str().unwrap())),
+            "{lines:#?}"
+        );
+        let tried: Vec<String> = calls().filter(Call::changes_files).map(|call| call.name).collect();
+        for name in ["execve", "openat", "ftruncate"] {
+            assert!(tried.iter().any(|tried| tried == name), "{name}: {tried:?}");
+        }
     }
 
     #[test]

@@ -2,8 +2,6 @@
 //! writing, to start a program, or to cut a file off. What the kernel enforces is in its batches and in `probe list`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::thread;
 use std::time::Duration;
 
@@ -52,9 +50,10 @@ fn a_probe_under_load_writes_nothing() {
     assert!(done > RATE * 60 / 2, "only {done} checks in {LOAD:?}: no load");
     assert_eq!(probe.stop().and_then(|status| status.code()), Some(0), "{}", probe.log());
 
-    let calls = || BufReader::new(File::open(&file).unwrap()).lines().filter_map(|line| Call::read(&line.unwrap()));
-    let count = calls().count();
-    assert!(count > 10_000, "only {count} calls were traced");
+    // From the first call of the program to the end of its last thread.
+    let lines = trace::finished(&file);
+    assert!(lines[0].contains("execve(") && lines[0].contains("picket-probe"), "{}", lines[0]);
+    let calls = || lines.iter().filter_map(|line| Call::read(line));
     let confined = calls().position(|call| call.name == "seccomp");
     let confined = confined.expect("the trace holds no seccomp: it did not begin at the start");
     let files = calls().filter(Call::writes_a_file).map(|call| call.line).collect::<Vec<_>>();
