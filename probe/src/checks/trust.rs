@@ -38,7 +38,14 @@ struct Inner {
     verifier: Arc<WebPkiServerVerifier>,
     base: ClientConfig,
     extra: Mutex<HashMap<String, Arc<WebPkiServerVerifier>>>,
-    clock: Clock,
+    clocks: Clocks,
+}
+
+/// Two clocks, of which either may be wrong: a certificate has ended only if both say so.
+#[derive(Clone, Debug)]
+struct Clocks {
+    machine: Clock,
+    collector: Clock,
 }
 
 /// An authority that cannot be used.
@@ -94,12 +101,18 @@ impl Roots {
             .with_no_client_auth();
         base.resumption = Resumption::disabled();
         let extra = Mutex::new(HashMap::new());
-        Ok(Self(Arc::new(Inner { store, provider, verifier, base, extra, clock: Clock::system() })))
+        let clocks = Clocks { machine: Clock::system(), collector: Clock::system().even() };
+        Ok(Self(Arc::new(Inner { store, provider, verifier, base, extra, clocks })))
     }
 
-    /// The time by which certificates are judged.
+    /// The collector's time, as far as [`Roots::collector_clock`] was told.
     pub fn now(&self) -> Timestamp {
-        self.0.clock.now()
+        self.0.clocks.collector.now()
+    }
+
+    /// An even clock that whoever hears the collector's time is to keep.
+    pub fn collector_clock(&self) -> Clock {
+        self.0.clocks.collector.clone()
     }
 
     /// Shakes hands over `stream`, before the deadline.
@@ -146,7 +159,7 @@ impl Roots {
         Ok(Watching {
             judge,
             provider: Arc::clone(&self.0.provider),
-            clock: self.0.clock.clone(),
+            clocks: self.0.clocks.clone(),
             seen: OnceLock::new(),
         })
     }
@@ -198,7 +211,7 @@ fn server_name(host: &Host<String>) -> Option<ServerName<'static>> {
 struct Watching {
     judge: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
-    clock: Clock,
+    clocks: Clocks,
     seen: OnceLock<Vec<CertificateDer<'static>>>,
 }
 
@@ -215,8 +228,14 @@ impl ServerCertVerifier for Watching {
         // A second call on one connection would be a renegotiation, which rustls refuses.
         let _ = self.seen.set(chain);
         let Some(judge) = &self.judge else { return Ok(ServerCertVerified::assertion()) };
-        let since_epoch = self.clock.now().since(Timestamp::from_micros(0));
-        judge.verify_server_cert(leaf, others, name, ocsp, UnixTime::since_unix_epoch(since_epoch))
+        let at = |clock: &Clock| {
+            let since_epoch = clock.now().since(Timestamp::from_micros(0));
+            judge.verify_server_cert(leaf, others, name, ocsp, UnixTime::since_unix_epoch(since_epoch))
+        };
+        match at(&self.clocks.collector) {
+            Err(rustls::Error::InvalidCertificate(why)) if is_of_time(&why) => at(&self.clocks.machine),
+            judged => judged,
+        }
     }
 
     fn verify_tls12_signature(
@@ -246,6 +265,16 @@ impl ServerCertVerifier for Watching {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
+}
+
+fn is_of_time(why: &CertificateError) -> bool {
+    matches!(
+        why,
+        CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. }
+    )
 }
 
 fn failure_of(error: &io::Error, chain: &[CertificateDer<'_>], name: &Host<String>) -> Failure {
