@@ -1,7 +1,7 @@
 //! Runs one check: in comes what to ask and the time there is, out goes what was found.
 //!
 //! One kind a file ([`http`], [`dns`], [`tls`], [`tcp`]); [`reach`] looks the name up and connects through the egress
-//! guard, [`trust`] shakes hands, [`exchange`] speaks HTTP, [`certificate`] reads certificates. A check never decides how often it
+//! guard, [`trust`] shakes hands ([`verified`] spares it what was verified), [`exchange`] speaks HTTP, [`certificate`] reads certificates. A check never decides how often it
 //! runs, nor what its result means for a monitor, and never fails as a call: whatever happens is a [`Found`].
 
 mod certificate;
@@ -13,6 +13,7 @@ mod reach;
 mod tcp;
 mod tls;
 mod trust;
+mod verified;
 
 use std::net::IpAddr;
 use std::time::Duration;
