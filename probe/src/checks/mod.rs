@@ -10,6 +10,7 @@ mod dns;
 mod exchange;
 mod http;
 mod reach;
+mod targets;
 mod tcp;
 mod tls;
 mod trust;
@@ -26,6 +27,7 @@ use rustls_pki_types::CertificateDer;
 
 use deadline::Deadline;
 use reach::Trail;
+pub use targets::Targets;
 pub use trust::{Roots, TrustError};
 
 /// What checks need of the program around them; built once, cheap to clone.
@@ -39,6 +41,8 @@ pub struct Env {
     pub roots: Roots,
     /// How this probe names itself to web servers.
     pub user_agent: String,
+    /// URLs that were read before.
+    pub targets: Targets,
 }
 
 impl Env {
@@ -52,7 +56,8 @@ impl Env {
         extra_ca: &[CertificateDer<'static>],
         user_agent: &str,
     ) -> Result<Self, TrustError> {
-        Ok(Self { guard, resolver, roots: Roots::new(extra_ca)?, user_agent: user_agent.to_owned() })
+        let (roots, targets) = (Roots::new(extra_ca)?, Targets::default());
+        Ok(Self { guard, resolver, roots, user_agent: user_agent.to_owned(), targets })
     }
 }
 
