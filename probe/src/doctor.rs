@@ -99,9 +99,9 @@ fn load(
     }
 }
 
-/// Tries what must be refused, on one of the threads that checks run on.
+/// Tries what must be refused, on a worker thread of the runtime: one that was made after the confinement.
 async fn attempts() -> Finding {
-    let trying = tokio::spawn(async {
+    let trying = tokio::task::spawn_blocking(|| {
         let thread = std::thread::current().name().unwrap_or("without a name").to_owned();
         (thread, confine::attempts())
     });

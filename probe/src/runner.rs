@@ -30,6 +30,12 @@ const STOP_WAIT: Duration = Duration::from_secs(5);
 const FIRST_AT_ONCE: usize = 32;
 /// The loop looks around at least this often.
 const TICK: Duration = Duration::from_secs(1);
+/// A slot waits this long for company, so that slots which lie close together cost one turn of the loop and not one each.
+const COMPANY: Duration = Duration::from_millis(2);
+/// Good news waits this long for more of it, for the same reason; anything else is handed on at once.
+pub const HOLD: Duration = Duration::from_millis(20);
+/// But no more of it than this waits.
+const MOST_HELD: usize = 256;
 
 /// What the runner needs from the rest of the probe.
 pub trait Surroundings: Send + Sync + 'static {
@@ -81,10 +87,13 @@ pub struct Runner<S> {
     schedule: Schedule,
     waiting: Waiting,
     confirms: BTreeMap<(Timestamp, MonitorId), Arc<Assignment>>,
-    running: JoinSet<Outcome>,
+    running: JoinSet<Box<Outcome>>,
     started: HashMap<Id, Due>,
     open: BTreeMap<Timestamp, u32>,
     news: VecDeque<What>,
+    /// Since when news wait.
+    held: Option<Timestamp>,
+    urgent: bool,
     told: Timestamp,
     swept: Timestamp,
     steps: i64,
@@ -121,6 +130,8 @@ impl<S: Surroundings> Runner<S> {
             started: HashMap::new(),
             open: BTreeMap::new(),
             news: VecDeque::new(),
+            held: None,
+            urgent: false,
         }
     }
 
@@ -136,14 +147,19 @@ impl<S: Surroundings> Runner<S> {
             self.step(now, steps - self.steps);
             self.take_slots(now);
             self.start_waiting(now);
-            if self.tell(&out, now).await.is_err() {
+            if self.is_time_to_tell(now) && self.tell(&out, now).await.is_err() {
                 return;
             }
             let pause = self.pause(now);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(ended) = self.running.join_next_with_id(), if !self.running.is_empty() => self.finish(ended),
+                Some(ended) = self.running.join_next_with_id(), if !self.running.is_empty() => {
+                    self.finish(ended);
+                    while let Some(ended) = self.running.try_join_next_with_id() {
+                        self.finish(ended);
+                    }
+                }
                 Some(news) = assigned.recv() => self.change(news),
                 () = tokio::time::sleep(pause) => {}
             }
@@ -225,7 +241,7 @@ impl<S: Surroundings> Runner<S> {
         }
     }
 
-    fn finish(&mut self, ended: Result<(Id, Outcome), JoinError>) {
+    fn finish(&mut self, ended: Result<(Id, Box<Outcome>), JoinError>) {
         let (id, outcome) = match ended {
             Ok((id, outcome)) => (id, Some(outcome)),
             Err(error) => (error.id(), None),
@@ -242,7 +258,8 @@ impl<S: Surroundings> Runner<S> {
                 self.confirms.insert((at, outcome.monitor), Arc::clone(&due.assignment));
             }
         }
-        self.news.push_back(What::Outcome(Box::new(outcome), due.assignment.interval()));
+        self.urgent |= outcome.status != Status::Up;
+        self.news.push_back(What::Outcome(outcome, due.assignment.interval()));
     }
 
     /// Only slots can be missed; a confirm or recheck that did not run leaves no trace.
@@ -262,6 +279,15 @@ impl<S: Surroundings> Runner<S> {
         }
     }
 
+    /// Whether what happened is to be handed on now, and notes since when it waits.
+    fn is_time_to_tell(&mut self, now: Timestamp) -> bool {
+        if self.news.is_empty() {
+            return true;
+        }
+        let since = *self.held.get_or_insert(now);
+        self.urgent || self.news.len() >= MOST_HELD || now.since(since) >= HOLD
+    }
+
     /// Hands on what happened, or just the time if that was not told for long.
     async fn tell(&mut self, out: &mpsc::Sender<Event>, now: Timestamp) -> Result<(), mpsc::error::SendError<Event>> {
         let nothing_open = now.shifted(-1);
@@ -275,12 +301,15 @@ impl<S: Surroundings> Runner<S> {
             self.told = self.told.max(through);
             out.send(Event { what, through: self.told }).await?;
         }
+        (self.held, self.urgent) = (None, false);
         Ok(())
     }
 
     fn pause(&self, now: Timestamp) -> Duration {
         let confirm = self.confirms.first_key_value().map(|((at, _), _)| *at);
-        let next = [self.schedule.next_slot(), confirm].into_iter().flatten().min();
+        let checks = [self.schedule.next_slot(), confirm].into_iter().flatten().min().map(|at| at + COMPANY);
+        let telling = self.held.map(|since| since + HOLD);
+        let next = checks.into_iter().chain(telling).min();
         next.map_or(TICK, |at| at.since(now).min(TICK))
     }
 
@@ -307,7 +336,7 @@ async fn run_one<S: Surroundings>(
     assignment: Arc<Assignment>,
     at: Timestamp,
     trigger: Trigger,
-) -> Outcome {
+) -> Box<Outcome> {
     let late = surroundings.now().since(at);
     let timeout = assignment.timeout();
     let check = Box::pin(surroundings.check(&assignment.check, timeout));
@@ -317,7 +346,7 @@ async fn run_one<S: Surroundings>(
     } else {
         surroundings.last_self_check(found.address)
     };
-    Outcome {
+    Box::new(Outcome {
         monitor: assignment.monitor,
         version: assignment.version,
         trigger,
@@ -334,7 +363,7 @@ async fn run_one<S: Surroundings>(
         certificate: found.certificate,
         answers: found.answers,
         fold: None,
-    }
+    })
 }
 
 /// A check that does not end in its time is a fault of the probe.
@@ -509,6 +538,33 @@ mod tests {
         });
         assert!(bad, "the closing self-check marks the outcome before it is handed on");
         assert_eq!(world.asked.lock().unwrap().len(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn good_news_is_told_in_company_and_a_failure_takes_it_along_at_once() {
+        let world = World::new(Duration::from_millis(1));
+        let at = |n: u128, host, phase_us| Assignment { phase_us, ..assignment(n, host, 60) };
+        let monitors =
+            vec![at(1, "good", 4_000_000), at(2, "good", 4_010_000), at(3, "bad", 8_000_000), at(4, "good", 8_495_000)];
+        let (assign, assigned) = mpsc::channel(4);
+        let (tell, mut told) = mpsc::channel(100);
+        let stop = CancellationToken::new();
+        tokio::spawn(Runner::new(Arc::clone(&world), 9).run(assigned, tell, stop.clone()));
+        assign.send(full(monitors)).await.unwrap();
+        let mut when = HashMap::new();
+        while when.len() < 4 {
+            if let What::Outcome(outcome, _) = told.recv().await.unwrap().what
+                && outcome.trigger == Trigger::Scheduled
+            {
+                when.insert(outcome.monitor.0.as_u128(), world.now().since(START).as_millis());
+            }
+        }
+        stop.cancel();
+        assert_eq!(when[&1], when[&2], "{when:?}");
+        assert!(when[&1] >= 4_000 + HOLD.as_millis(), "{when:?}");
+        // A failure is told once its self-check of half a second has ended.
+        assert_eq!(when[&3], when[&4], "{when:?}");
+        assert!((8_500..8_500 + HOLD.as_millis() / 2).contains(&when[&3]), "{when:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -241,7 +241,8 @@ impl Desk {
             }),
             wire::KEYS_PATH => serde_json::to_vec(&keys),
             _ => {
-                let since: u64 = query.and_then(|query| query.strip_prefix("since=")).unwrap().parse().unwrap();
+                let mut asked = query.unwrap().split('&');
+                let since: u64 = asked.find_map(|pair| pair.strip_prefix("since=")).unwrap().parse().unwrap();
                 let mut news = self.0.news.subscribe();
                 let hold = Duration::from_secs(wire::LONG_POLL_SECONDS);
                 match tokio::time::timeout(hold, news.wait_for(|news| news.0 > since)).await {

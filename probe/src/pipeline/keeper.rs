@@ -22,6 +22,9 @@ use crate::ship::{self, Courier, Step, Verdict};
 /// How long a stopping probe tries to deliver what it has.
 const LAST_CHANCE: Duration = Duration::from_secs(10);
 
+/// At most this many events are taken at once.
+const BURST: usize = 256;
+
 /// Everything between an outcome and its receipt.
 pub(super) struct Keeper {
     link: Arc<Link>,
@@ -79,6 +82,7 @@ impl Keeper {
         drop_all: CancellationToken,
     ) -> Result<(), Stop> {
         let mut last_chance = None;
+        let mut burst = Vec::with_capacity(BURST);
         loop {
             let now = self.now();
             let wake = self.act(now);
@@ -90,13 +94,14 @@ impl Keeper {
             tokio::select! {
                 () = drop_all.cancelled() => return self.give_up_all("a second signal came"),
                 () = tokio::time::sleep_until(until) => return self.give_up_all("the collector did not take it in time"),
-                event = events.recv(), if !self.closing => match event {
-                    Some(event) => self.take(event),
-                    None => {
+                // By the hundred, so that timers and sends are seen to once a burst.
+                taken = events.recv_many(&mut burst, BURST), if !self.closing => {
+                    if taken == 0 {
                         self.closing = true;
                         last_chance = Some(tokio::time::Instant::now() + LAST_CHANCE);
                     }
-                },
+                    burst.drain(..).for_each(|event| self.take(event));
+                }
                 Some(landed) = self.sending.join_next(), if !self.sending.is_empty() => {
                     match landed {
                         Ok(landed) => self.land(landed)?,
