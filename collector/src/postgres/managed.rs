@@ -198,6 +198,10 @@ impl Cluster {
                      local replication picket_backup peer map=picket\n";
         for (name, text) in [("pg_ident.conf", map.as_str()), ("pg_hba.conf", rules)] {
             let path = self.layout.pgdata().join(name);
+            // On a disk that is full the file would be emptied and not be written.
+            if std::fs::read_to_string(&path).is_ok_and(|found| found == text) {
+                continue;
+            }
             let mut file = OpenOptions::new()
                 .write(true)
                 .create(true)
