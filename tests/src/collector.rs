@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use picket_shared::time::Timestamp;
 use serde_json::Value;
 
 use crate::ca::Certificate;
 use crate::net::Place;
+use crate::postgres::Postgres;
 use crate::process::{Process, our_program, stop_left_over_postgres};
 use crate::wait;
 
@@ -63,21 +65,50 @@ impl Collector {
         collector
     }
 
-    /// Starts it (again) on the same data.
+    /// Starts it (again) on the same data, and waits until it answers.
     pub fn starts(&mut self) {
-        let mut command = self.place.command(our_program("picket-collector"));
-        command.arg("--config").arg(&self.config).arg("serve");
-        let mut process = Process::start("picket-collector serve", command, &self.log);
+        self.begins_to_start();
         wait::until("the collector", Duration::from_secs(90), || {
-            assert!(process.runs(), "the collector ended: {}", process.log());
+            assert!(self.runs(), "the collector ended: {}", self.log());
             self.place.connect(self.address)
         });
-        self.process = Some(process);
+    }
+
+    /// Starts it, and does not wait: it may end again.
+    pub fn begins_to_start(&mut self) {
+        let mut command = self.place.command(our_program("picket-collector"));
+        command.arg("--config").arg(&self.config).arg("serve");
+        self.process = Some(Process::start("picket-collector serve", command, &self.log));
     }
 
     /// Stops it as the service manager does.
     pub fn stops(&mut self) {
         self.process.take().unwrap().stop();
+    }
+
+    /// Ends it at once and alone; its PostgreSQL runs on.
+    pub fn crashes(&mut self) {
+        self.process.take().unwrap().kill();
+    }
+
+    /// Ends it at once, and then whatever it left, as the shipped unit does (`KillMode=mixed`).
+    pub fn crashes_under_systemd(&mut self) {
+        let left = self.postgres().processes();
+        self.crashes();
+        for pid in left {
+            // Some end by themselves when they see their postmaster gone.
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        self.process.as_mut().is_some_and(Process::runs)
+    }
+
+    /// Its PostgreSQL.
+    pub fn postgres(&self) -> Postgres {
+        Postgres::of(&self.data)
     }
 
     /// Its process id.

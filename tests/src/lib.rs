@@ -6,6 +6,10 @@
 //! [`collector`] and [`probe`] run ours; [`world`] puts them together; [`forger`] speaks the probe protocol by hand,
 //! [`desk`] is a collector in the hands of a test, and [`golden`] a probe of long ago.
 //!
+//! For faults: a [`line`] is long and can be bad ([`relay`]), and what passes over it is written into the [`ledger`] by a
+//! [`recorder`]; [`postgres`] reaches the collector's database past the collector, [`disk`] is one that fills up, and
+//! [`audit`] compares in the end.
+//!
 //! Everything started here is ended by its process id when it is dropped, also when a test panics.
 
 #![expect(
@@ -30,6 +34,14 @@ pub mod target;
 pub mod collector;
 pub mod probe;
 pub mod world;
+
+pub mod audit;
+pub mod disk;
+pub mod ledger;
+pub mod line;
+pub mod postgres;
+pub mod recorder;
+pub mod relay;
 
 pub mod desk;
 pub mod forger;

@@ -25,7 +25,7 @@ use crate::net::Place;
 use crate::process::Process;
 use crate::wait;
 
-static RUNTIME: LazyLock<Runtime> =
+pub(crate) static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
 
 /// aiosmtpd with STARTTLS and a mailbox in files.

@@ -160,6 +160,21 @@ impl Net {
         place
     }
 
+    /// A place between `region` (which has the address `own`) and the switch: the region finds it under `shown`, by a cable
+    /// of its own, so that what listens there stands in the way to whoever has that address on the switch.
+    pub fn line(&mut self, name: &str, (region, own): (&Place, Ipv4Addr), shown: Ipv4Addr) -> Place {
+        let line = self.namespace(name);
+        let inside = line.0.clone().unwrap();
+        region.ip(&format!("link add eth1 type veth peer name eth0 netns {inside}"));
+        line.ip("link set lo up");
+        // The routes of addresses with a peer come back by themselves when the cable does.
+        region.ip(&format!("address add {own} peer {shown}/32 dev eth1"));
+        region.ip("link set eth1 up");
+        line.ip(&format!("address add {shown} peer {own}/32 dev eth0"));
+        line.ip("link set eth0 up");
+        line
+    }
+
     fn namespace(&mut self, name: &str) -> Place {
         let name = format!("{}-{name}", self.prefix);
         ip(&["netns", "add", &name]);
@@ -231,6 +246,20 @@ mod tests {
         assert!(here.connect(address).is_ok());
         there.cut_off();
         assert!(here.connect(address).is_err());
+        there.reconnect();
+
+        let line = net.line("line", (&here, Ipv4Addr::new(45, 64, 0, 1)), Ipv4Addr::new(45, 64, 0, 2));
+        let between = line.listen(address);
+        here.connect(address).unwrap();
+        between.accept().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        while listener.accept().is_ok() {}
+        line.cut_off();
+        assert!(here.connect(address).is_err(), "there is no other way");
+        line.reconnect();
+        here.connect(address).unwrap();
+        assert!(listener.accept().is_err(), "who stands in the way is not passed by");
+
         let name = there.0.clone().unwrap();
         drop(net);
         assert!(!Path::new("/run/netns").join(name).exists());

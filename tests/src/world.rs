@@ -1,7 +1,8 @@
 //! Everything a story needs, on addresses of its own, so that stories run side by side.
 //!
 //! [`World::local`] puts all of it on one loopback address of this machine; [`World::of_regions`] gives the
-//! collector, the target, the name server and each region a place in a network of their own.
+//! collector, the target, the name server and each region a place in a network of their own; [`World::of_lines`] also
+//! lays a long line with a witness between each region and the collector.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,15 +10,20 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::ca::{Authority, Certificate};
 use crate::collector::{self, Collector, MAIL_PORT};
+use crate::disk::Disk;
+use crate::ledger::Ledger;
+use crate::line::Line;
 use crate::machine_clock::MachineClock;
 use crate::mailbox::{Mailbox, Receiver};
 use crate::net::{Net, Place};
 use crate::probe::{self, Probe};
+use crate::recorder::Onward;
 use crate::resolver::Resolver;
 use crate::target::{Ports, Target};
 
@@ -27,8 +33,14 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 pub const PUBLIC_PORTS: Ports = Ports { http: 80, https: 443 };
 const LOCAL_PORTS: Ports = Ports { http: 8081, https: 8444 };
 const COLLECTOR: Ipv4Addr = Ipv4Addr::new(45, 64, 0, 1);
+/// From where recorders pass on what came over a line.
+const POST: Ipv4Addr = Ipv4Addr::new(45, 64, 0, 2);
 const TARGET: Ipv4Addr = Ipv4Addr::new(45, 64, 0, 10);
 const RESOLVER: Ipv4Addr = Ipv4Addr::new(45, 64, 0, 53);
+
+/// The regions of a world of lines, and how long a way to the collector and back takes.
+pub const LINES: [(&str, Duration); 3] =
+    [("eu", Duration::from_millis(5)), ("us-east", Duration::from_millis(90)), ("ap", Duration::from_millis(220))];
 
 /// A collector with everything around it. Fields end in this order: probes first, the folder last.
 pub struct World {
@@ -39,8 +51,12 @@ pub struct World {
     pub authority: Authority,
     /// The reference targets of probes that are started from now on.
     pub references: Vec<String>,
+    /// What went over the lines, in a world that has some.
+    pub ledger: Ledger,
+    lines: BTreeMap<String, Line>,
     places: Places,
     _net: Option<Net>,
+    disk: Option<Disk>,
     folder: TempDir,
 }
 
@@ -85,6 +101,37 @@ impl World {
         (places, net)
     }
 
+    /// The same with the regions of [`LINES`], and a line between each of them and the collector.
+    pub fn of_lines() -> Self {
+        Self::lined(folder(), None)
+    }
+
+    /// The same, and the collector's data lies on a disk of its own with so many mebibytes.
+    pub fn of_lines_on_a_disk(mebibytes: u32) -> Self {
+        let folder = folder();
+        let disk = Disk::mount(&folder.path().join("collector").join("data"), mebibytes);
+        Self::lined(folder, Some(disk))
+    }
+
+    fn lined(folder: TempDir, disk: Option<Disk>) -> Self {
+        let (places, mut net) = Self::places_of(&LINES.map(|(region, _)| region));
+        let way = |(region, round_trip): (&'static str, Duration)| {
+            let (place, own) = &places.regions[region];
+            (region, net.line(&format!("{region}-line"), (place, *own), COLLECTOR), round_trip)
+        };
+        let ways = LINES.map(way);
+        let post = net.place("post", POST);
+        let mut world = Self { disk, ..Self::new(places, Some(net), folder) };
+        let witness = world.authority.good(&[&COLLECTOR.to_string()]);
+        for (region, place, round_trip) in ways {
+            let onward = Onward { place: post.clone(), address: world.collector.address };
+            let shown = (&witness, world.authority.file.as_path());
+            let line = Line::lay(region, place, onward, round_trip, shown, world.ledger.clone());
+            world.lines.insert(region.to_owned(), line);
+        }
+        world
+    }
+
     /// The same as [`World::of_regions`], or as [`World::local`] without regions, but the collector and each region are
     /// machines with clocks of their own; the collector's is so many seconds ahead from the start. In a local world all is one
     /// machine.
@@ -117,7 +164,9 @@ impl World {
             authority: &authority.file,
         });
         let references = Vec::new();
-        Self { probes: BTreeMap::new(), collector, authority, references, places, _net: net, folder }
+        let (ledger, lines) = (Ledger::default(), BTreeMap::new());
+        let (probes, disk) = (BTreeMap::new(), None);
+        Self { probes, collector, authority, references, ledger, lines, places, _net: net, disk, folder }
     }
 
     /// A folder of this world.
@@ -174,6 +223,16 @@ impl World {
     /// The collector's place.
     pub fn collector_place(&self) -> &Place {
         &self.places.collector.0
+    }
+
+    /// The line between a region and the collector.
+    pub fn line(&self, region: &str) -> &Line {
+        &self.lines[region]
+    }
+
+    /// The disk on which the collector's data lies, in a world that has one.
+    pub fn disk(&self) -> &Disk {
+        self.disk.as_ref().unwrap()
     }
 
     /// The place of a region.
