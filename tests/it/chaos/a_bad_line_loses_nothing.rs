@@ -29,7 +29,7 @@ fn a_bad_line_loses_nothing() {
     let receipts = lost_receipts(&busy);
     println!("{lost} connections were lost, and with them {receipts} receipts that the collector had given");
     assert!(lost >= 10 && receipts > 0, "{lost} {receipts}");
-    busy.told_probes_only(&[200]);
+    busy.refused_nothing_for_good();
     busy.judged_nothing();
 }
 

@@ -40,7 +40,7 @@ fn a_cut_line_is_a_silence_and_no_loss() {
 
     let found = busy.closes(&[]);
     assert_eq!(found.in_gaps, 0, "what a cut line kept back is not lost");
-    busy.told_probes_only(&[200]);
+    busy.refused_nothing_for_good();
     busy.judged_nothing_but(&["region_silent", "region_heard"]);
     let silent = "SELECT payload->'notice'->'kind' AS told, count(*) FROM notices GROUP BY 1 ORDER BY 2 DESC";
     let told = postgres.rows(silent).unwrap();

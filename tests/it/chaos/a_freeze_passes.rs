@@ -32,6 +32,6 @@ fn a_freeze_passes() {
     let found = busy.closes(&[]);
     assert!(found.repeated > 0, "no batch had to be sent again: was anything frozen?");
     assert!(busy.world.collector.runs() && busy.world.collector.pid() == collector);
-    busy.told_probes_only(&[200, 503]);
+    busy.refused_nothing_for_good();
     busy.judged_nothing();
 }

@@ -71,7 +71,7 @@ fn a_full_disk_is_waited_out() {
 
     let found = busy.closes(&[]);
     assert_eq!(found.in_gaps, 0, "what probes kept is not lost");
-    busy.told_probes_only(&[200, 503]);
+    busy.refused_nothing_for_good();
     busy.judged_nothing();
 }
 

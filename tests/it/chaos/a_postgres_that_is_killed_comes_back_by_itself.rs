@@ -35,6 +35,6 @@ fn a_postgres_that_is_killed_comes_back_by_itself() {
     }
     busy.closes(&[]);
     assert_eq!(busy.world.collector.pid(), collector);
-    busy.told_probes_only(&[200, 503]);
+    busy.refused_nothing_for_good();
     busy.judged_nothing();
 }

@@ -31,6 +31,6 @@ fn a_probe_that_is_killed_leaves_a_gap_with_its_reason() {
     }
     let found = busy.closes(&excuses);
     assert!(found.in_gaps > 0, "a probe that does not run has no outcomes");
-    busy.told_probes_only(&[200]);
+    busy.refused_nothing_for_good();
     busy.judged_nothing();
 }

@@ -107,10 +107,10 @@ impl Busy {
         found
     }
 
-    /// The collector answered its probes with these statuses and no other.
+    /// Whatever the collector could not take it wants to be sent again: no answer makes a probe drop anything.
     #[track_caller]
-    fn told_probes_only(&self, statuses: &[u16]) {
-        let others = self.world.ledger.statuses_but(statuses);
+    fn refused_nothing_for_good(&self) {
+        let others = self.world.ledger.statuses_but(&[200, 503]);
         assert!(others.is_empty(), "{others:?}");
     }
 
