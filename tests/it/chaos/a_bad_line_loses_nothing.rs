@@ -30,7 +30,8 @@ fn a_bad_line_loses_nothing() {
     println!("{lost} connections were lost, and with them {receipts} receipts that the collector had given");
     assert!(lost >= 10 && receipts > 0, "{lost} {receipts}");
     busy.refused_nothing_for_good();
-    busy.judged_nothing();
+    // A line that was bad for so long may have kept a region silent for longer than 90 s, and that may be told.
+    busy.judged_nothing_but(&["region_silent", "region_heard"]);
 }
 
 /// How many receipts were given for batches that came again.

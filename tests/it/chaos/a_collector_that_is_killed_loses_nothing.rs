@@ -49,6 +49,7 @@ fn a_collector_that_is_killed_loses_nothing() {
     println!("{unanswered} of {TIMES} times the batch at hand was not answered");
     assert!(unanswered >= TIMES / 3, "the collector was hardly ever killed in the middle of a batch");
     busy.closes(&[]);
+    busy.refused_nothing_for_good();
     is_the_true_one(&busy.incidents(), broke_at);
     assert_eq!(busy.world.collector.show(&monitor).incidents().len(), 1);
     wait::until("to be told", Duration::from_secs(150), || told(&mailbox));
@@ -59,7 +60,7 @@ fn a_collector_that_is_killed_loses_nothing() {
 fn dies_and_comes_back(busy: &mut Busy, time: u64) -> bool {
     let batch = busy.world.ledger.until_in_flight(Duration::from_secs(60));
     thread::sleep(Duration::from_millis(time * 3));
-    if time % 2 == 0 {
+    if time.is_multiple_of(2) {
         busy.world.collector.crashes();
     } else {
         busy.world.collector.crashes_under_systemd();
@@ -76,7 +77,7 @@ fn is_the_true_one(incidents: &[Value], broke_at: Timestamp) {
     let started_at = Timestamp::from_micros(incidents[0]["started_at"].as_i64().unwrap());
     // A check that is under way when the target ends may have begun before.
     assert!(broke_at.since(started_at) < Duration::from_secs(2), "{started_at} is before {broke_at}");
-    assert!(started_at.since(broke_at) < Duration::from_secs(15), "{started_at} is long after {broke_at}");
+    assert!(started_at.since(broke_at) < Duration::from_secs(30), "{started_at} is long after {broke_at}");
     assert_eq!(incidents[0]["resolution"], "recovered", "{incidents:#?}");
 }
 
