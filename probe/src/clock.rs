@@ -123,6 +123,11 @@ impl CollectorClock {
         self.with(|discipline, elapsed| (discipline.now(elapsed), discipline.stepped_us()))
     }
 
+    /// The best guess at when this clock was started, in the collector's time.
+    pub fn began(&self) -> Timestamp {
+        self.with(|discipline, _| discipline.best(Duration::ZERO))
+    }
+
     /// The best guess at the collector's time, for tokens.
     pub fn signing_time(&self) -> Timestamp {
         self.with(|discipline, elapsed| discipline.best(elapsed))

@@ -20,14 +20,12 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::checks::Found;
-use crate::schedule::{Due, Schedule, Turn};
+use crate::schedule::{Due, Schedule, Turn, Waiting, passed};
 
 /// How much longer than its timeout a check may take before it is given up from outside.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long a stop waits for checks that run.
 const STOP_WAIT: Duration = Duration::from_secs(5);
-/// First checks start only while fewer than this run: a probe that takes over many monitors must not flood the network.
-const FIRST_AT_ONCE: usize = 32;
 /// The loop looks around at least this often.
 const TICK: Duration = Duration::from_secs(1);
 /// A slot waits this long for company, so that slots which lie close together cost one turn of the loop and not one each.
@@ -45,6 +43,8 @@ pub trait Surroundings: Send + Sync + 'static {
     fn time(&self) -> (Timestamp, i64) {
         (self.now(), 0)
     }
+    /// When this start of the probe began, in the collector's time.
+    fn began(&self) -> Timestamp;
     /// Runs one check.
     fn check(&self, spec: &CheckSpec, timeout: Duration) -> impl Future<Output = Found> + Send;
     /// The last judgement of the probe's own network, for an outcome at that address.
@@ -97,28 +97,17 @@ pub struct Runner<S> {
     told: Timestamp,
     swept: Timestamp,
     steps: i64,
-}
-
-/// Checks that want to start: what the judge or a failure asks for goes first, first checks of new monitors last.
-#[derive(Default)]
-struct Waiting {
-    urgent: VecDeque<Due>,
-    planned: VecDeque<Due>,
-    first: VecDeque<Due>,
-}
-
-impl Waiting {
-    fn next(&mut self, running: usize) -> Option<Due> {
-        let ordinary = self.urgent.pop_front().or_else(|| self.planned.pop_front());
-        ordinary.or_else(|| if running < FIRST_AT_ONCE { self.first.pop_front() } else { None })
-    }
+    /// Since when slots are to be accounted for, until it is known which.
+    unassigned_since: Option<Timestamp>,
 }
 
 impl<S: Surroundings> Runner<S> {
-    /// With nothing to run yet.
+    /// With nothing to run yet. Slots are accounted for from the beginning on: nobody knows which before the first
+    /// assignments come, and then those that have passed are missed.
     pub fn new(surroundings: Arc<S>, limit: usize) -> Self {
         Self {
-            told: surroundings.now(),
+            told: surroundings.began(),
+            unassigned_since: Some(surroundings.began()),
             swept: surroundings.now(),
             steps: surroundings.time().1,
             surroundings,
@@ -176,6 +165,7 @@ impl<S: Surroundings> Runner<S> {
             return;
         }
         self.steps += by;
+        self.unassigned_since = self.unassigned_since.map(|since| since.shifted(by));
         let confirms = std::mem::take(&mut self.confirms);
         self.confirms = confirms.into_iter().map(|((at, id), what)| ((at.shifted(by), id), what)).collect();
         if by > 0 {
@@ -190,9 +180,11 @@ impl<S: Surroundings> Runner<S> {
     }
 
     fn change(&mut self, news: Assignments) {
-        let changed = self.schedule.apply(news, self.surroundings.now());
-        self.waiting.urgent.extend(changed.rechecks);
-        self.waiting.first.extend(changed.first);
+        let now = self.surroundings.now();
+        if let Some(began) = self.unassigned_since.take() {
+            self.news.extend(passed(&news, began, now).map(|(missed, interval)| What::Missed(missed, interval)));
+        }
+        self.waiting.hurry(self.schedule.apply(news, now));
         self.news.push_back(What::Assigned { version: self.schedule.version(), monitors: self.schedule.len() });
     }
 
@@ -290,7 +282,7 @@ impl<S: Surroundings> Runner<S> {
 
     /// Hands on what happened, or just the time if that was not told for long.
     async fn tell(&mut self, out: &mpsc::Sender<Event>, now: Timestamp) -> Result<(), mpsc::error::SendError<Event>> {
-        let nothing_open = now.shifted(-1);
+        let nothing_open = self.unassigned_since.unwrap_or(now.shifted(-1));
         let through = self.open.first_key_value().map_or(nothing_open, |(slot, _)| slot.shifted(-1).min(nothing_open));
         if self.news.is_empty() && through.since(self.told) >= TICK / 2 {
             self.news.push_back(What::Idle);
@@ -421,6 +413,10 @@ mod tests {
     impl Surroundings for World {
         fn now(&self) -> Timestamp {
             self.time().0
+        }
+
+        fn began(&self) -> Timestamp {
+            START
         }
 
         fn time(&self) -> (Timestamp, i64) {
@@ -589,6 +585,27 @@ mod tests {
             _ => None,
         });
         assert_eq!(first, Some(MonitorId(Uuid::from_u128(8))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_monitor_that_is_asked_for_as_well_is_checked_once() {
+        let world = World::new(Duration::from_secs(1));
+        let recheck = |n| Recheck { id: RecheckId(Uuid::from_u128(n)), monitor: MonitorId(Uuid::from_u128(1)) };
+        let news = Assignments { rechecks: vec![recheck(1), recheck(2)], ..full(vec![assignment(1, "good", 60)]) };
+        let events = run_for(&world, 9, news, 3).await;
+        assert_eq!(outcomes(&events), [(Trigger::Recheck, 0)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slots_that_passed_before_the_first_assignments_came_are_missed_and_not_passed_over() {
+        let world = World::new(Duration::from_millis(100));
+        // The first slots, of 4 s and 24 s, pass while the assignments cannot be had.
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let events = run_for(&world, 9, full(vec![assignment(1, "good", 20)]), 20).await;
+        let What::Missed(missed, _) = &events[0].what else { panic!("{events:?}") };
+        let slot = |second| START + Duration::from_secs(second);
+        assert_eq!((missed.from, missed.to, missed.count, events[0].through), (slot(4), slot(24), 2, START));
+        assert_eq!(outcomes(&events), [(Trigger::Recheck, 30), (Trigger::Scheduled, 44)]);
     }
 
     #[tokio::test(start_paused = true)]

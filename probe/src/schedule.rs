@@ -1,10 +1,10 @@
 //! Pure: (set of assignments, now) -> due slots, and slots that cannot be kept any more. Reads no clock.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use picket_shared::assignment::{Assignment, Assignments};
+use picket_shared::assignment::{Assignment, Assignments, slots_between};
 use picket_shared::batch::{GapReason, Missed};
 use picket_shared::check::CheckSpec;
 use picket_shared::ids::MonitorId;
@@ -46,6 +46,41 @@ pub struct Turn {
     pub due: Vec<Due>,
     /// Could not run in time, with the interval of each monitor.
     pub missed: Vec<(Missed, Duration)>,
+}
+
+/// First checks start only while fewer than this run: a probe that takes over many monitors must not flood the network.
+const FIRST_AT_ONCE: usize = 32;
+
+/// Checks that want to start: what the judge or a failure asks for goes first, first checks of new monitors last.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    /// What the judge or a failure asks for.
+    pub urgent: VecDeque<Due>,
+    /// Slots.
+    pub planned: VecDeque<Due>,
+    first: VecDeque<Due>,
+}
+
+impl Waiting {
+    /// The check to start while so many run.
+    pub fn next(&mut self, running: usize) -> Option<Due> {
+        let ordinary = self.urgent.pop_front().or_else(|| self.planned.pop_front());
+        ordinary.or_else(|| if running < FIRST_AT_ONCE { self.first.pop_front() } else { None })
+    }
+
+    /// Takes the checks that are wanted at once. One of a monitor is enough: two that start together would be one outcome's
+    /// name for two checks, of which readers keep one.
+    pub fn hurry(&mut self, changed: Changed) {
+        self.first.extend(changed.first);
+        for due in changed.rechecks {
+            let same =
+                |other: &Due| other.trigger == Trigger::Recheck && other.assignment.monitor == due.assignment.monitor;
+            self.first.retain(|other| !same(other));
+            if !self.urgent.iter().any(same) {
+                self.urgent.push_back(due);
+            }
+        }
+    }
 }
 
 /// Every assignment with its next slot.
@@ -182,6 +217,18 @@ pub struct Changed {
 fn at_once(assignment: &Arc<Assignment>, now: Timestamp) -> Option<Due> {
     let runs = assignment.check != CheckSpec::Other;
     runs.then(|| Due { assignment: Arc::clone(assignment), at: now, trigger: Trigger::Recheck })
+}
+
+/// The slots that passed after `began` before the first assignments came, with the interval of each monitor.
+pub fn passed(first: &Assignments, began: Timestamp, now: Timestamp) -> impl Iterator<Item = (Missed, Duration)> {
+    first.monitors.iter().filter_map(move |assignment| {
+        let interval = assignment.interval();
+        let count = slots_between(assignment.phase_us, interval, began, now);
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let from = assignment.slot_after(began);
+        let to = from + interval * count.checked_sub(1)?;
+        Some((missed(assignment.monitor, from, to, count), interval))
+    })
 }
 
 fn most_late(assignment: &Assignment) -> Duration {

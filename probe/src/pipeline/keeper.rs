@@ -54,21 +54,22 @@ impl Keeper {
     pub(super) fn new(link: Arc<Link>, self_checker: Arc<SelfChecker>, confinement: Confinement, limit: usize) -> Self {
         let (now, steps) = link.clock().time();
         Self {
-            link,
-            self_checker,
-            confinement,
             buffer: Buffer::new(limit),
             seen: Seen::default(),
             cutter: Cutter::new(now),
             courier: Courier::new(),
             sending: JoinSet::new(),
-            through: now,
+            // Slots are accounted for from the start on, though nobody knows yet which there are.
+            through: link.clock().began(),
             seq: 0,
             version: 0,
             monitors: 0,
             closing: false,
             steps,
             set_back_us: 0,
+            link,
+            self_checker,
+            confinement,
         }
     }
 

@@ -264,6 +264,10 @@ impl Surroundings for Here {
         self.clock.time()
     }
 
+    fn began(&self) -> Timestamp {
+        self.clock.began()
+    }
+
     fn check(&self, spec: &CheckSpec, timeout: Duration) -> impl Future<Output = Found> + Send {
         checks::run(spec, &self.env, timeout)
     }
