@@ -6,7 +6,7 @@
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::flow;
+use crate::flow::judge::Listening;
 use crate::flow::verify::Limits;
 use crate::ops;
 use crate::wake::Bell;
@@ -28,7 +29,14 @@ struct Task {
     name: &'static str,
     period: Duration,
     bell: Option<Bell>,
-    run: fn(App, Arc<Limits>) -> Running,
+    run: fn(App, Arc<Shared>) -> Running,
+}
+
+/// What tasks use besides the parts of the program.
+struct Shared {
+    /// Those of the web.
+    limits: Arc<Limits>,
+    listening: Mutex<Listening>,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -45,8 +53,13 @@ fn tasks() -> Vec<Task> {
             bell: None,
             run: |app, _| Box::pin(retention(app)),
         },
-        Task { name: "limits", period: Duration::from_secs(60), bell: None, run: |_, limits| Box::pin(forget(limits)) },
-        Task { name: "judge", period: SECOND, bell: Some(Bell::Judge), run: |app, _| Box::pin(judge(app)) },
+        Task { name: "limits", period: Duration::from_secs(60), bell: None, run: |_, shared| Box::pin(forget(shared)) },
+        Task {
+            name: "judge",
+            period: SECOND,
+            bell: Some(Bell::Judge),
+            run: |app, shared| Box::pin(judge(app, shared)),
+        },
         Task { name: "replay", period: SECOND * 30, bell: None, run: |app, _| Box::pin(replay(app)) },
         Task {
             name: "dispatch",
@@ -61,15 +74,17 @@ fn tasks() -> Vec<Task> {
 /// Runs every task until `stop`; a task that runs then is finished first. `limits` are those of the web.
 pub fn start(app: &App, limits: &Arc<Limits>, tracker: &TaskTracker, stop: &CancellationToken) {
     tracker.spawn(keep_time(app.clone(), stop.clone()));
+    let listening = Mutex::new(Listening::from(app.started_at));
+    let shared = Arc::new(Shared { limits: Arc::clone(limits), listening });
     for task in tasks() {
-        tracker.spawn(repeat(app.clone(), Arc::clone(limits), task, stop.clone()));
+        tracker.spawn(repeat(app.clone(), Arc::clone(&shared), task, stop.clone()));
     }
 }
 
-async fn repeat(app: App, limits: Arc<Limits>, task: Task, stop: CancellationToken) {
+async fn repeat(app: App, shared: Arc<Shared>, task: Task, stop: CancellationToken) {
     let mut failures = 0_u32;
     while !stop.is_cancelled() {
-        let wait = match (task.run)(app.clone(), Arc::clone(&limits)).await {
+        let wait = match (task.run)(app.clone(), Arc::clone(&shared)).await {
             Ok(report) => {
                 if failures > 0 {
                     tracing::info!(task = task.name, "Task {} works again after {failures} failures", task.name);
@@ -146,13 +161,17 @@ async fn retention(app: App) -> Ran {
     report(ops::retention::run(&app.pools, &app.config.retention, app.clock.now()).await?)
 }
 
-async fn judge(app: App) -> Ran {
+async fn judge(app: App, shared: Arc<Shared>) -> Ran {
     let _working = app.standstill.working().await;
-    report(flow::judge::run(&app.pools, app.clock.now(), app.listening_since()).await?)
+    let now = app.clock.now();
+    let since = shared.listening.lock().unwrap_or_else(PoisonError::into_inner).since(now);
+    let judged = flow::judge::run(&app.pools, now, since.max(app.listening_since())).await?;
+    shared.listening.lock().unwrap_or_else(PoisonError::into_inner).looked(now);
+    report(judged)
 }
 
 /// Who has long been quiet has all of its allowance again: its row says nothing any more.
-async fn forget(limits: Arc<Limits>) -> Ran {
-    limits.forget_quiet();
+async fn forget(shared: Arc<Shared>) -> Ran {
+    shared.limits.forget_quiet();
     report("forgot")
 }

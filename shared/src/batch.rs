@@ -61,7 +61,7 @@ pub enum GapReason {
     NotScheduled,
     /// The probe's own network was bad.
     SelfCheckFailed,
-    /// The collector did not run.
+    /// The collector did not run, or could not look.
     CollectorDown,
     /// The monitor was paused.
     Paused,

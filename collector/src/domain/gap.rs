@@ -16,6 +16,14 @@ pub const SILENT_AFTER: Duration = Duration::from_secs(45);
 /// A probe reports every 10 s at least; when it did not for so long, its silence is written down.
 pub const OVERDUE: Duration = Duration::from_secs(90);
 
+/// A collector that was away for longer leaves a gap.
+pub const DOWN_AFTER: Duration = Duration::from_secs(30);
+
+/// Whether a collector that was last alive then was away for so long that it leaves gaps.
+pub fn was_away(last_alive: Timestamp, now: Timestamp) -> bool {
+    now.since(last_alive) > DOWN_AFTER
+}
+
 /// All times later than `after` up to and with `until`; empty unless `until` is later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Range {

@@ -2,34 +2,35 @@
 //!
 //! In: `probe_status`, `instance`. Out: `gaps` without a monitor; `flow::ingest` closes them where batches still come.
 
-use std::time::Duration;
-
 use picket_shared::time::Timestamp;
 
 use crate::domain::clock::SMALL_STEP_BACK;
-use crate::domain::gap::SILENT_AFTER;
+use crate::domain::gap::{SILENT_AFTER, was_away};
 use crate::domain::retention::{LEAP, WAIT_AFTER_LEAP};
 use crate::store::{StoreError, Worker, clock, gaps};
-
-/// A collector that was away for longer leaves a gap.
-pub const DOWN_AFTER: Duration = Duration::from_secs(30);
 
 /// What one run found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Probes that fell silent.
     pub opened: u64,
+    /// Probes that could not send, because the collector was away for a while: without its database, or standing still.
+    pub kept_out: u64,
     /// Silences of revoked probes that were ended.
     pub ended: u64,
 }
 
-/// Notes that the collector is alive, and who fell silent.
+/// Notes that the collector is alive, and who fell silent. One that could not note it for a while, because its database was
+/// away or its machine stood still, was as good as not there: that is no silence of probes.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn run(conn: &mut Worker, now: Timestamp) -> Result<Report, StoreError> {
-    gaps::alive(conn, None, now).await?;
+    let away = was_away(gaps::last_alive(conn).await?, now);
+    let kept_out = if away { gaps::append_collector_down(conn, now).await? } else { 0 };
+    gaps::alive(conn, away.then_some(now), now).await?;
     Ok(Report {
+        kept_out,
         ended: gaps::close_revoked(conn).await?,
         opened: gaps::open_silences(conn, now - SILENT_AFTER, now).await?,
     })
@@ -40,8 +41,9 @@ pub async fn run(conn: &mut Worker, now: Timestamp) -> Result<Report, StoreError
 /// # Errors
 /// When the database fails.
 pub async fn at_start(conn: &mut Worker, now: Timestamp) -> Result<u64, StoreError> {
-    let away = now.since(gaps::last_alive(conn).await?);
-    let probes = if away > DOWN_AFTER { gaps::append_collector_down(conn, now).await? } else { 0 };
+    let last_alive = gaps::last_alive(conn).await?;
+    let away = now.since(last_alive);
+    let probes = if was_away(last_alive, now) { gaps::append_collector_down(conn, now).await? } else { 0 };
     // Nobody knows whether it was away for so long, or came back with a wrong clock.
     if away > SMALL_STEP_BACK {
         clock::note_leap(conn, now).await?;

@@ -134,6 +134,42 @@ async fn a_newer_boot_supersedes_for_ever_and_a_request_token_is_good_once() {
 }
 
 #[tokio::test]
+async fn a_time_in_which_the_collector_could_not_look_is_its_own_and_no_silence_of_probes() {
+    let world = World::new().await;
+    let probe = world.probe().await;
+    let gaps = async || -> Vec<(i64, Option<i64>, String)> {
+        sqlx::query_as("SELECT (from_at - 1790000000000000) / 1000000, (to_at - 1790000000000000) / 1000000, reason FROM gaps ORDER BY from_at")
+            .fetch_all(&world.owner)
+            .await
+            .unwrap()
+    };
+    let look = async || {
+        let mut conn = world.pools.worker().await.unwrap();
+        let report = picket_collector::flow::gaps::run(&mut conn, world.clock.now()).await.unwrap();
+        conn.commit().await.unwrap();
+        (report.opened, report.kept_out)
+    };
+    look().await;
+    // Without its database, or standing still, for two minutes.
+    world.clock.advance(Duration::from_secs(120));
+    assert_eq!(look().await, (0, 1));
+    let down = || (0, Some(120), "collector_down".to_owned());
+    assert_eq!(gaps().await, [down()]);
+    for _ in 0..10 {
+        world.clock.advance(Duration::from_secs(5));
+        look().await;
+    }
+    assert_eq!(
+        gaps().await,
+        [down(), (120, None, "probe_offline".to_owned())],
+        "what is silent from then on is silent"
+    );
+    let (claims, body) = probe.batch(&world, 1, vec![]);
+    assert_eq!(world.ship(&probe, &claims, &body).await.0, 200);
+    assert_eq!(gaps().await, []);
+}
+
+#[tokio::test]
 async fn silence_is_a_gap_and_a_late_batch_closes_its_part() {
     let world = World::new().await;
     let probe = world.probe().await;
@@ -153,6 +189,8 @@ async fn silence_is_a_gap_and_a_late_batch_closes_its_part() {
         ));
     }
     let mut conn = world.pools.worker().await.unwrap();
+    // It looked all the while.
+    picket_collector::store::gaps::alive(&mut conn, None, world.clock.now()).await.unwrap();
     picket_collector::flow::gaps::run(&mut conn, world.clock.now()).await.unwrap();
     conn.commit().await.unwrap();
     assert_eq!(gaps().await, [(0, None)]);

@@ -8,10 +8,13 @@ mod apply;
 mod correlate;
 mod evidence;
 mod gather;
+mod listening;
 
 use std::time::Duration;
 
 use picket_shared::time::Timestamp;
+
+pub use listening::Listening;
 
 use crate::domain::outage;
 use crate::store::{Pools, StoreError, states};
@@ -34,7 +37,8 @@ pub struct Report {
     pub next_due: Option<Timestamp>,
 }
 
-/// Judges everything that is dirty or due at `now`. `listening_since` is when this collector began to take batches.
+/// Judges everything that is dirty or due at `now`. `listening_since` is since when it does so without a
+/// break ([`Listening`]).
 ///
 /// # Errors
 /// When the database fails; what was committed before stays, the rest is judged in the next run.
