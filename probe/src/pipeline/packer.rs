@@ -1,0 +1,277 @@
+//! What to do with what the runner tells: pack, cut, send, try again, give up. The keeper's decisions; pure, so that the
+//! [`Keeper`](super::keeper::Keeper) and the simulation drive the same ones.
+
+use std::time::Duration;
+
+use picket_shared::batch::{Batch, GapReason, MAX_OUTCOMES, Missed, Receipt, Report};
+use picket_shared::outcome::{Evidence, Outcome, Trigger};
+use picket_shared::time::Timestamp;
+
+use crate::batch::{self, Cutter, MAX_MISSED};
+use crate::buffer::{Buffer, End, Waiting};
+use crate::link::{Frozen, Stop};
+use crate::runner::{Event, What};
+use crate::seen::Seen;
+use crate::ship::{Courier, Step, Verdict};
+
+/// Everything that is not delivered yet.
+#[derive(Debug)]
+pub struct Packer {
+    buffer: Buffer,
+    seen: Seen,
+    cutter: Cutter,
+    courier: Courier,
+    through: Timestamp,
+    seq: u64,
+    version: u64,
+    monitors: usize,
+    closing: bool,
+}
+
+/// To be done now, beside each other.
+#[derive(Debug)]
+pub enum Task {
+    /// Send this batch, and say by [`Packer::land`] what became of it.
+    Send(Frozen),
+    /// Ask for keys, and say by [`Packer::asked`] whether there was an answer.
+    AskKeys,
+}
+
+/// What became of a batch, for the log.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It is stored; whether sends had failed before.
+    Delivered(Receipt, bool),
+    /// It will be tried again; why, where it is the first time.
+    Kept(Option<String>),
+    /// It will never be taken: its slots are reported as missed. Which batch, and why.
+    GivenUp(Frozen, String),
+    /// It is sent in halves.
+    Halved,
+}
+
+impl Packer {
+    /// With nothing to deliver, and room for `limit` bytes.
+    pub fn new(limit: usize, now: Timestamp) -> Self {
+        Self {
+            buffer: Buffer::new(limit),
+            seen: Seen::default(),
+            cutter: Cutter::new(now),
+            courier: Courier::new(),
+            through: now,
+            seq: 0,
+            version: 0,
+            monitors: 0,
+            closing: false,
+        }
+    }
+
+    /// Nothing more comes from the runner: what is there goes at once.
+    pub fn close(&mut self) {
+        self.closing = true;
+    }
+
+    /// Whether it was closed.
+    pub fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// Whether everything is delivered.
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty() && self.courier.is_empty()
+    }
+
+    /// How many outcomes wait, besides those in batches on the way.
+    pub fn waiting(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Takes in what the runner tells.
+    pub fn take(&mut self, event: Event, now: Timestamp) {
+        match event.what {
+            What::Outcome(mut outcome, interval) => {
+                let urgent = self.seen.note(&mut outcome);
+                self.buffer.push(*outcome, interval);
+                self.cutter.note(urgent, now);
+            }
+            What::Missed(missed, interval) => {
+                self.buffer.miss(missed, interval);
+                self.cutter.note(false, now);
+            }
+            What::Assigned { version, monitors } => (self.version, self.monitors) = (version, monitors),
+            What::Idle => {}
+        }
+        self.through = self.through.max(event.through);
+        for monitor in self.buffer.take_lost() {
+            self.seen.forget(monitor);
+        }
+    }
+
+    /// What to start at `now`, and when to look again. `about` says how the probe is, as far as others know it.
+    pub fn act(&mut self, now: Timestamp, about: &dyn Fn() -> Report) -> (Vec<Task>, Option<Timestamp>) {
+        let mut tasks = Vec::new();
+        loop {
+            match self.courier.next(now) {
+                Step::Send(frozen) => tasks.push(Task::Send(frozen)),
+                Step::AskKeys => tasks.push(Task::AskKeys),
+                Step::CutNewest => {
+                    if let Some(frozen) = self.cut(End::Newest, now, about) {
+                        self.courier.add_first(frozen);
+                    }
+                }
+                Step::Ready if self.closing && self.buffer.is_empty() => return (tasks, None),
+                Step::Ready if self.closing || self.cutter.due_at() <= now => {
+                    let behind = self.buffer.len() > MAX_OUTCOMES && self.cutter.is_urgent();
+                    if let Some(frozen) = self.cut(if behind { End::Newest } else { End::Oldest }, now, about) {
+                        self.courier.add(frozen);
+                    }
+                }
+                Step::Ready => return (tasks, Some(self.cutter.due_at())),
+                Step::Wait(time) => return (tasks, time),
+            }
+        }
+    }
+
+    /// Asking for keys has shown that the collector is back, or not; `after` is how long it asked to wait.
+    pub fn asked(&mut self, reached: bool, after: Option<Duration>, now: Timestamp, random: f64) {
+        self.courier.asked(reached, after, now, random);
+    }
+
+    /// A batch has landed, for good or not.
+    ///
+    /// # Errors
+    /// When the collector ends the probe.
+    pub fn land(
+        &mut self,
+        frozen: &Frozen,
+        verdict: Verdict,
+        (now, random): (Timestamp, f64),
+        about: &dyn Fn() -> Report,
+    ) -> Result<Settled, Stop> {
+        let failures = self.courier.failures();
+        let done = self.courier.landed(frozen, &verdict, now, random);
+        Ok(match (verdict, done) {
+            (Verdict::Stop(stop), _) => return Err(stop),
+            (Verdict::Delivered(receipt), _) => Settled::Delivered(receipt, failures > 0),
+            (Verdict::Retry { why, .. }, None) => Settled::Kept((failures == 0).then_some(why)),
+            (Verdict::Retry { .. }, Some(frozen)) => {
+                self.give_up(frozen, GapReason::TooOld, "it is older than 72 hours".to_owned(), now)
+            }
+            (Verdict::Refused { reason, why }, Some(frozen)) => self.give_up(frozen, reason, why, now),
+            (Verdict::TooLarge, Some(frozen)) => self.halve(frozen, now, about),
+            (Verdict::Refused { .. } | Verdict::TooLarge, None) => Settled::Kept(None),
+        })
+    }
+
+    /// Cuts a batch from one end of the buffer; `None` if its only outcome was too large for any batch.
+    fn cut(&mut self, end: End, now: Timestamp, about: &dyn Fn() -> Report) -> Option<Frozen> {
+        let mut taken = self.buffer.take(end, MAX_OUTCOMES);
+        let missed = self.buffer.take_missed(MAX_MISSED);
+        let frozen = loop {
+            let outcomes = taken.iter().map(|waiting| waiting.outcome.clone()).collect();
+            if let Some(frozen) = self.freeze(outcomes, missed.clone(), now, about) {
+                break Some(frozen);
+            }
+            match taken.len() {
+                0 => break None,
+                1 if !shrink(&mut taken) => {
+                    taken.drain(..).for_each(|w| self.buffer.lose(&w.outcome, w.interval, GapReason::Other));
+                }
+                1 => {}
+                all => {
+                    let half = match end {
+                        End::Oldest => taken.split_off(all / 2),
+                        End::Newest => taken.drain(..all / 2).collect(),
+                    };
+                    self.buffer.put_back(end, half);
+                }
+            }
+        };
+        self.cutter.cut(now, !self.buffer.is_empty());
+        frozen
+    }
+
+    fn freeze(
+        &mut self,
+        outcomes: Vec<Outcome>,
+        missed: Vec<Missed>,
+        now: Timestamp,
+        about: &dyn Fn() -> Report,
+    ) -> Option<Frozen> {
+        let report = self.report(about(), &outcomes);
+        // A slot that waits here or in a batch that is not delivered yet is not done, whatever the runner said.
+        let open = self.buffer.earliest_slot().into_iter().chain(self.courier.earliest_slot()).min();
+        let through = open.map_or(self.through, |slot| self.through.min(slot.shifted(-1)));
+        let frozen = batch::freeze(&Batch { through, outcomes, missed, report }, self.seq + 1, now).ok()?;
+        self.seq += 1;
+        Some(frozen)
+    }
+
+    fn report(&self, about: Report, outcomes: &[Outcome]) -> Report {
+        Report {
+            assignments: self.version,
+            monitors: u32::try_from(self.monitors).unwrap_or(u32::MAX),
+            buffered_bytes: u64::try_from(self.buffer.bytes() + self.courier.bytes()).unwrap_or(u64::MAX),
+            dropped: self.buffer.dropped().clone(),
+            late_p99_us: late_p99(outcomes),
+            ..about
+        }
+    }
+
+    /// Turns a batch that will never be taken into missed slots.
+    fn give_up(&mut self, frozen: Frozen, reason: GapReason, why: String, now: Timestamp) -> Settled {
+        let Some(batch) = batch::thaw(&frozen) else { return Settled::GivenUp(frozen, why) };
+        // Missed slots are told once more beside those of the outcomes; a batch of nothing else is not repeated.
+        if !batch.outcomes.is_empty() {
+            batch.missed.into_iter().for_each(|missed| self.buffer.miss(missed, Duration::ZERO));
+        }
+        for outcome in &batch.outcomes {
+            self.buffer.lose(outcome, Duration::ZERO, reason);
+        }
+        self.cutter.note(false, now);
+        Settled::GivenUp(frozen, why)
+    }
+
+    /// Sends a batch that was too large for the collector as two.
+    fn halve(&mut self, frozen: Frozen, now: Timestamp, about: &dyn Fn() -> Report) -> Settled {
+        let Some(batch) = batch::thaw(&frozen).filter(|batch| batch.outcomes.len() > 1) else {
+            let why = "the collector finds it too large, and it cannot be halved".to_owned();
+            return self.give_up(frozen, GapReason::Other, why, now);
+        };
+        let mut first = batch.outcomes;
+        let second = first.split_off(first.len() / 2);
+        // Neither half may say that the other is delivered: the first is frozen while the second waits in the buffer.
+        let second = second.into_iter().map(|outcome| Waiting::new(outcome, Duration::ZERO)).collect();
+        self.buffer.put_back(End::Oldest, second);
+        if let Some(frozen) = self.freeze(first, batch.missed, now, about) {
+            self.courier.add(frozen);
+        }
+        self.cutter.cut(now, true);
+        Settled::Halved
+    }
+}
+
+/// Takes from the only outcome of a batch what can be done without; `false` if there was nothing.
+fn shrink(taken: &mut [Waiting]) -> bool {
+    let mut shrunk = false;
+    for waiting in taken {
+        let outcome = &mut waiting.outcome;
+        shrunk |= !outcome.hops.is_empty() || outcome.answers.is_some() || outcome.certificate.is_some();
+        outcome.hops.clear();
+        outcome.answers = None;
+        outcome.certificate = None;
+        if let Some(failure) = outcome.failure.as_mut().filter(|failure| !failure.evidence.is_empty()) {
+            failure.evidence = Evidence::default();
+            shrunk = true;
+        }
+    }
+    shrunk
+}
+
+/// The 99th percentile of the lateness of scheduled checks, in microseconds.
+fn late_p99(outcomes: &[Outcome]) -> u32 {
+    let scheduled = outcomes.iter().filter(|outcome| outcome.trigger == Trigger::Scheduled);
+    let mut late: Vec<u32> = scheduled.map(|outcome| outcome.late_us).collect();
+    late.sort_unstable();
+    late.get(late.len().saturating_sub(1) * 99 / 100).copied().unwrap_or(0)
+}

@@ -1,0 +1,196 @@
+//! What starts when, which slots are open, and what is handed on: the runner's decisions. Pure: reads no clock, starts
+//! nothing. [`Runner`](super::Runner) and the simulation drive it alike.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use picket_shared::assignment::{Assignment, Assignments, CONFIRM_AFTER};
+use picket_shared::batch::Missed;
+use picket_shared::ids::MonitorId;
+use picket_shared::outcome::{Outcome, Status, Trigger};
+use picket_shared::time::Timestamp;
+
+use super::TICK;
+use crate::schedule::{Due, Schedule};
+
+/// First checks start only while fewer than this run: a probe that takes over many monitors must not flood the network.
+const FIRST_AT_ONCE: usize = 32;
+
+/// What is handed on.
+#[derive(Debug)]
+pub struct Event {
+    /// What happened.
+    pub what: What,
+    /// No slot up to this time is open any more.
+    pub through: Timestamp,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum What {
+    /// A check ended; with the monitor's interval.
+    Outcome(Box<Outcome>, Duration),
+    /// Slots could not be kept; with the monitor's interval.
+    Missed(Missed, Duration),
+    /// Another set of assignments is run.
+    Assigned {
+        /// Its version.
+        version: u64,
+        /// How many monitors.
+        monitors: usize,
+    },
+    /// Nothing but time.
+    Idle,
+}
+
+/// Everything that is to run, and what came of it.
+#[derive(Debug)]
+pub struct Rota {
+    schedule: Schedule,
+    waiting: Waiting,
+    confirms: BTreeMap<(Timestamp, MonitorId), Arc<Assignment>>,
+    open: BTreeMap<Timestamp, u32>,
+    news: VecDeque<What>,
+    told: Timestamp,
+    swept: Timestamp,
+}
+
+/// Checks that want to start: what the judge or a failure asks for goes first, first checks of new monitors last.
+#[derive(Debug, Default)]
+struct Waiting {
+    urgent: VecDeque<Due>,
+    planned: VecDeque<Due>,
+    first: VecDeque<Due>,
+}
+
+impl Waiting {
+    fn next(&mut self, running: usize) -> Option<Due> {
+        let ordinary = self.urgent.pop_front().or_else(|| self.planned.pop_front());
+        ordinary.or_else(|| if running < FIRST_AT_ONCE { self.first.pop_front() } else { None })
+    }
+}
+
+impl Rota {
+    /// With nothing to run yet.
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            schedule: Schedule::default(),
+            waiting: Waiting::default(),
+            confirms: BTreeMap::new(),
+            open: BTreeMap::new(),
+            news: VecDeque::new(),
+            told: now,
+            swept: now,
+        }
+    }
+
+    /// Takes other assignments in.
+    pub fn change(&mut self, news: Assignments, now: Timestamp) {
+        let changed = self.schedule.apply(news, now);
+        self.waiting.urgent.extend(changed.rechecks);
+        self.waiting.first.extend(changed.first);
+        self.news.push_back(What::Assigned { version: self.schedule.version(), monitors: self.schedule.len() });
+    }
+
+    /// Lets everything wait whose time has come.
+    pub fn turn(&mut self, now: Timestamp) {
+        let turn = self.schedule.take_due(now);
+        self.news.extend(turn.missed.into_iter().map(|(missed, interval)| What::Missed(missed, interval)));
+        for due in turn.due {
+            *self.open.entry(due.at).or_default() += 1;
+            self.waiting.planned.push_back(due);
+        }
+        while let Some(entry) = self.confirms.first_entry().filter(|entry| entry.key().0 <= now) {
+            let ((at, _), assignment) = entry.remove_entry();
+            self.waiting.urgent.push_back(Due { assignment, at, trigger: Trigger::Confirm });
+        }
+        // Looking at all that waits costs something, so not at every turn; what is too late is not started anyway.
+        if !self.waiting.planned.is_empty() && now.since(self.swept) >= TICK / 4 {
+            self.swept = now;
+            let waiting = std::mem::take(&mut self.waiting.planned);
+            let (late, rest): (VecDeque<Due>, VecDeque<Due>) =
+                waiting.into_iter().partition(|due| due.is_too_late(now));
+            self.waiting.planned = rest;
+            late.into_iter().for_each(|due| self.miss(&due));
+        }
+    }
+
+    /// The check to start now while so many `running`, with what its outcome's `at` is to be.
+    pub fn next(&mut self, running: usize, now: Timestamp) -> Option<(Due, Timestamp)> {
+        loop {
+            let due = self.waiting.next(running)?;
+            let current =
+                self.schedule.get(due.assignment.monitor).is_some_and(|known| Arc::ptr_eq(known, &due.assignment));
+            if !current && due.trigger != Trigger::Scheduled {
+                continue;
+            }
+            if due.is_too_late(now) {
+                self.miss(&due);
+                continue;
+            }
+            let at = if due.trigger == Trigger::Scheduled { due.at } else { now };
+            return Some((due, at));
+        }
+    }
+
+    /// A check has ended at `now`.
+    pub fn finish(&mut self, due: &Due, outcome: Outcome, now: Timestamp) {
+        if due.trigger == Trigger::Scheduled {
+            self.close(due.at);
+            if outcome.status == Status::Down {
+                self.confirms.insert((now + CONFIRM_AFTER, outcome.monitor), Arc::clone(&due.assignment));
+            }
+        }
+        self.news.push_back(What::Outcome(Box::new(outcome), due.assignment.interval()));
+    }
+
+    /// A check was not run, or never ended. Only slots can be missed; a confirm or recheck that did not run leaves no
+    /// trace.
+    pub fn miss(&mut self, due: &Due) {
+        if due.trigger == Trigger::Scheduled {
+            self.close(due.at);
+            self.news.push_back(What::Missed(due.missed(), due.assignment.interval()));
+        }
+    }
+
+    /// Gives up everything that waits for its start.
+    pub fn miss_waiting(&mut self) {
+        for due in std::mem::take(&mut self.waiting.planned) {
+            self.miss(&due);
+        }
+    }
+
+    fn close(&mut self, slot: Timestamp) {
+        if let Some(count) = self.open.get_mut(&slot) {
+            *count -= 1;
+            if *count == 0 {
+                self.open.remove(&slot);
+            }
+        }
+    }
+
+    /// What happened since the last call, or just the time if that was not told for long.
+    pub fn tell(&mut self, now: Timestamp) -> Vec<Event> {
+        let nothing_open = now.shifted(-1);
+        let through = self.open.first_key_value().map_or(nothing_open, |(slot, _)| slot.shifted(-1).min(nothing_open));
+        if self.news.is_empty() && through.since(self.told) >= TICK / 2 {
+            self.news.push_back(What::Idle);
+        }
+        let mut events = Vec::with_capacity(self.news.len());
+        while let Some(what) = self.news.pop_front() {
+            // Only the last of them may say how far all of them reach.
+            let through = if self.news.is_empty() { through } else { self.told };
+            self.told = self.told.max(through);
+            events.push(Event { what, through: self.told });
+        }
+        events
+    }
+
+    /// How long nothing is to be done, unless something ends or comes.
+    pub fn pause(&self, now: Timestamp) -> Duration {
+        let confirm = self.confirms.first_key_value().map(|((at, _), _)| *at);
+        let next = [self.schedule.next_slot(), confirm].into_iter().flatten().min();
+        next.map_or(TICK, |at| at.since(now).min(TICK))
+    }
+}
