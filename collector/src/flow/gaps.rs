@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use picket_shared::time::Timestamp;
 
-use crate::domain::gap::SILENT_AFTER;
+use crate::domain::gap::{collector_was_down, falls_silent};
 use crate::store::{StoreError, Worker, gaps};
 
 /// A collector that was away for longer leaves a gap.
@@ -27,10 +27,14 @@ pub struct Report {
 /// When the database fails.
 pub async fn run(conn: &mut Worker, now: Timestamp) -> Result<Report, StoreError> {
     gaps::alive(conn, None, now).await?;
-    Ok(Report {
-        ended: gaps::close_revoked(conn).await?,
-        opened: gaps::open_silences(conn, now - SILENT_AFTER, now).await?,
-    })
+    let mut report = Report { ended: gaps::close_revoked(conn).await?, opened: 0 };
+    let (_, started_at) = gaps::instance(conn).await?;
+    for (probe, region, watched) in gaps::watched(conn).await? {
+        if let Some(after) = falls_silent(&watched, started_at, now) {
+            report.opened += u64::from(gaps::open_silence(conn, (probe, region), after, now).await?);
+        }
+    }
+    Ok(report)
 }
 
 /// To be called once when the collector starts, before it takes batches: writes down for how many probes it was away.
@@ -38,8 +42,20 @@ pub async fn run(conn: &mut Worker, now: Timestamp) -> Result<Report, StoreError
 /// # Errors
 /// When the database fails.
 pub async fn at_start(conn: &mut Worker, now: Timestamp) -> Result<u64, StoreError> {
-    let away = now.since(gaps::last_alive(conn).await?) > DOWN_AFTER;
-    let probes = if away { gaps::append_collector_down(conn, now).await? } else { 0 };
+    let mut probes = 0;
+    if was_away(gaps::instance(conn).await?.0, now) {
+        for (probe, region, watched) in gaps::watched(conn).await? {
+            if let Some(range) = collector_was_down(&watched, now) {
+                gaps::append_collector_down(conn, (probe, region), range, now).await?;
+                probes += 1;
+            }
+        }
+    }
     gaps::alive(conn, Some(now), now).await?;
     Ok(probes)
+}
+
+/// Whether a collector that was last alive then was away for so long that it leaves gaps.
+pub fn was_away(last_alive: Timestamp, now: Timestamp) -> bool {
+    now.since(last_alive) > DOWN_AFTER
 }

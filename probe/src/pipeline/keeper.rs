@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::packer::{Packer, Settled, Task};
-use crate::batch;
+use crate::batch::{self, Zstd};
 use crate::link::{Frozen, Link, LinkError, Stop};
 use crate::runner::{Event, What};
 use crate::selfcheck::SelfChecker;
@@ -26,7 +26,7 @@ pub(super) struct Keeper {
     link: Arc<Link>,
     self_checker: Arc<SelfChecker>,
     confinement: Confinement,
-    packer: Packer,
+    packer: Packer<Zstd>,
     sending: JoinSet<Landed>,
 }
 
@@ -38,7 +38,7 @@ enum Landed {
 impl Keeper {
     /// With nothing to deliver, and room for `limit` bytes.
     pub(super) fn new(link: Arc<Link>, self_checker: Arc<SelfChecker>, confinement: Confinement, limit: usize) -> Self {
-        let packer = Packer::new(limit, link.clock().now());
+        let packer = Packer::new(Zstd, limit, link.clock().now());
         Self { link, self_checker, confinement, packer, sending: JoinSet::new() }
     }
 

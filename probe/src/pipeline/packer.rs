@@ -7,7 +7,7 @@ use picket_shared::batch::{Batch, GapReason, MAX_OUTCOMES, Missed, Receipt, Repo
 use picket_shared::outcome::{Evidence, Outcome, Trigger};
 use picket_shared::time::Timestamp;
 
-use crate::batch::{self, Cutter, MAX_MISSED};
+use crate::batch::{self, Cutter, MAX_MISSED, Press};
 use crate::buffer::{Buffer, End, Waiting};
 use crate::link::{Frozen, Stop};
 use crate::runner::{Event, What};
@@ -16,7 +16,8 @@ use crate::ship::{Courier, Step, Verdict};
 
 /// Everything that is not delivered yet.
 #[derive(Debug)]
-pub struct Packer {
+pub struct Packer<P> {
+    press: P,
     buffer: Buffer,
     seen: Seen,
     cutter: Cutter,
@@ -50,10 +51,11 @@ pub enum Settled {
     Halved,
 }
 
-impl Packer {
+impl<P: Press> Packer<P> {
     /// With nothing to deliver, and room for `limit` bytes.
-    pub fn new(limit: usize, now: Timestamp) -> Self {
+    pub fn new(press: P, limit: usize, now: Timestamp) -> Self {
         Self {
+            press,
             buffer: Buffer::new(limit),
             seen: Seen::default(),
             cutter: Cutter::new(now),
@@ -202,7 +204,8 @@ impl Packer {
         // A slot that waits here or in a batch that is not delivered yet is not done, whatever the runner said.
         let open = self.buffer.earliest_slot().into_iter().chain(self.courier.earliest_slot()).min();
         let through = open.map_or(self.through, |slot| self.through.min(slot.shifted(-1)));
-        let frozen = batch::freeze(&Batch { through, outcomes, missed, report }, self.seq + 1, now).ok()?;
+        let frozen =
+            batch::freeze(&self.press, &Batch { through, outcomes, missed, report }, self.seq + 1, now).ok()?;
         self.seq += 1;
         Some(frozen)
     }
@@ -220,7 +223,7 @@ impl Packer {
 
     /// Turns a batch that will never be taken into missed slots.
     fn give_up(&mut self, frozen: Frozen, reason: GapReason, why: String, now: Timestamp) -> Settled {
-        let Some(batch) = batch::thaw(&frozen) else { return Settled::GivenUp(frozen, why) };
+        let Some(batch) = self.press.open(&frozen.body) else { return Settled::GivenUp(frozen, why) };
         // Missed slots are told once more beside those of the outcomes; a batch of nothing else is not repeated.
         if !batch.outcomes.is_empty() {
             batch.missed.into_iter().for_each(|missed| self.buffer.miss(missed, Duration::ZERO));
@@ -234,7 +237,7 @@ impl Packer {
 
     /// Sends a batch that was too large for the collector as two.
     fn halve(&mut self, frozen: Frozen, now: Timestamp, about: &dyn Fn() -> Report) -> Settled {
-        let Some(batch) = batch::thaw(&frozen).filter(|batch| batch.outcomes.len() > 1) else {
+        let Some(batch) = self.press.open(&frozen.body).filter(|batch| batch.outcomes.len() > 1) else {
             let why = "the collector finds it too large, and it cannot be halved".to_owned();
             return self.give_up(frozen, GapReason::Other, why, now);
         };

@@ -187,10 +187,14 @@ impl Rota {
         events
     }
 
-    /// How long nothing is to be done, unless something ends or comes.
+    /// How long nothing is to be done, unless something ends or comes; never long, so that time is told.
     pub fn pause(&self, now: Timestamp) -> Duration {
+        self.next_at().map_or(TICK, |at| at.since(now).min(TICK))
+    }
+
+    /// When the next slot or confirm check comes.
+    pub fn next_at(&self) -> Option<Timestamp> {
         let confirm = self.confirms.first_key_value().map(|((at, _), _)| *at);
-        let next = [self.schedule.next_slot(), confirm].into_iter().flatten().min();
-        next.map_or(TICK, |at| at.since(now).min(TICK))
+        [self.schedule.next_slot(), confirm].into_iter().flatten().min()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The row of the probe is read for every request, so that a revocation holds from the next one on.
 
-use picket_shared::daykeys::{self, KeyId};
+use picket_shared::daykeys::{self, DayKeyGrant, KeyId};
 use picket_shared::ids::{BootId, CollectorId};
 use picket_shared::secret::SecretBytes;
 use picket_shared::signing::{self, BatchClaims, RequestClaims, TokenError};
@@ -64,9 +64,17 @@ pub fn check_batch(
     (token, collector): (&str, CollectorId),
     now: Timestamp,
 ) -> Result<BatchClaims, Refused> {
-    let grant = row.grant.as_ref().filter(|grant| grant.accepted_at(now)).ok_or_else(|| unknown_key(kid))?;
+    let grant = grant_in_force(row, kid, now)?;
     let key = daykeys::day_key(&secret(row)?, row.id, grant).map_err(|_| Refused::Vault(row.id))?;
     signing::verify(token, kid, &key, collector, now).map_err(token_error)
+}
+
+/// The grant of the day key that a batch was signed with.
+///
+/// # Errors
+/// When no key of that number is in force.
+pub fn grant_in_force(row: &CallerRow, kid: KeyId, now: Timestamp) -> Result<&DayKeyGrant, Refused> {
+    row.grant.as_ref().filter(|grant| grant.accepted_at(now)).ok_or_else(|| unknown_key(kid))
 }
 
 /// Verifies the token of any other request, and uses it up.
@@ -183,7 +191,8 @@ fn unknown_key(kid: KeyId) -> Refused {
     Refused::rule(RefusalCode::UnknownKey, format!("key {kid} is not in force: fetch keys, sign anew"))
 }
 
-fn token_error(error: TokenError) -> Refused {
+/// The refusal of a token that is not right.
+pub fn token_error(error: TokenError) -> Refused {
     Refused::rule(error.refusal(), error.to_string())
 }
 
