@@ -69,6 +69,19 @@ impl Waiting {
         let ordinary = self.urgent.pop_front().or_else(|| self.planned.pop_front());
         ordinary.or_else(|| if running < FIRST_AT_ONCE { self.first.pop_front() } else { None })
     }
+
+    /// Lets rechecks go first. One of a monitor is enough: two that start at the same time would be one outcome's name
+    /// for two checks, of which readers keep one.
+    fn hurry(&mut self, rechecks: Vec<Due>) {
+        for due in rechecks {
+            let same =
+                |other: &Due| other.trigger == Trigger::Recheck && other.assignment.monitor == due.assignment.monitor;
+            self.first.retain(|other| !same(other));
+            if !self.urgent.iter().any(same) {
+                self.urgent.push_back(due);
+            }
+        }
+    }
 }
 
 impl Rota {
@@ -88,8 +101,8 @@ impl Rota {
     /// Takes other assignments in.
     pub fn change(&mut self, news: Assignments, now: Timestamp) {
         let changed = self.schedule.apply(news, now);
-        self.waiting.urgent.extend(changed.rechecks);
         self.waiting.first.extend(changed.first);
+        self.waiting.hurry(changed.rechecks);
         self.news.push_back(What::Assigned { version: self.schedule.version(), monitors: self.schedule.len() });
     }
 
@@ -196,5 +209,40 @@ impl Rota {
     pub fn next_at(&self) -> Option<Timestamp> {
         let confirm = self.confirms.first_key_value().map(|((at, _), _)| *at);
         [self.schedule.next_slot(), confirm].into_iter().flatten().min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use picket_shared::assignment::Recheck;
+    use picket_shared::check::{CheckSpec, TcpSpec};
+    use picket_shared::ids::RecheckId;
+    use uuid::Uuid;
+
+    const START: Timestamp = Timestamp::from_seconds(1_008_000);
+
+    fn assignment(n: u128) -> Assignment {
+        Assignment {
+            monitor: MonitorId(Uuid::from_u128(n)),
+            version: 1,
+            interval_s: 3600,
+            timeout_ms: 2_000,
+            phase_us: 1_800_000_000,
+            check: CheckSpec::Tcp(TcpSpec { host: "h".to_owned(), port: 1 }),
+        }
+    }
+
+    #[test]
+    fn a_recheck_of_a_new_monitor_is_its_first_check_and_not_one_more() {
+        let recheck = |n| Recheck { id: RecheckId(Uuid::nil()), monitor: MonitorId(Uuid::from_u128(n)) };
+        let mut rota = Rota::new(START);
+        let monitors = vec![assignment(1), assignment(2)];
+        let rechecks = vec![recheck(2), recheck(2)];
+        rota.change(Assignments { version: 1, full: true, monitors, rechecks, ..Assignments::default() }, START);
+        rota.turn(START);
+        let started: Vec<_> =
+            std::iter::from_fn(|| rota.next(0, START)).map(|(due, _)| due.assignment.monitor.0).collect();
+        assert_eq!(started, [Uuid::from_u128(2), Uuid::from_u128(1)]);
     }
 }
