@@ -101,6 +101,11 @@ impl CollectorClock {
         self.with(|discipline, elapsed| discipline.best(elapsed))
     }
 
+    /// The best guess at when this clock was started, in the collector's time.
+    pub fn began(&self) -> Timestamp {
+        self.with(|discipline, _| discipline.best(Duration::ZERO))
+    }
+
     /// Takes in what an answer said that has just come, after a round trip of `rtt`.
     pub fn observe(&self, server: Timestamp, rtt: Duration) {
         self.with(|discipline, elapsed| discipline.observe(server, rtt, elapsed));

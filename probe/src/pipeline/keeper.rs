@@ -38,7 +38,7 @@ enum Landed {
 impl Keeper {
     /// With nothing to deliver, and room for `limit` bytes.
     pub(super) fn new(link: Arc<Link>, self_checker: Arc<SelfChecker>, confinement: Confinement, limit: usize) -> Self {
-        let packer = Packer::new(Zstd, limit, link.clock().now());
+        let packer = Packer::new(Zstd, limit, link.clock().began(), link.clock().now());
         Self { link, self_checker, confinement, packer, sending: JoinSet::new() }
     }
 

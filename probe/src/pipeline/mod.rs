@@ -235,6 +235,10 @@ impl Surroundings for Here {
         self.clock.now()
     }
 
+    fn began(&self) -> Timestamp {
+        self.clock.began()
+    }
+
     fn check(&self, spec: &CheckSpec, timeout: Duration) -> impl Future<Output = Found> + Send {
         checks::run(spec, &self.env, timeout)
     }

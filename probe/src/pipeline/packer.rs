@@ -52,15 +52,15 @@ pub enum Settled {
 }
 
 impl<P: Press> Packer<P> {
-    /// With nothing to deliver, and room for `limit` bytes.
-    pub fn new(press: P, limit: usize, now: Timestamp) -> Self {
+    /// With nothing to deliver, and room for `limit` bytes; slots are accounted for from `began` on.
+    pub fn new(press: P, limit: usize, began: Timestamp, now: Timestamp) -> Self {
         Self {
             press,
             buffer: Buffer::new(limit),
             seen: Seen::default(),
             cutter: Cutter::new(now),
             courier: Courier::new(),
-            through: now,
+            through: began,
             seq: 0,
             version: 0,
             monitors: 0,

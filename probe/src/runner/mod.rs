@@ -37,6 +37,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub trait Surroundings: Send + Sync + 'static {
     /// The collector's time.
     fn now(&self) -> Timestamp;
+    /// When this start of the probe began, in the collector's time.
+    fn began(&self) -> Timestamp;
     /// Runs one check.
     fn check(&self, spec: &CheckSpec, timeout: Duration) -> impl Future<Output = Found> + Send;
     /// The last judgement of the probe's own network, for an outcome at that address.
@@ -58,7 +60,7 @@ impl<S: Surroundings> Runner<S> {
     /// With nothing to run yet.
     pub fn new(surroundings: Arc<S>, limit: usize) -> Self {
         Self {
-            rota: Rota::new(surroundings.now()),
+            rota: Rota::new(surroundings.began()),
             surroundings,
             limit: limit.max(1),
             running: JoinSet::new(),
@@ -240,6 +242,10 @@ mod tests {
     impl Surroundings for World {
         fn now(&self) -> Timestamp {
             START + self.began.elapsed()
+        }
+
+        fn began(&self) -> Timestamp {
+            START
         }
 
         async fn check(&self, spec: &CheckSpec, _timeout: Duration) -> Found {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use picket_shared::assignment::{Assignment, Assignments, CONFIRM_AFTER};
-use picket_shared::batch::Missed;
+use picket_shared::assignment::{Assignment, Assignments, CONFIRM_AFTER, slots_between};
+use picket_shared::batch::{GapReason, Missed};
 use picket_shared::ids::MonitorId;
 use picket_shared::outcome::{Outcome, Status, Trigger};
 use picket_shared::time::Timestamp;
@@ -54,6 +54,8 @@ pub struct Rota {
     news: VecDeque<What>,
     told: Timestamp,
     swept: Timestamp,
+    /// Since when slots are to be accounted for, until it is known which.
+    unassigned_since: Option<Timestamp>,
 }
 
 /// Checks that want to start: what the judge or a failure asks for goes first, first checks of new monitors last.
@@ -85,21 +87,27 @@ impl Waiting {
 }
 
 impl Rota {
-    /// With nothing to run yet.
-    pub fn new(now: Timestamp) -> Self {
+    /// With nothing to run yet. Slots are accounted for from `began` on: nobody knows which before the first assignments
+    /// come, and then those that have passed are missed.
+    pub fn new(began: Timestamp) -> Self {
         Self {
             schedule: Schedule::default(),
             waiting: Waiting::default(),
             confirms: BTreeMap::new(),
             open: BTreeMap::new(),
             news: VecDeque::new(),
-            told: now,
-            swept: now,
+            told: began,
+            swept: began,
+            unassigned_since: Some(began),
         }
     }
 
     /// Takes other assignments in.
     pub fn change(&mut self, news: Assignments, now: Timestamp) {
+        if let Some(began) = self.unassigned_since.take() {
+            let passed = news.monitors.iter().filter_map(|assignment| passed(assignment, began, now));
+            self.news.extend(passed);
+        }
         let changed = self.schedule.apply(news, now);
         self.waiting.first.extend(changed.first);
         self.waiting.hurry(changed.rechecks);
@@ -185,7 +193,7 @@ impl Rota {
 
     /// What happened since the last call, or just the time if that was not told for long.
     pub fn tell(&mut self, now: Timestamp) -> Vec<Event> {
-        let nothing_open = now.shifted(-1);
+        let nothing_open = self.unassigned_since.unwrap_or(now.shifted(-1));
         let through = self.open.first_key_value().map_or(nothing_open, |(slot, _)| slot.shifted(-1).min(nothing_open));
         if self.news.is_empty() && through.since(self.told) >= TICK / 2 {
             self.news.push_back(What::Idle);
@@ -210,6 +218,17 @@ impl Rota {
         let confirm = self.confirms.first_key_value().map(|((at, _), _)| *at);
         [self.schedule.next_slot(), confirm].into_iter().flatten().min()
     }
+}
+
+/// The slots of an assignment that passed before it came.
+fn passed(assignment: &Assignment, began: Timestamp, now: Timestamp) -> Option<What> {
+    let interval = assignment.interval();
+    let count = slots_between(assignment.phase_us, interval, began, now);
+    let from = assignment.slot_after(began);
+    let (monitor, reason) = (assignment.monitor, GapReason::NotScheduled);
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let to = from + interval * count.checked_sub(1)?;
+    Some(What::Missed(Missed { monitor, from, to, count, reason }, interval))
 }
 
 #[cfg(test)]
@@ -244,5 +263,26 @@ mod tests {
         let started: Vec<_> =
             std::iter::from_fn(|| rota.next(0, START)).map(|(due, _)| due.assignment.monitor.0).collect();
         assert_eq!(started, [Uuid::from_u128(2), Uuid::from_u128(1)]);
+    }
+
+    #[test]
+    fn slots_that_passed_before_the_first_assignments_came_are_missed_and_not_passed_over() {
+        let mut rota = Rota::new(START);
+        let later = START + Duration::from_secs(65);
+        rota.turn(later);
+        assert!(rota.tell(later).is_empty(), "nobody knows what was to be run");
+        let minutely = Assignment { interval_s: 20, phase_us: 0, ..assignment(1) };
+        rota.change(Assignments { version: 1, full: true, monitors: vec![minutely], ..Assignments::default() }, later);
+        rota.turn(later);
+        let told = rota.tell(later);
+        let What::Missed(missed, _) = told[0].what else { panic!("{told:?}") };
+        let slot = |second| START + Duration::from_secs(second);
+        assert_eq!((missed.from, missed.to, missed.count, told[0].through), (slot(20), slot(60), 3, START));
+        assert_eq!(told.last().map(|event| event.through), Some(later.shifted(-1)));
+        rota.change(
+            Assignments { version: 2, full: true, monitors: vec![assignment(2)], ..Assignments::default() },
+            later,
+        );
+        assert!(!rota.tell(later).iter().any(|event| matches!(event.what, What::Missed(..))), "only the first do");
     }
 }

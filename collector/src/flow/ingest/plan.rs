@@ -127,9 +127,16 @@ fn missed_rows(batch: &Batch, known: &HashMap<MonitorId, KnownRow>, now: Timesta
     let rows = batch.missed.iter().filter(in_time);
     rows.filter_map(|missed| {
         let known = known.get(&missed.monitor)?;
-        // A range begins after its first time; the slot itself is in it.
-        let range = Range { after: missed.from.shifted(-1).max(oldest), until: missed.to };
-        Some(MissedRow { org: known.org, monitor: known.key, range, reason: missed.reason })
+        // A range begins after its first time; the slot itself is in it. A probe that was told late what to run does not
+        // know since when there was anything to run.
+        let after = missed.from.shifted(-1).max(oldest).max(known.created_at);
+        let range = Range { after, until: missed.to };
+        (range.until > range.after).then_some(MissedRow {
+            org: known.org,
+            monitor: known.key,
+            range,
+            reason: missed.reason,
+        })
     })
     .collect()
 }
