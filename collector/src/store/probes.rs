@@ -99,7 +99,8 @@ pub struct HelloRow<'a> {
     pub kinds: &'a [Kind],
 }
 
-/// Puts a boot in force. A new one accounts for slots from now on.
+/// Puts a boot in force. A new one accounts for slots from now on; one that says hello again, since its answer was lost,
+/// from when it said it first.
 ///
 /// # Errors
 /// When the database fails.
@@ -114,7 +115,8 @@ pub async fn hello(conn: &mut Intake, probe: ProbeKey, hello: &HelloRow<'_>, now
         "INSERT INTO probe_status AS s (probe_id, boot, version, kinds, hello_at, seen_at, through)
          VALUES ($1, $2, $3, $4, $5, $5, $5)
          ON CONFLICT (probe_id) DO UPDATE SET boot = excluded.boot, version = excluded.version, kinds = excluded.kinds,
-                hello_at = excluded.hello_at, seen_at = excluded.seen_at,
+                hello_at = CASE WHEN s.boot = excluded.boot THEN s.hello_at ELSE excluded.hello_at END,
+                seen_at = excluded.seen_at,
                 through = CASE WHEN s.boot = excluded.boot THEN s.through ELSE excluded.through END,
                 report = CASE WHEN s.boot = excluded.boot THEN s.report ELSE '{}' END",
     )
@@ -133,7 +135,7 @@ pub async fn hello(conn: &mut Intake, probe: ProbeKey, hello: &HelloRow<'_>, now
 pub struct Standing {
     /// The boot in force.
     pub boot: BootId,
-    /// When it said hello with it: its first batch accounts for slots from there.
+    /// When it first said hello with it: its batches account for slots from there.
     pub hello_at: Timestamp,
     /// Up to where its slots are accounted for.
     pub through: Timestamp,
@@ -161,7 +163,8 @@ pub async fn lock(conn: &mut Intake, probe: ProbeKey) -> Result<Option<Standing>
     }))
 }
 
-/// Notes what a batch says about its probe; an older batch than the last changes only when it was heard.
+/// Notes what a batch says about its probe; an older batch than the last changes only when it was heard, and up to where
+/// its slots are accounted for.
 ///
 /// # Errors
 /// When the database fails.
@@ -194,11 +197,14 @@ pub async fn report(
     .execute(conn.conn())
     .await?;
     if done.rows_affected() == 0 {
-        let done = sqlx::query("UPDATE probe_status SET seen_at = $2, batch_at = $2 WHERE probe_id = $1")
-            .bind(probe)
-            .bind(now.micros())
-            .execute(conn.conn())
-            .await?;
+        let done = sqlx::query(
+            "UPDATE probe_status SET seen_at = $2, batch_at = $2, through = greatest(through, $3) WHERE probe_id = $1",
+        )
+        .bind(probe)
+        .bind(now.micros())
+        .bind(through.micros())
+        .execute(conn.conn())
+        .await?;
         return StoreError::expect_rows("probe_status", 1, done.rows_affected());
     }
     Ok(())

@@ -25,8 +25,7 @@ pub async fn ingest(conn: &mut Intake, verified: VerifiedBatch, now: Timestamp) 
     let source = (verified.caller.row.key, verified.caller.row.region.key);
     let plan = plan::plan(&verified, now);
     batches::prepare(conn, plan::day(verified.cut_at), &plan.days()).await?;
-    let beside = beside(conn, &verified).await?;
-    let closed = plan::accounted_for(&verified, beside, now);
+    let closed = plan::accounted_for(&verified, now);
     let row = batches::BatchRow {
         probe: source.0,
         id: verified.claims.jti,
@@ -36,7 +35,7 @@ pub async fn ingest(conn: &mut Intake, verified: VerifiedBatch, now: Timestamp) 
         seq: plan.seq,
         received_at: now,
         outcomes: i32::try_from(verified.batch.outcomes.len()).unwrap_or(i32::MAX),
-        kept: &plan.kept,
+        receipt: &plan.receipt,
     };
     batches::insert(conn, &row).await?;
     results::append(conn, source, &plan.rows, now).await?;
@@ -45,15 +44,13 @@ pub async fn ingest(conn: &mut Intake, verified: VerifiedBatch, now: Timestamp) 
     region_states::write(conn, source.1, &runs, now).await?;
     changes::append(conn, source.1, &plan.changes, now).await?;
     gaps::append_missed(conn, source, &plan.missed, now).await?;
-    let through = verified.standing.through;
-    let silences = gaps::silences(conn, source, plan::touched_from(through, closed)).await?;
-    let silences = plan::close(&silences, through, closed, now);
+    let silences = plan::close(&gaps::silences(conn, source, closed.after).await?, closed);
     write_silences(conn, source, &silences, now).await?;
     let back = plan::is_back(&silences, &verified, plan.through);
     let told: Vec<_> = runs.iter().map(|(_, monitor, _)| *monitor).collect();
     region_states::mark_dirty(conn, &told, back.then_some(source.1), now).await?;
     probes::report(conn, source.0, &verified.batch.report, plan.through, plan.seq, now).await?;
-    Ok(plan.kept.receipt)
+    Ok(plan.receipt)
 }
 
 /// Writes down that a probe sent another body under an id that was used.
@@ -105,21 +102,6 @@ pub async fn note_too_old(
     probes::lock(conn, probe.key).await?;
     let noted = gaps::silences(conn, source, range.after).await?;
     gaps::append_silences(conn, source, &plan::not_noted(range, &noted, now), now).await
-}
-
-async fn beside(
-    conn: &mut Intake,
-    verified: &VerifiedBatch,
-) -> Result<(Option<Timestamp>, Option<Timestamp>), StoreError> {
-    let (probe, boot) = (verified.caller.row.key, verified.claims.boot);
-    let (before, behind) = plan::beside(verified);
-    let mut through = [None, None];
-    for (seq, through) in [before, behind].into_iter().zip(&mut through) {
-        if let Some(seq) = seq {
-            *through = batches::through_of(conn, probe, boot, seq).await?;
-        }
-    }
-    Ok((through[0], through[1]))
 }
 
 async fn write_silences(

@@ -14,7 +14,6 @@ use super::runs::{self, Event, Step, Terms};
 use crate::domain::gap::{Range, SILENT_AFTER, subtract};
 use crate::domain::outage::timing::LATE_AFTER;
 use crate::store::assignments::KnownRow;
-use crate::store::batches::Kept;
 use crate::store::changes::ChangeRow;
 use crate::store::gaps::{MissedRow, SilenceRow};
 use crate::store::region_states::RunRow;
@@ -27,8 +26,8 @@ const AHEAD: Duration = Duration::from_secs(60);
 /// What is written for a batch, whatever came before it.
 #[derive(Debug)]
 pub struct Plan<'a> {
-    /// What is answered and kept.
-    pub kept: Kept,
+    /// What is answered.
+    pub receipt: Receipt,
     /// The batch's number.
     pub seq: i64,
     /// Up to where the probe's slots are accounted for.
@@ -72,7 +71,7 @@ pub fn plan(verified: &VerifiedBatch, now: Timestamp) -> Plan<'_> {
     let rows = accepted_rows(verified);
     let (runs, changes) = run(verified, &rows, now);
     Plan {
-        kept: Kept { receipt, through },
+        receipt,
         seq: i64::try_from(verified.claims.seq).unwrap_or(i64::MAX),
         through,
         late: late_failures(verified, &rows, now),
@@ -206,70 +205,36 @@ impl Dirty {
     }
 }
 
-/// The numbers of the batches beside this one whose `through` must be known to say what this one accounts for.
-pub fn beside(verified: &VerifiedBatch) -> (Option<i64>, Option<i64>) {
-    let seq = i64::try_from(verified.claims.seq).unwrap_or(i64::MAX);
-    if seq > verified.standing.seq { (None, None) } else { ((seq > 1).then_some(seq - 1), seq.checked_add(1)) }
-}
-
-/// The range of the probe's slots that a batch accounts for: from the end of the batch before it (by number) to the
-/// beginning of the one after it, as far as those have come; else as far as its own outcomes reach. `before` and
-/// `behind` are the `through` of the batches that [`beside`] names.
-pub fn accounted_for(
-    verified: &VerifiedBatch,
-    (before, behind): (Option<Timestamp>, Option<Timestamp>),
-    now: Timestamp,
-) -> Range {
-    let standing = &verified.standing;
-    let through = verified.batch.through.min(now);
-    let seq = i64::try_from(verified.claims.seq).unwrap_or(i64::MAX);
-    if seq == standing.seq + 1 {
-        return Range { after: standing.through, until: through };
-    }
-    let own = verified.batch.outcomes.iter().map(|outcome| outcome.at.shifted(-1)).min();
-    let own = own.unwrap_or(through).min(through);
-    if seq > standing.seq {
-        return Range { after: own.max(standing.through), until: through };
-    }
-    let before = if seq <= 1 { Some(standing.hello_at) } else { before };
-    Range { after: before.unwrap_or(own), until: behind.unwrap_or(through) }
+/// The range of the probe's slots that a batch accounts for. A probe that says "through" has a receipt for every slot of
+/// this start up to then, or delivers it here (`docs/wire.md`), so batches that came before or never do not matter.
+pub fn accounted_for(verified: &VerifiedBatch, now: Timestamp) -> Range {
+    Range { after: verified.standing.hello_at, until: verified.batch.through.min(now) }
 }
 
 /// What becomes of a probe's silences.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Silences {
     /// The rows to take away.
     pub remove: Vec<i64>,
-    /// What is left of them, and what was skipped.
+    /// What is left of them, and what is new.
     pub add: Vec<(Range, GapReason)>,
     /// The probe was silent until now.
     pub ended: bool,
 }
 
-/// From where on the silences of a probe matter to [`close`].
-pub fn touched_from(through: Timestamp, closed: Range) -> Timestamp {
-    closed.after.min(through)
-}
-
-/// Takes what a batch accounts for (`closed`) out of the probe's silences, and adds the part that it skipped. `through`
-/// is up to where the probe was accounted for.
-pub fn close(silences: &[SilenceRow], through: Timestamp, closed: Range, now: Timestamp) -> Silences {
-    let touched = |row: &&SilenceRow| row.until.is_none() || whole(row, now).and(closed).is_some();
-    let touched: Vec<&SilenceRow> = silences.iter().filter(touched).collect();
-    let mut add = Vec::new();
-    for row in &touched {
-        // A silence that is open ends with this batch: at its end, or where an earlier hole still is.
+/// Takes what a batch accounts for (`closed`) out of the probe's silences. One that is open ends: the probe is heard, and
+/// what it has not accounted for yet will come, or is noted when it falls silent again.
+pub fn close(silences: &[SilenceRow], closed: Range) -> Silences {
+    let mut left = Silences::default();
+    for row in silences {
         let whole = Range { after: row.after, until: row.until.unwrap_or(closed.until) };
-        add.extend(subtract(&[whole], &[closed]).into_iter().map(|range| (range, row.reason)));
+        if row.until.is_none() || whole.and(closed).is_some() {
+            left.remove.push(row.id);
+            left.ended |= row.until.is_none();
+            left.add.extend(subtract(&[whole], &[closed]).into_iter().map(|range| (range, row.reason)));
+        }
     }
-    let taken: Vec<Range> = silences.iter().map(|row| whole(row, closed.until)).collect();
-    let skipped = subtract(&[Range { after: through, until: closed.after }], &taken);
-    add.extend(skipped.into_iter().map(|range| (range, GapReason::ProbeOffline)));
-    Silences {
-        remove: touched.iter().map(|row| row.id).collect(),
-        add,
-        ended: touched.iter().any(|row| row.until.is_none()),
-    }
+    left
 }
 
 /// Whether the probe is back from so long a silence that every monitor of its region was in the dark.
@@ -277,9 +242,20 @@ pub fn is_back(silences: &Silences, verified: &VerifiedBatch, through: Timestamp
     silences.ended || through.since(verified.standing.through) > SILENT_AFTER
 }
 
-/// What an earlier start of a probe took with it, when another says hello at `now`.
+/// What an earlier start of a probe took with it, when another says hello at `now`: all that it has not accounted for
+/// (it was up to `through`) and that is not noted yet.
 pub fn lost_with_boot(silences: &[SilenceRow], through: Timestamp, now: Timestamp) -> Silences {
-    close(silences, through, Range { after: now, until: now }, now)
+    let open = silences.iter().filter(|row| row.until.is_none());
+    let mut lost = Silences { ended: open.clone().next().is_some(), ..Silences::default() };
+    for row in open {
+        lost.remove.push(row.id);
+        let whole = Range { after: row.after, until: now };
+        lost.add.extend(subtract(&[whole], &[]).into_iter().map(|range| (range, row.reason)));
+    }
+    let noted: Vec<Range> = silences.iter().map(|row| whole(row, now)).collect();
+    let lost_now = subtract(&[Range { after: through, until: now }], &noted);
+    lost.add.extend(lost_now.into_iter().map(|range| (range, GapReason::ProbeOffline)));
+    lost
 }
 
 /// The slots of a batch that was too old to be taken: it is cut every 10 s at least; what exactly it held nobody will
@@ -295,6 +271,7 @@ pub fn not_noted(range: Range, silences: &[SilenceRow], now: Timestamp) -> Vec<(
     subtract(&[range], &noted).into_iter().map(|range| (range, GapReason::TooOld)).collect()
 }
 
+/// A silence as a range; one that lasts, up to `end`.
 fn whole(row: &SilenceRow, end: Timestamp) -> Range {
     Range { after: row.after, until: row.until.unwrap_or(end) }
 }
