@@ -46,8 +46,13 @@ pub enum Verdict {
         /// For the log.
         why: String,
     },
-    /// Send it in halves.
-    TooLarge,
+    /// Send it in halves; where it cannot be halved, never again if the collector itself said so.
+    TooLarge {
+        /// For the log.
+        why: String,
+        /// Whether it was the collector, and not something in between.
+        by_collector: bool,
+    },
     /// Never send it again.
     Refused {
         /// What its slots are missed for.
@@ -298,7 +303,7 @@ fn judge(answer: Answer, frozen: &Frozen) -> Verdict {
         };
     }
     match (answer.status, answer.code()) {
-        (413, _) => Verdict::TooLarge,
+        (413, code) => Verdict::TooLarge { why, by_collector: code.is_some() },
         (_, Some(RefusalCode::TooOld)) => Verdict::Refused { reason: GapReason::TooOld, why },
         (400 | 409 | 415 | 422, Some(_)) => Verdict::Refused { reason: GapReason::Other, why },
         _ => retry,
@@ -400,7 +405,7 @@ mod tests {
         assert!(matches!(verdict(409, Some(RefusalCode::BatchConflict)), Verdict::Refused { .. }));
         assert!(matches!(verdict(409, Some(RefusalCode::Superseded)), Verdict::Stop(Stop::Superseded)));
         assert!(matches!(verdict(403, Some(RefusalCode::Revoked)), Verdict::Stop(Stop::Revoked)));
-        assert!(matches!(verdict(413, None), Verdict::TooLarge));
+        assert!(matches!(verdict(413, None), Verdict::TooLarge { by_collector: false, .. }));
         for (status, code) in
             [(400, None), (403, None), (404, None), (200, None), (503, Some(RefusalCode::Unavailable))]
         {
@@ -491,7 +496,7 @@ mod tests {
             let scripted =
                 [RefusalCode::TooLarge, RefusalCode::Malformed, RefusalCode::Revoked, RefusalCode::Superseded];
             scripted.iter().for_each(|code| collector.script(BATCHES_PATH, Reply::Refuse(*code, None)));
-            assert!(matches!(post(&link, &batch).await, Verdict::TooLarge));
+            assert!(matches!(post(&link, &batch).await, Verdict::TooLarge { by_collector: true, .. }));
             assert!(matches!(post(&link, &batch).await, Verdict::Refused { .. }));
             assert!(matches!(post(&link, &batch).await, Verdict::Stop(Stop::Revoked)));
             assert!(matches!(post(&link, &batch).await, Verdict::Stop(Stop::Superseded)));

@@ -150,6 +150,7 @@ impl<P: Press> Packer<P> {
         (now, random): (Timestamp, f64),
         about: &dyn Fn() -> Report,
     ) -> Result<Settled, Stop> {
+        let verdict = self.sober(frozen, verdict);
         let failures = self.courier.failures();
         let done = self.courier.landed(frozen, &verdict, now, random);
         Ok(match (verdict, done) {
@@ -160,9 +161,24 @@ impl<P: Press> Packer<P> {
                 self.give_up(frozen, GapReason::TooOld, "it is older than 72 hours".to_owned(), now)
             }
             (Verdict::Refused { reason, why }, Some(frozen)) => self.give_up(frozen, reason, why, now),
-            (Verdict::TooLarge, Some(frozen)) => self.halve(frozen, now, about),
-            (Verdict::Refused { .. } | Verdict::TooLarge, None) => Settled::Kept(None),
+            (Verdict::TooLarge { .. }, Some(frozen)) => self.halve(frozen, now, about),
+            (Verdict::Refused { .. } | Verdict::TooLarge { .. }, None) => Settled::Kept(None),
         })
+    }
+
+    /// What is in between may find everything too large for a while; a batch that cannot be halved is not given up for that.
+    fn sober(&self, frozen: &Frozen, verdict: Verdict) -> Verdict {
+        match verdict {
+            Verdict::TooLarge { why, by_collector: false } if self.halves(frozen).is_none() => {
+                Verdict::Retry { after: None, why }
+            }
+            verdict => verdict,
+        }
+    }
+
+    /// A batch that can be halved.
+    fn halves(&self, frozen: &Frozen) -> Option<Batch> {
+        self.press.open(&frozen.body).filter(|batch| batch.outcomes.len() > 1)
     }
 
     /// Cuts a batch from one end of the buffer; `None` if its only outcome was too large for any batch.
@@ -237,7 +253,7 @@ impl<P: Press> Packer<P> {
 
     /// Sends a batch that was too large for the collector as two.
     fn halve(&mut self, frozen: Frozen, now: Timestamp, about: &dyn Fn() -> Report) -> Settled {
-        let Some(batch) = self.press.open(&frozen.body).filter(|batch| batch.outcomes.len() > 1) else {
+        let Some(batch) = self.halves(&frozen) else {
             let why = "the collector finds it too large, and it cannot be halved".to_owned();
             return self.give_up(frozen, GapReason::Other, why, now);
         };
@@ -277,4 +293,54 @@ fn late_p99(outcomes: &[Outcome]) -> u32 {
     let mut late: Vec<u32> = scheduled.map(|outcome| outcome.late_us).collect();
     late.sort_unstable();
     late.get(late.len().saturating_sub(1) * 99 / 100).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Zstd;
+    use picket_shared::ids::MonitorId;
+    use picket_shared::outcome::{Phases, SelfCheck, Status};
+    use uuid::Uuid;
+
+    const START: Timestamp = Timestamp::from_seconds(1_790_000_000);
+
+    fn outcome(n: u128) -> Outcome {
+        Outcome {
+            monitor: MonitorId(Uuid::from_u128(n)),
+            version: 1,
+            trigger: Trigger::Scheduled,
+            at: START,
+            late_us: 0,
+            status: Status::Up,
+            total_us: 1,
+            phases: Phases::default(),
+            address: None,
+            code: None,
+            failure: None,
+            self_check: SelfCheck::Good,
+            hops: Vec::new(),
+            certificate: None,
+            answers: None,
+            fold: None,
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_finds_everything_too_large_loses_nothing() {
+        let about = Report::default;
+        for (outcomes, by_collector, expected) in [(2, false, "Halved"), (1, false, "Kept"), (1, true, "GivenUp")] {
+            let mut packer = Packer::new(Zstd, 1 << 20, START, START);
+            for n in 0..outcomes {
+                let what = What::Outcome(Box::new(outcome(n)), Duration::from_secs(60));
+                packer.take(Event { what, through: START }, START);
+            }
+            let (tasks, _) = packer.act(START, &about);
+            let [Task::Send(frozen)] = &tasks[..] else { panic!("{tasks:?}") };
+            let verdict = Verdict::TooLarge { why: "413".to_owned(), by_collector };
+            let settled = packer.land(frozen, verdict, (START, 0.5), &about).unwrap();
+            assert!(format!("{settled:?}").starts_with(expected), "{settled:?}");
+            assert_eq!(packer.buffer.dropped().len(), usize::from(expected == "GivenUp"));
+        }
+    }
 }
