@@ -30,6 +30,8 @@ pub struct CallerRow {
     pub revoked_at: Option<Timestamp>,
     /// Its start that is in force; `None` before its first hello.
     pub boot: Option<BootId>,
+    /// When it first said hello with that.
+    pub hello_at: Option<Timestamp>,
     /// The kinds of check that it announced.
     pub kinds: Vec<Kind>,
     /// The day key asked for.
@@ -43,7 +45,7 @@ pub struct CallerRow {
 pub async fn caller(conn: &mut Intake, id: ProbeId, day: Option<u64>) -> Result<Option<CallerRow>, StoreError> {
     let row = sqlx::query(
         "SELECT p.id, p.region_id, r.code, r.network, r.eu, p.org_id, p.sealed_secret, p.revoked_at, s.boot, s.kinds,
-                k.number, k.nonce, k.not_before, k.not_after
+                k.number, k.nonce, k.not_before, k.not_after, s.hello_at
          FROM probes p JOIN regions r ON r.id = p.region_id LEFT JOIN probe_status s ON s.probe_id = p.id
               LEFT JOIN probe_keys k ON k.probe_id = p.id AND k.number = $2
          WHERE p.uuid = $1",
@@ -71,6 +73,7 @@ pub async fn caller(conn: &mut Intake, id: ProbeId, day: Option<u64>) -> Result<
         secret: Sealed(row.try_get(6)?),
         revoked_at: row.try_get::<Option<i64>, _>(7)?.map(Timestamp::from_micros),
         boot: row.try_get::<Option<Uuid>, _>(8)?.map(BootId),
+        hello_at: row.try_get::<Option<i64>, _>(14)?.map(Timestamp::from_micros),
         kinds: kinds(row.try_get::<Option<Vec<String>>, _>(9)?.unwrap_or_default()),
         grant,
     }))

@@ -99,6 +99,7 @@ pub async fn request(
     }
     if facts.is_hello {
         not_superseded(conn, &row, claims.boot).await?;
+        is_said_later(&row, &claims)?;
     } else {
         in_force(conn, &row, claims.boot).await?;
     }
@@ -167,6 +168,22 @@ pub fn is_newest(row: &CallerRow, boot: BootId, known: bool) -> Result<(), Refus
         return Err(Refused::rule(
             RefusalCode::Superseded,
             "a newer start of this probe has taken over: run each probe once",
+        ));
+    }
+    Ok(())
+}
+
+/// A hello that was signed before the boot in force said its own is one that was long on its way, of a start that is over:
+/// it must not take over. A probe whose clock is behind corrects it by this answer and says hello once more.
+///
+/// # Errors
+/// When it was.
+pub fn is_said_later(row: &CallerRow, claims: &RequestClaims) -> Result<(), Refused> {
+    let before = row.hello_at.is_some_and(|hello_at| claims.iat < hello_at.seconds());
+    if before && row.boot != Some(claims.boot) {
+        return Err(Refused::rule(
+            RefusalCode::ClockSkew,
+            "another start of this probe said hello after this was signed",
         ));
     }
     Ok(())
