@@ -104,6 +104,12 @@ pub fn falls_silent(probe: &Watched, started_at: Timestamp, now: Timestamp) -> O
     (heard < now - SILENT_AFTER).then(|| probe.noted_until.map_or(through, |noted| noted.max(through)))
 }
 
+/// What a revoked probe had not accounted for when it was revoked: nobody will send it any more.
+pub fn left_by_revoked(probe: &Watched) -> Option<Range> {
+    let after = probe.through?.max(probe.noted_until.unwrap_or_default());
+    Range { after, until: probe.revoked_at? }.non_empty().filter(|_| !probe.is_open)
+}
+
 /// The time until `now`, when the collector starts again, in which a probe could not send. A probe that was silent
 /// before it went is another matter: its silence goes on.
 pub fn collector_was_down(probe: &Watched, now: Timestamp) -> Option<Range> {
@@ -201,6 +207,10 @@ mod tests {
             assert_eq!(collector_was_down(&other, at(900)), None);
         }
         assert_eq!(collector_was_down(&probe, at(900)), Some(range(95, 900)));
+        let revoked = Watched { revoked_at: Some(at(99)), ..probe };
+        assert_eq!(left_by_revoked(&revoked), Some(range(95, 99)));
+        assert_eq!(left_by_revoked(&Watched { noted_until: Some(at(99)), ..revoked }), None, "once is enough");
+        assert_eq!(left_by_revoked(&probe), None);
         assert_eq!(collector_was_down(&Watched { noted_until: Some(at(99)), ..probe }, at(900)), None);
     }
 

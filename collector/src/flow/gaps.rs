@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
+use picket_shared::batch::GapReason;
 use picket_shared::time::Timestamp;
 
-use crate::domain::gap::{collector_was_down, falls_silent};
+use crate::domain::gap::{collector_was_down, falls_silent, left_by_revoked};
 use crate::store::{StoreError, Worker, gaps};
 
 /// A collector that was away for longer leaves a gap.
@@ -17,7 +18,7 @@ pub const DOWN_AFTER: Duration = Duration::from_secs(30);
 pub struct Report {
     /// Probes that fell silent.
     pub opened: u64,
-    /// Silences of revoked probes that were ended.
+    /// Silences of revoked probes that were ended or written down.
     pub ended: u64,
 }
 
@@ -30,6 +31,10 @@ pub async fn run(conn: &mut Worker, now: Timestamp) -> Result<Report, StoreError
     let mut report = Report { ended: gaps::close_revoked(conn).await?, opened: 0 };
     let (_, started_at) = gaps::instance(conn).await?;
     for (probe, region, watched) in gaps::watched(conn).await? {
+        if let Some(range) = left_by_revoked(&watched) {
+            gaps::append_silence(conn, (probe, region), range, GapReason::ProbeOffline, now).await?;
+            report.ended += 1;
+        }
         if let Some(after) = falls_silent(&watched, started_at, now) {
             report.opened += u64::from(gaps::open_silence(conn, (probe, region), after, now).await?);
         }
@@ -46,7 +51,7 @@ pub async fn at_start(conn: &mut Worker, now: Timestamp) -> Result<u64, StoreErr
     if was_away(gaps::instance(conn).await?.0, now) {
         for (probe, region, watched) in gaps::watched(conn).await? {
             if let Some(range) = collector_was_down(&watched, now) {
-                gaps::append_collector_down(conn, (probe, region), range, now).await?;
+                gaps::append_silence(conn, (probe, region), range, GapReason::CollectorDown, now).await?;
                 probes += 1;
             }
         }

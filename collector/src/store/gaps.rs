@@ -201,24 +201,26 @@ pub async fn close_revoked(conn: &mut Worker) -> Result<u64, StoreError> {
     Ok(done.rows_affected())
 }
 
-/// Adds the time in which a probe could not send, because the collector did not run.
+/// Adds a range in which a whole probe is not accounted for.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn append_collector_down(
+pub async fn append_silence(
     conn: &mut Worker,
     (probe, region): (ProbeKey, RegionKey),
     range: Range,
+    reason: GapReason,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let done = sqlx::query(
         "INSERT INTO gaps (region_id, probe_id, from_at, to_at, reason, noted_at)
-         VALUES ($1, $2, $3, $4, 'collector_down', $5)",
+         VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(region)
     .bind(probe)
     .bind(range.after.micros())
     .bind(range.until.micros())
+    .bind(reason.as_str())
     .bind(now.micros())
     .execute(conn.conn())
     .await?;
