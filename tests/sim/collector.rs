@@ -1,0 +1,450 @@
+//! The collector in virtual time: every decision is the product's own; reading and writing rows, and ending in the
+//! middle of it, is done here.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use picket_collector::domain::assignment::STALE_RECHECK;
+use picket_collector::domain::gap::{collector_was_down, falls_silent, left_by_revoked};
+use picket_collector::domain::outage::{Decision, IncidentAction, Input, OpenIncident, judge};
+use picket_collector::flow::gaps::was_away;
+use picket_collector::flow::ingest::plan::{self, Silences};
+use picket_collector::flow::verify::replay::{Seen, compare, still_stands};
+use picket_collector::flow::verify::signature::{
+    check_batch, check_request, grant_in_force, is_newest, is_said_later, may_call, speaks_in_force, token_error,
+    used_before,
+};
+use picket_collector::flow::verify::{self, Caller, Refused, RequestFacts, announced, conclude, entitlement};
+use picket_probe::batch::Press;
+use picket_shared::assignment::{Assignment, Assignments, Recheck, phase_us};
+use picket_shared::batch::{GapReason, Receipt};
+use picket_shared::daykeys::{DAY_KEY_LIFE, DayKeyGrant, hex, wanting};
+use picket_shared::ids::{BootId, CollectorId, IncidentId, RecheckId};
+use picket_shared::signing::{self, BatchClaims, RequestClaims};
+use picket_shared::time::Timestamp;
+use picket_shared::wire::{ASSIGNMENTS_PATH, HELLO_PATH, KEYS_PATH, LONG_POLL_SECONDS, RefusalCode};
+use uuid::Uuid;
+
+use super::plan::Step;
+use super::tables::{Kept, MissedSlots, Reported, Stored, Tables, check};
+use super::wire::{Call, Request, Said, Shelf, Token};
+
+/// The audience of every token.
+pub(crate) const COLLECTOR: CollectorId = CollectorId(Uuid::from_u128(7));
+
+pub(crate) struct Collector {
+    pub(crate) up: bool,
+    pub(crate) tables: Tables,
+    pub(crate) listening_since: Timestamp,
+    /// The step at which it is to end.
+    pub(crate) armed: Option<Step>,
+    pub(crate) held: Vec<Held>,
+    shelf: Shelf,
+}
+
+/// A poll that waits for news.
+pub(crate) struct Held {
+    pub(crate) call: Call,
+    pub(crate) boot: BootId,
+    pub(crate) since: u64,
+    pub(crate) until: Timestamp,
+}
+
+/// What came of a request.
+pub(crate) enum Handled {
+    Answer(Said),
+    /// It waits for news.
+    Held,
+    /// The collector ended in the middle of it.
+    Ended,
+}
+
+/// What was done with a batch, for the ledger and the trace.
+pub(crate) enum Done {
+    Stored { seq: u64, through: Timestamp },
+    Repeated { seq: u64 },
+    Other,
+}
+
+/// What one judgement brought.
+pub(crate) struct Judged {
+    pub(crate) monitor: usize,
+    pub(crate) input: Input,
+    pub(crate) decision: Decision,
+}
+
+impl Collector {
+    pub(crate) fn new(tables: Tables, shelf: Shelf, now: Timestamp) -> Self {
+        Self { up: true, tables, listening_since: now, armed: None, held: Vec::new(), shelf }
+    }
+
+    /// Starts again after it ended.
+    pub(crate) fn start(&mut self, now: Timestamp) {
+        (self.up, self.listening_since) = (true, now);
+        if was_away(self.tables.last_alive, now) {
+            for probe in 0..self.tables.probes.len() {
+                let Some(watched) = self.tables.watched(probe) else { continue };
+                if let Some(range) = collector_was_down(&watched, now) {
+                    self.tables.add_silence(probe, range.after, Some(range.until), GapReason::CollectorDown);
+                }
+            }
+        }
+        self.tables.last_alive = self.tables.last_alive.max(now);
+        self.tables.last_started = now;
+    }
+
+    /// The task that finds silent probes; says which are.
+    pub(crate) fn find_silent(&mut self, now: Timestamp) -> Vec<usize> {
+        self.tables.last_alive = self.tables.last_alive.max(now);
+        let mut silent = Vec::new();
+        for probe in 0..self.tables.probes.len() {
+            let Some(watched) = self.tables.watched(probe) else { continue };
+            if let Some(revoked_at) = watched.revoked_at {
+                for row in self.tables.silences.iter_mut().filter(|silence| silence.probe == probe) {
+                    row.row.until.get_or_insert(row.row.after.max(revoked_at));
+                }
+            }
+            if let Some(range) = self.tables.watched(probe).as_ref().and_then(left_by_revoked) {
+                self.tables.add_silence(probe, range.after, Some(range.until), GapReason::ProbeOffline);
+            }
+            if let Some(after) = falls_silent(&watched, self.tables.last_started, now) {
+                self.tables.add_silence(probe, after, None, GapReason::ProbeOffline);
+                silent.push(probe);
+            }
+        }
+        silent
+    }
+
+    /// Takes a request in.
+    pub(crate) fn handle(&mut self, call: &Call, now: Timestamp) -> (Handled, Done) {
+        let mut done = Done::Other;
+        let handled = match &call.ask {
+            Request::Batch(body) => self.batch(call, body, now, &mut done),
+            Request::Hello => self.hello(call, now),
+            Request::Keys => self
+                .request(call, ("GET", KEYS_PATH), false, now)
+                .map(|_| Handled::Answer(Said::Keys(self.grants(call.probe, now)))),
+            Request::Poll { since } => self.request(call, ("GET", ASSIGNMENTS_PATH), false, now).map(|claims| {
+                self.look(call.probe, *since, now).map_or_else(
+                    || {
+                        let until = now + Duration::from_secs(LONG_POLL_SECONDS);
+                        self.held.push(Held { call: call.clone(), boot: claims.boot, since: *since, until });
+                        Handled::Held
+                    },
+                    |news| Handled::Answer(Said::Assignments(Box::new(news))),
+                )
+            }),
+        };
+        (handled.unwrap_or_else(|refused| Handled::Answer(refusal(refused))), done)
+    }
+
+    fn batch(&mut self, call: &Call, body: &bytes::Bytes, now: Timestamp, done: &mut Done) -> Result<Handled, Refused> {
+        let (caller, claims) = self.batch_caller(call, now)?;
+        let announced = announced(caller.clone(), claims.clone(), now)?;
+        if let Some(cut_at) = announced.too_old(now) {
+            let range = plan::too_old(cut_at);
+            let noted = self.tables.silences_of(call.probe, range.after);
+            for (range, reason) in plan::not_noted(range, &noted, now) {
+                self.tables.add_silence(call.probe, range.after, Some(range.until), reason);
+            }
+            return Err(Refused::rule(RefusalCode::TooOld, ""));
+        }
+        let batch = match &self.shelf {
+            Shelf::Wire => verify::read(&announced, body)?,
+            shelf => {
+                verify::limits::same_body(&claims.bh, body)?;
+                shelf.open(body).ok_or_else(|| Refused::rule(RefusalCode::Malformed, ""))?
+            }
+        };
+        let standing = still_stands(self.tables.standing(call.probe), &claims)?;
+        let answered = self.tables.receipts.get(&claims.jti).filter(|kept| kept.probe == call.probe);
+        match compare(answered.map(|kept| (kept.hash.clone(), kept.receipt.clone())), &claims) {
+            Seen::Never => {}
+            Seen::Same(receipt) => {
+                *done = Done::Repeated { seq: claims.seq };
+                return Ok(Handled::Answer(Said::Receipt(Box::new(receipt))));
+            }
+            Seen::Other => return Err(Refused::rule(RefusalCode::BatchConflict, "")),
+        }
+        if self.armed == Some(Step::BeforeCommit) {
+            return Ok(Handled::Ended);
+        }
+        let known = self.tables.known(call.probe, &entitlement::named(&batch));
+        let is_blind = batch.report.ipv4.as_str() == "bad" || batch.report.dns.as_str() == "bad";
+        let verified = conclude(announced, batch, standing, known, now);
+        let plan = plan::plan(&verified, now);
+        let closed = plan::accounted_for(&verified, now);
+        let silences = plan::close(&self.tables.silences_of(call.probe, closed.after), closed);
+        let back = plan::is_back(&silences, &verified, plan.through);
+        self.store(call.probe, &claims, &plan, now);
+        self.write_silences(call.probe, &silences);
+        for (index, monitor) in self.tables.monitors.iter_mut().enumerate() {
+            monitor.dirty |= back || plan.runs.iter().any(|(_, key, _)| usize::try_from(key.0) == Ok(index));
+        }
+        self.report(call.probe, &plan, is_blind, now);
+        *done = Done::Stored { seq: claims.seq, through: plan.through };
+        if self.armed == Some(Step::BeforeAnswer) {
+            return Ok(Handled::Ended);
+        }
+        Ok(Handled::Answer(Said::Receipt(Box::new(plan.receipt))))
+    }
+
+    fn store(&mut self, probe: usize, claims: &BatchClaims, plan: &plan::Plan<'_>, now: Timestamp) {
+        let receipt: Receipt = plan.receipt.clone();
+        let kept = Kept { probe, hash: claims.bh.clone(), receipt };
+        self.tables.receipts.insert(claims.jti, kept);
+        let index = |key: picket_collector::store::MonitorKey| usize::try_from(key.0).unwrap();
+        for row in &plan.rows {
+            let outcome = row.outcome;
+            self.tables.monitors[index(row.monitor)].results[probe].push(Stored {
+                batch: claims.jti,
+                cut_at: claims.jti.cut_at().unwrap_or_default(),
+                received_at: now,
+                at: outcome.at,
+                last: outcome.fold.map_or(outcome.at, |fold| fold.last),
+                began: outcome.at.shifted(i64::from(outcome.late_us)),
+                trigger: outcome.trigger,
+                status: outcome.status,
+                self_check: outcome.self_check,
+            });
+        }
+        for (_, key, run) in &plan.runs {
+            let before = &mut self.tables.monitors[index(*key)].runs[probe];
+            if before.as_ref().is_none_or(|before| before.last_at <= run.last_at) {
+                *before = Some(run.clone());
+            }
+        }
+        let missed = plan.missed.iter().map(|row| MissedSlots {
+            probe,
+            monitor: index(row.monitor),
+            range: row.range,
+            reason: row.reason,
+        });
+        self.tables.missed.extend(missed);
+    }
+
+    fn write_silences(&mut self, probe: usize, silences: &Silences) {
+        self.tables.silences.retain(|silence| !silences.remove.contains(&silence.row.id));
+        for (range, reason) in &silences.add {
+            self.tables.add_silence(probe, range.after, Some(range.until), *reason);
+        }
+    }
+
+    fn report(&mut self, probe: usize, plan: &plan::Plan<'_>, is_blind: bool, now: Timestamp) {
+        let Some(status) = &mut self.tables.probes[probe].status else { return };
+        (status.seen_at, status.batch_at) = (now, Some(now));
+        if status.seq < plan.seq {
+            (status.seq, status.is_blind) = (plan.seq, is_blind);
+        }
+        status.through = status.through.max(plan.through);
+    }
+
+    fn batch_caller(&self, call: &Call, now: Timestamp) -> Result<(Caller, BatchClaims), Refused> {
+        let secret = |_: &_| Ok(self.tables.probes[call.probe].secret.clone());
+        let (row, claims) = match &call.token {
+            Token::Wire(token) => {
+                let kid = signing::key_id::<BatchClaims>(token).map_err(token_error)?;
+                let row = may_call(Some(self.tables.caller(call.probe, kid.day)))?;
+                let claims = check_batch(&row, kid, secret, (token, COLLECTOR), now)?;
+                (row, claims)
+            }
+            Token::Batch(kid, claims) => {
+                let row = may_call(Some(self.tables.caller(call.probe, kid.day)))?;
+                grant_in_force(&row, *kid, now)?;
+                signing::judge(&**claims, *kid, COLLECTOR, now).map_err(token_error)?;
+                (row, (**claims).clone())
+            }
+            Token::Other(_) => return Err(Refused::rule(RefusalCode::BadToken, "")),
+        };
+        is_newest(&row, claims.boot, self.tables.probes[call.probe].boots.contains(&claims.boot))?;
+        speaks_in_force(&row, claims.boot)?;
+        Ok((Caller { boot: claims.boot, row }, claims))
+    }
+
+    fn request(
+        &mut self,
+        call: &Call,
+        (method, path): (&str, &str),
+        is_hello: bool,
+        now: Timestamp,
+    ) -> Result<RequestClaims, Refused> {
+        let row = may_call(Some(self.tables.caller(call.probe, None)))?;
+        let kid = picket_shared::daykeys::KeyId { probe: row.id, day: None };
+        let probe = &mut self.tables.probes[call.probe];
+        let claims = match &call.token {
+            Token::Wire(token) => {
+                let facts = RequestFacts { method, path, body: b"", is_hello };
+                check_request(&row, kid, |_| Ok(probe.secret.clone()), (token, COLLECTOR), facts, now)?
+            }
+            Token::Other(claims) => {
+                signing::judge(&**claims, kid, COLLECTOR, now).map_err(token_error)?;
+                (**claims).clone()
+            }
+            Token::Batch(..) => return Err(Refused::rule(RefusalCode::BadToken, "")),
+        };
+        if !probe.used.insert(claims.jti) {
+            return Err(used_before());
+        }
+        is_newest(&row, claims.boot, probe.boots.contains(&claims.boot))?;
+        if is_hello {
+            is_said_later(&row, &claims)?;
+        } else {
+            speaks_in_force(&row, claims.boot)?;
+        }
+        if let Some(status) = &mut probe.status {
+            status.seen_at = status.seen_at.max(now);
+        }
+        Ok(claims)
+    }
+
+    fn hello(&mut self, call: &Call, now: Timestamp) -> Result<Handled, Refused> {
+        let claims = self.request(call, ("POST", HELLO_PATH), true, now)?;
+        if let Some(standing) = self.tables.standing(call.probe).filter(|standing| standing.boot != claims.boot) {
+            let silences = self.tables.silences_of(call.probe, standing.through.min(now));
+            self.write_silences(call.probe, &plan::lost_with_boot(&silences, standing.through, now));
+        }
+        let probe = &mut self.tables.probes[call.probe];
+        probe.boots.insert(claims.boot);
+        let same = probe.status.take().filter(|status| status.boot == claims.boot);
+        let (through, seq) = same.as_ref().map_or((now, 0), |status| (status.through, status.seq));
+        let batch_at = same.as_ref().and_then(|status| status.batch_at);
+        probe.status = Some(Reported {
+            boot: claims.boot,
+            hello_at: same.as_ref().map_or(now, |status| status.hello_at),
+            seen_at: now,
+            batch_at,
+            through,
+            seq,
+            is_blind: same.is_some_and(|status| status.is_blind),
+        });
+        let keys = self.grants(call.probe, now);
+        if self.armed == Some(Step::Hello) {
+            return Ok(Handled::Ended);
+        }
+        Ok(Handled::Answer(Said::Keys(keys)))
+    }
+
+    /// The grants in force, after those that are wanting were made.
+    fn grants(&mut self, probe: usize, now: Timestamp) -> Vec<DayKeyGrant> {
+        let grants = &mut self.tables.probes[probe].grants;
+        let in_force = |grants: &[DayKeyGrant]| {
+            let mut grants: Vec<_> = grants.iter().filter(|grant| grant.not_after > now).cloned().collect();
+            grants.sort_by_key(|grant| std::cmp::Reverse(grant.number));
+            grants
+        };
+        for _ in 0..3 {
+            let Some(from) = wanting(&in_force(grants), now) else { break };
+            let number = grants.iter().map(|grant| grant.number).max().unwrap_or(0) + 1;
+            let nonce = hex(&[u8::try_from(number % 256).unwrap(); 32]);
+            grants.push(DayKeyGrant { number, nonce, not_before: from, not_after: from + DAY_KEY_LIFE });
+        }
+        in_force(grants)
+    }
+
+    /// News for a probe since its version.
+    fn look(&mut self, probe: usize, since: u64, now: Timestamp) -> Option<Assignments> {
+        const VERSION: u64 = 9;
+        let region = &self.tables.probes[probe].region.code;
+        let full = since != VERSION;
+        let mut news = Assignments { version: VERSION, full, ..Assignments::default() };
+        for monitor in &mut self.tables.monitors {
+            let interval = Duration::from_secs(u64::from(monitor.interval_s));
+            if full {
+                news.monitors.push(Assignment {
+                    monitor: monitor.id,
+                    version: 1,
+                    interval_s: monitor.interval_s,
+                    timeout_ms: monitor.timeout_ms,
+                    phase_us: phase_us(monitor.id, region, interval),
+                    check: check(),
+                });
+            }
+            let stale = now - STALE_RECHECK;
+            let before = monitor.rechecks[probe].len();
+            monitor.rechecks[probe].retain(|due| *due <= stale || *due > now);
+            if monitor.rechecks[probe].len() < before {
+                news.rechecks.push(Recheck { id: RecheckId(Uuid::nil()), monitor: monitor.id });
+            }
+        }
+        (full || !news.rechecks.is_empty()).then_some(news)
+    }
+
+    /// Looks for news for everybody who waits.
+    pub(crate) fn look_again(&mut self, now: Timestamp) -> Vec<(Call, Said)> {
+        let mut told = Vec::new();
+        for held in std::mem::take(&mut self.held) {
+            let probe = held.call.probe;
+            let row = may_call(Some(self.tables.caller(probe, None))).and_then(|row| {
+                is_newest(&row, held.boot, self.tables.probes[probe].boots.contains(&held.boot))?;
+                speaks_in_force(&row, held.boot)
+            });
+            let said = match row {
+                Err(refused) => Some(refusal(refused)),
+                Ok(()) => match self.look(probe, held.since, now) {
+                    None if now >= held.until => Some(Assignments { version: held.since, ..Assignments::default() }),
+                    news => news,
+                }
+                .map(|news| Said::Assignments(Box::new(news))),
+            };
+            match said {
+                Some(said) => told.push((held.call, said)),
+                None => self.held.push(held),
+            }
+        }
+        told
+    }
+
+    /// Judges what is dirty or due; `None` when the collector ended before anything of it was written.
+    pub(crate) fn judge(&mut self, now: Timestamp) -> Option<Vec<Judged>> {
+        let due = |monitor: &super::tables::Monitor| monitor.dirty || monitor.due_at.is_some_and(|due| due <= now);
+        let indices: Vec<_> = (0..self.tables.monitors.len()).filter(|n| due(&self.tables.monitors[*n])).collect();
+        let judged: Vec<_> = indices
+            .into_iter()
+            .map(|monitor| {
+                let input = self.tables.input(monitor, now, self.listening_since);
+                let decision = judge(&input);
+                Judged { monitor, input, decision }
+            })
+            .collect();
+        if self.armed == Some(Step::Judging) && !judged.is_empty() {
+            return None;
+        }
+        judged.iter().for_each(|judged| self.apply(judged, now));
+        Some(judged)
+    }
+
+    fn apply(&mut self, judged: &Judged, now: Timestamp) {
+        let decision = &judged.decision;
+        let codes: BTreeMap<_, _> =
+            self.tables.probes.iter().enumerate().map(|(n, probe)| (probe.region.code.clone(), n)).collect();
+        let monitor = &mut self.tables.monitors[judged.monitor];
+        monitor.spans.extend(&decision.spans);
+        for action in &decision.incidents {
+            match action {
+                IncidentAction::Open { started_at, confirmed_at, .. } => {
+                    let id = IncidentId(Uuid::nil());
+                    monitor.openings.push(*confirmed_at);
+                    monitor.open = Some(OpenIncident { id, started_at: *started_at, confirmed_at: *confirmed_at });
+                }
+                IncidentAction::Resolve { .. } => monitor.open = None,
+                IncidentAction::MarkNoData { .. } | IncidentAction::MarkEdited { .. } => {}
+            }
+        }
+        monitor.notices.extend(decision.notices.iter().cloned());
+        for region in &decision.rechecks {
+            let waiting = &mut monitor.rechecks[codes[region]];
+            if waiting.iter().all(|due| *due <= now - STALE_RECHECK) {
+                waiting.push(now);
+            }
+        }
+        monitor.standing = Some(decision.standing.clone());
+        (monitor.watch, monitor.due_at, monitor.dirty) = (decision.watch, decision.next_due, false);
+    }
+}
+
+fn refusal(refused: Refused) -> Said {
+    match refused {
+        Refused::Rule { code, retry_after, .. } => Said::Refused(code, retry_after),
+        Refused::Store(_) | Refused::Vault(_) => Said::Refused(RefusalCode::Internal, None),
+    }
+}
