@@ -12,7 +12,6 @@ use picket_shared::time::Timestamp;
 use super::super::verify::VerifiedBatch;
 use super::runs::{self, Event, Step, Terms};
 use crate::domain::gap::{Range, SILENT_AFTER, subtract};
-use crate::domain::outage::timing::LATE_AFTER;
 use crate::store::assignments::KnownRow;
 use crate::store::changes::ChangeRow;
 use crate::store::gaps::{MissedRow, SilenceRow};
@@ -94,13 +93,12 @@ fn accepted_rows(verified: &VerifiedBatch) -> Vec<NewRow<'_>> {
         .collect()
 }
 
-fn terms(known: &KnownRow, late: bool) -> Terms {
+fn terms(known: &KnownRow) -> Terms {
     Terms {
         version: known.version,
         interval: Duration::from_secs(u64::try_from(known.interval_s).unwrap_or(0)),
         timeout: Duration::from_millis(u64::try_from(known.timeout_ms).unwrap_or(0)),
         watch: known.watch,
-        late,
     }
 }
 
@@ -112,10 +110,7 @@ fn late_failures(
     let late = |row: &&NewRow<'_>| {
         let failed = row.outcome.status == Status::Down && row.outcome.self_check.may_vote();
         failed
-            && verified
-                .known
-                .get(&row.outcome.monitor)
-                .is_some_and(|known| terms(known, true).is_stale(row.outcome.at, now))
+            && verified.known.get(&row.outcome.monitor).is_some_and(|known| terms(known).is_stale(row.outcome.at, now))
     };
     rows.iter().filter(late).map(|row| (row.org, row.monitor, row.outcome.at)).collect()
 }
@@ -152,7 +147,6 @@ fn run(
     rows: &[NewRow<'_>],
     now: Timestamp,
 ) -> (Vec<(OrgKey, MonitorKey, RunRow)>, Vec<ChangeRow>) {
-    let late = now.since(verified.cut_at) > LATE_AFTER;
     let mut dirty = Dirty::default();
     let mut events: Vec<(MonitorId, Event<'_>, Option<&str>)> =
         rows.iter().map(|row| (row.outcome.monitor, Event::Outcome(row.outcome), row.detail)).collect();
@@ -167,7 +161,7 @@ fn run(
     events.sort_by_key(|(monitor, event, _)| (event.at(), *monitor));
     for (monitor, event, detail) in events {
         if let Some(known) = verified.known.get(&monitor) {
-            dirty.apply(monitor, known, &terms(known, late), (event, detail), now);
+            dirty.apply(monitor, known, &terms(known), (event, detail), now);
         }
     }
     let keyed = |(id, run): (MonitorId, RunRow)| verified.known.get(&id).map(|known| (known.org, known.key, run));
