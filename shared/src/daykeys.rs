@@ -156,7 +156,11 @@ pub fn wanting(grants: &[DayKeyGrant], now: Timestamp) -> Option<Timestamp> {
 
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for digit in bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]) {
+        text.extend(char::from_digit(u32::from(digit), 16));
+    }
+    text
 }
 
 /// 32 bytes from lower-case hexadecimal.

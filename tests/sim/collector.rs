@@ -198,7 +198,7 @@ impl Collector {
             let outcome = row.outcome;
             self.tables.monitors[index(row.monitor)].results[probe].push(Stored {
                 batch: claims.jti,
-                cut_at: claims.jti.cut_at().unwrap_or_default(),
+                ended: outcome.at.shifted(i64::from(outcome.late_us) + i64::from(outcome.total_us)),
                 received_at: now,
                 at: outcome.at,
                 last: outcome.fold.map_or(outcome.at, |fold| fold.last),

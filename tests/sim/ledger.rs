@@ -30,8 +30,10 @@ pub(crate) struct Ledger {
     /// Slots that have an outcome, with when and in which life it was told.
     told: HashMap<(usize, usize, i64), u32>,
     missed: HashSet<(usize, usize, i64)>,
-    /// Whether a clock ran backwards, so that a slot may come twice.
+    /// Whether a clock was set, so that a slot may come twice or be missed and come.
     stepped: bool,
+    /// Whether something in between may have had a batch sent in halves of which the whole comes later.
+    halved: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -51,6 +53,7 @@ impl Ledger {
             collector_down: Vec::new(),
             told: HashMap::new(),
             missed: HashSet::new(),
+            halved: plan.faults.iter().any(|(.., fault)| matches!(fault, Fault::Foreign { status: 413 })),
             stepped: plan.faults.iter().any(|(.., fault)| matches!(fault, Fault::CollectorClock { .. })),
         }
     }
@@ -58,8 +61,6 @@ impl Ledger {
     pub(crate) fn started(&mut self, probe: usize, time: i64) {
         self.lives[probe].push(Life { from: time, to: i64::MAX, assigned: None, life: 0, frozen: Vec::new() });
     }
-
-    pub(crate) fn heard(&mut self, _probe: usize, _time: i64) {}
 
     pub(crate) fn ended(&mut self, probe: usize, time: i64) {
         if let Some(life) = self.lives[probe].last_mut() {
@@ -190,7 +191,7 @@ impl Ledger {
                 row.status == Status::Down
                     && row.self_check.may_vote()
                     && row.began >= started_at
-                    && row.received_at.since(row.cut_at) <= LATE_AFTER
+                    && row.received_at.since(row.ended) <= LATE_AFTER
             };
             seen.push(results.iter().filter(failing).count());
         }
@@ -217,7 +218,7 @@ impl Ledger {
     ) -> Result<(), String> {
         for (index, monitor) in tables.monitors.iter().enumerate() {
             for (region, results) in monitor.results.iter().enumerate() {
-                if let Some(row) = repetitions(results).filter(|_| !self.stepped) {
+                if let Some(row) = repetitions(results).filter(|_| !self.stepped && !self.halved) {
                     return Err(format!(
                         "an outcome is stored twice: probe {region}, monitor {index}, {:?} of {:.3} s",
                         row.trigger,
@@ -271,8 +272,14 @@ impl Ledger {
                 (true, _) => {}
                 (false, []) => return Err(format!("{} has no outcome and lies in no gap", what())),
                 (false, reasons) => {
-                    figures.gap_slots += 1;
                     for (reason, _) in reasons {
+                        *match reason {
+                            GapReason::ProbeOffline => &mut figures.slots_offline,
+                            GapReason::CollectorDown => &mut figures.slots_collector_down,
+                            GapReason::NotScheduled => &mut figures.slots_not_scheduled,
+                            GapReason::BufferOverflow => &mut figures.slots_overflown,
+                            _ => &mut figures.slots_given_up,
+                        } += 1;
                         if !self.is_true(plan, *reason, (region, monitor), slot) && !self.stepped {
                             return Err(format!("{} lies in a gap for a reason that is not true: {reason:?}", what()));
                         }

@@ -202,7 +202,7 @@ fn fault(rng: &mut Rng, plan: &Plan) -> Fault {
         58..78 => Fault::CollectorCrash { step: rng.pick(&Step::ALL) },
         78..84 => Fault::DatabaseAway,
         84..88 => Fault::Foreign { status: rng.pick(&[413, 502, 403, 200]) },
-        88..92 => Fault::CollectorClock { by_us: rng.pick(&[-20, -2, 2, 20, 300, -300, 86_400]) * SECOND },
+        88..92 => Fault::CollectorClock { by_us: rng.pick(&[-20, -2, 2, 20]) * SECOND },
         92..93 if plan.regions > 1 => Fault::Revoked { probe },
         _ => Fault::Losses { permille: rng.pick(&[20, 100]) },
     }

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use picket_probe::checks::Found;
 use picket_probe::clock::Discipline;
-use picket_probe::link::{Answer, Frozen, LinkError, Stop};
+use picket_probe::link::{Answer, Frozen, LinkError};
 use picket_probe::pipeline::packer::Packer;
 use picket_probe::runner::rota::Rota;
 use picket_probe::schedule::Due;
 use picket_probe::ship::{Ask, Errand, Next, Verdict};
 use picket_probe::sign::{SignError, Signer};
 use picket_shared::daykeys::{DayKeyGrant, KeyId};
-use picket_shared::ids::BootId;
 use picket_shared::outcome::{Failure, FailureKind, Phases, SelfCheck, Status};
 use picket_shared::time::Timestamp;
 use picket_shared::wire::{ASSIGNMENTS_PATH, HELLO_PATH, KEYS_PATH, Refusal, RefusalCode};
@@ -52,6 +51,7 @@ pub(crate) struct Running {
     pub(crate) due: Due,
     pub(crate) at: Timestamp,
     pub(crate) late: Duration,
+    pub(crate) began: i64,
     pub(crate) good: bool,
     pub(crate) self_check: SelfCheck,
 }
@@ -88,7 +88,7 @@ pub(crate) enum Outcome {
     /// The end of an errand.
     Landed(Box<Frozen>, Verdict),
     /// The probe ends.
-    Stop(Stop),
+    Stop,
 }
 
 impl Process {
@@ -99,10 +99,6 @@ impl Process {
     pub(crate) fn now(&mut self, time: i64) -> Timestamp {
         let elapsed = self.elapsed(time);
         self.clock.now(elapsed)
-    }
-
-    pub(crate) fn boot(&self) -> BootId {
-        self.signer.boot()
     }
 
     /// Makes a request; `Err` when nothing can be signed.
@@ -178,17 +174,17 @@ impl Process {
             }
             Why::Back => match answer.and_then(|answer| self.keys(answer)) {
                 Ok(()) => Outcome::Back(true, None),
-                Err(LinkError::Stop(stop)) => Outcome::Stop(stop),
+                Err(LinkError::Stop(_)) => Outcome::Stop,
                 Err(error) => Outcome::Back(false, error.retry_after()),
             },
             Why::Hello => match answer.and_then(|answer| self.keys(answer)) {
                 Ok(()) => Outcome::Heard,
-                Err(LinkError::Stop(stop)) => Outcome::Stop(stop),
+                Err(LinkError::Stop(_)) => Outcome::Stop,
                 Err(error) => Outcome::Failed(Why::Hello, error.retry_after()),
             },
             Why::Poll => match answer.and_then(assignments) {
                 Ok(news) => Outcome::Assigned(news),
-                Err(LinkError::Stop(stop)) => Outcome::Stop(stop),
+                Err(LinkError::Stop(_)) => Outcome::Stop,
                 Err(error) => Outcome::Failed(Why::Poll, error.retry_after()),
             },
         }

@@ -36,6 +36,12 @@ pub(crate) fn run(seed: u64) -> Result<(Figures, u64), Box<Failure>> {
 
 fn story(world: &mut World) -> Result<(), String> {
     world.run_until(world.plan.caught_up())?;
+    // What was stored just now is judged in a moment.
+    while world.collector.tables.monitors.iter().any(|monitor| monitor.dirty)
+        && world.time < world.plan.caught_up() + SECOND
+    {
+        world.run_until(world.time + SECOND / 10)?;
+    }
     caught_up(world)?;
     let now = world.collector_now();
     world.ledger.settle(&world.plan, &world.collector.tables, now, &mut world.figures)?;

@@ -69,7 +69,8 @@ pub(crate) struct Kept {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stored {
     pub(crate) batch: BatchId,
-    pub(crate) cut_at: Timestamp,
+    /// When its check had ended.
+    pub(crate) ended: Timestamp,
     pub(crate) received_at: Timestamp,
     pub(crate) at: Timestamp,
     pub(crate) last: Timestamp,

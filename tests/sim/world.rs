@@ -1,6 +1,6 @@
 //! One run: events in order of virtual time, a network that loses, doubles and delays, and faults as planned.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
@@ -58,13 +58,39 @@ enum Event {
     Gaps,
 }
 
+/// An event in order of time, and of planning where that is the same.
+struct Planned {
+    time: i64,
+    serial: u64,
+    event: Event,
+}
+
+impl PartialEq for Planned {
+    fn eq(&self, other: &Self) -> bool {
+        self.serial == other.serial
+    }
+}
+
+impl Eq for Planned {}
+
+impl PartialOrd for Planned {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Planned {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.time, self.serial).cmp(&(other.time, other.serial))
+    }
+}
+
 /// A run on its way.
 pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) time: i64,
     rng: Rng,
-    events: BinaryHeap<Reverse<(i64, u64)>>,
-    what: BTreeMap<u64, Event>,
+    events: BinaryHeap<Reverse<Planned>>,
     serial: u64,
     pub(crate) probes: Vec<Option<Process>>,
     lives: u32,
@@ -86,7 +112,6 @@ impl World {
             time: 0,
             rng: Rng::new(plan.seed ^ 0x5eed),
             events: BinaryHeap::new(),
-            what: BTreeMap::new(),
             serial: 0,
             probes: (0..plan.regions).map(|_| None).collect(),
             lives: 0,
@@ -115,15 +140,11 @@ impl World {
 
     /// Runs up to `end`; stops at the first thing that is wrong.
     pub(crate) fn run_until(&mut self, end: i64) -> Result<(), String> {
-        while let Some(Reverse((time, serial))) = self.events.peek().copied() {
-            if time > end {
-                break;
-            }
-            self.events.pop();
-            self.time = time;
-            if let Some(event) = self.what.remove(&serial) {
-                self.happen(event)?;
-            }
+        while self.events.peek().is_some_and(|Reverse(planned)| planned.time <= end)
+            && let Some(Reverse(planned)) = self.events.pop()
+        {
+            self.time = planned.time;
+            self.happen(planned.event)?;
         }
         self.time = end;
         Ok(())
@@ -131,8 +152,7 @@ impl World {
 
     fn push(&mut self, time: i64, event: Event) {
         self.serial += 1;
-        self.events.push(Reverse((time.max(self.time), self.serial)));
-        self.what.insert(self.serial, event);
+        self.events.push(Reverse(Planned { time: time.max(self.time), serial: self.serial, event }));
     }
 
     pub(crate) fn note(&mut self, note: Note) {
@@ -333,7 +353,7 @@ impl World {
             work.next_check += 1;
             ends.push((time + takes, work.next_check));
             let late = now.since(at);
-            work.running.insert(work.next_check, Running { due, at, late, good, self_check });
+            work.running.insert(work.next_check, Running { due, at, late, began: time, good, self_check });
         }
         let told = work.rota.tell(now);
         let own = self_check(plan, probe, time);
@@ -375,8 +395,9 @@ impl World {
         let now = process.now(time);
         let Some(work) = &mut process.work else { return Ok(()) };
         let Some(running) = work.running.remove(&check) else { return Ok(()) };
-        let Running { due, at, late, good, self_check } = running;
-        let outcome = outcome(&due.assignment, due.trigger, at, late, found(good, 50_000), self_check);
+        let Running { due, at, late, began, good, self_check } = running;
+        let took = u32::try_from(time - began).unwrap_or(u32::MAX);
+        let outcome = outcome(&due.assignment, due.trigger, at, late, found(good, took), self_check);
         let monitor = self.collector.tables.monitor_of(outcome.monitor).unwrap();
         let why = match due.trigger {
             Trigger::Scheduled => 's',
@@ -402,7 +423,7 @@ impl World {
                 let timeout = if matches!(call.ask, Request::Poll { .. }) { POLL_TIMEOUT } else { TIMEOUT };
                 self.push(time + timeout, Event::TimesOut(probe, life, call.id));
                 if let Some(way) = self.way(probe, true) {
-                    if self.rng.permille(self.plan.net.twice) {
+                    if time < self.plan.calm && self.rng.permille(self.plan.net.twice) {
                         self.figures.doubled += 1;
                         let later = self.rng.between(0, 5 * SECOND);
                         self.push(time + way + later, Event::Arrives(Box::new(call.clone())));
@@ -480,6 +501,9 @@ impl World {
                     self.figures.refusals += 1;
                     self.note(Note::Refused { probe: call.probe, code: code.as_str() });
                 }
+                if matches!(&said, Said::Keys(_)) {
+                    self.figures.keys_granted += 1;
+                }
                 if matches!(call.ask, Request::Hello) {
                     self.note(Note::Hello { probe: call.probe });
                 }
@@ -520,7 +544,6 @@ impl World {
                 let packer = Packer::new(self.shelf.clone(), self.plan.buffer, began, now);
                 let rota = Rota::new(began);
                 process.work = Some(Work { rota, packer, running: BTreeMap::new(), next_check: 0 });
-                self.ledger.heard(probe, time);
                 self.ask(probe, Why::Poll, false)?;
                 self.turn(probe)
             }
@@ -570,7 +593,7 @@ impl World {
                     Ok(Settled::Kept(_) | Settled::Halved) => self.turn(probe),
                 }
             }
-            Outcome::Stop(_) => self.stop(probe),
+            Outcome::Stop => self.stop(probe),
         }
     }
 
