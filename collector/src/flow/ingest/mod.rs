@@ -4,6 +4,7 @@
 //! judge's bell where something differs. The caller answers only after the commit. [`plan`](mod@plan) decides what is
 //! written, this file reads and writes it.
 
+pub mod manual;
 pub mod plan;
 mod runs;
 
