@@ -17,6 +17,7 @@ const DRIFT: f64 = 100e-6;
 pub struct Discipline {
     start: Timestamp,
     measured: Option<Measured>,
+    began: Timestamp,
     applied_us: i64,
     last: Duration,
 }
@@ -31,7 +32,7 @@ struct Measured {
 impl Discipline {
     /// Begins with the machine's own time of day; elapsed time counts from here.
     pub fn new(start: Timestamp) -> Self {
-        Self { start, measured: None, applied_us: 0, last: Duration::ZERO }
+        Self { start, measured: None, began: start, applied_us: 0, last: Duration::ZERO }
     }
 
     /// Takes in that the collector said `server` in an answer that came at `elapsed` after a round trip of `rtt`.
@@ -44,6 +45,7 @@ impl Discipline {
         let Some(known) = self.measured else {
             // Nothing was stamped with the machine's own time yet, so the first correction may step either way.
             self.applied_us = correction_us;
+            self.began = self.start.shifted(correction_us);
             self.measured = Some(found);
             return;
         };
@@ -68,6 +70,12 @@ impl Discipline {
     /// The best guess at `elapsed`, which may step backwards: for tokens, whose time must be right rather than even.
     pub fn best(&self, elapsed: Duration) -> Timestamp {
         (self.start + elapsed).shifted(self.measured.map_or(0, |measured| measured.correction_us))
+    }
+
+    /// When elapsed time began, as the first measurement says: where the monotonic clock stands still later on (a machine
+    /// that sleeps), a later one would say too late.
+    pub fn began(&self) -> Timestamp {
+        self.began
     }
 
     /// Whether the collector's time was ever heard.
@@ -101,9 +109,9 @@ impl CollectorClock {
         self.with(|discipline, elapsed| discipline.best(elapsed))
     }
 
-    /// The best guess at when this clock was started, in the collector's time.
+    /// When this clock was started, in the collector's time.
     pub fn began(&self) -> Timestamp {
-        self.with(|discipline, _| discipline.best(Duration::ZERO))
+        self.with(|discipline, _| discipline.began())
     }
 
     /// Takes in what an answer said that has just come, after a round trip of `rtt`.
@@ -160,6 +168,14 @@ mod tests {
         // Held for 25 s by a long poll: its bound is 12.5 s wide and says nothing new.
         clock.observe(START + seconds(25), seconds(25), seconds(25));
         assert_eq!(clock.best(seconds(30)), (START + seconds(30)).shifted(1_000));
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_later_on_began_when_it_did() {
+        let mut clock = Discipline::new(START);
+        clock.observe(START + seconds(300), Duration::from_millis(2), seconds(0));
+        clock.observe(START + seconds(400), Duration::from_millis(2), seconds(10));
+        assert_eq!(clock.began(), (START + seconds(300)).shifted(1_000));
     }
 
     #[test]
