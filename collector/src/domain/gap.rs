@@ -110,12 +110,20 @@ pub fn left_by_revoked(probe: &Watched) -> Option<Range> {
     Range { after, until: probe.revoked_at? }.non_empty().filter(|_| !probe.is_open)
 }
 
-/// The time until `now`, when the collector starts again, in which a probe could not send. A probe that was silent
-/// before it went is another matter: its silence goes on.
-pub fn collector_was_down(probe: &Watched, now: Timestamp) -> Option<Range> {
-    let through = probe.through.filter(|_| probe.revoked_at.is_none() && !probe.is_open)?;
-    let noted = probe.noted_until.is_some_and(|noted| noted > through);
-    Range { after: through, until: now }.non_empty().filter(|_| !noted)
+/// What is not accounted for of a probe when the collector starts again at `now`: up to when it was last alive the probe did
+/// not report, from then on it could not. A probe that was silent before it went is another matter: its silence goes on.
+pub fn collector_was_down(probe: &Watched, last_alive: Timestamp, now: Timestamp) -> Vec<Gap> {
+    let Some(through) = probe.through.filter(|_| probe.revoked_at.is_none() && !probe.is_open) else {
+        return Vec::new();
+    };
+    if probe.noted_until.is_some_and(|noted| noted > through) {
+        return Vec::new();
+    }
+    let ranges = [
+        (Range { after: through, until: last_alive }, GapReason::ProbeOffline),
+        (Range { after: through.max(last_alive), until: now }, GapReason::CollectorDown),
+    ];
+    ranges.into_iter().filter_map(|(range, reason)| Some(Gap { range: range.non_empty()?, reason })).collect()
 }
 
 /// The slots of one monitor in a range.
@@ -204,14 +212,17 @@ mod tests {
         assert_eq!(falls_silent(&Watched { noted_until: Some(at(120)), ..probe }, at(120), at(166)), Some(at(120)));
         for other in [Watched { is_open: true, ..probe }, Watched { revoked_at: Some(at(99)), ..probe }] {
             assert_eq!(falls_silent(&other, at(0), at(900)), None);
-            assert_eq!(collector_was_down(&other, at(900)), None);
+            assert_eq!(collector_was_down(&other, at(500), at(900)), []);
         }
-        assert_eq!(collector_was_down(&probe, at(900)), Some(range(95, 900)));
+        let gap = |after, until, reason| Gap { range: range(after, until), reason };
+        let expected = [gap(95, 110, GapReason::ProbeOffline), gap(110, 900, GapReason::CollectorDown)];
+        assert_eq!(collector_was_down(&probe, at(110), at(900)), expected);
+        assert_eq!(collector_was_down(&probe, at(90), at(900)), [gap(95, 900, GapReason::CollectorDown)]);
         let revoked = Watched { revoked_at: Some(at(99)), ..probe };
         assert_eq!(left_by_revoked(&revoked), Some(range(95, 99)));
         assert_eq!(left_by_revoked(&Watched { noted_until: Some(at(99)), ..revoked }), None, "once is enough");
         assert_eq!(left_by_revoked(&probe), None);
-        assert_eq!(collector_was_down(&Watched { noted_until: Some(at(99)), ..probe }, at(900)), None);
+        assert_eq!(collector_was_down(&Watched { noted_until: Some(at(99)), ..probe }, at(110), at(900)), []);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use picket_shared::batch::GapReason;
 use picket_shared::time::Timestamp;
 
-use crate::domain::gap::{collector_was_down, falls_silent, left_by_revoked};
+use crate::domain::gap::{Gap, collector_was_down, falls_silent, left_by_revoked};
 use crate::store::{StoreError, Worker, gaps};
 
 /// A collector that was away for longer leaves a gap.
@@ -48,11 +48,13 @@ pub async fn run(conn: &mut Worker, now: Timestamp) -> Result<Report, StoreError
 /// When the database fails.
 pub async fn at_start(conn: &mut Worker, now: Timestamp) -> Result<u64, StoreError> {
     let mut probes = 0;
-    if was_away(gaps::instance(conn).await?.0, now) {
+    let (last_alive, _) = gaps::instance(conn).await?;
+    if was_away(last_alive, now) {
         for (probe, region, watched) in gaps::watched(conn).await? {
-            if let Some(range) = collector_was_down(&watched, now) {
-                gaps::append_silence(conn, (probe, region), range, GapReason::CollectorDown, now).await?;
-                probes += 1;
+            let missing = collector_was_down(&watched, last_alive, now);
+            probes += u64::from(!missing.is_empty());
+            for Gap { range, reason } in missing {
+                gaps::append_silence(conn, (probe, region), range, reason, now).await?;
             }
         }
     }

@@ -218,9 +218,11 @@ async fn a_probe_that_was_silent_has_every_monitor_of_its_region_judged_anew() {
 }
 
 #[tokio::test]
-async fn a_missed_range_ends_the_run_and_is_cut_at_72_hours() {
+async fn a_missed_range_ends_the_run_and_is_cut_at_72_hours_and_where_the_monitor_was_made() {
     let world = World::new().await;
     let probe = world.probe().await;
+    let old = (START - Duration::from_secs(100 * 3600)).micros();
+    sqlx::query("UPDATE monitors SET created_at = $1").bind(old).execute(&world.owner).await.unwrap();
     let (claims, body) = probe.batch(&world, 1, vec![world.outcome(START, Status::Up)]);
     assert_eq!(world.ship(&probe, &claims, &body).await.0, 200);
     world.clock.advance(Duration::from_secs(30));
@@ -240,4 +242,15 @@ async fn a_missed_range_ends_the_run_and_is_cut_at_72_hours() {
             .unwrap();
     let micros = |range: [Timestamp; 2]| (range[0].micros(), range[1].micros());
     assert_eq!(gaps, [micros([hours(72), hours(70)]), micros([now.shifted(-1), now])]);
+    let made = now - Duration::from_secs(1800);
+    sqlx::query("UPDATE monitors SET created_at = $1").bind(made.micros()).execute(&world.owner).await.unwrap();
+    let ranges = vec![missed(hours(2), hours(1)), missed(hours(1), now - Duration::from_secs(60))];
+    let (claims, body) = probe.batch_with_missed(&world, 3, vec![], ranges);
+    assert_eq!(world.ship(&probe, &claims, &body).await.0, 200);
+    let latest: Vec<(i64, i64)> =
+        sqlx::query_as("SELECT from_at, to_at FROM gaps WHERE monitor_id IS NOT NULL ORDER BY id OFFSET 2")
+            .fetch_all(&world.owner)
+            .await
+            .unwrap();
+    assert_eq!(latest, [micros([made, now - Duration::from_secs(60)])]);
 }
