@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use picket_collector::domain::gap::SILENT_AFTER;
 use picket_collector::domain::outage::timing::LATE_AFTER;
 use picket_collector::domain::outage::{IncidentAction, NoticeKind, Verdict};
 use picket_collector::domain::uptime;
@@ -302,7 +301,6 @@ impl Ledger {
         let key = (probe, monitor, slot.micros());
         let lives = &self.lives[probe];
         let within = |from: i64, to: i64| from <= time && time < to;
-        let last_silence = i64::try_from(SILENT_AFTER.as_micros()).unwrap() + 20 * SECOND;
         match reason {
             // It did not run, or what it held was lost with it, or it was not yet told what to run.
             GapReason::ProbeOffline => {
@@ -313,8 +311,11 @@ impl Ledger {
                         || life.frozen.iter().any(|(from, to)| within(*from, *to))
                 })
             }
+            // It notes that it is alive every 5 s, in its database.
             GapReason::CollectorDown => {
-                self.collector_down.iter().any(|(from, to)| from - last_silence <= time && time <= *to)
+                let alive = 6 * SECOND;
+                let down = self.collector_down.iter().any(|(from, to)| from - alive <= time && time <= *to);
+                down || plan.is_on_within(time, alive, |fault| *fault == Fault::DatabaseAway)
             }
             GapReason::NotScheduled => self.missed.contains(&key),
             // It ran and was lost.

@@ -154,6 +154,11 @@ impl Plan {
         self.faults.iter().any(|(from, to, fault)| *from <= time && time < *to && is(fault))
     }
 
+    /// Whether a fault of this kind is on, or begins within so long.
+    pub(crate) fn is_on_within(&self, time: i64, within: i64, is: impl Fn(&Fault) -> bool) -> bool {
+        self.faults.iter().any(|(from, to, fault)| from - within <= time && time < *to && is(fault))
+    }
+
     /// Whether the target of a monitor is down.
     pub(crate) fn is_down(&self, monitor: usize, time: i64) -> bool {
         self.monitors[monitor].outages.iter().any(|(from, to)| *from <= time && time < *to)

@@ -75,14 +75,14 @@ fn caught_up(world: &World) -> Result<(), String> {
             return Err(format!("probe {index} is still held for silent"));
         }
     }
-    let alive = tables.probes.iter().any(|probe| probe.revoked_at.is_none());
+    let voters = tables.probes.iter().filter(|probe| probe.revoked_at.is_none()).count();
     for (index, monitor) in tables.monitors.iter().enumerate() {
         if monitor.dirty || monitor.due_at.is_some_and(|due| now.since(due) > Duration::from_secs(2)) {
             return Err(format!("monitor {index} waits to be judged"));
         }
         let state = monitor.standing.as_ref().map_or("none", |standing| standing.state.as_str());
         let truth = match world.plan.is_down(index, world.time) {
-            _ if !alive => continue,
+            _ if !can_decide(world.plan.regions, voters) => continue,
             true => "down",
             false => "up",
         };
@@ -93,13 +93,17 @@ fn caught_up(world: &World) -> Result<(), String> {
     Ok(())
 }
 
+/// Of three regions one alone decides nothing.
+fn can_decide(assigned: usize, voters: usize) -> bool {
+    voters >= if assigned >= 3 { 2 } else { 1 }
+}
+
 /// After everything has caught up an outage is told as promised.
 fn last_outage(world: &mut World, after: i64) -> Result<(), String> {
     let begins = world.plan.caught_up() + after;
     let voters = world.collector.tables.probes.iter().filter(|probe| probe.revoked_at.is_none()).count();
     let assigned = world.plan.regions;
-    // Of three regions one alone decides nothing.
-    if voters == 0 || (assigned >= 3 && voters < 2) {
+    if !can_decide(assigned, voters) {
         return Ok(());
     }
     let mut promised = Vec::new();

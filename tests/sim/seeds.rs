@@ -54,3 +54,20 @@ fn a_recheck_of_a_new_monitor_is_its_first_check() {
     // Two checks of one monitor began in the same microsecond, for the same reason.
     holds(3);
 }
+
+#[test]
+fn regions_that_make_up_a_quorum_are_never_taken_for_a_minority() {
+    // Both of two regions failed, one of them unrepeated yet, in a second round: both were called regional, and the outage
+    // was never told.
+    holds(16031);
+}
+
+#[test]
+fn a_probe_knows_when_it_began_though_its_clock_stood_still_since() {
+    holds(14870);
+}
+
+#[test]
+fn a_collector_that_was_down_is_blamed_from_when_it_was_last_alive() {
+    holds(12537);
+}

@@ -1,5 +1,7 @@
 //! The collector in virtual time: every decision is the product's own; reading and writing rows, and ending in the
-//! middle of it, is done here.
+//! middle of it, is done here; [`callers`] is its door.
+
+mod callers;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,24 +12,20 @@ use picket_collector::domain::outage::{Decision, IncidentAction, Input, OpenInci
 use picket_collector::flow::gaps::was_away;
 use picket_collector::flow::ingest::plan::{self, Silences};
 use picket_collector::flow::verify::replay::{Seen, compare, still_stands};
-use picket_collector::flow::verify::signature::{
-    check_batch, check_request, grant_in_force, is_newest, is_said_later, may_call, speaks_in_force, token_error,
-    used_before,
-};
-use picket_collector::flow::verify::{self, Caller, Refused, RequestFacts, announced, conclude, entitlement};
+use picket_collector::flow::verify::signature::{is_newest, may_call, speaks_in_force};
+use picket_collector::flow::verify::{self, Refused, announced, conclude, entitlement};
 use picket_probe::batch::Press;
 use picket_shared::assignment::{Assignment, Assignments, Recheck, phase_us};
 use picket_shared::batch::{GapReason, Receipt};
-use picket_shared::daykeys::{DAY_KEY_LIFE, DayKeyGrant, hex, wanting};
 use picket_shared::ids::{BootId, CollectorId, IncidentId, RecheckId};
-use picket_shared::signing::{self, BatchClaims, RequestClaims};
+use picket_shared::signing::BatchClaims;
 use picket_shared::time::Timestamp;
-use picket_shared::wire::{ASSIGNMENTS_PATH, HELLO_PATH, KEYS_PATH, LONG_POLL_SECONDS, RefusalCode};
+use picket_shared::wire::{ASSIGNMENTS_PATH, KEYS_PATH, LONG_POLL_SECONDS, RefusalCode};
 use uuid::Uuid;
 
 use super::plan::Step;
-use super::tables::{Kept, MissedSlots, Reported, Stored, Tables, check};
-use super::wire::{Call, Request, Said, Shelf, Token};
+use super::tables::{Kept, MissedSlots, Stored, Tables, check};
+use super::wire::{Call, Request, Said, Shelf};
 
 /// The audience of every token.
 pub(crate) const COLLECTOR: CollectorId = CollectorId(Uuid::from_u128(7));
@@ -84,8 +82,8 @@ impl Collector {
         if was_away(self.tables.last_alive, now) {
             for probe in 0..self.tables.probes.len() {
                 let Some(watched) = self.tables.watched(probe) else { continue };
-                if let Some(range) = collector_was_down(&watched, now) {
-                    self.tables.add_silence(probe, range.after, Some(range.until), GapReason::CollectorDown);
+                for gap in collector_was_down(&watched, self.tables.last_alive, now) {
+                    self.tables.add_silence(probe, gap.range.after, Some(gap.range.until), gap.reason);
                 }
             }
         }
@@ -237,108 +235,6 @@ impl Collector {
             (status.seq, status.is_blind) = (plan.seq, is_blind);
         }
         status.through = status.through.max(plan.through);
-    }
-
-    fn batch_caller(&self, call: &Call, now: Timestamp) -> Result<(Caller, BatchClaims), Refused> {
-        let secret = |_: &_| Ok(self.tables.probes[call.probe].secret.clone());
-        let (row, claims) = match &call.token {
-            Token::Wire(token) => {
-                let kid = signing::key_id::<BatchClaims>(token).map_err(token_error)?;
-                let row = may_call(Some(self.tables.caller(call.probe, kid.day)))?;
-                let claims = check_batch(&row, kid, secret, (token, COLLECTOR), now)?;
-                (row, claims)
-            }
-            Token::Batch(kid, claims) => {
-                let row = may_call(Some(self.tables.caller(call.probe, kid.day)))?;
-                grant_in_force(&row, *kid, now)?;
-                signing::judge(&**claims, *kid, COLLECTOR, now).map_err(token_error)?;
-                (row, (**claims).clone())
-            }
-            Token::Other(_) => return Err(Refused::rule(RefusalCode::BadToken, "")),
-        };
-        is_newest(&row, claims.boot, self.tables.probes[call.probe].boots.contains(&claims.boot))?;
-        speaks_in_force(&row, claims.boot)?;
-        Ok((Caller { boot: claims.boot, row }, claims))
-    }
-
-    fn request(
-        &mut self,
-        call: &Call,
-        (method, path): (&str, &str),
-        is_hello: bool,
-        now: Timestamp,
-    ) -> Result<RequestClaims, Refused> {
-        let row = may_call(Some(self.tables.caller(call.probe, None)))?;
-        let kid = picket_shared::daykeys::KeyId { probe: row.id, day: None };
-        let probe = &mut self.tables.probes[call.probe];
-        let claims = match &call.token {
-            Token::Wire(token) => {
-                let facts = RequestFacts { method, path, body: b"", is_hello };
-                check_request(&row, kid, |_| Ok(probe.secret.clone()), (token, COLLECTOR), facts, now)?
-            }
-            Token::Other(claims) => {
-                signing::judge(&**claims, kid, COLLECTOR, now).map_err(token_error)?;
-                (**claims).clone()
-            }
-            Token::Batch(..) => return Err(Refused::rule(RefusalCode::BadToken, "")),
-        };
-        if !probe.used.insert(claims.jti) {
-            return Err(used_before());
-        }
-        is_newest(&row, claims.boot, probe.boots.contains(&claims.boot))?;
-        if is_hello {
-            is_said_later(&row, &claims)?;
-        } else {
-            speaks_in_force(&row, claims.boot)?;
-        }
-        if let Some(status) = &mut probe.status {
-            status.seen_at = status.seen_at.max(now);
-        }
-        Ok(claims)
-    }
-
-    fn hello(&mut self, call: &Call, now: Timestamp) -> Result<Handled, Refused> {
-        let claims = self.request(call, ("POST", HELLO_PATH), true, now)?;
-        if let Some(standing) = self.tables.standing(call.probe).filter(|standing| standing.boot != claims.boot) {
-            let silences = self.tables.silences_of(call.probe, standing.through.min(now));
-            self.write_silences(call.probe, &plan::lost_with_boot(&silences, standing.through, now));
-        }
-        let probe = &mut self.tables.probes[call.probe];
-        probe.boots.insert(claims.boot);
-        let same = probe.status.take().filter(|status| status.boot == claims.boot);
-        let (through, seq) = same.as_ref().map_or((now, 0), |status| (status.through, status.seq));
-        let batch_at = same.as_ref().and_then(|status| status.batch_at);
-        probe.status = Some(Reported {
-            boot: claims.boot,
-            hello_at: same.as_ref().map_or(now, |status| status.hello_at),
-            seen_at: now,
-            batch_at,
-            through,
-            seq,
-            is_blind: same.is_some_and(|status| status.is_blind),
-        });
-        let keys = self.grants(call.probe, now);
-        if self.armed == Some(Step::Hello) {
-            return Ok(Handled::Ended);
-        }
-        Ok(Handled::Answer(Said::Keys(keys)))
-    }
-
-    /// The grants in force, after those that are wanting were made.
-    fn grants(&mut self, probe: usize, now: Timestamp) -> Vec<DayKeyGrant> {
-        let grants = &mut self.tables.probes[probe].grants;
-        let in_force = |grants: &[DayKeyGrant]| {
-            let mut grants: Vec<_> = grants.iter().filter(|grant| grant.not_after > now).cloned().collect();
-            grants.sort_by_key(|grant| std::cmp::Reverse(grant.number));
-            grants
-        };
-        for _ in 0..3 {
-            let Some(from) = wanting(&in_force(grants), now) else { break };
-            let number = grants.iter().map(|grant| grant.number).max().unwrap_or(0) + 1;
-            let nonce = hex(&[u8::try_from(number % 256).unwrap(); 32]);
-            grants.push(DayKeyGrant { number, nonce, not_before: from, not_after: from + DAY_KEY_LIFE });
-        }
-        in_force(grants)
     }
 
     /// News for a probe since its version.
