@@ -1,4 +1,4 @@
-//! Seeds that failed, each with what it showed. Every one of them fails again without its mending.
+//! Seeds that failed, each with what it showed.
 
 use super::run::run;
 
