@@ -69,28 +69,47 @@ impl Cutter {
 #[error("the batch is too large")]
 pub struct TooLarge;
 
+/// How a batch becomes a body, and a body a batch.
+pub trait Press {
+    /// The body of a batch.
+    ///
+    /// # Errors
+    /// When it is larger than the protocol allows, plain or compressed.
+    fn press(&self, batch: &Batch) -> Result<Bytes, TooLarge>;
+
+    /// The batch of a body that was pressed; `None` only if memory is damaged.
+    fn open(&self, body: &Bytes) -> Option<Batch>;
+}
+
+/// JSON compressed by zstd: what travels. (A simulation of very many batches keeps them beside the body.)
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Zstd;
+
+impl Press for Zstd {
+    fn press(&self, batch: &Batch) -> Result<Bytes, TooLarge> {
+        let json = serde_json::to_vec(batch).map_err(|_| TooLarge)?;
+        if json.len() > MAX_DECOMPRESSED {
+            return Err(TooLarge);
+        }
+        let body = zstd::bulk::compress(&json, COMPRESSION_LEVEL).map_err(|_| TooLarge)?;
+        if body.len() > MAX_BODY { Err(TooLarge) } else { Ok(Bytes::from(body)) }
+    }
+
+    fn open(&self, body: &Bytes) -> Option<Batch> {
+        let json = zstd::bulk::decompress(body, MAX_DECOMPRESSED).ok()?;
+        serde_json::from_slice(&json).ok()
+    }
+}
+
 /// Freezes a batch at `now`.
 ///
 /// # Errors
 /// When it is larger than the protocol allows, plain or compressed.
-pub fn freeze(batch: &Batch, seq: u64, now: Timestamp) -> Result<Frozen, TooLarge> {
-    let json = serde_json::to_vec(batch).map_err(|_| TooLarge)?;
-    if json.len() > MAX_DECOMPRESSED {
-        return Err(TooLarge);
-    }
-    let body = zstd::bulk::compress(&json, COMPRESSION_LEVEL).map_err(|_| TooLarge)?;
-    if body.len() > MAX_BODY {
-        return Err(TooLarge);
-    }
+pub fn freeze(press: &impl Press, batch: &Batch, seq: u64, now: Timestamp) -> Result<Frozen, TooLarge> {
+    let body = press.press(batch)?;
     let slots = batch.outcomes.iter().filter(|outcome| outcome.trigger == Trigger::Scheduled).map(|outcome| outcome.at);
     let earliest_slot = slots.chain(batch.missed.iter().map(|missed| missed.from)).min();
-    Ok(Frozen { id: BatchId::at(now), seq, hash: body_hash(&body), body: Bytes::from(body), earliest_slot })
-}
-
-/// What a frozen batch holds, to be sent in other batches or given up; `None` only if memory is damaged.
-pub fn thaw(frozen: &Frozen) -> Option<Batch> {
-    let json = zstd::bulk::decompress(&frozen.body, MAX_DECOMPRESSED).ok()?;
-    serde_json::from_slice(&json).ok()
+    Ok(Frozen { id: BatchId::at(now), seq, hash: body_hash(&body), body, earliest_slot })
 }
 
 #[cfg(test)]
@@ -138,8 +157,8 @@ mod tests {
     #[test]
     fn a_frozen_batch_is_what_it_was() {
         let batch = Batch { through: at(5), outcomes: Vec::new(), missed: Vec::new(), report: Report::default() };
-        let frozen = freeze(&batch, 7, at(9)).unwrap();
-        assert_eq!(thaw(&frozen), Some(batch));
+        let frozen = freeze(&Zstd, &batch, 7, at(9)).unwrap();
+        assert_eq!(Zstd.open(&frozen.body), Some(batch));
         assert_eq!(frozen.hash, body_hash(&frozen.body));
         assert_eq!((frozen.id.cut_at(), frozen.seq, frozen.earliest_slot), (Some(at(9)), 7, None));
     }

@@ -22,6 +22,7 @@ const DRIFT: f64 = 100e-6;
 pub struct Discipline {
     start: Timestamp,
     measured: Option<Measured>,
+    began: Timestamp,
     applied_us: i64,
     stepped_us: i64,
     last: Duration,
@@ -37,7 +38,7 @@ struct Measured {
 impl Discipline {
     /// Begins with the machine's own time of day; elapsed time counts from here.
     pub fn new(start: Timestamp) -> Self {
-        Self { start, measured: None, applied_us: 0, stepped_us: 0, last: Duration::ZERO }
+        Self { start, measured: None, began: start, applied_us: 0, stepped_us: 0, last: Duration::ZERO }
     }
 
     /// Takes in that the collector said `server` in an answer that came at `elapsed` after a round trip of `rtt`.
@@ -53,6 +54,7 @@ impl Discipline {
         let Some(known) = self.measured else {
             // Nothing was stamped with the machine's own time yet, so the first correction may step either way.
             self.applied_us = correction_us;
+            self.began = self.start.shifted(correction_us);
             self.measured = Some(found);
             return;
         };
@@ -73,6 +75,7 @@ impl Discipline {
         if off.saturating_abs() > STEP_US {
             self.applied_us = target;
             self.stepped_us = self.stepped_us.saturating_add(off);
+            self.began = self.began.shifted(off.min(0));
         }
         self.applied_us = if target >= self.applied_us { target } else { target.max(self.applied_us - most) };
         self.last = elapsed;
@@ -87,6 +90,12 @@ impl Discipline {
     /// The sum of all steps that [`Discipline::now`] has made, in microseconds.
     pub fn stepped_us(&self) -> i64 {
         self.stepped_us
+    }
+
+    /// When elapsed time began, as the first measurement says: where the monotonic clock stands still later on (a machine
+    /// that sleeps), a later one would say too late. A step back is another matter: it goes back with it.
+    pub fn began(&self) -> Timestamp {
+        self.began
     }
 
     /// Whether the collector's time was ever heard.
@@ -123,14 +132,14 @@ impl CollectorClock {
         self.with(|discipline, elapsed| (discipline.now(elapsed), discipline.stepped_us()))
     }
 
-    /// The best guess at when this clock was started, in the collector's time.
-    pub fn began(&self) -> Timestamp {
-        self.with(|discipline, _| discipline.best(Duration::ZERO))
-    }
-
     /// The best guess at the collector's time, for tokens.
     pub fn signing_time(&self) -> Timestamp {
         self.with(|discipline, elapsed| discipline.best(elapsed))
+    }
+
+    /// When this clock was started, in the collector's time.
+    pub fn began(&self) -> Timestamp {
+        self.with(|discipline, _| discipline.began())
     }
 
     /// Takes in what an answer said that has just come, after a round trip of `rtt`.
@@ -191,6 +200,18 @@ mod tests {
         // Held for 25 s by a long poll: its bound is 12.5 s wide and says nothing new.
         clock.observe(START + seconds(25), seconds(25), seconds(25));
         assert_eq!(clock.best(seconds(30)), (START + seconds(30)).shifted(1_000));
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_later_on_began_when_it_did_and_one_that_is_set_back_began_earlier() {
+        let mut clock = Discipline::new(START);
+        clock.observe(START + seconds(300), Duration::from_millis(2), seconds(0));
+        clock.observe(START + seconds(400), Duration::from_millis(2), seconds(10));
+        clock.now(seconds(10));
+        assert_eq!(clock.began(), (START + seconds(300)).shifted(1_000));
+        clock.observe(START + seconds(60), Duration::from_millis(2), seconds(20));
+        clock.now(seconds(20));
+        assert_eq!(clock.began(), (START + seconds(300)).shifted(1_000 - 350_000_000));
     }
 
     #[test]

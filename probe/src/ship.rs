@@ -50,8 +50,13 @@ pub enum Verdict {
         /// For the log.
         why: String,
     },
-    /// Send it in halves.
-    TooLarge,
+    /// Send it in halves; where it cannot be halved, never again if the collector itself said so.
+    TooLarge {
+        /// For the log.
+        why: String,
+        /// Whether it was the collector, and not something in between.
+        by_collector: bool,
+    },
     /// Never send it again.
     Refused {
         /// What its slots are missed for.
@@ -207,25 +212,82 @@ fn is_too_old(frozen: &Frozen, now: Timestamp) -> bool {
     frozen.id.cut_at().is_some_and(|cut| now.since(cut) > MAX_AGE)
 }
 
-/// Sends a batch once (anew with fresh keys if the collector does not accept the one used) and reads the answer.
+/// What an errand asks the collector for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// For day keys.
+    Keys,
+    /// To take the batch.
+    Batch,
+}
+
+/// What follows from an answer.
+#[derive(Debug)]
+pub enum Next {
+    /// Ask for this.
+    Ask(Ask),
+    /// The errand is over.
+    Done(Verdict),
+}
+
+/// The way of one batch to the collector: what is asked for, one after the other, anew with fresh keys if the collector
+/// does not accept the one used. Pure; [`post`] runs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Errand {
+    refreshed: bool,
+    early: bool,
+}
+
+impl Errand {
+    /// An errand, and what it asks for first: keys where they are wanted.
+    pub const fn start(wants_keys: bool) -> (Self, Ask) {
+        (Self { refreshed: false, early: wants_keys }, if wants_keys { Ask::Keys } else { Ask::Batch })
+    }
+
+    /// Keys came, or did not.
+    pub fn keys(&mut self, answer: Result<(), LinkError>) -> Next {
+        // The key in use may hold for another hour, so keys asked for early need not come; without any key the send
+        // that follows says so.
+        if std::mem::take(&mut self.early) {
+            return Next::Ask(Ask::Batch);
+        }
+        answer.map_or_else(|error| Next::Done(failed(error)), |()| Next::Ask(Ask::Batch))
+    }
+
+    /// The collector answered the batch, or did not.
+    pub fn batch(&mut self, answer: Result<Answer, LinkError>, frozen: &Frozen) -> Next {
+        match answer {
+            Ok(answer)
+                if !self.refreshed && matches!(answer.code(), Some(RefusalCode::UnknownKey | RefusalCode::Expired)) =>
+            {
+                self.refreshed = true;
+                Next::Ask(Ask::Keys)
+            }
+            Ok(answer) => Next::Done(judge(answer, frozen)),
+            Err(error) => Next::Done(failed(error)),
+        }
+    }
+}
+
+fn failed(error: LinkError) -> Verdict {
+    match error {
+        LinkError::Stop(stop) => Verdict::Stop(stop),
+        error => Verdict::Retry { after: error.retry_after(), why: error.to_string() },
+    }
+}
+
+/// Sends a batch once and reads the answer.
 pub async fn post(link: &Link, frozen: &Frozen) -> Verdict {
-    if link.signer().wants_keys(link.clock().signing_time()) {
-        // The key in use may hold for another hour, so this need not succeed; without any key the send below says so.
-        link.refresh_keys().await.ok();
-    }
-    let mut sent = link.post_batch(frozen).await;
-    if let Ok(answer) = &sent
-        && matches!(answer.code(), Some(RefusalCode::UnknownKey | RefusalCode::Expired))
-    {
-        sent = match link.refresh_keys().await {
-            Ok(()) => link.post_batch(frozen).await,
-            Err(error) => Err(error),
+    let (mut errand, mut ask) = Errand::start(link.signer().wants_keys(link.clock().signing_time()));
+    loop {
+        let next = match ask {
+            Ask::Keys => errand.keys(link.refresh_keys().await),
+            Ask::Batch => errand.batch(link.post_batch(frozen).await, frozen),
         };
-    }
-    match sent {
-        Ok(answer) => judge(answer, frozen),
-        Err(LinkError::Stop(stop)) => Verdict::Stop(stop),
-        Err(error) => Verdict::Retry { after: error.retry_after(), why: error.to_string() },
+        match next {
+            Next::Ask(next) => ask = next,
+            Next::Done(verdict) => return verdict,
+        }
     }
 }
 
@@ -252,7 +314,7 @@ fn judge(answer: Answer, frozen: &Frozen) -> Verdict {
         };
     }
     match (answer.status, answer.code()) {
-        (413, _) => Verdict::TooLarge,
+        (413, code) => Verdict::TooLarge { why, by_collector: code.is_some() },
         (_, Some(RefusalCode::TooOld)) => Verdict::Refused { reason: GapReason::TooOld, why },
         (400 | 409 | 415 | 422, Some(_)) => Verdict::Refused { reason: GapReason::Other, why },
         _ => retry,
@@ -354,7 +416,7 @@ mod tests {
         assert!(matches!(verdict(409, Some(RefusalCode::BatchConflict)), Verdict::Refused { .. }));
         assert!(matches!(verdict(409, Some(RefusalCode::Superseded)), Verdict::Stop(Stop::Superseded)));
         assert!(matches!(verdict(403, Some(RefusalCode::Revoked)), Verdict::Stop(Stop::Revoked)));
-        assert!(matches!(verdict(413, None), Verdict::TooLarge));
+        assert!(matches!(verdict(413, None), Verdict::TooLarge { by_collector: false, .. }));
         for (status, code) in
             [(400, None), (403, None), (404, None), (200, None), (503, Some(RefusalCode::Unavailable))]
         {
@@ -445,7 +507,7 @@ mod tests {
             let scripted =
                 [RefusalCode::TooLarge, RefusalCode::Malformed, RefusalCode::Revoked, RefusalCode::Superseded];
             scripted.iter().for_each(|code| collector.script(BATCHES_PATH, Reply::Refuse(*code, None)));
-            assert!(matches!(post(&link, &batch).await, Verdict::TooLarge));
+            assert!(matches!(post(&link, &batch).await, Verdict::TooLarge { by_collector: true, .. }));
             assert!(matches!(post(&link, &batch).await, Verdict::Refused { .. }));
             assert!(matches!(post(&link, &batch).await, Verdict::Stop(Stop::Revoked)));
             assert!(matches!(post(&link, &batch).await, Verdict::Stop(Stop::Superseded)));

@@ -70,8 +70,14 @@ impl Signer {
     /// When the secret is damaged.
     pub fn request(&self, method: &str, path: &str, body: &[u8], now: Timestamp) -> Result<String, SignError> {
         let key = daykeys::request_key(&self.secret, self.probe).map_err(|_| SignError::Material)?;
+        let claims = self.request_claims(method, path, body, now);
+        signing::sign(&claims, KeyId { probe: self.probe, day: None }, &key).map_err(|_| SignError::Material)
+    }
+
+    /// What the token of any request but a batch claims.
+    pub fn request_claims(&self, method: &str, path: &str, body: &[u8], now: Timestamp) -> RequestClaims {
         let iat = now.seconds();
-        let claims = RequestClaims {
+        RequestClaims {
             iss: self.probe,
             sub: self.probe,
             aud: self.collector,
@@ -83,8 +89,7 @@ impl Signer {
             method: method.to_owned(),
             path: path.to_owned(),
             bh: signing::body_hash(body),
-        };
-        signing::sign(&claims, KeyId { probe: self.probe, day: None }, &key).map_err(|_| SignError::Material)
+        }
     }
 
     /// The token of a batch, with the day key of `now`; `jti`, `seq` and `bh` are the batch's own and never change.
@@ -92,11 +97,27 @@ impl Signer {
     /// # Errors
     /// When no day key holds, or the secret is damaged.
     pub fn batch(&self, jti: BatchId, seq: u64, bh: &str, now: Timestamp) -> Result<String, SignError> {
+        let (grant, claims) = self.batch_claims(jti, seq, bh, now)?;
+        let key = daykeys::day_key(&self.secret, self.probe, &grant).map_err(|_| SignError::Material)?;
+        let kid = KeyId { probe: self.probe, day: Some(grant.number) };
+        signing::sign(&claims, kid, &key).map_err(|_| SignError::Material)
+    }
+
+    /// What the token of a batch claims, and what the key is derived from that signs it.
+    ///
+    /// # Errors
+    /// When no day key holds.
+    pub fn batch_claims(
+        &self,
+        jti: BatchId,
+        seq: u64,
+        bh: &str,
+        now: Timestamp,
+    ) -> Result<(DayKeyGrant, BatchClaims), SignError> {
         let grant = {
             let grants = self.grants.read().unwrap_or_else(PoisonError::into_inner);
             daykeys::current(&grants, now).cloned().ok_or(SignError::NoDayKey)?
         };
-        let key = daykeys::day_key(&self.secret, self.probe, &grant).map_err(|_| SignError::Material)?;
         let iat = now.seconds();
         let claims = BatchClaims {
             iss: self.probe,
@@ -110,8 +131,7 @@ impl Signer {
             seq,
             bh: bh.to_owned(),
         };
-        let kid = KeyId { probe: self.probe, day: Some(grant.number) };
-        signing::sign(&claims, kid, &key).map_err(|_| SignError::Material)
+        Ok((grant, claims))
     }
 }
 

@@ -146,9 +146,21 @@ pub fn wants_refresh(grants: &[DayKeyGrant], now: Timestamp) -> bool {
     current(grants, now).is_none() || current(grants, now + DAY_KEY_AHEAD / 2).is_none()
 }
 
+/// From when a grant is to hold that is still wanting at `now`, given those in force: one for now, or the successor that is
+/// announced ahead. `None` when none is.
+pub fn wanting(grants: &[DayKeyGrant], now: Timestamp) -> Option<Timestamp> {
+    let Some(key) = current(grants, now) else { return Some(now) };
+    let announced = grants.iter().any(|grant| grant.number > key.number);
+    (!announced && key.not_after <= now + DAY_KEY_AHEAD).then_some(key.not_after)
+}
+
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for digit in bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]) {
+        text.extend(char::from_digit(u32::from(digit), 16));
+    }
+    text
 }
 
 /// 32 bytes from lower-case hexadecimal.
@@ -204,6 +216,15 @@ mod tests {
         assert_eq!(current(&keys, at(86_100)).map(|k| k.number), Some(2));
         assert!(keys[0].accepted_at(at(86_400 + 599)) && !keys[0].accepted_at(at(86_400 + 600)));
         assert!(!wants_refresh(&keys, at(100)) && wants_refresh(&keys, at(172_000)) && wants_refresh(&[], at(0)));
+    }
+
+    #[test]
+    fn a_key_is_wanting_when_none_holds_and_its_successor_two_hours_before_its_end() {
+        let at = Timestamp::from_seconds;
+        let one = [grant(1, 0, 86_400)];
+        assert_eq!((wanting(&[], at(5)), wanting(&one, at(79_199))), (Some(at(5)), None));
+        assert_eq!(wanting(&one, at(79_200)), Some(at(86_400)));
+        assert_eq!(wanting(&[grant(2, 86_400, 172_800), grant(1, 0, 86_400)], at(79_200)), None);
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub const LEASE: Duration = Duration::from_secs(30);
 /// When a probe was not heard for so long, its monitors move: the lease has ended, whatever the clocks think.
 pub const MOVED_AFTER: Duration = Duration::from_secs(45);
 
+/// A recheck that nobody took for so long is of no use any more, and stands in the way of none.
+pub const STALE_RECHECK: Duration = Duration::from_secs(60);
+
 /// A probe that could run something.
 #[derive(Clone, Debug)]
 pub struct Candidate {

@@ -87,6 +87,53 @@ pub fn overdue(silence: &Silence, as_of: Timestamp) -> Vec<Gap> {
     gaps
 }
 
+/// A probe, as far as its silence must be judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Watched {
+    /// Up to where its slots are accounted for; `None` before its first hello.
+    pub through: Option<Timestamp>,
+    /// When it said hello with the boot in force.
+    pub hello_at: Timestamp,
+    /// When its last batch came.
+    pub batch_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// The end of its latest silence that has one.
+    pub noted_until: Option<Timestamp>,
+    /// A silence of it lasts.
+    pub is_open: bool,
+}
+
+/// From where on a probe that has fallen silent is not accounted for; `None` while it is not silent, or is known to be.
+/// While the collector did not run (`started_at`) nobody could send: that time is another gap's.
+pub fn falls_silent(probe: &Watched, started_at: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    let through = probe.through.filter(|_| probe.revoked_at.is_none() && !probe.is_open)?;
+    let heard = probe.batch_at.unwrap_or(probe.hello_at).max(probe.hello_at).max(started_at);
+    (heard < now - SILENT_AFTER).then(|| probe.noted_until.map_or(through, |noted| noted.max(through)))
+}
+
+/// What a revoked probe had not accounted for when it was revoked: nobody will send it any more.
+pub fn left_by_revoked(probe: &Watched) -> Option<Range> {
+    let after = probe.through?.max(probe.noted_until.unwrap_or_default());
+    Range { after, until: probe.revoked_at? }.non_empty().filter(|_| !probe.is_open)
+}
+
+/// What is not accounted for of a probe when the collector starts again at `now`: up to when it was last alive the probe did
+/// not report, from then on it could not. A probe that was silent before it went is another matter: its silence goes on.
+pub fn collector_was_down(probe: &Watched, last_alive: Timestamp, now: Timestamp) -> Vec<Gap> {
+    let Some(through) = probe.through.filter(|_| probe.revoked_at.is_none() && !probe.is_open) else {
+        return Vec::new();
+    };
+    if probe.noted_until.is_some_and(|noted| noted > through) {
+        return Vec::new();
+    }
+    let ranges = [
+        (Range { after: through, until: last_alive }, GapReason::ProbeOffline),
+        (Range { after: through.max(last_alive), until: now }, GapReason::CollectorDown),
+    ];
+    ranges.into_iter().filter_map(|(range, reason)| Some(Gap { range: range.non_empty()?, reason })).collect()
+}
+
 /// The slots of one monitor in a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slots {
@@ -154,6 +201,36 @@ mod tests {
             ]
         );
         assert_eq!(overdue(&silence, Timestamp::from_seconds(190)), []);
+    }
+
+    #[test]
+    fn a_probe_falls_silent_45_seconds_after_it_was_heard_or_the_collector_started() {
+        let at = Timestamp::from_seconds;
+        let probe = Watched {
+            through: Some(at(95)),
+            hello_at: at(10),
+            batch_at: Some(at(100)),
+            revoked_at: None,
+            noted_until: Some(at(50)),
+            is_open: false,
+        };
+        assert_eq!(falls_silent(&probe, at(0), at(145)), None);
+        assert_eq!(falls_silent(&probe, at(0), at(146)), Some(at(95)));
+        assert_eq!(falls_silent(&probe, at(120), at(165)), None, "nobody could send before the start");
+        assert_eq!(falls_silent(&Watched { noted_until: Some(at(120)), ..probe }, at(120), at(166)), Some(at(120)));
+        for other in [Watched { is_open: true, ..probe }, Watched { revoked_at: Some(at(99)), ..probe }] {
+            assert_eq!(falls_silent(&other, at(0), at(900)), None);
+            assert_eq!(collector_was_down(&other, at(500), at(900)), []);
+        }
+        let gap = |after, until, reason| Gap { range: range(after, until), reason };
+        let expected = [gap(95, 110, GapReason::ProbeOffline), gap(110, 900, GapReason::CollectorDown)];
+        assert_eq!(collector_was_down(&probe, at(110), at(900)), expected);
+        assert_eq!(collector_was_down(&probe, at(90), at(900)), [gap(95, 900, GapReason::CollectorDown)]);
+        let revoked = Watched { revoked_at: Some(at(99)), ..probe };
+        assert_eq!(left_by_revoked(&revoked), Some(range(95, 99)));
+        assert_eq!(left_by_revoked(&Watched { noted_until: Some(at(99)), ..revoked }), None, "once is enough");
+        assert_eq!(left_by_revoked(&probe), None);
+        assert_eq!(collector_was_down(&Watched { noted_until: Some(at(99)), ..probe }, at(110), at(900)), []);
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //!
 //! In: `probe_status`, `instance`. Out: `gaps` without a monitor; `flow::ingest` closes them where batches still come.
 
+use picket_shared::batch::GapReason;
 use picket_shared::time::Timestamp;
 
 use crate::domain::clock::SMALL_STEP_BACK;
-use crate::domain::gap::{SILENT_AFTER, was_away};
+use crate::domain::gap::{Gap, collector_was_down, falls_silent, left_by_revoked, was_away};
 use crate::domain::retention::{LEAP, WAIT_AFTER_LEAP};
 use crate::store::{StoreError, Worker, clock, gaps};
 
@@ -16,7 +17,7 @@ pub struct Report {
     pub opened: u64,
     /// Probes that could not send, because the collector was away for a while: without its database, or standing still.
     pub kept_out: u64,
-    /// Silences of revoked probes that were ended.
+    /// Silences of revoked probes that were ended or written down.
     pub ended: u64,
 }
 
@@ -26,14 +27,21 @@ pub struct Report {
 /// # Errors
 /// When the database fails.
 pub async fn run(conn: &mut Worker, now: Timestamp) -> Result<Report, StoreError> {
-    let away = was_away(gaps::last_alive(conn).await?, now);
-    let kept_out = if away { gaps::append_collector_down(conn, now).await? } else { 0 };
-    gaps::alive(conn, away.then_some(now), now).await?;
-    Ok(Report {
-        kept_out,
-        ended: gaps::close_revoked(conn).await?,
-        opened: gaps::open_silences(conn, now - SILENT_AFTER, now).await?,
-    })
+    let (last_alive, _) = gaps::instance(conn).await?;
+    let kept_out = note_absence(conn, last_alive, now).await?;
+    gaps::alive(conn, was_away(last_alive, now).then_some(now), now).await?;
+    let mut report = Report { kept_out, ended: gaps::close_revoked(conn).await?, opened: 0 };
+    let (_, started_at) = gaps::instance(conn).await?;
+    for (probe, region, watched) in gaps::watched(conn).await? {
+        if let Some(range) = left_by_revoked(&watched) {
+            gaps::append_silence(conn, (probe, region), range, GapReason::ProbeOffline, now).await?;
+            report.ended += 1;
+        }
+        if let Some(after) = falls_silent(&watched, started_at, now) {
+            report.opened += u64::from(gaps::open_silence(conn, (probe, region), after, now).await?);
+        }
+    }
+    Ok(report)
 }
 
 /// To be called once when the collector starts, before it takes batches: writes down for how many probes it was away.
@@ -41,9 +49,9 @@ pub async fn run(conn: &mut Worker, now: Timestamp) -> Result<Report, StoreError
 /// # Errors
 /// When the database fails.
 pub async fn at_start(conn: &mut Worker, now: Timestamp) -> Result<u64, StoreError> {
-    let last_alive = gaps::last_alive(conn).await?;
+    let (last_alive, _) = gaps::instance(conn).await?;
     let away = now.since(last_alive);
-    let probes = if was_away(last_alive, now) { gaps::append_collector_down(conn, now).await? } else { 0 };
+    let probes = note_absence(conn, last_alive, now).await?;
     // Nobody knows whether it was away for so long, or came back with a wrong clock.
     if away > SMALL_STEP_BACK {
         clock::note_leap(conn, now).await?;
@@ -52,5 +60,20 @@ pub async fn at_start(conn: &mut Worker, now: Timestamp) -> Result<u64, StoreErr
         clock::let_retention_wait(conn, now + WAIT_AFTER_LEAP).await?;
     }
     gaps::alive(conn, Some(now), now).await?;
+    Ok(probes)
+}
+
+/// Writes down the time since the collector was last alive, if it was away, and says for how many probes.
+async fn note_absence(conn: &mut Worker, last_alive: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+    let mut probes = 0;
+    if was_away(last_alive, now) {
+        for (probe, region, watched) in gaps::watched(conn).await? {
+            let missing = collector_was_down(&watched, last_alive, now);
+            probes += u64::from(!missing.is_empty());
+            for Gap { range, reason } in missing {
+                gaps::append_silence(conn, (probe, region), range, reason, now).await?;
+            }
+        }
+    }
     Ok(probes)
 }

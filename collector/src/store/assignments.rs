@@ -30,6 +30,8 @@ pub struct KnownRow {
     pub eu_only: bool,
     /// The region is assigned to it now.
     pub assigned: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
     /// When it was last edited, or deleted.
     pub edited_at: Timestamp,
     /// The judge wants to see every outcome.
@@ -51,7 +53,7 @@ pub async fn known(
         "SELECT m.id, m.uuid, m.org_id, m.version, m.interval_s, m.timeout_ms, m.eu_only,
                 mr.region_id IS NOT NULL AND m.deleted_at IS NULL, greatest(m.updated_at, m.deleted_at),
                 coalesce(st.watch, false), rs.version, rs.status, rs.failure, rs.message, rs.fails, rs.oks, rs.since,
-                rs.last_at, rs.last_trigger, rs.self_check
+                rs.last_at, rs.last_trigger, rs.self_check, m.created_at
          FROM monitors m LEFT JOIN monitor_regions mr ON mr.monitor_id = m.id AND mr.region_id = $2
               LEFT JOIN states st ON st.monitor_id = m.id
               LEFT JOIN region_states rs ON rs.monitor_id = m.id AND rs.region_id = $2
@@ -71,6 +73,7 @@ pub async fn known(
                 timeout_ms: row.try_get(5)?,
                 eu_only: row.try_get(6)?,
                 assigned: row.try_get(7)?,
+                created_at: Timestamp::from_micros(row.try_get(20)?),
                 edited_at: Timestamp::from_micros(row.try_get(8)?),
                 watch: row.try_get(9)?,
                 run: run(&row)?,

@@ -3,20 +3,9 @@
 use picket_shared::batch::Receipt;
 use picket_shared::ids::{BatchId, BootId, ProbeId};
 use picket_shared::time::Timestamp;
-use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
 use super::{Conn, Intake, ProbeKey, StoreError};
-
-/// The answer as it is kept, with what later batches must know of this one.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Kept {
-    /// What was answered.
-    #[serde(flatten)]
-    pub receipt: Receipt,
-    /// Up to where the batch accounts for the probe's slots.
-    pub through: Timestamp,
-}
 
 /// One batch to be remembered.
 #[derive(Clone, Debug)]
@@ -38,28 +27,7 @@ pub struct BatchRow<'a> {
     /// How many outcomes it held.
     pub outcomes: i32,
     /// What is answered.
-    pub kept: &'a Kept,
-}
-
-/// Up to where the batch with that number accounts for the probe's slots; `None` if it has not come.
-///
-/// # Errors
-/// When the database fails.
-pub async fn through_of(
-    conn: &mut Intake,
-    probe: ProbeKey,
-    boot: BootId,
-    seq: i64,
-) -> Result<Option<Timestamp>, StoreError> {
-    let through: Option<i64> = sqlx::query_scalar(
-        "SELECT (receipt->>'through')::bigint FROM receipts WHERE probe_id = $1 AND boot = $2 AND seq = $3",
-    )
-    .bind(probe)
-    .bind(boot.0)
-    .bind(seq)
-    .fetch_optional(conn.conn())
-    .await?;
-    Ok(through.map(Timestamp::from_micros))
+    pub receipt: &'a Receipt,
 }
 
 /// Remembers a batch.
@@ -79,7 +47,7 @@ pub async fn insert(conn: &mut Intake, row: &BatchRow<'_>) -> Result<(), StoreEr
     .bind(row.seq)
     .bind(row.received_at.micros())
     .bind(row.outcomes)
-    .bind(Json(row.kept))
+    .bind(Json(row.receipt))
     .execute(conn.conn())
     .await?;
     StoreError::expect_rows("receipts", 1, done.rows_affected())

@@ -4,7 +4,7 @@ use picket_shared::batch::GapReason;
 use picket_shared::time::Timestamp;
 
 use super::{Conn, Intake, MonitorKey, OrgKey, ProbeKey, RegionKey, StoreError, Worker};
-use crate::domain::gap::Range;
+use crate::domain::gap::{Range, Watched};
 
 /// A range of one monitor's slots that a probe says it missed.
 #[derive(Clone, Copy, Debug)]
@@ -133,28 +133,58 @@ pub async fn append_silences(
     StoreError::expect_rows("gaps", rows.len() as u64, done.rows_affected())
 }
 
-/// Opens a silence for every probe that sent no batch since `since`, from where it is accounted for. Says how many.
+/// Every probe that ever said hello, as far as its silence must be judged, with its row and its region's.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn open_silences(conn: &mut Worker, since: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
-    // While the collector did not run nobody could send: that time is another gap's.
+pub async fn watched(conn: &mut Worker) -> Result<Vec<(ProbeKey, RegionKey, Watched)>, StoreError> {
+    type Row = (ProbeKey, RegionKey, Option<i64>, i64, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT p.id, p.region_id, s.through, s.hello_at, s.batch_at, p.revoked_at,
+                (SELECT max(g.to_at) FROM gaps g
+                 WHERE g.region_id = p.region_id AND g.probe_id = p.id AND g.monitor_id IS NULL),
+                (SELECT g.id FROM gaps g WHERE g.probe_id = p.id AND g.monitor_id IS NULL AND g.to_at IS NULL)
+         FROM probe_status s JOIN probes p ON p.id = s.probe_id ORDER BY p.id",
+    )
+    .fetch_all(conn.conn())
+    .await?;
+    let time = |micros: Option<i64>| micros.map(Timestamp::from_micros);
+    let watched =
+        rows.into_iter().map(|(probe, region, through, hello_at, batch_at, revoked_at, noted_until, open)| {
+            let watched = Watched {
+                through: time(through),
+                hello_at: Timestamp::from_micros(hello_at),
+                batch_at: time(batch_at),
+                revoked_at: time(revoked_at),
+                noted_until: time(noted_until),
+                is_open: open.is_some(),
+            };
+            (probe, region, watched)
+        });
+    Ok(watched.collect())
+}
+
+/// Opens the silence of a probe, from where it is accounted for; `false` when one is open.
+///
+/// # Errors
+/// When the database fails.
+pub async fn open_silence(
+    conn: &mut Worker,
+    (probe, region): (ProbeKey, RegionKey),
+    after: Timestamp,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let done = sqlx::query(
-        "INSERT INTO gaps (region_id, probe_id, from_at, reason, noted_at)
-         SELECT p.region_id, p.id, greatest(s.through, (SELECT max(g.to_at) FROM gaps g
-                WHERE g.region_id = p.region_id AND g.probe_id = p.id AND g.monitor_id IS NULL)), 'probe_offline', $2
-         FROM probe_status s JOIN probes p ON p.id = s.probe_id CROSS JOIN instance i
-         WHERE p.revoked_at IS NULL AND s.through IS NOT NULL
-           AND greatest(coalesce(s.batch_at, s.hello_at), s.hello_at, i.last_started_at) < $1
-           AND NOT EXISTS (SELECT FROM gaps g WHERE g.region_id = p.region_id AND g.probe_id = p.id
-                AND g.monitor_id IS NULL AND g.to_at IS NULL)
+        "INSERT INTO gaps (region_id, probe_id, from_at, reason, noted_at) VALUES ($1, $2, $3, 'probe_offline', $4)
          ON CONFLICT (probe_id) WHERE monitor_id IS NULL AND to_at IS NULL DO NOTHING",
     )
-    .bind(since.micros())
+    .bind(region)
+    .bind(probe)
+    .bind(after.micros())
     .bind(now.micros())
     .execute(conn.conn())
     .await?;
-    Ok(done.rows_affected())
+    Ok(done.rows_affected() == 1)
 }
 
 /// Ends the silence of probes that were revoked: nobody waits for them any more. Says how many.
@@ -171,31 +201,40 @@ pub async fn close_revoked(conn: &mut Worker) -> Result<u64, StoreError> {
     Ok(done.rows_affected())
 }
 
-/// Adds, for every live probe, the time until `now` in which the collector did not run. Says for how many.
+/// Adds a range in which a whole probe is not accounted for.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn append_collector_down(conn: &mut Worker, now: Timestamp) -> Result<u64, StoreError> {
+pub async fn append_silence(
+    conn: &mut Worker,
+    (probe, region): (ProbeKey, RegionKey),
+    range: Range,
+    reason: GapReason,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let done = sqlx::query(
         "INSERT INTO gaps (region_id, probe_id, from_at, to_at, reason, noted_at)
-         SELECT p.region_id, p.id, s.through, $1, 'collector_down', $1
-         FROM probe_status s JOIN probes p ON p.id = s.probe_id
-         WHERE p.revoked_at IS NULL AND s.through < $1
-           AND NOT EXISTS (SELECT FROM gaps g WHERE g.region_id = p.region_id AND g.probe_id = p.id
-                AND g.monitor_id IS NULL AND (g.to_at IS NULL OR g.to_at > s.through))",
+         VALUES ($1, $2, $3, $4, $5, $6)",
     )
+    .bind(region)
+    .bind(probe)
+    .bind(range.after.micros())
+    .bind(range.until.micros())
+    .bind(reason.as_str())
     .bind(now.micros())
     .execute(conn.conn())
     .await?;
-    Ok(done.rows_affected())
+    StoreError::expect_rows("gaps", 1, done.rows_affected())
 }
 
-/// When the collector was last alive.
+/// When the collector was last alive, and when it last started.
 ///
 /// # Errors
 /// When the database fails or the instance has no row.
-pub async fn last_alive(conn: &mut Worker) -> Result<Timestamp, StoreError> {
-    Ok(Timestamp::from_micros(sqlx::query_scalar("SELECT last_alive_at FROM instance").fetch_one(conn.conn()).await?))
+pub async fn instance(conn: &mut Worker) -> Result<(Timestamp, Timestamp), StoreError> {
+    let row: (i64, i64) =
+        sqlx::query_as("SELECT last_alive_at, last_started_at FROM instance").fetch_one(conn.conn()).await?;
+    Ok((Timestamp::from_micros(row.0), Timestamp::from_micros(row.1)))
 }
 
 /// Notes that the collector is alive, and at its start since when.

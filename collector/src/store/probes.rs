@@ -30,6 +30,8 @@ pub struct CallerRow {
     pub revoked_at: Option<Timestamp>,
     /// Its start that is in force; `None` before its first hello.
     pub boot: Option<BootId>,
+    /// When it first said hello with that.
+    pub hello_at: Option<Timestamp>,
     /// The kinds of check that it announced.
     pub kinds: Vec<Kind>,
     /// The day key asked for.
@@ -43,7 +45,7 @@ pub struct CallerRow {
 pub async fn caller(conn: &mut Intake, id: ProbeId, day: Option<u64>) -> Result<Option<CallerRow>, StoreError> {
     let row = sqlx::query(
         "SELECT p.id, p.region_id, r.code, r.network, r.eu, p.org_id, p.sealed_secret, p.revoked_at, s.boot, s.kinds,
-                k.number, k.nonce, k.not_before, k.not_after
+                k.number, k.nonce, k.not_before, k.not_after, s.hello_at
          FROM probes p JOIN regions r ON r.id = p.region_id LEFT JOIN probe_status s ON s.probe_id = p.id
               LEFT JOIN probe_keys k ON k.probe_id = p.id AND k.number = $2
          WHERE p.uuid = $1",
@@ -71,6 +73,7 @@ pub async fn caller(conn: &mut Intake, id: ProbeId, day: Option<u64>) -> Result<
         secret: Sealed(row.try_get(6)?),
         revoked_at: row.try_get::<Option<i64>, _>(7)?.map(Timestamp::from_micros),
         boot: row.try_get::<Option<Uuid>, _>(8)?.map(BootId),
+        hello_at: row.try_get::<Option<i64>, _>(14)?.map(Timestamp::from_micros),
         kinds: kinds(row.try_get::<Option<Vec<String>>, _>(9)?.unwrap_or_default()),
         grant,
     }))
@@ -99,7 +102,8 @@ pub struct HelloRow<'a> {
     pub kinds: &'a [Kind],
 }
 
-/// Puts a boot in force. A new one accounts for slots from now on.
+/// Puts a boot in force. A new one accounts for slots from now on; one that says hello again, since its answer was lost,
+/// from when it said it first.
 ///
 /// # Errors
 /// When the database fails.
@@ -114,7 +118,8 @@ pub async fn hello(conn: &mut Intake, probe: ProbeKey, hello: &HelloRow<'_>, now
         "INSERT INTO probe_status AS s (probe_id, boot, version, kinds, hello_at, seen_at, through)
          VALUES ($1, $2, $3, $4, $5, $5, $5)
          ON CONFLICT (probe_id) DO UPDATE SET boot = excluded.boot, version = excluded.version, kinds = excluded.kinds,
-                hello_at = excluded.hello_at, seen_at = excluded.seen_at,
+                hello_at = CASE WHEN s.boot = excluded.boot THEN s.hello_at ELSE excluded.hello_at END,
+                seen_at = excluded.seen_at,
                 through = CASE WHEN s.boot = excluded.boot THEN s.through ELSE excluded.through END,
                 report = CASE WHEN s.boot = excluded.boot THEN s.report ELSE '{}' END",
     )
@@ -133,7 +138,7 @@ pub async fn hello(conn: &mut Intake, probe: ProbeKey, hello: &HelloRow<'_>, now
 pub struct Standing {
     /// The boot in force.
     pub boot: BootId,
-    /// When it said hello with it: its first batch accounts for slots from there.
+    /// When it first said hello with it: its batches account for slots from there.
     pub hello_at: Timestamp,
     /// Up to where its slots are accounted for.
     pub through: Timestamp,
@@ -161,7 +166,8 @@ pub async fn lock(conn: &mut Intake, probe: ProbeKey) -> Result<Option<Standing>
     }))
 }
 
-/// Notes what a batch says about its probe; an older batch than the last changes only when it was heard.
+/// Notes what a batch says about its probe; an older batch than the last changes only when it was heard, and up to where
+/// its slots are accounted for.
 ///
 /// # Errors
 /// When the database fails.
@@ -194,11 +200,14 @@ pub async fn report(
     .execute(conn.conn())
     .await?;
     if done.rows_affected() == 0 {
-        let done = sqlx::query("UPDATE probe_status SET seen_at = $2, batch_at = $2 WHERE probe_id = $1")
-            .bind(probe)
-            .bind(now.micros())
-            .execute(conn.conn())
-            .await?;
+        let done = sqlx::query(
+            "UPDATE probe_status SET seen_at = $2, batch_at = $2, through = greatest(through, $3) WHERE probe_id = $1",
+        )
+        .bind(probe)
+        .bind(now.micros())
+        .bind(through.micros())
+        .execute(conn.conn())
+        .await?;
         return StoreError::expect_rows("probe_status", 1, done.rows_affected());
     }
     Ok(())

@@ -76,7 +76,7 @@ pub async fn due(
     Ok(rows.into_iter().map(row).collect())
 }
 
-/// Asks for a check at once in a region, unless one is waiting there; rings for the probes.
+/// Asks for a check at once in a region, unless one that is not older than `stale` is waiting there; rings for the probes.
 ///
 /// # Errors
 /// When the database fails.
@@ -85,18 +85,21 @@ pub async fn ask(
     org: OrgKey,
     monitor: MonitorKey,
     region: RegionKey,
+    stale: Timestamp,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let done = sqlx::query(
         "INSERT INTO rechecks (uuid, org_id, monitor_id, region_id, asked_at, due_at)
          SELECT $1, $2, $3, $4, $5, $5
-         WHERE NOT EXISTS (SELECT FROM rechecks WHERE monitor_id = $3 AND region_id = $4 AND taken_at IS NULL)",
+         WHERE NOT EXISTS (SELECT FROM rechecks WHERE monitor_id = $3 AND region_id = $4 AND taken_at IS NULL
+                          AND due_at > $6)",
     )
     .bind(RecheckId::at(now).0)
     .bind(org)
     .bind(monitor)
     .bind(region)
     .bind(now.micros())
+    .bind(stale.micros())
     .execute(worker.conn())
     .await?;
     if done.rows_affected() > 0 {

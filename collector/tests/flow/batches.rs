@@ -170,7 +170,7 @@ async fn a_time_in_which_the_collector_could_not_look_is_its_own_and_no_silence_
 }
 
 #[tokio::test]
-async fn silence_is_a_gap_and_a_late_batch_closes_its_part() {
+async fn a_silence_ends_where_batches_account_for_it_and_begins_there_again() {
     let world = World::new().await;
     let probe = world.probe().await;
     let gaps = async || -> Vec<(i64, Option<i64>)> {
@@ -179,36 +179,45 @@ async fn silence_is_a_gap_and_a_late_batch_closes_its_part() {
             .await
             .unwrap()
     };
-    let mut batches = Vec::new();
-    for seq in 1..=4 {
-        world.clock.advance(Duration::from_secs(100));
-        batches.push(probe.batch(
-            &world,
-            seq,
-            vec![world.outcome(world.clock.now() - Duration::from_secs(5), Status::Up)],
-        ));
-    }
-    let mut conn = world.pools.worker().await.unwrap();
-    // It looked all the while.
-    picket_collector::store::gaps::alive(&mut conn, None, world.clock.now()).await.unwrap();
-    picket_collector::flow::gaps::run(&mut conn, world.clock.now()).await.unwrap();
-    conn.commit().await.unwrap();
-    assert_eq!(gaps().await, [(0, None)]);
-    let again = |(claims, body): &(BatchClaims, Vec<u8>)| {
-        let iat = world.clock.now().seconds();
-        (BatchClaims { iat, nbf: iat, exp: iat + 60, ..claims.clone() }, body.clone())
+    let look = async || {
+        let mut conn = world.pools.worker().await.unwrap();
+        // It looked all the while.
+        picket_collector::store::gaps::alive(&mut conn, None, world.clock.now()).await.unwrap();
+        picket_collector::flow::gaps::run(&mut conn, world.clock.now()).await.unwrap();
+        conn.commit().await.unwrap();
     };
-    for (index, expected) in [
-        (3, vec![(0, Some(394))]),
-        (1, vec![(0, Some(194)), (200, Some(394))]),
-        (0, vec![(200, Some(394))]),
-        (2, vec![]),
-    ] {
-        let (claims, body) = again(&batches[index]);
-        let answer = world.ship(&probe, &claims, &body).await;
+    let start = world.clock.now();
+    let second = |s: u64| start + Duration::from_secs(s);
+    // Four batches that each say what their probe may say while none of them has a receipt; only the newest comes.
+    let batch = |seq: u64, through: u64| {
+        world.clock.set(second(seq * 100));
+        let outcome = world.outcome(second(seq * 100 - 5), Status::Up);
+        probe.batch_through(&world, seq, second(through), vec![outcome], vec![])
+    };
+    let batches = [batch(1, 100), batch(2, 94), batch(3, 94), batch(4, 94)];
+    let ship = async |(claims, body): &(BatchClaims, Vec<u8>)| {
+        let iat = world.clock.now().seconds();
+        let claims = BatchClaims { iat, nbf: iat, exp: iat + 60, ..claims.clone() };
+        let answer = world.ship(&probe, &claims, body).await;
         assert_eq!(answer.0, 200, "{}", answer.1);
-        assert_eq!(gaps().await, expected, "after batch {index}");
-    }
+    };
+    look().await;
+    assert_eq!(gaps().await, [(0, None)]);
+    ship(&batches[3]).await;
+    assert_eq!(gaps().await, [], "what waits at a probe that is heard may still come");
+    world.clock.advance(Duration::from_secs(46));
+    look().await;
+    assert_eq!(gaps().await, [(94, None)], "it did not");
+    ship(&batches[0]).await;
+    assert_eq!(gaps().await, [], "an earlier batch accounts for more, whatever came before it");
+    ship(&batches[2]).await;
+    ship(&batches[1]).await;
+    world.clock.advance(Duration::from_secs(46));
+    look().await;
+    assert_eq!(gaps().await, [(100, None)]);
+    let (claims, body) = probe.batch(&world, 5, vec![]);
+    assert_eq!(world.ship(&probe, &claims, &body).await.0, 200);
+    assert_eq!(gaps().await, []);
     assert_eq!(world.count("results").await, 4);
 }
 
@@ -273,9 +282,11 @@ async fn a_probe_that_was_silent_has_every_monitor_of_its_region_judged_anew() {
 }
 
 #[tokio::test]
-async fn a_missed_range_ends_the_run_and_is_cut_at_72_hours() {
+async fn a_missed_range_ends_the_run_and_is_cut_at_72_hours_and_where_the_monitor_was_made() {
     let world = World::new().await;
     let probe = world.probe().await;
+    let old = (START - Duration::from_secs(100 * 3600)).micros();
+    sqlx::query("UPDATE monitors SET created_at = $1").bind(old).execute(&world.owner).await.unwrap();
     let (claims, body) = probe.batch(&world, 1, vec![world.outcome(START, Status::Up)]);
     assert_eq!(world.ship(&probe, &claims, &body).await.0, 200);
     world.clock.advance(Duration::from_secs(30));
@@ -295,6 +306,17 @@ async fn a_missed_range_ends_the_run_and_is_cut_at_72_hours() {
             .unwrap();
     let micros = |range: [Timestamp; 2]| (range[0].micros(), range[1].micros());
     assert_eq!(gaps, [micros([hours(72), hours(70)]), micros([now.shifted(-1), now])]);
+    let made = now - Duration::from_secs(1800);
+    sqlx::query("UPDATE monitors SET created_at = $1").bind(made.micros()).execute(&world.owner).await.unwrap();
+    let ranges = vec![missed(hours(2), hours(1)), missed(hours(1), now - Duration::from_secs(60))];
+    let (claims, body) = probe.batch_with_missed(&world, 3, vec![], ranges);
+    assert_eq!(world.ship(&probe, &claims, &body).await.0, 200);
+    let latest: Vec<(i64, i64)> =
+        sqlx::query_as("SELECT from_at, to_at FROM gaps WHERE monitor_id IS NOT NULL ORDER BY id OFFSET 2")
+            .fetch_all(&world.owner)
+            .await
+            .unwrap();
+    assert_eq!(latest, [micros([made, now - Duration::from_secs(60)])]);
 }
 
 #[tokio::test]

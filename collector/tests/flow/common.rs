@@ -243,8 +243,20 @@ impl TestProbe {
         outcomes: Vec<Outcome>,
         missed: Vec<Missed>,
     ) -> (BatchClaims, Vec<u8>) {
+        self.batch_through(world, seq, world.clock.now(), outcomes, missed)
+    }
+
+    /// A batch that says that all slots up to `through` are delivered, as far as it does not deliver them itself.
+    pub fn batch_through(
+        &self,
+        world: &World,
+        seq: u64,
+        through: Timestamp,
+        outcomes: Vec<Outcome>,
+        missed: Vec<Missed>,
+    ) -> (BatchClaims, Vec<u8>) {
         let now = world.clock.now();
-        let batch = Batch { through: now, outcomes, missed, report: Report::default() };
+        let batch = Batch { through, outcomes, missed, report: Report::default() };
         let body = zstd::encode_all(&serde_json::to_vec(&batch).unwrap()[..], 3).unwrap();
         let claims = BatchClaims {
             iss: self.id,

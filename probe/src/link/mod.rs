@@ -133,6 +133,12 @@ impl Answer {
         self.refusal.as_ref().map(|refusal| refusal.error)
     }
 
+    /// Whether the same request is to be signed once more. Every answer carries the collector's time, so that a second
+    /// token is right. The token of a clock that is behind has not only a wrong `iat`, it is over: both mean the same here.
+    pub fn is_skewed(&self) -> bool {
+        matches!(self.code(), Some(RefusalCode::ClockSkew | RefusalCode::Expired))
+    }
+
     /// Whether it ends the probe.
     pub fn stop(&self) -> Option<Stop> {
         match (self.status, self.code()) {
@@ -273,15 +279,14 @@ impl Link {
             .body(body)
     }
 
-    /// Every refusal carries the collector's time, which [`Link::send`] takes in, so that a second token is right. The
-    /// token of a clock that is behind has not only a wrong `iat`, it is over: both refusals mean the same here.
+    /// [`Link::send`] takes in the collector's time in every answer.
     async fn twice_if_skewed(
         &self,
         sign: impl Fn(Timestamp) -> Result<String, LinkError>,
         request: impl Fn(&str) -> reqwest::RequestBuilder,
     ) -> Result<Answer, LinkError> {
         let answer = self.send(request(&sign(self.clock.signing_time())?)).await?;
-        if !matches!(answer.code(), Some(RefusalCode::ClockSkew | RefusalCode::Expired)) {
+        if !answer.is_skewed() {
             return Ok(answer);
         }
         self.send(request(&sign(self.clock.signing_time())?)).await

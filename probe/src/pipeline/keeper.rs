@@ -1,23 +1,22 @@
-//! The last leg: events of the runner -> seen -> buffer -> batch -> ship. Owns what is not delivered yet.
+//! The last leg: events of the runner -> seen -> buffer -> batch -> ship. Owns what is not delivered yet. [`Packer`]
+//! decides, this file waits and sends.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use picket_shared::batch::{Batch, Confinement, GapReason, MAX_OUTCOMES, Missed, Report};
+use picket_shared::batch::{Confinement, Report};
 use picket_shared::check::Kind;
-use picket_shared::outcome::{Evidence, Outcome, Trigger};
 use picket_shared::time::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::{self, Cutter, MAX_MISSED};
-use crate::buffer::{self, Buffer, End, Waiting};
+use super::packer::{Packer, Settled, Task};
+use crate::batch::{self, Zstd};
 use crate::link::{Frozen, Link, LinkError, Stop};
 use crate::runner::{Event, What};
-use crate::seen::Seen;
 use crate::selfcheck::SelfChecker;
-use crate::ship::{self, Courier, Step, Verdict};
+use crate::ship::{self, Verdict};
 
 /// How long a stopping probe tries to deliver what it has.
 const LAST_CHANCE: Duration = Duration::from_secs(10);
@@ -30,18 +29,8 @@ pub(super) struct Keeper {
     link: Arc<Link>,
     self_checker: Arc<SelfChecker>,
     confinement: Confinement,
-    buffer: Buffer,
-    seen: Seen,
-    cutter: Cutter,
-    courier: Courier,
+    packer: Packer<Zstd>,
     sending: JoinSet<Landed>,
-    through: Timestamp,
-    seq: u64,
-    version: u64,
-    monitors: usize,
-    closing: bool,
-    steps: i64,
-    set_back_us: i64,
 }
 
 enum Landed {
@@ -52,25 +41,8 @@ enum Landed {
 impl Keeper {
     /// With nothing to deliver, and room for `limit` bytes.
     pub(super) fn new(link: Arc<Link>, self_checker: Arc<SelfChecker>, confinement: Confinement, limit: usize) -> Self {
-        let (now, steps) = link.clock().time();
-        Self {
-            buffer: Buffer::new(limit),
-            seen: Seen::default(),
-            cutter: Cutter::new(now),
-            courier: Courier::new(),
-            sending: JoinSet::new(),
-            // Slots are accounted for from the start on, though nobody knows yet which there are.
-            through: link.clock().began(),
-            seq: 0,
-            version: 0,
-            monitors: 0,
-            closing: false,
-            steps,
-            set_back_us: 0,
-            link,
-            self_checker,
-            confinement,
-        }
+        let packer = Packer::new(Zstd, limit, link.clock().began(), link.clock().time());
+        Self { link, self_checker, confinement, packer, sending: JoinSet::new() }
     }
 
     /// Delivers until the runner has ended and everything is delivered (or ten seconds more have passed).
@@ -87,7 +59,7 @@ impl Keeper {
         loop {
             let now = self.now();
             let wake = self.act(now);
-            if self.closing && self.buffer.is_empty() && self.courier.is_empty() {
+            if self.packer.is_closing() && self.packer.is_empty() {
                 return Ok(());
             }
             let pause = wake.map_or(batch::AT_LEAST, |time| time.since(now)).min(batch::AT_LEAST);
@@ -96,9 +68,9 @@ impl Keeper {
                 () = drop_all.cancelled() => return self.give_up_all("a second signal came"),
                 () = tokio::time::sleep_until(until) => return self.give_up_all("the collector did not take it in time"),
                 // By the hundred, so that timers and sends are seen to once a burst.
-                taken = events.recv_many(&mut burst, BURST), if !self.closing => {
+                taken = events.recv_many(&mut burst, BURST), if !self.packer.is_closing() => {
                     if taken == 0 {
-                        self.closing = true;
+                        self.packer.close();
                         last_chance = Some(tokio::time::Instant::now() + LAST_CHANCE);
                     }
                     burst.drain(..).for_each(|event| self.take(event));
@@ -117,165 +89,55 @@ impl Keeper {
     }
 
     fn give_up_all(&self, why: &str) -> Result<(), Stop> {
-        let outcomes = self.buffer.len();
+        let outcomes = self.packer.waiting();
         tracing::warn!(outcomes, "Stopped with {outcomes} outcomes undelivered, besides batches on the way: {why}");
         Ok(())
     }
 
-    /// The collector's time. When its clock was set back, first takes all times that are kept here back with it: the collector
-    /// does the same with those that it has.
+    /// The collector's time, which the packer takes over too.
     fn now(&mut self) -> Timestamp {
         let (now, steps) = self.link.clock().time();
-        let back = self.steps - steps;
-        self.steps = steps;
-        if back > 0 {
+        if let Some(back) = self.packer.keep_time(now, steps) {
             tracing::warn!(
                 "The collector's clock was set back by {} s; what waits here is taken back with it",
                 back / 1_000_000
             );
-            self.set_back_us = back;
-            self.buffer.set_back(now, back);
-            self.courier.set_back(now);
-            self.cutter = Cutter::new(now);
-            self.through = self.through.min(now);
         }
         now
     }
 
     fn take(&mut self, event: Event) {
         let now = self.now();
-        match event.what {
-            What::Outcome(mut outcome, interval) => {
-                // A check that ended in another time than it began in.
-                buffer::set_back(&mut outcome, now, self.set_back_us);
-                let urgent = self.seen.note(&mut outcome);
-                self.buffer.push(*outcome, interval);
-                self.cutter.note(urgent, now);
-            }
-            What::Missed(mut missed, interval) => {
-                buffer::set_missed_back(&mut missed, now, self.set_back_us);
-                self.buffer.miss(missed, interval);
-                self.cutter.note(false, now);
-            }
-            What::Assigned { version, monitors } => {
-                (self.version, self.monitors) = (version, monitors);
-                tracing::info!(
-                    assignments.version = version,
-                    monitors,
-                    "Runs {monitors} monitors (assignments version {version})"
-                );
-            }
-            What::Idle => {}
+        if let What::Assigned { version, monitors } = event.what {
+            tracing::info!(
+                assignments.version = version,
+                monitors,
+                "Runs {monitors} monitors (assignments version {version})"
+            );
         }
-        self.through = self.through.max(event.through.min(now));
-        for monitor in self.buffer.take_lost() {
-            self.seen.forget(monitor);
-        }
+        self.packer.take(event, now);
     }
 
     /// Starts what can be started, and says when to look again.
     fn act(&mut self, now: Timestamp) -> Option<Timestamp> {
-        loop {
-            match self.courier.next(now) {
-                Step::Send(frozen) => {
-                    let link = Arc::clone(&self.link);
+        let about = about(&self.link, &self.self_checker, &self.confinement);
+        let (tasks, wake) = self.packer.act(now, &about);
+        for task in tasks {
+            let link = Arc::clone(&self.link);
+            match task {
+                Task::Send(frozen) => {
                     self.sending.spawn(async move {
                         let verdict = Box::pin(ship::post(&link, &frozen)).await;
                         Landed::Batch(frozen, verdict)
                     });
                 }
-                Step::CutAnew(frozen) => self.cut_anew(&frozen, now),
-                Step::AskKeys => {
-                    let link = Arc::clone(&self.link);
+                Task::AskKeys => {
                     self.sending.spawn(async move { Landed::Keys(ship::ask_keys(&link).await) });
                 }
-                Step::CutNewest => {
-                    if let Some(frozen) = self.cut(End::Newest, now) {
-                        self.courier.add_first(frozen);
-                    }
-                }
-                Step::Ready if self.closing && self.buffer.is_empty() => return None,
-                Step::Ready if self.closing || self.cutter.due_at() <= now => {
-                    let behind = self.buffer.len() > MAX_OUTCOMES && self.cutter.is_urgent();
-                    if let Some(frozen) = self.cut(if behind { End::Newest } else { End::Oldest }, now) {
-                        self.courier.add(frozen);
-                    }
-                }
-                Step::Ready => return Some(self.cutter.due_at()),
-                Step::Wait(time) => return time,
+                Task::Say(settled) => log(&settled),
             }
         }
-    }
-
-    /// Cuts a batch from one end of the buffer; `None` if its only outcome was too large for any batch.
-    fn cut(&mut self, end: End, now: Timestamp) -> Option<Frozen> {
-        let mut taken = self.buffer.take(end, MAX_OUTCOMES);
-        let missed = self.buffer.take_missed(MAX_MISSED);
-        let frozen = loop {
-            let outcomes = taken.iter().map(|waiting| waiting.outcome.clone()).collect();
-            if let Some(frozen) = self.freeze(outcomes, missed.clone(), now) {
-                break Some(frozen);
-            }
-            match taken.len() {
-                0 => break None,
-                1 if !shrink(&mut taken) => {
-                    taken.drain(..).for_each(|w| self.buffer.lose(&w.outcome, w.interval, GapReason::Other));
-                }
-                1 => {}
-                all => {
-                    let half = match end {
-                        End::Oldest => taken.split_off(all / 2),
-                        End::Newest => taken.drain(..all / 2).collect(),
-                    };
-                    self.buffer.put_back(end, half);
-                }
-            }
-        };
-        self.cutter.cut(now, !self.buffer.is_empty());
-        frozen
-    }
-
-    fn freeze(&mut self, outcomes: Vec<Outcome>, missed: Vec<Missed>, now: Timestamp) -> Option<Frozen> {
-        let report = self.report(&outcomes);
-        // A slot that waits here or in a batch that is not delivered yet is not done, whatever the runner said.
-        let open = self.buffer.earliest_slot().into_iter().chain(self.courier.earliest_slot()).min();
-        let through = open.map_or(self.through, |slot| self.through.min(slot.shifted(-1)));
-        let frozen = batch::freeze(&Batch { through, outcomes, missed, report }, self.seq + 1, now).ok()?;
-        self.seq += 1;
-        Some(frozen)
-    }
-
-    /// Cuts a batch of a time that is still to come anew, under its number: under its id it would be refused until then.
-    fn cut_anew(&mut self, frozen: &Frozen, now: Timestamp) {
-        let Some(mut batch) = batch::thaw(frozen) else { return };
-        let back = self.set_back_us;
-        batch.outcomes.iter_mut().for_each(|outcome| buffer::set_back(outcome, now, back));
-        batch.missed.iter_mut().for_each(|missed| buffer::set_missed_back(missed, now, back));
-        if batch.through > now {
-            batch.through = batch.through.shifted(-back);
-        }
-        match batch::freeze(&batch, frozen.seq, now) {
-            Ok(anew) => self.courier.add_first(anew),
-            Err(_) => self.give_up(frozen, GapReason::Other, "it cannot be cut anew"),
-        }
-    }
-
-    fn report(&self, outcomes: &[Outcome]) -> Report {
-        let health = self.self_checker.last();
-        Report {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            kinds: Kind::ALL.to_vec(),
-            assignments: self.version,
-            monitors: u32::try_from(self.monitors).unwrap_or(u32::MAX),
-            clock_offset_us: self.link.clock().offset_us(),
-            ipv4: health.ipv4,
-            ipv6: health.ipv6,
-            dns: health.dns,
-            confinement: self.confinement.clone(),
-            buffered_bytes: u64::try_from(self.buffer.bytes() + self.courier.bytes()).unwrap_or(u64::MAX),
-            dropped: self.buffer.dropped().clone(),
-            late_p99_us: late_p99(outcomes),
-        }
+        wake
     }
 
     fn land(&mut self, landed: Landed) -> Result<(), Stop> {
@@ -284,106 +146,62 @@ impl Keeper {
             Landed::Keys(Err(LinkError::Stop(stop))) => return Err(stop),
             Landed::Keys(answer) => {
                 let after = answer.as_ref().err().and_then(LinkError::retry_after);
-                self.courier.asked(answer.is_ok(), after, now, fastrand::f64());
+                self.packer.asked(answer.is_ok(), after, now, fastrand::f64());
             }
             Landed::Batch(frozen, verdict) => {
-                let failures = self.courier.failures();
-                let done = self.courier.landed(&frozen, &verdict, now, fastrand::f64());
-                return self.settle(done, verdict, failures, now);
+                let about = about(&self.link, &self.self_checker, &self.confinement);
+                log(&self.packer.land(&frozen, verdict, (now, fastrand::f64()), &about)?);
             }
         }
         Ok(())
     }
+}
 
-    fn settle(&mut self, done: Option<Frozen>, verdict: Verdict, failures: u32, now: Timestamp) -> Result<(), Stop> {
-        match (verdict, done) {
-            (Verdict::Stop(stop), _) => return Err(stop),
-            (Verdict::Delivered(receipt), _) => {
-                if failures > 0 {
-                    tracing::info!("The collector takes batches again");
-                }
-                let rejected = receipt.rejected.len();
-                if let Some(first) = receipt.rejected.first() {
-                    tracing::warn!(batch.id = %receipt.batch, rejected, "The collector rejected {rejected} outcomes of batch {}, the first as {:?}", receipt.batch, first.reason);
-                }
-            }
-            (Verdict::Retry { why, .. }, None) => {
-                if failures == 0 {
-                    tracing::warn!("A batch could not be delivered and is kept to be tried again: {why}");
-                }
-            }
-            (Verdict::Retry { .. }, Some(frozen)) => {
-                self.give_up(&frozen, GapReason::TooOld, "it is older than 72 hours")
-            }
-            (Verdict::Refused { reason, why }, Some(frozen)) => self.give_up(&frozen, reason, &why),
-            (Verdict::TooLarge, Some(frozen)) => self.halve(&frozen, now),
-            (Verdict::Refused { .. } | Verdict::TooLarge, None) => {}
+/// How the probe is, as far as the packer does not know it.
+fn about(link: &Link, self_checker: &SelfChecker, confinement: &Confinement) -> impl Fn() -> Report {
+    || {
+        let health = self_checker.last();
+        Report {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            kinds: Kind::ALL.to_vec(),
+            clock_offset_us: link.clock().offset_us(),
+            ipv4: health.ipv4,
+            ipv6: health.ipv6,
+            dns: health.dns,
+            confinement: confinement.clone(),
+            ..Report::default()
         }
-        Ok(())
-    }
-
-    /// Turns a batch that will never be taken into missed slots.
-    fn give_up(&mut self, frozen: &Frozen, reason: GapReason, why: &str) {
-        tracing::error!(batch.id = %frozen.id, "Gave batch {} up, its slots are reported as missed: {why}", frozen.id);
-        let Some(batch) = batch::thaw(frozen) else { return };
-        // Missed slots are told once more beside those of the outcomes; a batch of nothing else is not repeated.
-        if !batch.outcomes.is_empty() {
-            batch.missed.into_iter().for_each(|missed| self.buffer.miss(missed, Duration::ZERO));
-        }
-        for outcome in &batch.outcomes {
-            self.buffer.lose(outcome, Duration::ZERO, reason);
-        }
-        self.cutter.note(false, self.link.clock().now());
-    }
-
-    /// Sends a batch that was too large for the collector as two.
-    fn halve(&mut self, frozen: &Frozen, now: Timestamp) {
-        let Some(batch) = batch::thaw(frozen).filter(|batch| batch.outcomes.len() > 1) else {
-            return self.give_up(frozen, GapReason::Other, "the collector finds it too large, and it cannot be halved");
-        };
-        let mut first = batch.outcomes;
-        let second = first.split_off(first.len() / 2);
-        // Neither half may say that the other is delivered: the first is frozen while the second waits in the buffer.
-        let second = second.into_iter().map(|outcome| Waiting::new(outcome, Duration::ZERO)).collect();
-        self.buffer.put_back(End::Oldest, second);
-        if let Some(frozen) = self.freeze(first, batch.missed, now) {
-            self.courier.add(frozen);
-        }
-        self.cutter.cut(now, true);
     }
 }
 
-/// Takes from the only outcome of a batch what can be done without; `false` if there was nothing.
-fn shrink(taken: &mut [Waiting]) -> bool {
-    let mut shrunk = false;
-    for waiting in taken {
-        let outcome = &mut waiting.outcome;
-        shrunk |= !outcome.hops.is_empty() || outcome.answers.is_some() || outcome.certificate.is_some();
-        outcome.hops.clear();
-        outcome.answers = None;
-        outcome.certificate = None;
-        if let Some(failure) = outcome.failure.as_mut().filter(|failure| !failure.evidence.is_empty()) {
-            failure.evidence = Evidence::default();
-            shrunk = true;
+fn log(settled: &Settled) {
+    match settled {
+        Settled::Delivered(receipt, failed_before) => {
+            if *failed_before {
+                tracing::info!("The collector takes batches again");
+            }
+            let rejected = receipt.rejected.len();
+            if let Some(first) = receipt.rejected.first() {
+                tracing::warn!(batch.id = %receipt.batch, rejected, "The collector rejected {rejected} outcomes of batch {}, the first as {:?}", receipt.batch, first.reason);
+            }
         }
+        Settled::Kept(Some(why)) => {
+            tracing::warn!("A batch could not be delivered and is kept to be tried again: {why}");
+        }
+        Settled::GivenUp(frozen, why) => {
+            tracing::error!(batch.id = %frozen.id, "Gave batch {} up, its slots are reported as missed: {why}", frozen.id);
+        }
+        Settled::Kept(None) | Settled::Halved => {}
     }
-    shrunk
-}
-
-/// The 99th percentile of the lateness of scheduled checks, in microseconds.
-fn late_p99(outcomes: &[Outcome]) -> u32 {
-    let scheduled = outcomes.iter().filter(|outcome| outcome.trigger == Trigger::Scheduled);
-    let mut late: Vec<u32> = scheduled.map(|outcome| outcome.late_us).collect();
-    late.sort_unstable();
-    late.get(late.len().saturating_sub(1) * 99 / 100).copied().unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::link::testing::{Reply, TestCollector};
+    use picket_shared::batch::Batch;
     use picket_shared::ids::MonitorId;
-    use picket_shared::outcome::{Phases, SelfCheck, Status};
+    use picket_shared::outcome::{Outcome, Phases, SelfCheck, Status, Trigger};
     use picket_shared::wire::{BATCHES_PATH, RefusalCode};
     use uuid::Uuid;
 

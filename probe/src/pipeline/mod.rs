@@ -1,11 +1,13 @@
 //! Wires the stages with bounded channels and owns the stop; the only file that knows them all.
 //!
 //! ```text
-//! assignments --(4)--> runner [schedule, checks, selfcheck] --(1024)--> keeper [seen, buffer, batch] --> ship
+//! assignments --(4)--> runner [schedule, checks, selfcheck] --(1024)--> keeper [packer: seen, buffer, batch] --> ship
 //!             --(64)-> manual [checks]
 //! ```
 //! A full channel makes the stage before it wait: the runner then starts checks late and reports slots as missed,
 //! so that no queue but the buffer grows, and that one is bounded in bytes.
+
+pub mod packer;
 
 mod keeper;
 

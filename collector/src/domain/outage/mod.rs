@@ -30,6 +30,8 @@ mod properties;
 #[cfg(test)]
 mod table;
 #[cfg(test)]
+mod troubles;
+#[cfg(test)]
 mod world;
 
 pub use decision::{Because, Decision};

@@ -126,7 +126,16 @@ impl<'a> Tally<'a> {
             (false, false) => REPEATED,
             (false, true) => 1,
         };
-        let fails: Vec<_> = self.saying(Vote::Fail, from).filter(|b| b.fails() >= in_a_row).collect();
+        self.is_quorum(self.saying(Vote::Fail, from).filter(|b| b.fails() >= in_a_row))
+    }
+
+    /// Whether those who see a failure would make up a quorum, if each repeated it: then they are no minority.
+    pub fn may_go_down(&self) -> bool {
+        self.is_quorum(self.saying(Vote::Fail, Timestamp::default()))
+    }
+
+    fn is_quorum(&self, fails: impl Iterator<Item = &'a Ballot<'a>>) -> bool {
+        let fails: Vec<_> = fails.collect();
         let two_networks =
             self.q() == 1 || networks(self.voters.iter().copied()) < 2 || networks(fails.iter().copied()) >= 2;
         self.may_decide() && fails.len() >= self.q() && two_networks

@@ -131,6 +131,16 @@ fn the_first_failure_makes_suspect_and_asks_all_other_regions_at_once() {
 }
 
 #[test]
+fn a_quorum_that_fails_is_no_minority_though_one_of_it_did_not_repeat_its_failure_yet() {
+    let mut case = Case::up(2);
+    (case.input.monitor.interval, case.input.monitor.timeout) = (Duration::from_secs(10), Duration::from_secs(4));
+    assert_eq!(case.fails_for_good(0, 200).at(204).at(214).state(), "suspect");
+    case.fails(0, Trigger::Scheduled, 214).fails(1, Trigger::Recheck, 214).at(214);
+    assert_eq!((case.state(), case.told()), ("suspect", vec![]));
+    assert_eq!(case.fails(1, Trigger::Recheck, 217).at(217).state(), "down");
+}
+
+#[test]
 fn suspect_goes_down_when_a_quorum_fails_and_the_incident_began_with_the_first_failure() {
     let mut case = Case::up(3);
     case.fails_for_good(0, 200).fails_for_good(1, 202).at(206);

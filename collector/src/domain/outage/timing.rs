@@ -18,8 +18,8 @@ pub const IN_A_ROW: u8 = 3;
 /// After how long a monitor without a verdict is told to have never come up.
 pub const NEVER_UP_AFTER: Duration = Duration::from_secs(600);
 
-/// A batch that came so long after it was cut is late: the way to the collector was bad, and so perhaps was the way to the
-/// target. A batch is shipped at once, and one that waits for a collector's restart comes within this time.
+/// An outcome that came so long after its check had ended is late: the way to the collector was bad, and so perhaps was the
+/// way to the target. A failure is shipped at once, and one that waits for a collector's restart comes within this time.
 pub const LATE_AFTER: Duration = Duration::from_secs(15);
 
 /// While the collector warms up, it looks so often whether every region was heard.

@@ -3,6 +3,7 @@
 //! A seed gives every latency, lost check and blip.
 //!
 //! In calm times the world jumps to the next thing that is not plain good, so that years take seconds.
+//! [`super::troubles`] says what a check meets.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,6 +16,7 @@ use picket_shared::time::Timestamp;
 use uuid::Uuid;
 
 use super::timing::IN_A_ROW;
+use super::troubles::{Met, Troubles};
 use super::vote::{Vote, cast};
 use super::*;
 
@@ -93,7 +95,7 @@ pub(super) fn ingest(facts: &mut RegionFacts, status: Status, trigger: Trigger, 
 enum Event {
     Slot(usize, u32),
     Start(usize, Trigger),
-    Arrive(usize, bool, Trigger, Timestamp),
+    Arrive(usize, Status, Trigger, Timestamp),
     Cut(usize),
     Mend(usize),
     Timer,
@@ -114,6 +116,8 @@ pub(super) struct Plan {
     pub(super) cuts: Vec<(usize, i64, i64)>,
     /// When a region cannot reach the target.
     pub(super) blips: Vec<(usize, i64, i64)>,
+    /// When names are not resolved in a region; it knows that its own resolver is at fault, or takes it for the target's.
+    pub(super) dns: Vec<(usize, i64, i64, bool)>,
     /// Checks that fail for no reason, in a million.
     pub(super) lost_ppm: u64,
 }
@@ -121,6 +125,13 @@ pub(super) struct Plan {
 pub(super) struct World {
     pub(super) input: Input,
     plan: Plan,
+    troubles: Troubles,
+    /// Every so many decisions are judged twice; all of them unless told.
+    pub(super) twice_every: u64,
+    pub(super) judged: u64,
+    /// Checks that met something, by what.
+    pub(super) met: Met<u64>,
+    pub(super) suspicions: u64,
     events: BinaryHeap<Reverse<(Timestamp, u64, Event)>>,
     serial: u64,
     generation: Vec<u32>,
@@ -138,6 +149,11 @@ impl World {
         let n = plan.regions;
         let mut world = Self {
             input: input(n, plan.interval_s, plan.timeout_s),
+            troubles: Troubles::new(&plan),
+            twice_every: 1,
+            judged: 0,
+            met: Met::default(),
+            suspicions: 0,
             events: BinaryHeap::new(),
             serial: 0,
             generation: vec![0; n],
@@ -150,6 +166,8 @@ impl World {
             spans: Vec::new(),
             plan,
         };
+        // Where slots lie differs from world to world.
+        world.input.monitor.id = MonitorId(Uuid::from_u128(u128::from(hash(world.plan.seed, 1)) << 64));
         for (region, from, to) in world.plan.cuts.clone() {
             world.push(at(from), Event::Cut(region));
             world.push(at(to), Event::Mend(region));
@@ -179,10 +197,9 @@ impl World {
             }
             Event::Slot(..) => {}
             Event::Start(region, trigger) => self.check(region, trigger),
-            Event::Arrive(region, good, trigger, start) => {
+            Event::Arrive(region, status, trigger, start) => {
                 self.in_flight[region] -= 1;
                 if self.alive[region] {
-                    let status = if good { Status::Up } else { Status::Down };
                     if ingest(&mut self.input.regions[region], status, trigger, start, self.watch) {
                         self.judge();
                     }
@@ -215,35 +232,56 @@ impl World {
             return;
         }
         let start = self.input.as_of;
-        let good = self.is_good(region, start, trigger);
-        let slow = !good && self.plan.slow_failures;
+        let status = self.find(region, start, trigger);
+        let slow = status == Status::Down && self.plan.slow_failures;
         let end = start + if slow { self.input.monitor.timeout } else { Duration::from_millis(50) };
         self.in_flight[region] += 1;
         let arrival = end + Duration::from_millis(200) + self.latency();
-        self.push(arrival, Event::Arrive(region, good, trigger, start));
-        if !good && trigger == Trigger::Scheduled {
+        self.push(arrival, Event::Arrive(region, status, trigger, start));
+        if status == Status::Down && trigger == Trigger::Scheduled {
             self.push(end + CONFIRM_AFTER, Event::Start(region, Trigger::Confirm));
         }
     }
 
-    fn is_good(&self, region: usize, time: Timestamp, trigger: Trigger) -> bool {
-        let second = |s: &i64| at(*s);
-        let down = self.plan.outages.iter().any(|(from, to)| second(from) <= time && time < second(to));
-        let blip = |(r, from, to): &(usize, i64, i64)| *r == region && second(from) <= time && time < second(to);
-        let draw = hash(self.plan.seed ^ (region as u64) << 56 ^ (trigger as u64) << 48, time.micros() as u64);
-        !down && !self.plan.blips.iter().any(blip) && draw % 1_000_000 >= self.plan.lost_ppm
+    /// What a check finds that starts now.
+    fn find(&mut self, region: usize, time: Timestamp, trigger: Trigger) -> Status {
+        let (phase, interval) = self.slots(region);
+        let lost = match trigger {
+            Trigger::Scheduled => self.troubles.loses_slot(region, (phase, interval), time),
+            _ => {
+                let draw = hash(self.plan.seed ^ (region as u64) << 56 ^ (trigger as u64) << 48, time.micros() as u64);
+                draw % 1_000_000 < self.plan.lost_ppm
+            }
+        };
+        let met = self.troubles.at(region, time);
+        self.met.outages += u64::from(met.outages);
+        self.met.blips += u64::from(met.blips);
+        self.met.resolver += u64::from(met.resolver);
+        self.met.names += u64::from(met.names);
+        self.met.lost += u64::from(lost);
+        if met.resolver {
+            Status::Unmeasured
+        } else if lost || met.outages || met.blips || met.names {
+            Status::Down
+        } else {
+            Status::Up
+        }
+    }
+
+    fn slots(&self, region: usize) -> (u64, Duration) {
+        let interval = self.input.monitor.interval;
+        (phase_us(self.input.monitor.id, &self.input.regions[region].region, interval), interval)
     }
 
     /// Plans the next slot; in calm times the next whose check is not plain good.
     fn plan_slot(&mut self, region: usize, after: Timestamp) {
         self.generation[region] += 1;
-        let interval = self.input.monitor.interval;
-        let phase = phase_us(self.input.monitor.id, &self.input.regions[region].region, interval);
+        let (phase, interval) = self.slots(region);
         let mut slot = slot_after(phase, interval, after);
         let calm = !self.watch && self.input.regions[region].result.as_ref().is_some_and(|r| r.oks == IN_A_ROW);
-        let horizon = after + Duration::from_secs(86_400);
-        while calm && slot < horizon && self.is_good(region, slot, Trigger::Scheduled) {
-            slot = slot + interval;
+        if calm {
+            let horizon = after + Duration::from_secs(86_400);
+            slot = self.troubles.next_slot(region, (phase, interval), slot, horizon);
         }
         self.push(slot, Event::Slot(region, self.generation[region]));
     }
@@ -262,8 +300,13 @@ impl World {
         self.hear();
         let decision = judge(&self.input);
         let next = decision.applied_to(&self.input);
+        let suspects = |input: &Input| matches!(input.standing.state, State::Suspect(_));
+        self.suspicions += u64::from(suspects(&next) && !suspects(&self.input));
         let before = std::mem::replace(&mut self.input, next);
-        self.check_invariants(&before, &decision);
+        self.judged += 1;
+        if !decision.incidents.is_empty() || self.judged.is_multiple_of(self.twice_every) {
+            self.check_invariants(&before, &decision);
+        }
         let woke = decision.watch && !self.watch;
         self.watch = decision.watch;
         if woke {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use picket_shared::outcome::{Outcome, SelfCheck, Status, Trigger};
 use picket_shared::time::Timestamp;
 
-use crate::domain::outage::timing::Timing;
+use crate::domain::outage::timing::{LATE_AFTER, Timing};
 use crate::store::region_states::RunRow;
 
 /// Runs are counted up to here.
@@ -22,8 +22,6 @@ pub(super) struct Terms {
     pub timeout: Duration,
     /// The judge wants to see every outcome.
     pub watch: bool,
-    /// The batch came late: its failures are reason to ask, and no vote.
-    pub late: bool,
 }
 
 impl Terms {
@@ -48,6 +46,15 @@ impl Event<'_> {
         match self {
             Self::Outcome(outcome) => outcome.fold.map_or(self.at(), |fold| fold.last.max(self.at())),
             Self::Missed(..) => self.at(),
+        }
+    }
+
+    /// Whether it came so long after its check had ended that its failure is reason to ask, and no vote: whatever kept it
+    /// from the collector may have kept the probe from its target.
+    fn is_late(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Outcome(outcome) => now.since(self.at().shifted(i64::from(outcome.total_us))) > LATE_AFTER,
+            Self::Missed(..) => false,
         }
     }
 
@@ -81,7 +88,7 @@ pub(super) fn step(before: Option<&RunRow>, terms: &Terms, event: Event<'_>, now
     let current = before.filter(|run| run.version == terms.version);
     let after = match event {
         Event::Outcome(outcome) if i64::from(outcome.version) != i64::from(terms.version) => return Step::Nothing,
-        Event::Outcome(outcome) => after_outcome(current, terms, outcome, at),
+        Event::Outcome(outcome) => after_outcome(current, terms, outcome, (at, event.is_late(now))),
         Event::Missed(from, to) => unmeasured(current, terms, from, to),
     };
     let changed = current.is_none_or(|run| {
@@ -98,7 +105,12 @@ pub(super) fn step(before: Option<&RunRow>, terms: &Terms, event: Event<'_>, now
     }
 }
 
-fn after_outcome(current: Option<&RunRow>, terms: &Terms, outcome: &Outcome, at: Timestamp) -> RunRow {
+fn after_outcome(
+    current: Option<&RunRow>,
+    terms: &Terms,
+    outcome: &Outcome,
+    (at, is_late): (Timestamp, bool),
+) -> RunRow {
     let no_vote = outcome.status == Status::Down && !outcome.self_check.may_vote();
     let status = match outcome.status {
         Status::Down if no_vote => Status::Unmeasured,
@@ -107,7 +119,7 @@ fn after_outcome(current: Option<&RunRow>, terms: &Terms, outcome: &Outcome, at:
     };
     let count = outcome.fold.map_or(1, |fold| i16::try_from(fold.count).unwrap_or(CAP)).min(CAP);
     let longer = |length: i16| (length + count).min(CAP);
-    let asks_only = terms.late && status == Status::Down;
+    let asks_only = is_late && status == Status::Down;
     let run = |of: fn(&RunRow) -> i16| current.filter(|run| of(run) > 0);
     let (fails, oks, carried_on) = match status {
         Status::Up | Status::Degraded => {
@@ -115,7 +127,8 @@ fn after_outcome(current: Option<&RunRow>, terms: &Terms, outcome: &Outcome, at:
             (0, longer(before.map_or(0, |run| run.oks)), before)
         }
         Status::Down => {
-            let before = run(|run| run.fails);
+            // Failures that only asked are none of those in a row.
+            let before = run(|run| run.fails).filter(|run| asks_only || run.last_trigger != Trigger::Other);
             let length = before.map_or(0, |run| run.fails);
             (if asks_only { length.max(1) } else { longer(length) }, 0, before)
         }
@@ -168,7 +181,7 @@ mod tests {
     }
 
     fn terms(watch: bool) -> Terms {
-        Terms { version: 2, interval: Duration::from_secs(30), timeout: Duration::from_secs(10), watch, late: false }
+        Terms { version: 2, interval: Duration::from_secs(30), timeout: Duration::from_secs(10), watch }
     }
 
     fn outcome(at: i64, what: &str) -> Outcome {
@@ -202,16 +215,17 @@ mod tests {
         }
     }
 
-    /// Runs events `<second> <what>` and says for each what came of it: `.` nothing, `=` written, `!` changed, with
+    /// Runs events `<second> <what>` that come at once, or all at `now`, and says for each what came of it: `.` nothing, `=` written, `!` changed, with
     /// fails/oks and the start of the run.
     #[track_caller]
-    fn check(watch: bool, events: &[(i64, &str)], now: i64, expected: &[&str]) {
+    fn check(watch: bool, events: &[(i64, &str)], now: Option<i64>, expected: &[&str]) {
         let mut run = None;
         let mut seen = Vec::new();
         for (at, what) in events {
             let outcome = outcome(*at, what);
             let event = if *what == "missed" { Event::Missed(s(*at), s(*at)) } else { Event::Outcome(&outcome) };
-            let (mark, after) = match step(run.as_ref(), &terms(watch), event, s(now)) {
+            let now = now.map_or(event.tells_until(), s);
+            let (mark, after) = match step(run.as_ref(), &terms(watch), event, now) {
                 Step::Nothing => (".", None),
                 Step::Written(run) => ("=", Some(run)),
                 Step::Changed(run) => ("!", Some(run)),
@@ -230,8 +244,8 @@ mod tests {
     #[test]
     fn a_run_is_written_until_it_is_three_long_and_then_left_alone() {
         let events = [(100, "up"), (130, "up"), (160, "up"), (190, "up"), (220, "up")];
-        check(false, &events, 180, &["!up 0/1 100", "!up 0/2 100", "!up 0/3 100", ".", "."]);
-        check(true, &events[..4], 180, &["!up 0/1 100", "!up 0/2 100", "!up 0/3 100", "=up 0/3 100"]);
+        check(false, &events, None, &["!up 0/1 100", "!up 0/2 100", "!up 0/3 100", ".", "."]);
+        check(true, &events[..4], None, &["!up 0/1 100", "!up 0/2 100", "!up 0/3 100", "=up 0/3 100"]);
     }
 
     #[test]
@@ -239,7 +253,7 @@ mod tests {
         check(
             false,
             &[(100, "up"), (130, "down"), (133, "down-confirm"), (160, "timeout"), (190, "timeout"), (195, "up")],
-            180,
+            None,
             &["!up 0/1 100", "!down 1/0 130", "!down 2/0 130", "!down 3/0 130", ".", "!up 0/1 195"],
         );
     }
@@ -247,7 +261,7 @@ mod tests {
     #[test]
     fn checks_that_were_not_scheduled_are_always_written() {
         let down = [(100, "down"), (103, "down"), (106, "down"), (109, "down-confirm"), (112, "down")];
-        check(false, &down, 120, &["!down 1/0 100", "!down 2/0 100", "!down 3/0 100", "=down 3/0 100", "."]);
+        check(false, &down, None, &["!down 1/0 100", "!down 2/0 100", "!down 3/0 100", "=down 3/0 100", "."]);
     }
 
     #[test]
@@ -255,7 +269,7 @@ mod tests {
         check(
             false,
             &[(100, "down"), (130, "down-blind"), (160, "down"), (170, "missed"), (180, "unmeasured")],
-            180,
+            None,
             &["!down 1/0 100", "!unmeasured 0/0 130", "!down 1/0 160", "!unmeasured 0/0 170", "."],
         );
     }
@@ -265,15 +279,15 @@ mod tests {
         check(
             false,
             &[(100, "fold"), (170, "up-blind"), (180, "up-blind"), (190, "up"), (195, "up")],
-            200,
+            None,
             &["!up 0/3 100", "=up 0/3 100", ".", "=up 0/3 100", "."],
         );
     }
 
     #[test]
     fn a_fold_is_as_fresh_as_its_last_slot() {
-        check(false, &[(100, "fold")], 250, &["!up 0/3 100"]);
-        check(false, &[(100, "fold")], 251, &["."]);
+        check(false, &[(100, "fold")], Some(250), &["!up 0/3 100"]);
+        check(false, &[(100, "fold")], Some(251), &["."]);
     }
 
     #[test]
@@ -281,38 +295,45 @@ mod tests {
         check(
             true,
             &[(150, "up"), (149, "down"), (150, "down"), (160, "down-old")],
-            200,
+            Some(200),
             &["!up 0/1 150", ".", ".", "."],
         );
         // Two intervals of 30 s, 10 s and 15 s are less than the least of 90 s.
-        check(true, &[(100, "down")], 190, &["!down 1/0 100"]);
-        check(true, &[(100, "down")], 191, &["."]);
+        check(true, &[(100, "down")], Some(190), &["!down 1/0 100"]);
+        check(true, &[(100, "down")], Some(191), &["."]);
     }
 
     #[test]
     fn a_failure_that_comes_late_is_reason_to_ask_and_no_vote() {
-        let late = Terms { late: true, ..terms(true) };
-        let after =
-            |before: Option<&RunRow>, at, what| match step(before, &late, Event::Outcome(&outcome(at, what)), s(200)) {
-                Step::Changed(run) | Step::Written(run) => run,
-                Step::Nothing => panic!("nothing came of {what}"),
-            };
-        let up = after(None, 150, "up");
+        let after = |before: Option<&RunRow>, at, what, now| match step(
+            before,
+            &terms(true),
+            Event::Outcome(&outcome(at, what)),
+            s(now),
+        ) {
+            Step::Changed(run) | Step::Written(run) => run,
+            Step::Nothing => panic!("nothing came of {what}"),
+        };
+        let up = after(None, 150, "up", 200);
         assert_eq!((up.oks, up.last_trigger), (1, Trigger::Scheduled), "what was seen good was seen");
-        let first = after(Some(&up), 160, "down");
-        let repeated = after(Some(&first), 163, "down-confirm");
+        let first = after(Some(&up), 160, "down", 200);
+        let repeated = after(Some(&first), 163, "down-confirm", 200);
         for run in [&first, &repeated] {
             assert_eq!((run.fails, run.oks, run.since, run.last_trigger), (1, 0, s(160), Trigger::Other));
         }
+        // One that comes in time is the first in a row.
+        let in_time = after(Some(&repeated), 190, "down", 200);
+        assert_eq!((in_time.fails, in_time.since, in_time.last_trigger), (1, s(190), Trigger::Scheduled));
+        assert_eq!(after(Some(&in_time), 193, "down-confirm", 200).fails, 2);
         // A vote that was there before stays as it was.
         let voting = RunRow { fails: 2, last_trigger: Trigger::Confirm, ..first };
-        let still = after(Some(&voting), 190, "down");
+        let still = after(Some(&voting), 180, "down", 200);
         assert_eq!((still.fails, still.last_trigger), (2, Trigger::Confirm));
     }
 
     #[test]
     fn degraded_is_good_and_differs_from_up_and_a_fold_counts_as_many() {
         let events = [(100, "fold"), (190, "up"), (195, "degraded"), (197, "degraded")];
-        check(false, &events, 180, &["!up 0/3 100", ".", "!degraded 0/3 100", "."]);
+        check(false, &events, None, &["!up 0/3 100", ".", "!degraded 0/3 100", "."]);
     }
 }

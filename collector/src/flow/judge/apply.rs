@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::evidence;
 use super::gather::Case;
+use crate::domain::assignment::STALE_RECHECK;
 use crate::domain::outage::{Decision, IncidentAction, Notice};
 use crate::store::{IncidentKey, StoreError, Worker, incidents, notices, rechecks, spans, states};
 
@@ -29,7 +30,7 @@ pub(super) async fn write(
     }
     for region in &decision.rechecks {
         if let Some(&key) = case.region_keys.get(region.as_str()) {
-            rechecks::ask(worker, org, monitor, key, now).await?;
+            rechecks::ask(worker, org, monitor, key, now - STALE_RECHECK, now).await?;
         }
     }
     let standing = &decision.standing;

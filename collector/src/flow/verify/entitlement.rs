@@ -7,28 +7,50 @@ use picket_shared::ids::MonitorId;
 use picket_shared::outcome::{Outcome, Status};
 use picket_shared::time::Timestamp;
 
+use super::Caller;
 use super::freshness::AHEAD;
-use super::{Caller, Refused};
-use crate::store::Intake;
 use crate::store::assignments::{self, KnownRow};
 use crate::store::results::Detail;
+use crate::store::{Intake, StoreError};
 
 /// The part of an outcome that is not in every row may have so many bytes.
 const MAX_DETAIL: usize = 64 * 1024;
 
-type Judged = (HashMap<MonitorId, KnownRow>, Vec<Option<String>>, Vec<Rejected>);
+/// What a batch was found to hold.
+#[derive(Debug)]
+pub struct Judged {
+    /// The monitors that the probe may speak of.
+    pub known: HashMap<MonitorId, KnownRow>,
+    /// The details of each outcome as JSON.
+    pub details: Vec<Option<String>>,
+    /// The outcomes refused, in their order.
+    pub rejected: Vec<Rejected>,
+}
 
-/// The monitors that the probe may speak of, the details of each outcome as JSON, and the outcomes refused.
-///
-/// # Errors
-/// When the database fails.
-pub async fn judge(conn: &mut Intake, caller: &Caller, batch: &Batch, now: Timestamp) -> Result<Judged, Refused> {
+/// The monitors that a batch speaks of, in order.
+pub fn named(batch: &Batch) -> Vec<MonitorId> {
     let mut ids: Vec<MonitorId> = batch.outcomes.iter().map(|outcome| outcome.monitor).collect();
     ids.extend(batch.missed.iter().map(|missed| missed.monitor));
     ids.sort_unstable();
     ids.dedup();
-    let mut known =
-        if ids.is_empty() { HashMap::new() } else { assignments::known(conn, caller.row.region.key, &ids).await? };
+    ids
+}
+
+/// Reads the monitors that a batch speaks of.
+///
+/// # Errors
+/// When the database fails.
+pub async fn known(
+    conn: &mut Intake,
+    caller: &Caller,
+    batch: &Batch,
+) -> Result<HashMap<MonitorId, KnownRow>, StoreError> {
+    let ids = named(batch);
+    if ids.is_empty() { Ok(HashMap::new()) } else { assignments::known(conn, caller.row.region.key, &ids).await }
+}
+
+/// Judges every outcome of a batch; `known` are the monitors that it speaks of. Pure.
+pub fn judge(mut known: HashMap<MonitorId, KnownRow>, caller: &Caller, batch: &Batch, now: Timestamp) -> Judged {
     known.retain(|_, monitor| may_know(caller, monitor, now));
     let mut details = Vec::with_capacity(batch.outcomes.len());
     let mut rejected = Vec::new();
@@ -39,7 +61,7 @@ pub async fn judge(conn: &mut Intake, caller: &Caller, batch: &Batch, now: Times
             None
         }));
     }
-    Ok((known, details, rejected))
+    Judged { known, details, rejected }
 }
 
 /// Assigned now, or was until an edit within the time in which a batch may be late.

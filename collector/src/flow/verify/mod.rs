@@ -25,6 +25,7 @@ use picket_shared::signing::BatchClaims;
 use picket_shared::time::Timestamp;
 use picket_shared::wire::RefusalCode;
 
+pub use entitlement::Judged;
 pub use limits::Limits;
 pub use manual::VerifiedManual;
 pub use signature::{Caller, RequestFacts};
@@ -85,6 +86,11 @@ impl Announced {
         &self.caller
     }
 
+    /// What its token claims.
+    pub fn claims(&self) -> &BatchClaims {
+        &self.claims
+    }
+
     /// Which batch.
     pub fn id(&self) -> BatchId {
         self.claims.jti
@@ -96,7 +102,7 @@ impl Announced {
     }
 }
 
-/// A batch that is what its probe signed, within every bound, with each outcome judged. Only [`open`] makes one.
+/// A batch that is what its probe signed, within every bound, with each outcome judged. Only [`conclude`] makes one.
 #[derive(Debug)]
 pub struct VerifiedBatch {
     pub(super) caller: Caller,
@@ -126,6 +132,14 @@ pub enum Opened {
 /// The first thing that is wrong.
 pub async fn announce(conn: &mut Intake, gate: &Gate, token: &str, now: Timestamp) -> Result<Announced, Refused> {
     let (caller, claims) = signature::batch(conn, gate, token, now).await?;
+    announced(caller, claims, now)
+}
+
+/// A batch of a caller whose token was verified. Pure.
+///
+/// # Errors
+/// When its id tells no time that can be.
+pub fn announced(caller: Caller, claims: BatchClaims, now: Timestamp) -> Result<Announced, Refused> {
     let cut_at = freshness::cut_at(&claims, now)?;
     Ok(Announced { caller, claims, cut_at })
 }
@@ -144,13 +158,26 @@ pub fn read(announced: &Announced, body: &Bytes) -> Result<Batch, Refused> {
 /// # Errors
 /// When it must be refused as a whole.
 pub async fn open(conn: &mut Intake, announced: Announced, batch: Batch, now: Timestamp) -> Result<Opened, Refused> {
-    let Announced { caller, claims, cut_at } = announced;
-    let standing = replay::lock(conn, &caller, &claims).await?;
-    match replay::seen(conn, &caller, &claims, cut_at).await? {
+    let Announced { caller, claims, cut_at } = &announced;
+    let standing = replay::lock(conn, caller, claims).await?;
+    match replay::seen(conn, caller, claims, *cut_at).await? {
         replay::Seen::Never => {}
         replay::Seen::Same(receipt) => return Ok(Opened::Repeated(receipt)),
         replay::Seen::Other => return Ok(Opened::Conflict),
     }
-    let (known, details, rejected) = entitlement::judge(conn, &caller, &batch, now).await?;
-    Ok(Opened::New(Box::new(VerifiedBatch { caller, claims, cut_at, standing, batch, details, known, rejected })))
+    let known = entitlement::known(conn, caller, &batch).await?;
+    Ok(Opened::New(Box::new(conclude(announced, batch, standing, known, now))))
+}
+
+/// A batch that never came before, with each outcome judged. `known` are the monitors that it speaks of. Pure.
+pub fn conclude(
+    announced: Announced,
+    batch: Batch,
+    standing: Standing,
+    known: HashMap<MonitorId, KnownRow>,
+    now: Timestamp,
+) -> VerifiedBatch {
+    let Announced { caller, claims, cut_at } = announced;
+    let Judged { known, details, rejected } = entitlement::judge(known, &caller, &batch, now);
+    VerifiedBatch { caller, claims, cut_at, standing, batch, details, known, rejected }
 }

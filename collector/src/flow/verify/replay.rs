@@ -25,7 +25,15 @@ pub enum Seen {
 /// # Errors
 /// When the probe was superseded in between.
 pub async fn lock(conn: &mut Intake, caller: &Caller, claims: &BatchClaims) -> Result<Standing, Refused> {
-    match probes::lock(conn, caller.row.key).await? {
+    still_stands(probes::lock(conn, caller.row.key).await?, claims)
+}
+
+/// Where the probe stands, if it still speaks in the boot of the batch.
+///
+/// # Errors
+/// When it was superseded in between.
+pub fn still_stands(standing: Option<Standing>, claims: &BatchClaims) -> Result<Standing, Refused> {
+    match standing {
         Some(standing) if standing.boot == claims.boot => Ok(standing),
         _ => Err(Refused::rule(RefusalCode::Superseded, "a newer start of this probe has taken over")),
     }
@@ -41,9 +49,14 @@ pub async fn seen(
     claims: &BatchClaims,
     cut_at: Timestamp,
 ) -> Result<Seen, StoreError> {
-    Ok(match receipts::find(conn, caller.row.key, claims.jti, cut_at).await? {
+    Ok(compare(receipts::find(conn, caller.row.key, claims.jti, cut_at).await?, claims))
+}
+
+/// Compares a batch with what was answered under its id: hash of the body, and receipt.
+pub fn compare(answered: Option<(String, Receipt)>, claims: &BatchClaims) -> Seen {
+    match answered {
         None => Seen::Never,
         Some((hash, receipt)) if hash == claims.bh => Seen::Same(receipt),
         Some(_) => Seen::Other,
-    })
+    }
 }

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::manual::hand_out;
 use super::{Site, answer, caller};
-use crate::domain::assignment::{Candidate, MOVED_AFTER, Wanted, owner};
+use crate::domain::assignment::{Candidate, MOVED_AFTER, STALE_RECHECK, Wanted, owner};
 use crate::flow::verify::{Caller, Refused};
 use crate::store::assignments::{self, WantedRow};
 use crate::store::{Intake, OrgKey, manual_checks, probes, rechecks};
@@ -29,8 +29,6 @@ use crate::wake::Bell;
 
 /// Even without a bell, news are looked for so often: rechecks fall due and probes fall silent without one.
 const PERIOD: Duration = Duration::from_secs(5);
-/// A recheck that nobody took for so long is of no use any more.
-const STALE_RECHECK: Duration = Duration::from_secs(60);
 const SHARE_BITS: u32 = 20;
 
 /// What to tell.

@@ -3,7 +3,7 @@
 use aws_lc_rs::rand;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use picket_shared::daykeys::{DAY_KEY_AHEAD, DAY_KEY_LIFE, DayKeyGrant, current};
+use picket_shared::daykeys::{DAY_KEY_LIFE, DayKeyGrant, wanting};
 use picket_shared::time::Timestamp;
 use picket_shared::wire::{Keys, RefusalCode};
 
@@ -32,16 +32,7 @@ pub(super) async fn grants(conn: &mut Intake, probe: ProbeKey, now: Timestamp) -
     // Each round makes one key at most: the one for now, then the next.
     for _ in 0..3 {
         let grants = probe_keys::in_force(conn, probe, now).await?;
-        let from = match current(&grants, now) {
-            None => now,
-            Some(key) => {
-                let announced = grants.iter().any(|grant| grant.number > key.number);
-                if announced || key.not_after > now + DAY_KEY_AHEAD {
-                    return Ok(grants);
-                }
-                key.not_after
-            }
-        };
+        let Some(from) = wanting(&grants, now) else { return Ok(grants) };
         let mut nonce = [0; 32];
         rand::fill(&mut nonce)
             .map_err(|_| Refused::rule(RefusalCode::Internal, "the system gave no random numbers"))?;

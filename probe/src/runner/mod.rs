@@ -1,26 +1,30 @@
 //! The loop that runs checks: takes due slots from the schedule, starts as many checks as may run at once, confirms a
 //! failure once, lets a self-check close the bracket, and hands outcomes on. One task a running check, none a monitor.
+//! [`rota`] decides, this file runs.
 //!
 //! Every [`Event`] carries `through`: the time up to which no slot is open (waiting or running) any more. The channel
 //! keeps the order, so whoever reads an event has read every outcome up to its `through`.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+pub mod rota;
+
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use picket_shared::assignment::{Assignment, Assignments, CONFIRM_AFTER};
-use picket_shared::batch::Missed;
+use picket_shared::assignment::{Assignment, Assignments};
 use picket_shared::check::CheckSpec;
-use picket_shared::ids::MonitorId;
 use picket_shared::outcome::{Failure, FailureKind, Outcome, Phases, SelfCheck, Status, Trigger};
 use picket_shared::time::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+pub use self::rota::{Event, What};
+
+use self::rota::Rota;
 use crate::checks::Found;
-use crate::schedule::{Due, Schedule, Turn, Waiting, passed};
+use crate::schedule::Due;
 
 /// How much longer than its timeout a check may take before it is given up from outside.
 const GRACE: Duration = Duration::from_secs(2);
@@ -28,12 +32,9 @@ const GRACE: Duration = Duration::from_secs(2);
 const STOP_WAIT: Duration = Duration::from_secs(5);
 /// The loop looks around at least this often.
 const TICK: Duration = Duration::from_secs(1);
-/// A slot waits this long for company, so that slots which lie close together cost one turn of the loop and not one each.
-const COMPANY: Duration = Duration::from_millis(2);
-/// Good news waits this long for more of it, for the same reason; anything else is handed on at once.
+/// Good news waits this long for more of it, so that it costs one turn of the loop and not one each; anything else is handed
+/// on at once.
 pub const HOLD: Duration = Duration::from_millis(20);
-/// But no more of it than this waits.
-const MOST_HELD: usize = 256;
 
 /// What the runner needs from the rest of the probe.
 pub trait Surroundings: Send + Sync + 'static {
@@ -53,74 +54,24 @@ pub trait Surroundings: Send + Sync + 'static {
     fn closing_self_check(&self, address: Option<IpAddr>) -> impl Future<Output = SelfCheck> + Send;
 }
 
-/// What the runner hands on.
-#[derive(Debug)]
-pub struct Event {
-    /// What happened.
-    pub what: What,
-    /// No slot up to this time is open any more.
-    pub through: Timestamp,
-}
-
-/// What happened.
-#[derive(Debug)]
-pub enum What {
-    /// A check ended; with the monitor's interval.
-    Outcome(Box<Outcome>, Duration),
-    /// Slots could not be kept; with the monitor's interval.
-    Missed(Missed, Duration),
-    /// Another set of assignments is run.
-    Assigned {
-        /// Its version.
-        version: u64,
-        /// How many monitors.
-        monitors: usize,
-    },
-    /// Nothing but time.
-    Idle,
-}
-
 /// Runs the checks of one probe.
 pub struct Runner<S> {
     surroundings: Arc<S>,
     limit: usize,
-    schedule: Schedule,
-    waiting: Waiting,
-    confirms: BTreeMap<(Timestamp, MonitorId), Arc<Assignment>>,
+    rota: Rota,
     running: JoinSet<Box<Outcome>>,
     started: HashMap<Id, Due>,
-    open: BTreeMap<Timestamp, u32>,
-    news: VecDeque<What>,
-    /// Since when news wait.
-    held: Option<Timestamp>,
-    urgent: bool,
-    told: Timestamp,
-    swept: Timestamp,
-    steps: i64,
-    /// Since when slots are to be accounted for, until it is known which.
-    unassigned_since: Option<Timestamp>,
 }
 
 impl<S: Surroundings> Runner<S> {
-    /// With nothing to run yet. Slots are accounted for from the beginning on: nobody knows which before the first
-    /// assignments come, and then those that have passed are missed.
+    /// With nothing to run yet.
     pub fn new(surroundings: Arc<S>, limit: usize) -> Self {
         Self {
-            told: surroundings.began(),
-            unassigned_since: Some(surroundings.began()),
-            swept: surroundings.now(),
-            steps: surroundings.time().1,
+            rota: Rota::new(surroundings.began(), surroundings.time().1),
             surroundings,
             limit: limit.max(1),
-            schedule: Schedule::default(),
-            waiting: Waiting::default(),
-            confirms: BTreeMap::new(),
             running: JoinSet::new(),
             started: HashMap::new(),
-            open: BTreeMap::new(),
-            news: VecDeque::new(),
-            held: None,
-            urgent: false,
         }
     }
 
@@ -133,13 +84,12 @@ impl<S: Surroundings> Runner<S> {
     ) {
         loop {
             let (now, steps) = self.surroundings.time();
-            self.step(now, steps - self.steps);
-            self.take_slots(now);
+            self.rota.turn((now, steps));
             self.start_waiting(now);
-            if self.is_time_to_tell(now) && self.tell(&out, now).await.is_err() {
+            if self.rota.is_time_to_tell(now) && self.tell(&out, now).await.is_err() {
                 return;
             }
-            let pause = self.pause(now);
+            let pause = self.rota.pause(now);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -149,7 +99,7 @@ impl<S: Surroundings> Runner<S> {
                         self.finish(ended);
                     }
                 }
-                Some(news) = assigned.recv() => self.change(news),
+                Some(news) = assigned.recv() => self.rota.change(news, self.surroundings.now()),
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -159,74 +109,9 @@ impl<S: Surroundings> Runner<S> {
         self.tell(&out, now).await.ok();
     }
 
-    /// Takes over that the collector's clock was set, by `by` microseconds.
-    fn step(&mut self, now: Timestamp, by: i64) {
-        if by == 0 {
-            return;
-        }
-        self.steps += by;
-        self.unassigned_since = self.unassigned_since.map(|since| since.shifted(by));
-        let confirms = std::mem::take(&mut self.confirms);
-        self.confirms = confirms.into_iter().map(|((at, id), what)| ((at.shifted(by), id), what)).collect();
-        if by > 0 {
-            let turn = self.schedule.leap(now);
-            return self.take(turn);
-        }
-        // What waits or runs was to fill slots that are still to come; whoever keeps outcomes takes their times back.
-        self.schedule.set_back(now);
-        self.waiting.planned.clear();
-        self.open.clear();
-        (self.told, self.swept) = (now, now);
-    }
-
-    fn change(&mut self, news: Assignments) {
-        let now = self.surroundings.now();
-        if let Some(began) = self.unassigned_since.take() {
-            self.news.extend(passed(&news, began, now).map(|(missed, interval)| What::Missed(missed, interval)));
-        }
-        self.waiting.hurry(self.schedule.apply(news, now));
-        self.news.push_back(What::Assigned { version: self.schedule.version(), monitors: self.schedule.len() });
-    }
-
-    fn take(&mut self, turn: Turn) {
-        self.news.extend(turn.missed.into_iter().map(|(missed, interval)| What::Missed(missed, interval)));
-        for due in turn.due {
-            *self.open.entry(due.at).or_default() += 1;
-            self.waiting.planned.push_back(due);
-        }
-    }
-
-    fn take_slots(&mut self, now: Timestamp) {
-        let turn = self.schedule.take_due(now);
-        self.take(turn);
-        while let Some(entry) = self.confirms.first_entry().filter(|entry| entry.key().0 <= now) {
-            let ((at, _), assignment) = entry.remove_entry();
-            self.waiting.urgent.push_back(Due { assignment, at, trigger: Trigger::Confirm });
-        }
-        // Looking at all that waits costs something, so not at every turn; what is too late is not started anyway.
-        if !self.waiting.planned.is_empty() && now.since(self.swept) >= TICK / 4 {
-            self.swept = now;
-            let waiting = std::mem::take(&mut self.waiting.planned);
-            let (late, rest): (VecDeque<Due>, VecDeque<Due>) =
-                waiting.into_iter().partition(|due| due.is_too_late(now));
-            self.waiting.planned = rest;
-            late.into_iter().for_each(|due| self.miss(&due));
-        }
-    }
-
     fn start_waiting(&mut self, now: Timestamp) {
         while self.running.len() < self.limit {
-            let Some(due) = self.waiting.next(self.running.len()) else { return };
-            let current =
-                self.schedule.get(due.assignment.monitor).is_some_and(|known| Arc::ptr_eq(known, &due.assignment));
-            if !current && due.trigger != Trigger::Scheduled {
-                continue;
-            }
-            if due.is_too_late(now) {
-                self.miss(&due);
-                continue;
-            }
-            let at = if due.trigger == Trigger::Scheduled { due.at } else { now };
+            let Some((due, at)) = self.rota.next(self.running.len(), now) else { return };
             let check = run_one(Arc::clone(&self.surroundings), Arc::clone(&due.assignment), at, due.trigger);
             let id = self.running.spawn(check).id();
             self.started.insert(id, due);
@@ -239,76 +124,22 @@ impl<S: Surroundings> Runner<S> {
             Err(error) => (error.id(), None),
         };
         let Some(due) = self.started.remove(&id) else { return };
-        let Some(outcome) = outcome else {
-            tracing::error!(monitor.id = %due.assignment.monitor, "A check of monitor {} broke off by a defect in the probe", due.assignment.monitor);
-            return self.miss(&due);
-        };
-        if due.trigger == Trigger::Scheduled {
-            self.close(due.at);
-            if outcome.status == Status::Down {
-                let at = self.surroundings.now() + CONFIRM_AFTER;
-                self.confirms.insert((at, outcome.monitor), Arc::clone(&due.assignment));
-            }
+        if let Some(outcome) = outcome {
+            return self.rota.finish(&due, outcome, self.surroundings.now());
         }
-        self.urgent |= outcome.status != Status::Up;
-        self.news.push_back(What::Outcome(outcome, due.assignment.interval()));
+        tracing::error!(monitor.id = %due.assignment.monitor, "A check of monitor {} broke off by a defect in the probe", due.assignment.monitor);
+        self.rota.miss(&due);
     }
 
-    /// Only slots can be missed; a confirm or recheck that did not run leaves no trace.
-    fn miss(&mut self, due: &Due) {
-        if due.trigger == Trigger::Scheduled {
-            self.close(due.at);
-            self.news.push_back(What::Missed(due.missed(), due.assignment.interval()));
-        }
-    }
-
-    fn close(&mut self, slot: Timestamp) {
-        if let Some(count) = self.open.get_mut(&slot) {
-            *count -= 1;
-            if *count == 0 {
-                self.open.remove(&slot);
-            }
-        }
-    }
-
-    /// Whether what happened is to be handed on now, and notes since when it waits.
-    fn is_time_to_tell(&mut self, now: Timestamp) -> bool {
-        if self.news.is_empty() {
-            return true;
-        }
-        let since = *self.held.get_or_insert(now);
-        self.urgent || self.news.len() >= MOST_HELD || now.since(since) >= HOLD
-    }
-
-    /// Hands on what happened, or just the time if that was not told for long.
     async fn tell(&mut self, out: &mpsc::Sender<Event>, now: Timestamp) -> Result<(), mpsc::error::SendError<Event>> {
-        let nothing_open = self.unassigned_since.unwrap_or(now.shifted(-1));
-        let through = self.open.first_key_value().map_or(nothing_open, |(slot, _)| slot.shifted(-1).min(nothing_open));
-        if self.news.is_empty() && through.since(self.told) >= TICK / 2 {
-            self.news.push_back(What::Idle);
+        for event in self.rota.tell(now) {
+            out.send(event).await?;
         }
-        while let Some(what) = self.news.pop_front() {
-            // Only the last of them may say how far all of them reach.
-            let through = if self.news.is_empty() { through } else { self.told };
-            self.told = self.told.max(through);
-            out.send(Event { what, through: self.told }).await?;
-        }
-        (self.held, self.urgent) = (None, false);
         Ok(())
     }
 
-    fn pause(&self, now: Timestamp) -> Duration {
-        let confirm = self.confirms.first_key_value().map(|((at, _), _)| *at);
-        let checks = [self.schedule.next_slot(), confirm].into_iter().flatten().min().map(|at| at + COMPANY);
-        let telling = self.held.map(|since| since + HOLD);
-        let next = checks.into_iter().chain(telling).min();
-        next.map_or(TICK, |at| at.since(now).min(TICK))
-    }
-
     async fn wind_down(&mut self) {
-        for due in std::mem::take(&mut self.waiting.planned) {
-            self.miss(&due);
-        }
+        self.rota.miss_waiting();
         let all = async {
             while let Some(ended) = self.running.join_next_with_id().await {
                 self.finish(ended);
@@ -317,7 +148,7 @@ impl<S: Surroundings> Runner<S> {
         if tokio::time::timeout(STOP_WAIT, all).await.is_err() {
             self.running.abort_all();
             for due in std::mem::take(&mut self.started).into_values() {
-                self.miss(&due);
+                self.rota.miss(&due);
             }
         }
     }
@@ -338,7 +169,19 @@ async fn run_one<S: Surroundings>(
     } else {
         surroundings.last_self_check(found.address)
     };
-    Box::new(Outcome {
+    Box::new(outcome(&assignment, trigger, at, late, found, self_check))
+}
+
+/// What a check found, as it is told: `at` of the rota, how late it began, and what the probe thought of its network.
+pub fn outcome(
+    assignment: &Assignment,
+    trigger: Trigger,
+    at: Timestamp,
+    late: Duration,
+    found: Found,
+    self_check: SelfCheck,
+) -> Outcome {
+    Outcome {
         monitor: assignment.monitor,
         version: assignment.version,
         trigger,
@@ -355,7 +198,7 @@ async fn run_one<S: Surroundings>(
         certificate: found.certificate,
         answers: found.answers,
         fold: None,
-    })
+    }
 }
 
 /// A check that does not end in its time is a fault of the probe.
@@ -379,7 +222,7 @@ mod tests {
     use picket_shared::assignment::Recheck;
     use picket_shared::batch::GapReason;
     use picket_shared::check::TcpSpec;
-    use picket_shared::ids::RecheckId;
+    use picket_shared::ids::{MonitorId, RecheckId};
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
     use tokio::time::Instant;

@@ -1,0 +1,73 @@
+//! Seeds that failed, each with what it showed.
+
+use super::run::run;
+
+fn holds(seed: u64) {
+    if let Err(failure) = run(seed) {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn slots_that_pass_before_a_restarted_probe_has_its_assignments_are_missed() {
+    // The collector ended between the probe's hello and its first assignments, for 22 s: batches said "through" all the
+    // while.
+    holds(7);
+}
+
+#[test]
+fn what_a_revoked_probe_had_not_delivered_is_a_gap() {
+    holds(99);
+}
+
+#[test]
+fn a_region_that_left_a_recheck_untaken_is_asked_again() {
+    // The only region was away for more than a minute with a recheck waiting; the next outage waited for its next slots.
+    holds(130);
+}
+
+#[test]
+fn a_failure_that_came_late_is_none_of_three_in_a_row() {
+    // The uplink of the only region was cut: one failure came late, two in time.
+    holds(135);
+}
+
+#[test]
+fn a_hello_that_was_long_on_its_way_takes_nothing_over() {
+    // The hello of a start that had ended came after that of the next one, which was then told to stop.
+    holds(242);
+}
+
+#[test]
+fn a_silence_ends_where_batches_account_for_it_whatever_their_numbers() {
+    // A batch was halved for a proxy's 413, so that its number never came.
+    holds(268);
+}
+
+#[test]
+fn missed_slots_outlast_a_proxy_that_finds_everything_too_large() {
+    holds(322);
+}
+
+#[test]
+fn a_recheck_of_a_new_monitor_is_its_first_check() {
+    // Two checks of one monitor began in the same microsecond, for the same reason.
+    holds(3);
+}
+
+#[test]
+fn regions_that_make_up_a_quorum_are_never_taken_for_a_minority() {
+    // Both of two regions failed, one of them unrepeated yet, in a second round: both were called regional, and the outage
+    // was never told.
+    holds(16031);
+}
+
+#[test]
+fn a_probe_knows_when_it_began_though_its_clock_stood_still_since() {
+    holds(14870);
+}
+
+#[test]
+fn a_collector_that_was_down_is_blamed_from_when_it_was_last_alive() {
+    holds(12537);
+}
