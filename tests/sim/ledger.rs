@@ -311,7 +311,7 @@ impl Ledger {
                         || life.frozen.iter().any(|(from, to)| within(*from, *to))
                 })
             }
-            // It notes that it is alive every 5 s, in its database.
+            // It notes that it is alive every 5 s, in its database; after a time without it, that it was away.
             GapReason::CollectorDown => {
                 let alive = 6 * SECOND;
                 let down = self.collector_down.iter().any(|(from, to)| from - alive <= time && time <= *to);

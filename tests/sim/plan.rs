@@ -155,9 +155,9 @@ impl Plan {
         self.faults.iter().any(|(from, to, fault)| *from <= time && time < *to && is(fault))
     }
 
-    /// Whether a fault of this kind is on, or begins within so long.
+    /// Whether a fault of this kind is on, begins within so long, or ended no longer ago.
     pub(crate) fn is_on_within(&self, time: i64, within: i64, is: impl Fn(&Fault) -> bool) -> bool {
-        self.faults.iter().any(|(from, to, fault)| from - within <= time && time < *to && is(fault))
+        self.faults.iter().any(|(from, to, fault)| from - within <= time && time < to + within && is(fault))
     }
 
     /// Whether the target of a monitor is down.

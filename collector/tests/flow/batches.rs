@@ -326,6 +326,8 @@ async fn slots_that_the_clock_was_set_over_are_a_gap_and_take_no_vote() {
     let now = world.clock.now();
     let missed =
         |reason| Missed { monitor: world.monitor, from: now - Duration::from_secs(60), to: now, count: 2, reason };
+    let made = (now - Duration::from_secs(3600)).micros();
+    sqlx::query("UPDATE monitors SET created_at = $1").bind(made).execute(&world.owner).await.unwrap();
     let run = || sqlx::query_scalar::<_, String>("SELECT status FROM region_states").fetch_one(&world.owner);
     let (claims, body) = probe.batch(&world, 1, vec![world.outcome(now - Duration::from_secs(90), Status::Up)]);
     assert_eq!(world.ship(&probe, &claims, &body).await.0, 200);
