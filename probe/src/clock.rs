@@ -61,6 +61,11 @@ impl Discipline {
             return;
         };
         let aged = known.error_us + drift(elapsed.saturating_sub(known.at));
+        // One that left before what is known came is no news, where it took long: this machine may have slept meanwhile, and then
+        // its round trip was longer than it seems.
+        if rtt > HELD && elapsed.saturating_sub(rtt) < known.at {
+            return;
+        }
         let contradicts = correction_us.abs_diff(known.correction_us) > (error_us + aged).unsigned_abs();
         if contradicts || error_us < aged {
             self.measured = Some(found);
@@ -249,6 +254,17 @@ mod tests {
             assert_eq!(clock.now(seconds(at)), server.shifted(1_000));
             assert_eq!(clock.stepped_us() - before, server.shifted(1_000).micros_since(expected));
         }
+    }
+
+    #[test]
+    fn a_late_answer_from_before_a_sleep_takes_nothing_back() {
+        let mut clock = Discipline::new(START);
+        clock.observe(START, Duration::from_millis(2), seconds(0));
+        // The machine sleeps for an hour at 10 s; an answer that was asked for at 5 s comes after one of now.
+        let server = START + seconds(3611);
+        clock.observe(server, Duration::from_millis(2), seconds(11));
+        clock.observe(START + seconds(5), seconds(7), seconds(12));
+        assert_eq!(clock.now(seconds(12)), (server + seconds(1)).shifted(1_000));
     }
 
     #[test]

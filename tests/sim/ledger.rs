@@ -320,8 +320,9 @@ impl Ledger {
             GapReason::NotScheduled => self.missed.contains(&key),
             // Its clock stood still, and it cannot know that the collector's was not set.
             GapReason::ClockSet => {
-                let near = |(from, to): &(i64, i64)| within(from - 60 * SECOND, to + 60 * SECOND);
-                self.missed.contains(&key) && lives.iter().any(|life| life.frozen.iter().any(near))
+                // It learns of it only once it hears from the collector again.
+                let before = |(from, _): &(i64, i64)| from - 60 * SECOND <= time;
+                self.missed.contains(&key) && lives.iter().any(|life| life.frozen.iter().any(before))
             }
             // It ran and was lost.
             GapReason::BufferOverflow => self.told.contains_key(&key) && plan.buffer < 64 << 20,

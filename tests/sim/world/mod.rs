@@ -149,10 +149,13 @@ impl World {
         self.plan.is_on(self.time, is)
     }
 
-    /// The collector's clock.
+    /// The collector's clock: what its machine's is ahead it follows at once, but back it goes by a tenth of each second.
     pub(crate) fn collector_now(&self) -> Timestamp {
         let off = |(from, to, fault): &(i64, i64, Fault)| match fault {
-            Fault::CollectorClock { by_us } if *from <= self.time && self.time < *to => Some(*by_us),
+            Fault::CollectorClock { by_us } if *from <= self.time && self.time < *to => {
+                Some((*by_us).max((from - self.time) / 10))
+            }
+            Fault::CollectorClock { by_us } if *to <= self.time => Some((by_us - (self.time - to) / 10).max(0)),
             _ => None,
         };
         stamp(self.time).shifted(self.plan.faults.iter().filter_map(off).sum())
