@@ -318,11 +318,10 @@ impl Ledger {
                 down || plan.is_on_within(time, alive, |fault| *fault == Fault::DatabaseAway)
             }
             GapReason::NotScheduled => self.missed.contains(&key),
-            // Its clock stood still, and it cannot know that the collector's was not set.
+            // Its clock stood still, of which it learns once it hears from the collector again, whose clock seems to be set.
+            GapReason::ClockSet if !self.missed.contains(&key) => false,
             GapReason::ClockSet => {
-                // It learns of it only once it hears from the collector again.
-                let before = |(from, _): &(i64, i64)| from - 60 * SECOND <= time;
-                self.missed.contains(&key) && lives.iter().any(|life| life.frozen.iter().any(before))
+                lives.iter().flat_map(|life| &life.frozen).any(|(from, _)| from - 60 * SECOND <= time)
             }
             // It ran and was lost.
             GapReason::BufferOverflow => self.told.contains_key(&key) && plan.buffer < 64 << 20,
