@@ -301,6 +301,7 @@ impl Ledger {
         let key = (probe, monitor, slot.micros());
         let lives = &self.lives[probe];
         let within = |from: i64, to: i64| from <= time && time < to;
+        let slept = |(from, _): &(i64, i64)| from - 60 * SECOND <= time;
         match reason {
             // It did not run, or what it held was lost with it, or it was not yet told what to run.
             GapReason::ProbeOffline => {
@@ -319,10 +320,7 @@ impl Ledger {
             }
             GapReason::NotScheduled => self.missed.contains(&key),
             // Its clock stood still, of which it learns once it hears from the collector again, whose clock seems to be set.
-            GapReason::ClockSet if !self.missed.contains(&key) => false,
-            GapReason::ClockSet => {
-                lives.iter().flat_map(|life| &life.frozen).any(|(from, _)| from - 60 * SECOND <= time)
-            }
+            GapReason::ClockSet => self.missed.contains(&key) && lives.iter().any(|life| life.frozen.iter().any(slept)),
             // It ran and was lost.
             GapReason::BufferOverflow => self.told.contains_key(&key) && plan.buffer < 64 << 20,
             GapReason::TooOld | GapReason::Other => self.told.contains_key(&key),
