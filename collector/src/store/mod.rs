@@ -31,8 +31,10 @@ pub mod regions;
 pub mod replays;
 pub mod requests;
 pub mod results;
+pub mod sessions;
 pub mod spans;
 pub mod states;
+pub mod users;
 
 pub use error::StoreError;
 pub use scope::{Auth, Conn, Intake, Pools, Scoped, Worker};
@@ -49,6 +51,8 @@ macro_rules! row_keys {
 row_keys! {
     /// An organization's row; never leaves the collector.
     OrgKey,
+    /// A user's row.
+    UserKey,
     /// A region's row.
     RegionKey,
     /// A probe's row.

@@ -15,6 +15,7 @@ const ALL_ROWS: &[(&str, &str)] = &[
     ("gaps", "backup intake worker"),
     ("incident_events", "backup worker"),
     ("incidents", "backup worker"),
+    ("memberships", "auth backup worker"),
     ("monitor_regions", "backup intake worker"),
     ("monitors", "backup intake worker"),
     ("notices", "backup worker"),
