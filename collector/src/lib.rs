@@ -13,6 +13,7 @@ pub mod store;
 
 pub mod domain;
 pub mod flow;
+pub mod login;
 pub mod notify;
 pub mod wake;
 

@@ -1,7 +1,8 @@
 //! All key material, and nothing else.
 //!
 //! [`keyring`] keeps the master keys in one file outside the data; [`sealer`] turns secrets into [`Sealed`] bytes for a
-//! table; [`opener`] turns them back, for the few who must read them; [`token`] makes random bytes.
+//! table; [`opener`] turns them back, for the few who must read them; [`token`] makes random bytes and what browsers hold;
+//! [`password`] hashes passwords.
 //!
 //! A sealed value is `version (1) | key id (4) | nonce (12) | ciphertext and tag`: AES-256-GCM under a key that
 //! HKDF-SHA256 derives from a master key for each [`Class`]. Class and context (the row's uuid) are authenticated, so a
@@ -11,6 +12,7 @@
 
 pub mod keyring;
 pub mod opener;
+pub mod password;
 pub mod sealer;
 pub mod token;
 

@@ -37,4 +37,12 @@ impl Sealer {
         bytes.extend_from_slice(&body);
         Ok(Sealed(bytes))
     }
+
+    /// Seals what a monitor logs in with at its target; `context` is the monitor's uuid.
+    ///
+    /// # Errors
+    /// Only when the cryptographic library fails.
+    pub fn seal_monitor_secret(&self, context: &[u8], secret: &[u8]) -> Result<Sealed, VaultError> {
+        self.seal(Class::MonitorSecret, context, secret)
+    }
 }
