@@ -23,11 +23,13 @@ pub enum Bell {
     Dispatch,
     /// There are deliveries to send.
     Deliver,
+    /// Open pages show something that has changed.
+    Pages,
 }
 
 impl Bell {
     /// Every bell.
-    pub const ALL: [Self; 4] = [Self::Assignments, Self::Judge, Self::Dispatch, Self::Deliver];
+    pub const ALL: [Self; 5] = [Self::Assignments, Self::Judge, Self::Dispatch, Self::Deliver, Self::Pages];
 
     /// Its name in the payload.
     pub const fn as_str(self) -> &'static str {
@@ -36,6 +38,7 @@ impl Bell {
             Self::Judge => "judge",
             Self::Dispatch => "dispatch",
             Self::Deliver => "deliver",
+            Self::Pages => "pages",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Monitors: what is watched. Every change takes the next number of the assignment clock, marks the monitor for the
 //! judge, is audited, and rings both bells.
 
+use std::time::Duration;
+
 use picket_shared::check::CheckSpec;
 use picket_shared::ids::{MonitorId, Region};
 use picket_shared::secret::Sealed;
@@ -9,7 +11,7 @@ use serde_json::json;
 use sqlx::types::Json;
 
 use super::audit;
-use super::{Conn, MonitorKey, OrgKey, RegionKey, Scoped, StoreError};
+use super::{Conn, MonitorKey, OrgKey, RegionKey, Scoped, StoreError, Worker};
 use crate::domain::outage::{QuorumRule, Standing};
 use crate::wake::Bell;
 
@@ -181,15 +183,61 @@ pub async fn resume(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Resul
     switch(conn, key, SQL, "monitor.resume", now).await
 }
 
-/// Deletes a monitor: it stops and is no longer found; its rows stay until retention takes them. Its credentials go now.
-/// False when it was deleted already.
+/// Deletes a monitor: it stops and is no longer found; its rows stay until retention takes them. Its credentials go an
+/// hour later ([`forget_secrets`]): until then [`restore`] undoes it. False when it was deleted already.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn delete(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Result<bool, StoreError> {
-    const SQL: &str = "UPDATE monitors SET deleted_at = $2, updated_at = $2, assigned_at_version = $3,
-                       sealed_secret = NULL WHERE id = $1 AND deleted_at IS NULL";
+    const SQL: &str = "UPDATE monitors SET deleted_at = $2, updated_at = $2, assigned_at_version = $3
+                       WHERE id = $1 AND deleted_at IS NULL";
     switch(conn, key, SQL, "monitor.delete", now).await
+}
+
+/// How long a deletion can be undone.
+pub const UNDO_FOR: Duration = Duration::from_secs(3_600);
+
+/// Undoes a deletion of the last hour. False when there is none.
+///
+/// # Errors
+/// Constraint `monitors_org_name` when another monitor has taken the name; when the database fails.
+pub async fn restore(conn: &mut Scoped, id: MonitorId, now: Timestamp) -> Result<bool, StoreError> {
+    const SQL: &str = "UPDATE monitors SET deleted_at = NULL, updated_at = $2, assigned_at_version = $3
+                       WHERE id = $1 AND deleted_at IS NOT NULL";
+    let key: Option<MonitorKey> = sqlx::query_scalar("SELECT id FROM monitors WHERE uuid = $1 AND deleted_at > $2")
+        .bind(id.0)
+        .bind((now - UNDO_FOR).micros())
+        .fetch_optional(conn.conn())
+        .await?;
+    match key {
+        Some(key) => switch(conn, key, SQL, "monitor.restore", now).await,
+        None => Ok(false),
+    }
+}
+
+/// Takes the credentials of monitors whose deletion cannot be undone any more.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_secrets(worker: &mut Worker, now: Timestamp) -> Result<u64, StoreError> {
+    let done =
+        sqlx::query("UPDATE monitors SET sealed_secret = NULL WHERE deleted_at <= $1 AND sealed_secret IS NOT NULL")
+            .bind((now - UNDO_FOR).micros())
+            .execute(worker.conn())
+            .await?;
+    Ok(done.rows_affected())
+}
+
+/// The monitor of that id.
+///
+/// # Errors
+/// When the database fails or the row cannot be read.
+pub async fn by_id(conn: &mut Scoped, id: MonitorId) -> Result<Option<MonitorRow>, StoreError> {
+    let row: Option<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} AND m.uuid = $1 {GROUP}")))
+        .bind(id.0)
+        .fetch_optional(conn.conn())
+        .await?;
+    row.map(MonitorRow::try_from).transpose()
 }
 
 /// Every monitor of the organization, by name.
@@ -197,7 +245,8 @@ pub async fn delete(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Resul
 /// # Errors
 /// When the database fails or a row cannot be read.
 pub async fn list(conn: &mut Scoped) -> Result<Vec<MonitorRow>, StoreError> {
-    let rows: Vec<Row> = sqlx::query_as(LIST).fetch_all(conn.conn()).await?;
+    let rows: Vec<Row> =
+        sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} {GROUP}"))).fetch_all(conn.conn()).await?;
     rows.into_iter().map(MonitorRow::try_from).collect()
 }
 
@@ -231,14 +280,15 @@ pub(super) fn pick<T>(
     }
 }
 
-const LIST: &str =
+const SELECT: &str =
     "SELECT m.id, m.uuid, m.name, m.spec, m.sealed_secret, m.interval_s, m.timeout_ms, m.quorum, m.eu_only,
         m.tags, m.version, m.created_at, m.paused_at, s.state, s.since,
         coalesce(array_agg(r.id ORDER BY r.code) FILTER (WHERE r.id IS NOT NULL), '{}') AS region_keys,
         coalesce(array_agg(r.code ORDER BY r.code) FILTER (WHERE r.id IS NOT NULL), '{}') AS regions
     FROM monitors m JOIN states s ON s.monitor_id = m.id
     LEFT JOIN monitor_regions mr ON mr.monitor_id = m.id LEFT JOIN regions r ON r.id = mr.region_id
-    WHERE m.deleted_at IS NULL GROUP BY m.id, s.monitor_id ORDER BY m.name";
+    WHERE m.deleted_at IS NULL";
+const GROUP: &str = "GROUP BY m.id, s.monitor_id ORDER BY m.name";
 
 #[derive(sqlx::FromRow)]
 struct Row {

@@ -105,6 +105,23 @@ pub struct Bucket {
     pub avg_us: Option<u32>,
     /// Their longest.
     pub max_us: Option<u32>,
+    /// The mean of each phase over those that reached it.
+    pub phases: Phases,
+}
+
+/// One outcome as a strip of many shows it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mark {
+    /// Which monitor.
+    pub monitor: MonitorKey,
+    /// Where it was checked from.
+    pub region: RegionKey,
+    /// The slot.
+    pub at: Timestamp,
+    /// The result.
+    pub status: Status,
+    /// How long it took, in microseconds.
+    pub total_us: u32,
 }
 
 /// Stores the outcomes of one batch.
@@ -195,6 +212,38 @@ pub async fn latest(
     rows.iter().map(outcome).collect()
 }
 
+/// The last scheduled outcomes of each monitor since `since`, `limit` at most for each, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn marks(
+    conn: &mut impl Conn,
+    monitors: &[MonitorKey],
+    since: Timestamp,
+    limit: i64,
+) -> Result<Vec<Mark>, StoreError> {
+    let rows: Vec<(MonitorKey, RegionKey, i64, String, i32)> = sqlx::query_as(
+        "SELECT m.id, x.region_id, x.at, x.status::text, x.total_us
+         FROM unnest($1::bigint[]) WITH ORDINALITY AS m (id, place)
+         CROSS JOIN LATERAL (SELECT region_id, at, status, total_us FROM results
+             WHERE monitor_id = m.id AND at >= $2 AND trigger = 's' ORDER BY at DESC LIMIT $3) x
+         ORDER BY m.place, x.at DESC",
+    )
+    .bind(monitors.iter().map(|monitor| monitor.0).collect::<Vec<_>>())
+    .bind(since.micros())
+    .bind(limit)
+    .fetch_all(conn.conn())
+    .await?;
+    let mark = |(monitor, region, at, status, total): (MonitorKey, RegionKey, i64, String, i32)| Mark {
+        monitor,
+        region,
+        at: Timestamp::from_micros(at),
+        status: status_of(&status),
+        total_us: u32::try_from(total).unwrap_or(0),
+    };
+    Ok(rows.into_iter().map(mark).collect())
+}
+
 /// The outcomes of a monitor that lie in `from..to`, in order of time, `limit` at most.
 ///
 /// # Errors
@@ -236,7 +285,9 @@ pub async fn series(
                 min(coalesce(fold_min_us, total_us)) FILTER (WHERE status IN ('u', 'g')),
                 (sum(coalesce(fold_avg_us, total_us)::bigint * n) FILTER (WHERE status IN ('u', 'g'))
                     / sum(n) FILTER (WHERE status IN ('u', 'g')))::int,
-                max(coalesce(fold_max_us, total_us)) FILTER (WHERE status IN ('u', 'g'))
+                max(coalesce(fold_max_us, total_us)) FILTER (WHERE status IN ('u', 'g')),
+                avg(resolve_us)::int, avg(connect_us)::int, avg(tls_us)::int, avg(send_us)::int, avg(wait_us)::int,
+                avg(receive_us)::int
          FROM (SELECT DISTINCT ON (at, region_id) *, coalesce(fold_count, 1)::bigint AS n FROM results
                WHERE monitor_id = $1 AND at >= $2 AND at < $3 AND trigger = 's' ORDER BY at, region_id, received_at) x
          GROUP BY 1, 2 ORDER BY 2, 1",
@@ -260,6 +311,14 @@ pub async fn series(
                 min_us: micros(row, 6)?,
                 avg_us: micros(row, 7)?,
                 max_us: micros(row, 8)?,
+                phases: Phases {
+                    resolve: micros(row, 9)?,
+                    connect: micros(row, 10)?,
+                    tls: micros(row, 11)?,
+                    send: micros(row, 12)?,
+                    wait: micros(row, 13)?,
+                    receive: micros(row, 14)?,
+                },
             })
         })
         .collect()
