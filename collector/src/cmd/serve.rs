@@ -2,6 +2,8 @@
 //!
 //! Start: PostgreSQL, roles, migrations, pools, tasks, web. Stop: web, tasks, pools, PostgreSQL.
 
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,14 +16,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{CmdError, POOL_SIZE, access};
-use crate::app::App;
+use crate::app::{App, AppError};
 use crate::config::{self, Config, DatabaseMode};
 use crate::flow::verify::{Gate, Limits};
 use crate::lifecycle::{self, Signals};
+use crate::login::Porter;
 use crate::postgres::{Access, Cluster, PostgresError, open_pools};
 use crate::web::guard::host::Hosts;
 use crate::web::probe::Door;
-use crate::web::{self, Site};
+use crate::web::{self, Front, Site};
 use crate::{flow, ops, wake, work};
 
 /// Arguments of `serve`.
@@ -80,10 +83,12 @@ async fn serve(
     worker.commit().await?;
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let limits = Arc::new(request_limits(&app.config.limits));
-    serve_http(&app, Arc::clone(&limits), &tracker, &stop).await?;
+    let porter = Porter::new(app.pools.clone(), app.org).map_err(AppError::from)?;
+    serve_http(&app, &porter, Arc::clone(&limits), &tracker, &stop).await?;
     tracker.spawn(listen(app.clone(), stop.clone()));
     work::start(&app, &limits, &tracker, &stop);
     tracing::info!("Picket {} runs at {}", env!("CARGO_PKG_VERSION"), app.config.http.public_url());
+    invite(&app, &porter).await?;
     tokio::select! {
         () = signals.wait() => {}
         () = watch(cluster) => {}
@@ -107,6 +112,7 @@ async fn prepare(access: &Access) -> Result<usize, PostgresError> {
 /// Begins to take requests.
 async fn serve_http(
     app: &App,
+    porter: &Porter,
     limits: Arc<Limits>,
     tracker: &TaskTracker,
     stop: &CancellationToken,
@@ -135,10 +141,36 @@ async fn serve_http(
             public.into_iter().chain([http.listen.ip().to_string()]),
             http.listen.ip().is_loopback(),
         )),
+        porter: porter.clone(),
+        sealer: app.sealer.clone(),
+        front: Arc::new(Front::new(&http.public_url(), http.listen.ip().is_loopback().then_some(http.listen.port()))),
         stop: stop.clone(),
     };
     let connections = usize::try_from(app.config.limits.connections).unwrap_or(usize::MAX);
     tracker.spawn(web::serve::serve(site, listener, tls, connections, stop.clone()));
+    Ok(())
+}
+
+/// Prints the way in for the first administrator, while there is none. To standard error, not to the log: it is a secret.
+async fn invite(app: &App, porter: &Porter) -> Result<(), CmdError> {
+    let Some(link) = porter.set_up_link(app.clock.now()).await.map_err(|error| CmdError::new(error.to_string()))?
+    else {
+        return Ok(());
+    };
+    let http = &app.config.http;
+    let mut text = format!(
+        "\nSet Picket up in a browser (the link works once, for a day):\n\n    {}/set-up/{}\n",
+        http.public_url(),
+        link.expose()
+    );
+    if http.listen.ip().is_loopback() {
+        let port = http.listen.port();
+        let _ = write!(
+            text,
+            "\nIs the browser on another machine? Run this there first: ssh -L {port}:localhost:{port} USER@THIS-MACHINE\n"
+        );
+    }
+    writeln!(std::io::stderr().lock(), "{text}")?;
     Ok(())
 }
 

@@ -11,15 +11,20 @@ use picket_shared::wire::{ASSIGNMENTS_PATH, BATCHES_PATH, HELLO_PATH, KEYS_PATH}
 use tokio::sync::Semaphore;
 
 use super::error::Problem;
+use super::extract::form;
 use super::guard::headers::{self, Transport};
-use super::guard::{host, rate_limit};
-use super::{Site, health, probe};
+use super::guard::{csrf, host, rate_limit, session};
+use super::{Site, assets, health, probe, ui};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
     /// Everybody.
     Anyone,
+    /// Everybody, on a page; what changes something must come from a page of ours.
+    Visitor,
+    /// Who is signed in.
+    User,
     /// Probes, by the token of each request.
     Probe,
 }
@@ -41,8 +46,38 @@ pub struct Route {
 /// Requests worked on at once; a long poll of a probe is one.
 const AT_ONCE: usize = 4096;
 
+/// A page, or what pages are made of.
+const fn page(path: &'static str, who: Who, handler: fn() -> MethodRouter<Site>) -> Route {
+    Route { method: "GET", path, who, body_limit: 0, handler }
+}
+
+/// What a form of a page does.
+const fn change(path: &'static str, who: Who, handler: fn() -> MethodRouter<Site>) -> Route {
+    Route { method: "POST", path, who, body_limit: form::LIMIT, handler }
+}
+
 /// The table.
 pub const ROUTES: &[Route] = &[
+    page("/assets/{hash}/{name}", Who::Anyone, || get(assets::get_asset)),
+    page("/sign-in", Who::Visitor, || get(ui::sign_in::get_sign_in)),
+    change("/sign-in", Who::Visitor, || post(ui::sign_in::post_sign_in)),
+    change("/sign-out", Who::User, || post(ui::sign_in::post_sign_out)),
+    page("/set-up/{link}", Who::Visitor, || get(ui::set_up::get_set_up)),
+    change("/set-up/{link}", Who::Visitor, || post(ui::set_up::post_set_up)),
+    page("/account", Who::User, || get(ui::account::get_account)),
+    change("/account/password", Who::User, || post(ui::account::post_password)),
+    page("/events", Who::User, || get(ui::events::get_events)),
+    page("/", Who::User, || get(ui::dashboard::get_dashboard)),
+    page("/monitors/new", Who::User, || get(ui::monitor::edit::get_new)),
+    change("/monitors/new", Who::User, || post(ui::monitor::edit::post_new)),
+    page("/monitors/{id}", Who::User, || get(ui::monitor::show::get_monitor)),
+    page("/monitors/{id}/series", Who::User, || get(ui::monitor::series::get_series)),
+    page("/monitors/{id}/edit", Who::User, || get(ui::monitor::edit::get_edit)),
+    change("/monitors/{id}/edit", Who::User, || post(ui::monitor::edit::post_edit)),
+    change("/monitors/{id}/pause", Who::User, || post(ui::monitor::switch::post_pause)),
+    change("/monitors/{id}/resume", Who::User, || post(ui::monitor::switch::post_resume)),
+    change("/monitors/{id}/delete", Who::User, || post(ui::monitor::switch::post_delete)),
+    change("/monitors/{id}/restore", Who::User, || post(ui::monitor::switch::post_restore)),
     Route { method: "GET", path: "/healthz", who: Who::Anyone, body_limit: 0, handler: || get(health::get_health) },
     Route {
         method: "POST",
@@ -75,12 +110,16 @@ pub fn router(site: Site, transport: Transport) -> Router {
         let handler = (route.handler)();
         let handler = match route.who {
             Who::Anyone => handler,
+            Who::Visitor => handler.layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
+            Who::User => handler
+                .layer(from_fn_with_state(site.clone(), session::require))
+                .layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
             Who::Probe => handler.layer(from_fn_with_state(site.clock.clone(), probe::add_headers)),
         };
         router.route(route.path, handler)
     });
     table
-        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing here") })
+        .fallback(ui::error::get_nothing)
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this method is not served here")
         })
