@@ -11,12 +11,13 @@ use std::sync::Arc;
 
 use database::TestDatabase;
 use picket_collector::flow::verify::{Gate, Limits};
-use picket_collector::store::Pools;
+use picket_collector::login::Porter;
+use picket_collector::store::{OrgKey, Pools};
 use picket_collector::vault::{Class, KeyRing, Opener, Sealer};
 use picket_collector::wake::Bells;
 use picket_collector::web::guard::host::Hosts;
 use picket_collector::web::probe::Door;
-use picket_collector::web::{Site, serve};
+use picket_collector::web::{Front, Site, serve};
 use picket_shared::batch::{Batch, Missed, Report};
 use picket_shared::check::Kind;
 use picket_shared::daykeys::{self, DayKeyGrant, KeyId};
@@ -72,6 +73,9 @@ impl World {
             bells: bells.clone(),
             door: Door { gate: Gate { collector, opener: Opener::new(&ring) }, limits: Arc::new(Limits::default()) },
             hosts: Arc::new(Hosts::new([], true)),
+            porter: Porter::new(pools.clone(), OrgKey(1)).unwrap(),
+            sealer: Sealer::new(&ring),
+            front: Arc::new(Front::new("http://localhost:8080", Some(8080))),
             stop: stop.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

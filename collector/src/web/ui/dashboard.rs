@@ -118,7 +118,10 @@ const STATES: &[&str] = &["down", "recovering", "suspect", "unknown", "up", "pen
 
 fn filter(query: &HashMap<String, String>) -> Filter {
     let get = |key: &str, most: usize| {
-        query.get(key).map(|value| value.trim().chars().take(most).collect::<String>()).unwrap_or_default()
+        query
+            .get(key)
+            .map(|value| value.trim().chars().filter(|c| !c.is_control()).take(most).collect::<String>())
+            .unwrap_or_default()
     };
     let sort = get("sort", 16);
     Filter {
@@ -132,7 +135,7 @@ fn filter(query: &HashMap<String, String>) -> Filter {
 
 fn after(query: &HashMap<String, String>) -> Option<After> {
     let number = |key: &str| query.get(key)?.parse().ok();
-    Some(After { rank: number("rank")?, name: query.get("name")?.clone(), id: number("id")? })
+    Some(After { rank: number("rank")?, name: query.get("name")?.replace('\0', ""), id: number("id")? })
 }
 
 /// The address of the list with this filter.
