@@ -19,6 +19,7 @@ pub mod ca;
 pub mod net;
 pub mod process;
 
+pub mod browser;
 pub mod canary;
 pub mod mailbox;
 pub mod resolver;
