@@ -15,7 +15,7 @@ pub const CHANNEL: &str = "picket";
 /// Who is to wake up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Bell {
-    /// What probes run has changed, or a recheck is wanted: answers long polls.
+    /// What probes run has changed, or a recheck or a manual check is wanted: answers long polls.
     Assignments,
     /// There is something new to judge.
     Judge,
@@ -25,11 +25,14 @@ pub enum Bell {
     Deliver,
     /// Open pages show something that has changed.
     Pages,
+    /// A manual check has ended: somebody waits for it.
+    Manual,
 }
 
 impl Bell {
     /// Every bell.
-    pub const ALL: [Self; 5] = [Self::Assignments, Self::Judge, Self::Dispatch, Self::Deliver, Self::Pages];
+    pub const ALL: &'static [Self] =
+        &[Self::Assignments, Self::Judge, Self::Dispatch, Self::Deliver, Self::Pages, Self::Manual];
 
     /// Its name in the payload.
     pub const fn as_str(self) -> &'static str {
@@ -39,6 +42,7 @@ impl Bell {
             Self::Dispatch => "dispatch",
             Self::Deliver => "deliver",
             Self::Pages => "pages",
+            Self::Manual => "manual",
         }
     }
 }
@@ -49,7 +53,7 @@ pub struct Bells(Arc<BTreeMap<Bell, Notify>>);
 
 impl Default for Bells {
     fn default() -> Self {
-        Self(Arc::new(Bell::ALL.into_iter().map(|bell| (bell, Notify::new())).collect()))
+        Self(Arc::new(Bell::ALL.iter().copied().map(|bell| (bell, Notify::new())).collect()))
     }
 }
 
@@ -64,14 +68,14 @@ impl Bells {
 
     /// Rings the bell that a payload names; unknown names (of a newer collector) are passed over.
     pub fn ring_named(&self, payload: &str) {
-        if let Some(bell) = Bell::ALL.into_iter().find(|bell| bell.as_str() == payload) {
+        if let Some(bell) = Bell::ALL.iter().copied().find(|bell| bell.as_str() == payload) {
             self.ring(bell);
         }
     }
 
     /// Rings all: after a lost connection nobody knows what was missed.
     pub fn ring_all(&self) {
-        Bell::ALL.into_iter().for_each(|bell| self.ring(bell));
+        Bell::ALL.iter().copied().for_each(|bell| self.ring(bell));
     }
 
     /// Waits for the bell, but no longer than `period`.

@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 use picket_shared::batch::MAX_BODY;
-use picket_shared::wire::{ASSIGNMENTS_PATH, BATCHES_PATH, HELLO_PATH, KEYS_PATH};
+use picket_shared::manual;
+use picket_shared::wire::{ASSIGNMENTS_PATH, BATCHES_PATH, HELLO_PATH, KEYS_PATH, MANUAL_PATH};
 use tokio::sync::Semaphore;
 
 use super::error::Problem;
@@ -70,6 +71,8 @@ pub const ROUTES: &[Route] = &[
     page("/", Who::User, || get(ui::dashboard::get_dashboard)),
     page("/monitors/new", Who::User, || get(ui::monitor::edit::get_new)),
     change("/monitors/new", Who::User, || post(ui::monitor::edit::post_new)),
+    change("/monitors/test", Who::User, || post(ui::monitor::trial::post_new)),
+    change("/monitors/{id}/test", Who::User, || post(ui::monitor::trial::post_edit)),
     page("/monitors/{id}", Who::User, || get(ui::monitor::show::get_monitor)),
     page("/monitors/{id}/series", Who::User, || get(ui::monitor::series::get_series)),
     page("/monitors/{id}/edit", Who::User, || get(ui::monitor::edit::get_edit)),
@@ -100,6 +103,13 @@ pub const ROUTES: &[Route] = &[
         who: Who::Probe,
         body_limit: MAX_BODY,
         handler: || post(probe::batches::post_batch),
+    },
+    Route {
+        method: "POST",
+        path: MANUAL_PATH,
+        who: Who::Probe,
+        body_limit: manual::MAX_BODY,
+        handler: || post(probe::manual::post_manual),
     },
 ];
 

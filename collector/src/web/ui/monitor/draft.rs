@@ -404,7 +404,7 @@ impl Draft {
 }
 
 /// The form's name of a field of a specification.
-fn field_of(field: &str) -> &'static str {
+pub(super) fn field_of(field: &str) -> &'static str {
     match field {
         "method" => "method",
         "headers" => "headers",
@@ -420,6 +420,8 @@ fn field_of(field: &str) -> &'static str {
         "expect" => "expect",
         "server_name" => "server_name",
         "min_days_left" => "min_days",
+        "timeout" => "timeout",
+        "region" | "monitor" => "regions",
         _ => "target",
     }
 }

@@ -6,10 +6,13 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use picket_shared::check::{Kind, RecordType};
+use picket_shared::check::{HttpAuth, Kind, RecordType};
 use picket_shared::ids::MonitorId;
+use picket_shared::secret::{Sealed, SecretString};
 
+pub(super) use super::draft::field_of;
 use super::draft::{Draft, Faults, Parsed};
+use super::trial::Trial;
 use super::{find, shown};
 use crate::store::monitors::{self, MonitorRow, Settings};
 use crate::store::regions::{self, RegionRow};
@@ -28,6 +31,8 @@ struct Page<'a> {
     draft: &'a Draft,
     /// Where the form is sent to.
     action: String,
+    /// Where it is tried out.
+    trial: String,
     /// Where giving up leads.
     back: String,
     is_new: bool,
@@ -36,6 +41,7 @@ struct Page<'a> {
     kinds: Vec<Choice>,
     records: Vec<&'static str>,
     faults: &'a Faults,
+    trials: &'a [Trial],
     open: bool,
 }
 
@@ -87,7 +93,7 @@ const KINDS: &[(Kind, &str, &str)] = &[
 pub async fn get_new(State(site): State<Site>, user: User, Query(query): Query<HashMap<String, String>>) -> Response {
     let kind = query.get("kind").and_then(|kind| kind.parse().ok()).unwrap_or(Kind::Http);
     let draft = Draft::blank(kind, query.get("target").map(|target| target.trim()).unwrap_or_default());
-    shown(show(&site, &user, None, &draft, &Faults::new()).await.map(Some))
+    shown(show(&site, &user, None, &draft, &Faults::new(), &[]).await.map(Some))
 }
 
 /// `POST /monitors/new`.
@@ -99,7 +105,7 @@ pub async fn post_new(State(site): State<Site>, user: User, form: Form) -> Respo
 pub async fn get_edit(State(site): State<Site>, user: User, Path(id): Path<String>) -> Response {
     let shows = async {
         let Some(row) = find(&mut user.scoped(&site).await?, &id).await? else { return Ok(None) };
-        show(&site, &user, Some(&row), &Draft::from_row(&row), &Faults::new()).await.map(Some)
+        show(&site, &user, Some(&row), &Draft::from_row(&row), &Faults::new(), &[]).await.map(Some)
     };
     shown(shows.await)
 }
@@ -115,12 +121,14 @@ pub async fn post_edit(State(site): State<Site>, user: User, Path(id): Path<Stri
     shown(stores.await)
 }
 
-async fn show(
+/// The form with what is wrong with it, or with what a trial found.
+pub(super) async fn show(
     site: &Site,
     user: &User,
     row: Option<&MonitorRow>,
     draft: &Draft,
     faults: &Faults,
+    trials: &[Trial],
 ) -> Result<Response, StoreError> {
     let regions = regions::list(&mut user.scoped(site).await?).await?;
     let title =
@@ -145,6 +153,7 @@ async fn show(
         frame: Frame::of(user, "/", title),
         draft,
         action: own.as_ref().map_or_else(|| "/monitors/new".to_owned(), |own| format!("{own}/edit")),
+        trial: own.as_ref().map_or_else(|| "/monitors/test".to_owned(), |own| format!("{own}/test")),
         back: own.unwrap_or_else(|| "/".to_owned()),
         is_new: row.is_none(),
         keeps: row.is_some_and(|row| row.settings.sealed_secret.is_some()),
@@ -153,6 +162,7 @@ async fn show(
         records: RecordType::ALL.iter().map(|record| record.as_str()).collect(),
         open: faults.iter().any(|(field, _)| !basic.contains(field)),
         faults,
+        trials,
     };
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     Ok(page_with(status, &page))
@@ -169,7 +179,7 @@ async fn store(site: &Site, user: &User, row: Option<&MonitorRow>, draft: &Draft
     };
     let settings = match settings {
         Ok(settings) => settings,
-        Err(faults) => return show(site, user, row, draft, &faults).await,
+        Err(faults) => return show(site, user, row, draft, &faults, &[]).await,
     };
     let stored = match row {
         Some(row) if row.settings == settings => return Ok(see(&format!("/monitors/{id}"))),
@@ -183,7 +193,7 @@ async fn store(site: &Site, user: &User, row: Option<&MonitorRow>, draft: &Draft
         }
         Err(failed) if failed.constraint() == Some("monitors_org_name") => {
             let faults = vec![("name", filled("form.name_taken", &settings.name))];
-            show(site, user, row, draft, &faults).await
+            show(site, user, row, draft, &faults, &[]).await
         }
         Err(StoreError::RowCount { .. }) => Ok(error::page(StatusCode::CONFLICT, "error.changed_meanwhile")),
         Err(failed) => Err(failed),
@@ -199,28 +209,14 @@ async fn settings(
     draft: &Draft,
     parsed: Parsed,
 ) -> Result<Result<Settings, Faults>, StoreError> {
-    let fault = |message: String| Ok(Err(vec![("regions", message)]));
-    let all = regions::list(scoped).await?;
-    let everywhere = draft.regions.is_empty();
-    if all.is_empty() {
-        return fault(text("form.no_region").to_owned());
-    }
-    let chosen: Vec<&RegionRow> = all
-        .iter()
-        .filter(|region| everywhere || draft.regions.iter().any(|code| code == region.code.as_str()))
-        .collect();
-    let outside: Vec<&str> = chosen.iter().filter(|region| !region.eu).map(|region| region.code.as_str()).collect();
-    if parsed.eu_only && !everywhere && !outside.is_empty() {
-        return fault(filled("form.outside_eu", outside.join(", ")));
-    }
-    let chosen: Vec<_> = chosen.into_iter().filter(|region| region.eu || !parsed.eu_only).collect();
-    if chosen.is_empty() {
-        return fault(text("form.no_eu_region").to_owned());
-    }
+    let chosen = match regions(scoped, draft, parsed.eu_only).await? {
+        Ok(chosen) => chosen,
+        Err(faults) => return Ok(Err(faults)),
+    };
     let sealed_secret = match (&parsed.credentials, row) {
-        (Some(credentials), _) => match seal(site, id, credentials) {
+        (Some(credentials), _) => match seal(site, id.0, credentials) {
             Some(sealed) => Some(sealed),
-            None => return fault(text("form.not_sealed").to_owned()),
+            None => return Ok(Err(vec![("secret", text("form.not_sealed").to_owned())])),
         },
         (None, Some(row)) if parsed.keep => row.settings.sealed_secret.clone(),
         _ => None,
@@ -238,11 +234,30 @@ async fn settings(
     }))
 }
 
-fn seal(
-    site: &Site,
-    id: MonitorId,
-    credentials: &picket_shared::check::HttpAuth,
-) -> Option<picket_shared::secret::Sealed> {
-    let plain = picket_shared::secret::SecretString::new(serde_json::to_string(credentials).ok()?);
-    site.sealer.seal_monitor_secret(id.0.as_bytes(), plain.expose().as_bytes()).ok()
+/// The regions that are ticked, or all; only those in the EU where that is wanted.
+pub(super) async fn regions(
+    scoped: &mut Scoped,
+    draft: &Draft,
+    eu_only: bool,
+) -> Result<Result<Vec<RegionRow>, Faults>, StoreError> {
+    let fault = |message: String| Ok(Err(vec![("regions", message)]));
+    let all = regions::list(scoped).await?;
+    if all.is_empty() {
+        return fault(text("form.no_region").to_owned());
+    }
+    let everywhere = draft.regions.is_empty();
+    let ticked = |region: &RegionRow| everywhere || draft.regions.iter().any(|code| code == region.code.as_str());
+    let chosen: Vec<RegionRow> = all.into_iter().filter(ticked).collect();
+    let outside: Vec<&str> = chosen.iter().filter(|region| !region.eu).map(|region| region.code.as_str()).collect();
+    if eu_only && !everywhere && !outside.is_empty() {
+        return fault(filled("form.outside_eu", outside.join(", ")));
+    }
+    let chosen: Vec<_> = chosen.into_iter().filter(|region| region.eu || !eu_only).collect();
+    if chosen.is_empty() { fault(text("form.no_eu_region").to_owned()) } else { Ok(Ok(chosen)) }
+}
+
+/// Seals credentials for the row of this id.
+pub(super) fn seal(site: &Site, id: uuid::Uuid, credentials: &HttpAuth) -> Option<Sealed> {
+    let plain = SecretString::new(serde_json::to_string(credentials).ok()?);
+    site.sealer.seal_monitor_secret(id.as_bytes(), plain.expose().as_bytes()).ok()
 }
