@@ -34,6 +34,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_field_of_every_channel_has_its_words_and_no_other() {
+        use crate::notify::channels::Kind;
+        let mut wanted: Vec<String> = Vec::new();
+        for kind in Kind::ALL {
+            let table = format!("channel_{}", kind.as_str());
+            wanted.extend(["label", "lead"].map(|key| format!("{table}.{key}")));
+            for field in kind.fields() {
+                wanted.extend([format!("{table}.{}", field.name), format!("{table}.{}_help", field.name)]);
+            }
+        }
+        let mut found: Vec<&String> = CATALOGUE.keys().filter(|key| key.starts_with("channel_")).collect();
+        found.sort();
+        wanted.sort();
+        assert_eq!(found, wanted.iter().collect::<Vec<_>>());
+    }
+
+    #[test]
     fn the_catalogue_can_be_read_and_fills_in() {
         assert!(CATALOGUE.len() > 50);
         assert_eq!(text("nowhere.nothing"), "nowhere.nothing");

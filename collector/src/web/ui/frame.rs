@@ -41,7 +41,7 @@ pub struct NavItem {
 }
 
 /// Address and key of the text, in order.
-const NAV: &[(&str, &str)] = &[("/", "nav.monitors")];
+const NAV: &[(&str, &str)] = &[("/", "nav.monitors"), ("/channels", "nav.channels")];
 
 /// What can have been done, as in `?done=`: name of the text, and whether `?name=` goes into it.
 const DONE: &[(&str, &str, bool)] = &[
@@ -52,6 +52,9 @@ const DONE: &[(&str, &str, bool)] = &[
     ("resumed", "done.resumed", false),
     ("deleted", "done.deleted", true),
     ("restored", "done.restored", false),
+    ("verified", "done.verified", false),
+    ("renamed", "done.renamed", false),
+    ("removed", "done.removed", true),
 ];
 
 impl Frame {
