@@ -23,11 +23,13 @@ pub enum Bell {
     Dispatch,
     /// There are deliveries to send.
     Deliver,
+    /// A probe was added: it must find a door.
+    Probes,
 }
 
 impl Bell {
     /// Every bell.
-    pub const ALL: [Self; 4] = [Self::Assignments, Self::Judge, Self::Dispatch, Self::Deliver];
+    pub const ALL: [Self; 5] = [Self::Assignments, Self::Judge, Self::Dispatch, Self::Deliver, Self::Probes];
 
     /// Its name in the payload.
     pub const fn as_str(self) -> &'static str {
@@ -36,6 +38,7 @@ impl Bell {
             Self::Judge => "judge",
             Self::Dispatch => "dispatch",
             Self::Deliver => "deliver",
+            Self::Probes => "probes",
         }
     }
 }

@@ -1,4 +1,6 @@
 //! Read models: one page's queries, shared by commands, pages and API.
 
+pub mod gauges;
 pub mod live;
 pub mod monitor;
+pub mod probes;
