@@ -1,14 +1,16 @@
 //! What probes and people call over HTTP.
 //!
-//! [`serve`] accepts connections; [`router`] is the table of routes; [`guard`] holds the request-time controls, one a
-//! file; [`probe`] is the probe protocol; [`health`] says whether this works.
+//! [`serve`] accepts connections, by the certificate of [`tls`]; [`router`] is the table of routes; [`guard`] holds the request-time controls, one a
+//! file; [`probe`] is the probe protocol; [`health`] says whether this works, [`metrics`] how well.
 
 pub mod error;
 pub mod guard;
 pub mod health;
+pub mod metrics;
 pub mod probe;
 pub mod router;
 pub mod serve;
+pub mod tls;
 
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use picket_shared::time::Clock;
 use tokio_util::sync::CancellationToken;
 
 use self::probe::Door;
+use crate::meters::Meters;
 use crate::store::Pools;
 use crate::wake::Bells;
 
@@ -32,6 +35,10 @@ pub struct Site {
     pub door: Door,
     /// The host names that requests may be for.
     pub hosts: Arc<guard::host::Hosts>,
+    /// Counts what comes in.
+    pub meters: Meters,
+    /// What `/metrics` shows, and to whom.
+    pub instance: Arc<metrics::Instance>,
     /// Ends long polls and connections.
     pub stop: CancellationToken,
 }

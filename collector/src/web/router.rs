@@ -11,9 +11,10 @@ use picket_shared::wire::{ASSIGNMENTS_PATH, BATCHES_PATH, HELLO_PATH, KEYS_PATH}
 use tokio::sync::Semaphore;
 
 use super::error::Problem;
+use super::guard::client::{self, Proxies};
 use super::guard::headers::{self, Transport};
 use super::guard::{host, rate_limit};
-use super::{Site, health, probe};
+use super::{Site, health, metrics, probe};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub enum Who {
     Anyone,
     /// Probes, by the token of each request.
     Probe,
+    /// The operator's programs: of this machine, of a listed address, or with a token. The handler looks.
+    Scraper,
 }
 
 /// One route.
@@ -44,6 +47,7 @@ const AT_ONCE: usize = 4096;
 /// The table.
 pub const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/healthz", who: Who::Anyone, body_limit: 0, handler: || get(health::get_health) },
+    Route { method: "GET", path: "/metrics", who: Who::Scraper, body_limit: 0, handler: || get(metrics::get_metrics) },
     Route {
         method: "POST",
         path: HELLO_PATH,
@@ -68,13 +72,23 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
-/// The whole site.
-pub fn router(site: Site, transport: Transport) -> Router {
+/// Whom a listener is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Everybody: every route.
+    Everyone,
+    /// Probes: their routes, and nothing else.
+    Probes,
+}
+
+/// The whole site, or what of it is for probes.
+pub fn router(site: Site, transport: Transport, audience: Audience, proxies: Arc<Proxies>) -> Router {
     let hosts = Arc::clone(&site.hosts);
-    let table = ROUTES.iter().fold(Router::new(), |router, route| {
+    let served = |route: &&Route| audience == Audience::Everyone || route.who == Who::Probe;
+    let table = ROUTES.iter().filter(served).fold(Router::new(), |router, route| {
         let handler = (route.handler)();
         let handler = match route.who {
-            Who::Anyone => handler,
+            Who::Anyone | Who::Scraper => handler,
             Who::Probe => handler.layer(from_fn_with_state(site.clock.clone(), probe::add_headers)),
         };
         router.route(route.path, handler)
@@ -87,5 +101,6 @@ pub fn router(site: Site, transport: Transport) -> Router {
         .layer(from_fn_with_state(hosts, host::check))
         .layer(from_fn_with_state(Arc::new(Semaphore::new(AT_ONCE)), rate_limit::admit))
         .layer(from_fn_with_state(transport, headers::add))
+        .layer(from_fn_with_state(proxies, client::identify))
         .with_state(site)
 }

@@ -1,6 +1,7 @@
 //! Request-time controls, one a file.
 
 pub mod body_limit;
+pub mod client;
 pub mod headers;
 pub mod host;
 pub mod rate_limit;

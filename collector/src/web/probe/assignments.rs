@@ -47,7 +47,7 @@ pub async fn get_assignments(
     request: Request,
 ) -> Response {
     let now = site.clock.now();
-    answer(poll(&site, request, since, now).await, site.clock.now())
+    answer(&site.meters, poll(&site, request, since, now).await, site.clock.now())
 }
 
 async fn poll(site: &Site, request: Request, since: u64, now: Timestamp) -> Result<Assignments, Refused> {
