@@ -13,15 +13,12 @@ use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{CmdError, POOL_SIZE, access};
+use super::{CmdError, POOL_SIZE, access, entrances};
 use crate::app::App;
 use crate::config::{self, Config, DatabaseMode};
-use crate::flow::verify::{Gate, Limits};
+use crate::flow::verify::Limits;
 use crate::lifecycle::{self, Signals};
 use crate::postgres::{Access, Cluster, PostgresError, open_pools};
-use crate::web::guard::host::Hosts;
-use crate::web::probe::Door;
-use crate::web::{self, Site};
 use crate::{flow, ops, wake, work};
 
 /// Arguments of `serve`.
@@ -80,7 +77,7 @@ async fn serve(
     worker.commit().await?;
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let limits = Arc::new(request_limits(&app.config.limits));
-    serve_http(&app, Arc::clone(&limits), &tracker, &stop).await?;
+    entrances::open(&app, Arc::clone(&limits), &tracker, &stop).await?;
     tracker.spawn(listen(app.clone(), stop.clone()));
     work::start(&app, &limits, &tracker, &stop);
     tracing::info!("Picket {} runs at {}", env!("CARGO_PKG_VERSION"), app.config.http.public_url());
@@ -102,44 +99,6 @@ async fn prepare(access: &Access) -> Result<usize, PostgresError> {
         .when(PostgresError::is_transient)
         .notify(|error, after| tracing::warn!("The database is not ready, trying again in {after:?}: {error}"))
         .await
-}
-
-/// Begins to take requests.
-async fn serve_http(
-    app: &App,
-    limits: Arc<Limits>,
-    tracker: &TaskTracker,
-    stop: &CancellationToken,
-) -> Result<(), CmdError> {
-    let http = &app.config.http;
-    let tls = match http.certificate() {
-        Some(certificate) => Some(
-            web::serve::tls_config(&certificate.chain_pem, &certificate.key_pem)
-                .map_err(|error| CmdError::new(format!("http.certificate_file: {error}")))?,
-        ),
-        None => None,
-    };
-    let listener = tokio::net::TcpListener::bind(http.listen).await.map_err(|error| {
-        CmdError::new(format!(
-            "cannot listen on {}: {error}. Stop what listens there, or set [http] listen",
-            http.listen
-        ))
-    })?;
-    let public = url::Url::parse(&http.public_url()).ok().and_then(|url| url.host_str().map(str::to_owned));
-    let site = Site {
-        pools: app.pools.clone(),
-        clock: app.clock.clone(),
-        bells: app.bells.clone(),
-        door: Door { gate: Gate { collector: app.collector_id, opener: app.opener.clone() }, limits },
-        hosts: Arc::new(Hosts::new(
-            public.into_iter().chain([http.listen.ip().to_string()]),
-            http.listen.ip().is_loopback(),
-        )),
-        stop: stop.clone(),
-    };
-    let connections = usize::try_from(app.config.limits.connections).unwrap_or(usize::MAX);
-    tracker.spawn(web::serve::serve(site, listener, tls, connections, stop.clone()));
-    Ok(())
 }
 
 fn request_limits(limits: &config::Limits) -> Limits {

@@ -7,7 +7,7 @@ use picket_shared::time::Clock;
 
 use super::probe::Desk;
 use super::up::Start;
-use super::{CmdError, channel, config, doctor, migrate, monitor, open, probe, serve, up};
+use super::{CmdError, channel, config, doctor, migrate, monitor, open, probe, region, serve, up};
 use crate::cli::{Cli, Command};
 use crate::config::{Config, DatabaseMode, Level};
 use crate::postgres::owner;
@@ -55,16 +55,16 @@ async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError
         Command::Channel(command) => channel::run(command, &open(config, clock).await?).await,
         Command::Probe(command) => {
             let app = open(config, clock).await?;
-            let url = app.config.http.public_url();
             let desk = Desk {
                 pools: &app.pools,
                 sealer: &app.sealer,
                 collector: app.collector_id,
-                public_url: &url,
+                config: &app.config,
                 now: app.clock.now(),
             };
             Ok(probe::run(command, desk).await?)
         }
+        Command::Region(command) => region::run(command, &open(config, clock).await?).await,
         Command::Config(_) | Command::Up(_) => Err(CmdError::new("this command is not run from here")),
     }
 }
