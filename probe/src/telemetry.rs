@@ -24,7 +24,7 @@ pub fn start(log: &Log) {
         .log_internal_errors(false)
         .with_env_filter(filter)
         .with_writer(Lines { format: log.format, colours })
-        .with_target(false);
+        .with_target(log.format == LogFormat::Json);
     let started = match log.format {
         LogFormat::Text => lines.with_ansi(colours).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).try_init(),

@@ -84,6 +84,15 @@ impl Collector {
         self.process.take().unwrap().stop();
     }
 
+    /// Starts it anew with another text in its configuration in the place of `from`.
+    pub fn restarts_with(&mut self, from: &str, to: &str) {
+        self.stops();
+        let text = fs::read_to_string(&self.config).unwrap();
+        assert!(text.contains(from), "{from:?} is not in {text}");
+        fs::write(&self.config, text.replace(from, to)).unwrap();
+        self.starts();
+    }
+
     /// Where it runs.
     pub fn place(&self) -> &Place {
         &self.place

@@ -141,7 +141,7 @@ pub(super) fn ready(keys: &Keys, now: Timestamp) -> Result<Authority, VaultError
     }
     let authority = Authority::create(directory, now)?;
     let file = authority::file(directory);
-    tracing::warn!(
+    tracing::info!(
         "Made an authority of our own, which probes will know by its SHA-256 {}: copy {} to where the copy of the key \
          ring is",
         authority.pin(),

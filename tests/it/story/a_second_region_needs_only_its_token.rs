@@ -5,6 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use picket_tests::browser::get;
 use picket_tests::probe::Probe;
 use picket_tests::wait;
 use picket_tests::world::World;
@@ -32,6 +33,13 @@ fn a_second_region_needs_only_its_token() {
     let of = |name: &str| found["findings"].as_array().unwrap().iter().find(|finding| finding["name"] == name).cloned();
     for name in ["probe door", "certificate", "collector"] {
         assert_eq!(of(name).unwrap()["state"], "pass", "{found:#}");
+    }
+
+    // At the door there is the probe protocol, and nothing else.
+    for (path, status) in [("/", 404), ("/healthz", 404), ("/metrics", 404), ("/probe/v1/keys", 401)] {
+        let got = get(&place, &format!("https://{door}{path}"), &["--insecure", "--include"]);
+        assert_eq!(got.status, status, "{path}: {got:?}");
+        assert!(!got.body.to_ascii_lowercase().contains("strict-transport-security"), "{got:?}");
     }
 
     // Another start of the collector is the same collector, and opens the same door by itself.

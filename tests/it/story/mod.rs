@@ -10,6 +10,8 @@ mod a_renewed_certificate_is_taken_in_without_a_restart;
 mod a_second_region_needs_only_its_token;
 mod a_silent_region_opens_no_incident;
 mod an_outage_is_told_once_and_resolved_once;
+mod every_line_of_the_log_is_one_json_object;
+mod figures_are_read_by_prometheus_and_tell_nothing_of_a_tenant;
 mod one_region_down_opens_no_incident;
 mod private_addresses_are_never_contacted;
 mod two_of_three_regions_down_open_an_incident;

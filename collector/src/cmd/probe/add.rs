@@ -58,7 +58,8 @@ pub(super) async fn run(args: AddArgs, desk: Desk<'_>) -> Result<ExitCode, Probe
         writeln!(io::stdout().lock(), "{value}")?;
         return Ok(ExitCode::SUCCESS);
     }
-    tell(&token, &format!("Probe {name} ({probe}) in region {}", region.code), &place)?;
+    let who = format!("Probe {name} ({probe}) in region {}", region.code);
+    tell(&token, &who, &place, args.url.is_some())?;
     if let Some(door) = place.door
         && !opens(door).await
     {
@@ -87,7 +88,7 @@ async fn region(conn: &mut Auth, args: &AddArgs, desk: Desk<'_>) -> Result<Regio
     Err(ProbeError::OtherRegion(args.region.clone(), found.network, place))
 }
 
-fn tell(token: &SecretString, who: &str, place: &Place) -> io::Result<()> {
+fn tell(token: &SecretString, who: &str, place: &Place, given: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{who} may send now.")?;
     writeln!(out, "Its token is shown this once. On the probe's machine, run:\n")?;
@@ -104,15 +105,12 @@ fn tell(token: &SecretString, who: &str, place: &Place) -> io::Result<()> {
             )?;
             writeln!(out, "address by which this collector is reached from there: --url https://ADDRESS:PORT")?;
         }
+        Reach::ThisMachine if given => {
+            writeln!(out, "That is this machine alone. For a probe of another machine leave --url out.")?;
+        }
         Reach::ThisMachine => {
-            writeln!(
-                out,
-                "That is this machine alone. For probes of other machines leave [http] probe_listen as it is by"
-            )?;
-            writeln!(
-                out,
-                "default and public_url out, or set [http] listen = \"0.0.0.0:8443\"; then add the probe again."
-            )?;
+            writeln!(out, "That is this machine alone. For probes of other machines leave [http] public_url and")?;
+            writeln!(out, "probe_listen out, or set listen = \"0.0.0.0:8443\"; then add the probe again.")?;
         }
     }
     Ok(())
