@@ -27,12 +27,14 @@ pub enum Bell {
     Pages,
     /// A manual check has ended: somebody waits for it.
     Manual,
+    /// A probe was added: it must find a door.
+    Probes,
 }
 
 impl Bell {
     /// Every bell.
     pub const ALL: &'static [Self] =
-        &[Self::Assignments, Self::Judge, Self::Dispatch, Self::Deliver, Self::Pages, Self::Manual];
+        &[Self::Assignments, Self::Judge, Self::Dispatch, Self::Deliver, Self::Pages, Self::Manual, Self::Probes];
 
     /// Its name in the payload.
     pub const fn as_str(self) -> &'static str {
@@ -43,6 +45,7 @@ impl Bell {
             Self::Deliver => "deliver",
             Self::Pages => "pages",
             Self::Manual => "manual",
+            Self::Probes => "probes",
         }
     }
 }

@@ -50,12 +50,17 @@ pub const MAIL_PORT: u16 = 2525;
 impl Collector {
     /// Writes its configuration, starts it, and waits until it answers.
     pub fn start(settings: &Settings<'_>) -> Self {
+        Self::start_with(settings, None)
+    }
+
+    /// The same; with `http` its configuration says that about listening, and it then listens there.
+    pub fn start_with(settings: &Settings<'_>, http: Option<(&str, SocketAddr)>) -> Self {
         fs::create_dir_all(settings.folder).unwrap();
         let (scheme, port) = if settings.certificate.is_some() { ("https", 8443) } else { ("http", 8080) };
-        let address = SocketAddr::from((settings.address, port));
+        let address = http.map_or_else(|| SocketAddr::from((settings.address, port)), |(_, address)| address);
         let url = format!("{scheme}://{address}");
         let (config, data) = (settings.folder.join("config.toml"), settings.folder.join("data"));
-        fs::write(&config, configuration(settings, address, &url, &data)).unwrap();
+        fs::write(&config, configuration(settings, (http.map(|(text, _)| text), address, &url), &data)).unwrap();
         let log = settings.folder.join("collector.log");
         let mut collector = Self { place: settings.place.clone(), address, url, config, data, log, process: None };
         collector.starts();
@@ -77,6 +82,25 @@ impl Collector {
     /// Stops it as the service manager does.
     pub fn stops(&mut self) {
         self.process.take().unwrap().stop();
+    }
+
+    /// Starts it anew with another text in its configuration in the place of `from`.
+    pub fn restarts_with(&mut self, from: &str, to: &str) {
+        self.stops();
+        let text = fs::read_to_string(&self.config).unwrap();
+        assert!(text.contains(from), "{from:?} is not in {text}");
+        fs::write(&self.config, text.replace(from, to)).unwrap();
+        self.starts();
+    }
+
+    /// Where it runs.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The folder of its keys.
+    pub fn keys(&self) -> PathBuf {
+        self.data.with_file_name("keys")
     }
 
     /// Its process id.
@@ -125,6 +149,13 @@ impl Collector {
     pub fn json(&self, arguments: &[&str]) -> Value {
         let text = self.run(&[arguments, &["--json"]].concat());
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error} in {text}", arguments.join(" ")))
+    }
+
+    /// What `doctor --local` finds, whether all of it is well or not.
+    pub fn doctor(&self) -> Value {
+        let mut command = self.place.command(our_program("picket-collector"));
+        let output = command.arg("--config").arg(&self.config).args(["doctor", "--local", "--json"]).output().unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
     }
 
     /// Adds a monitor that is checked every 5 s with a timeout of 2 s; gives its id.
@@ -228,8 +259,15 @@ fn text_of(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value:#}")).to_owned()
 }
 
-fn configuration(settings: &Settings<'_>, address: SocketAddr, url: &str, data: &Path) -> String {
-    let mut text = format!("[http]\nlisten = \"{address}\"\npublic_url = \"{url}\"\n");
+fn configuration(
+    settings: &Settings<'_>,
+    (http, address, url): (Option<&str>, SocketAddr, &str),
+    data: &Path,
+) -> String {
+    let mut text = match http {
+        Some(text) => format!("{text}\n"),
+        None => format!("[http]\nlisten = \"{address}\"\npublic_url = \"{url}\"\n"),
+    };
     if let Some(certificate) = settings.certificate {
         let (file, key) = (certificate.file.display(), certificate.key.display());
         let _ = writeln!(text, "certificate_file = \"{file}\"\nkey_file = \"{key}\"");

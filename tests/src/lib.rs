@@ -3,7 +3,8 @@
 //!
 //! Reading order: [`process`] starts and ends programs, [`net`] makes places with a network of their own, [`ca`]
 //! makes certificates; [`target`], [`resolver`], [`mailbox`] and [`canary`] are what is watched and who is told;
-//! [`collector`] and [`probe`] run ours; [`world`] puts them together; [`forger`] speaks the probe protocol by hand.
+//! [`collector`] and [`probe`] run ours; [`world`] puts them together; [`forger`] speaks the probe protocol by hand,
+//! [`curl`] HTTP, [`browser`] drives a real browser.
 //!
 //! Everything started here is ended by its process id when it is dropped, also when a test panics.
 
@@ -29,5 +30,6 @@ pub mod collector;
 pub mod probe;
 pub mod world;
 
+pub mod curl;
 pub mod forger;
 pub mod wait;

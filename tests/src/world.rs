@@ -55,11 +55,23 @@ impl World {
         let [high, low] = [number / 250, number % 250 + 1].map(|part| u8::try_from(part).unwrap());
         let here = (Place::here(), Ipv4Addr::new(127, 77, high, low));
         let places = Places { collector: here.clone(), target: here.clone(), resolver: here, regions: BTreeMap::new() };
-        Self::new(places, None)
+        Self::new(places, None, None)
     }
 
     /// A collector, a target, a name server, and these regions, each in a place of its own with a public address.
     pub fn of_regions(regions: &[&str]) -> Self {
+        let (places, net) = Self::seats(regions);
+        Self::new(places, Some(net), None)
+    }
+
+    /// The same with a collector whose configuration says this about listening (it may say nothing), and that then
+    /// listens there; it has no certificate.
+    pub fn of_regions_with(regions: &[&str], http: &str, listens: SocketAddr) -> Self {
+        let (places, net) = Self::seats(regions);
+        Self::new(places, Some(net), Some((http, listens)))
+    }
+
+    fn seats(regions: &[&str]) -> (Places, Net) {
         let mut net = Net::new();
         let mut seat = |name: &str, address: Ipv4Addr| (net.place(name, address), address);
         let mut places = Places {
@@ -71,22 +83,23 @@ impl World {
         for (&region, last) in regions.iter().zip(101..) {
             places.regions.insert(region.to_owned(), seat(region, Ipv4Addr::new(45, 64, 0, last)));
         }
-        Self::new(places, Some(net))
+        (places, net)
     }
 
-    fn new(places: Places, net: Option<Net>) -> Self {
+    fn new(places: Places, net: Option<Net>, http: Option<(&str, SocketAddr)>) -> Self {
         let folder = tempfile::Builder::new().prefix("picket-test-").tempdir().unwrap();
         // The collector drops its privileges and must still reach what is in here.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let authority = Authority::new(&folder.path().join("certificates"));
-        let certificate = net.is_some().then(|| authority.good(&[&places.collector.1.to_string()]));
-        let collector = Collector::start(&collector::Settings {
+        let certificate = (net.is_some() && http.is_none()).then(|| authority.good(&[&places.collector.1.to_string()]));
+        let settings = collector::Settings {
             place: &places.collector.0,
             address: places.collector.1,
             folder: &folder.path().join("collector"),
             certificate: certificate.as_ref(),
             authority: &authority.file,
-        });
+        };
+        let collector = Collector::start_with(&settings, http);
         Self { probes: BTreeMap::new(), collector, authority, places, _net: net, folder }
     }
 
@@ -158,6 +171,11 @@ impl World {
     /// Where the world's name server is, or would be.
     pub fn resolver_seat(&self) -> (&Place, SocketAddr) {
         (&self.places.resolver.0, SocketAddr::from((self.places.resolver.1, 53)))
+    }
+
+    /// The address of the collector.
+    pub fn collector_address(&self) -> Ipv4Addr {
+        self.places.collector.1
     }
 
     /// The address of the target.

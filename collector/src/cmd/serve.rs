@@ -15,16 +15,13 @@ use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{CmdError, POOL_SIZE, access};
+use super::{CmdError, POOL_SIZE, access, entrances};
 use crate::app::{App, AppError};
 use crate::config::{self, Config, DatabaseMode};
-use crate::flow::verify::{Gate, Limits};
+use crate::flow::verify::Limits;
 use crate::lifecycle::{self, Signals};
 use crate::login::Porter;
 use crate::postgres::{Access, Cluster, PostgresError, open_pools};
-use crate::web::guard::host::Hosts;
-use crate::web::probe::Door;
-use crate::web::{self, Front, Site};
 use crate::{flow, ops, wake, work};
 
 /// Arguments of `serve`.
@@ -84,7 +81,7 @@ async fn serve(
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let limits = Arc::new(request_limits(&app.config.limits));
     let porter = Porter::new(app.pools.clone(), app.org).map_err(AppError::from)?;
-    serve_http(&app, &porter, Arc::clone(&limits), &tracker, &stop).await?;
+    entrances::open(&app, &porter, Arc::clone(&limits), &tracker, &stop).await?;
     tracker.spawn(listen(app.clone(), stop.clone()));
     work::start(&app, &limits, &tracker, &stop);
     tracing::info!("Picket {} runs at {}", env!("CARGO_PKG_VERSION"), app.config.http.public_url());
@@ -107,48 +104,6 @@ async fn prepare(access: &Access) -> Result<usize, PostgresError> {
         .when(PostgresError::is_transient)
         .notify(|error, after| tracing::warn!("The database is not ready, trying again in {after:?}: {error}"))
         .await
-}
-
-/// Begins to take requests.
-async fn serve_http(
-    app: &App,
-    porter: &Porter,
-    limits: Arc<Limits>,
-    tracker: &TaskTracker,
-    stop: &CancellationToken,
-) -> Result<(), CmdError> {
-    let http = &app.config.http;
-    let tls = match http.certificate() {
-        Some(certificate) => Some(
-            web::serve::tls_config(&certificate.chain_pem, &certificate.key_pem)
-                .map_err(|error| CmdError::new(format!("http.certificate_file: {error}")))?,
-        ),
-        None => None,
-    };
-    let listener = tokio::net::TcpListener::bind(http.listen).await.map_err(|error| {
-        CmdError::new(format!(
-            "cannot listen on {}: {error}. Stop what listens there, or set [http] listen",
-            http.listen
-        ))
-    })?;
-    let public = url::Url::parse(&http.public_url()).ok().and_then(|url| url.host_str().map(str::to_owned));
-    let site = Site {
-        pools: app.pools.clone(),
-        clock: app.clock.clone(),
-        bells: app.bells.clone(),
-        door: Door { gate: Gate { collector: app.collector_id, opener: app.opener.clone() }, limits },
-        hosts: Arc::new(Hosts::new(
-            public.into_iter().chain([http.listen.ip().to_string()]),
-            http.listen.ip().is_loopback(),
-        )),
-        porter: porter.clone(),
-        sealer: app.sealer.clone(),
-        front: Arc::new(Front::new(&http.public_url(), http.listen.ip().is_loopback().then_some(http.listen.port()))),
-        stop: stop.clone(),
-    };
-    let connections = usize::try_from(app.config.limits.connections).unwrap_or(usize::MAX);
-    tracker.spawn(web::serve::serve(site, listener, tls, connections, stop.clone()));
-    Ok(())
 }
 
 /// Prints the way in for the first administrator, while there is none. To standard error, not to the log: it is a secret.

@@ -12,6 +12,7 @@ use picket_shared::time::{Stopwatch, Timestamp};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use crate::meters::Meters;
 use crate::notify::message::{self, Facts, IncidentFacts, MonitorFacts, Occasion};
 use crate::notify::{Client, SendError, Settings};
 use crate::store::deliveries::{self, About, Attempt, IncidentNow, Leased};
@@ -43,6 +44,8 @@ pub struct Ctx {
     pub opener: Opener,
     /// The ways out.
     pub client: Client,
+    /// Counts attempts.
+    pub meters: Meters,
     /// Wakes a run that waits for a slow channel.
     pub bells: Bells,
     /// Where people find the collector; messages hold no link without it.
@@ -158,6 +161,7 @@ async fn deliver(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<Attempt, 
     let result = send(ctx, leased, now).await;
     let (took, at) = (watch.elapsed(), now + watch.elapsed());
     let (attempt, answer) = weigh(leased, result, at, fastrand::f64());
+    ctx.meters.delivery(&leased.channel.kind, attempt.as_str());
     log(leased, attempt, &answer);
     let mut tries = 1;
     loop {

@@ -102,7 +102,8 @@ pub enum Attempt {
 }
 
 impl Attempt {
-    const fn as_str(self) -> &'static str {
+    /// Its word in tables and figures.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sent => "sent",
             Self::Retry { .. } => "retry",

@@ -2,7 +2,7 @@
 //!
 //! [`keyring`] keeps the master keys in one file outside the data; [`sealer`] turns secrets into [`Sealed`] bytes for a
 //! table; [`opener`] turns them back, for the few who must read them; [`token`] makes random bytes and what browsers hold;
-//! [`password`] hashes passwords.
+//! [`password`] hashes passwords; [`authority`] signs the collector's own certificates.
 //!
 //! A sealed value is `version (1) | key id (4) | nonce (12) | ciphertext and tag`: AES-256-GCM under a key that
 //! HKDF-SHA256 derives from a master key for each [`Class`]. Class and context (the row's uuid) are authenticated, so a
@@ -10,6 +10,8 @@
 //!
 //! [`Sealed`]: picket_shared::secret::Sealed
 
+pub mod authority;
+mod files;
 pub mod keyring;
 pub mod opener;
 pub mod password;
@@ -23,6 +25,7 @@ use aws_lc_rs::hkdf::{self, HKDF_SHA256, Salt};
 use picket_shared::secret::Secret;
 use zeroize::Zeroizing;
 
+pub use authority::{Authority, Issued};
 pub use keyring::KeyRing;
 pub use opener::Opener;
 pub use sealer::Sealer;
@@ -70,30 +73,33 @@ pub enum VaultError {
     /// The machine gives no random bytes.
     #[error("the system gives no random bytes")]
     NoRandomness,
-    /// The key ring's file cannot be read or written.
-    #[error("the key ring {path}: {error}", path = path.display())]
+    /// A file of keys cannot be read or written.
+    #[error("the file of keys {path}: {error}", path = path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// What the system says.
         error: std::io::Error,
     },
-    /// The key ring's file is not one.
-    #[error("the key ring {path} is damaged (line {line}): put back your copy of it", path = path.display())]
+    /// A file of keys is not one.
+    #[error("the file of keys {path} is damaged (line {line}): put back your copy of it", path = path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
         /// The line that cannot be read.
         line: usize,
     },
-    /// Others may read the key ring.
-    #[error("the key ring {path} can be read by others (mode {mode:03o}): chmod 600 {path}", path = path.display())]
+    /// Others may read a file of keys.
+    #[error("the file of keys {path} can be read by others (mode {mode:03o}): chmod 600 {path}", path = path.display())]
     Exposed {
         /// The file.
         path: PathBuf,
         /// Its mode.
         mode: u32,
     },
+    /// The collector's own authority cannot be made, or cannot sign.
+    #[error("the collector's own authority: {0}")]
+    Authority(String),
 }
 
 const VERSION: u8 = 1;

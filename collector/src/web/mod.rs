@@ -1,18 +1,20 @@
 //! What probes and people call over HTTP.
 //!
-//! [`serve`] accepts connections; [`router`] is the table of routes; [`guard`] holds the request-time controls, one a
-//! file; [`extract`] is what handlers are given; [`probe`] is the probe protocol; [`ui`] is the pages, with [`texts`] and
-//! [`assets`]; [`health`] says whether this works.
+//! [`serve`] accepts connections, by the certificate of [`tls`]; [`router`] is the table of routes; [`guard`] holds the
+//! request-time controls, one a file; [`extract`] is what handlers are given; [`probe`] is the probe protocol; [`ui`] is
+//! the pages, with [`texts`] and [`assets`]; [`health`] says whether this works, [`metrics`] how well.
 
 pub mod assets;
 pub mod error;
 pub mod extract;
 pub mod guard;
 pub mod health;
+pub mod metrics;
 pub mod probe;
 pub mod router;
 pub mod serve;
 pub mod texts;
+pub mod tls;
 pub mod ui;
 
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use self::guard::csrf::Origins;
 use self::guard::session::Cookie;
 use self::probe::Door;
 use crate::login::Porter;
+use crate::meters::Meters;
 use crate::store::Pools;
 use crate::vault::Sealer;
 use crate::wake::Bells;
@@ -47,6 +50,10 @@ pub struct Site {
     pub sealer: Sealer,
     /// Where people find us.
     pub front: Arc<Front>,
+    /// Counts what comes in.
+    pub meters: Meters,
+    /// What `/metrics` shows, and to whom.
+    pub instance: Arc<metrics::Instance>,
     /// Ends long polls and connections.
     pub stop: CancellationToken,
 }

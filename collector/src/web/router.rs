@@ -13,9 +13,10 @@ use tokio::sync::Semaphore;
 
 use super::error::Problem;
 use super::extract::form;
+use super::guard::client::{self, Proxies};
 use super::guard::headers::{self, Transport};
 use super::guard::{csrf, host, rate_limit, session};
-use super::{Site, assets, health, probe, ui};
+use super::{Site, assets, health, metrics, probe, ui};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub enum Who {
     User,
     /// Probes, by the token of each request.
     Probe,
+    /// The operator's programs: of this machine, of a listed address, or with a token. The handler looks.
+    Scraper,
 }
 
 /// One route.
@@ -81,18 +84,8 @@ pub const ROUTES: &[Route] = &[
     change("/monitors/{id}/resume", Who::User, || post(ui::monitor::switch::post_resume)),
     change("/monitors/{id}/delete", Who::User, || post(ui::monitor::switch::post_delete)),
     change("/monitors/{id}/restore", Who::User, || post(ui::monitor::switch::post_restore)),
-    page("/channels", Who::User, || get(ui::channel::list::get_channels)),
-    page("/channels/new", Who::User, || get(ui::channel::edit::get_new)),
-    change("/channels/new", Who::User, || post(ui::channel::edit::post_new)),
-    page("/channels/{id}", Who::User, || get(ui::channel::show::get_channel)),
-    change("/channels/{id}/verify", Who::User, || post(ui::channel::show::post_verify)),
-    change("/channels/{id}/prove", Who::User, || post(ui::channel::show::post_prove)),
-    change("/channels/{id}/test", Who::User, || post(ui::channel::show::post_test)),
-    change("/channels/{id}/rename", Who::User, || post(ui::channel::show::post_rename)),
-    change("/channels/{id}/remove", Who::User, || post(ui::channel::show::post_remove)),
-    page("/channels/{id}/settings", Who::User, || get(ui::channel::edit::get_settings)),
-    change("/channels/{id}/settings", Who::User, || post(ui::channel::edit::post_settings)),
     Route { method: "GET", path: "/healthz", who: Who::Anyone, body_limit: 0, handler: || get(health::get_health) },
+    Route { method: "GET", path: "/metrics", who: Who::Scraper, body_limit: 0, handler: || get(metrics::get_metrics) },
     Route {
         method: "POST",
         path: HELLO_PATH,
@@ -124,13 +117,23 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
-/// The whole site.
-pub fn router(site: Site, transport: Transport) -> Router {
+/// Whom a listener is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Everybody: every route.
+    Everyone,
+    /// Probes: their routes, and nothing else.
+    Probes,
+}
+
+/// The whole site, or what of it is for probes.
+pub fn router(site: Site, transport: Transport, audience: Audience, proxies: Arc<Proxies>) -> Router {
     let hosts = Arc::clone(&site.hosts);
-    let table = ROUTES.iter().fold(Router::new(), |router, route| {
+    let served = |route: &&Route| audience == Audience::Everyone || route.who == Who::Probe;
+    let table = ROUTES.iter().filter(served).fold(Router::new(), |router, route| {
         let handler = (route.handler)();
         let handler = match route.who {
-            Who::Anyone => handler,
+            Who::Anyone | Who::Scraper => handler,
             Who::Visitor => handler.layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
             Who::User => handler
                 .layer(from_fn_with_state(site.clone(), session::require))
@@ -147,5 +150,6 @@ pub fn router(site: Site, transport: Transport) -> Router {
         .layer(from_fn_with_state(hosts, host::check))
         .layer(from_fn_with_state(Arc::new(Semaphore::new(AT_ONCE)), rate_limit::admit))
         .layer(from_fn_with_state(transport, headers::add))
+        .layer(from_fn_with_state(proxies, client::identify))
         .with_state(site)
 }

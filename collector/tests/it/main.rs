@@ -13,6 +13,7 @@ mod evidence;
 mod isolation;
 mod migrations;
 mod partitions;
+mod probes;
 mod receiver;
 mod telling;
 mod webhook;

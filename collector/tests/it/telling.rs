@@ -5,6 +5,7 @@ use std::time::Duration;
 use picket_collector::config::{Mail, Outbound};
 use picket_collector::domain::outage::{Notice, NoticeKind};
 use picket_collector::flow::deliver::Ctx;
+use picket_collector::meters::Meters;
 use picket_collector::notify::channels::email::Email;
 use picket_collector::notify::channels::webhook::Webhook;
 use picket_collector::notify::{Client, Settings as Channel};
@@ -92,6 +93,7 @@ impl Told {
             pools: self.database.pools.clone(),
             opener: Opener::new(&self.ring),
             client: Client::new(mail, outbound, guard).unwrap(),
+            meters: Meters::default(),
             bells: Bells::default(),
             public_url: Some("https://picket.example".to_owned()),
         }

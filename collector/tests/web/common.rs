@@ -15,13 +15,15 @@ use database::TestDatabase;
 use http_body_util::BodyExt;
 use picket_collector::flow::verify::{Gate, Limits};
 use picket_collector::login::Porter;
+use picket_collector::meters::Meters;
 use picket_collector::store::OrgKey;
 use picket_collector::vault::{KeyRing, Opener, Sealer};
 use picket_collector::wake::Bells;
+use picket_collector::web::guard::client::Peer;
 use picket_collector::web::guard::headers::Transport;
 use picket_collector::web::guard::host::Hosts;
 use picket_collector::web::probe::Door;
-use picket_collector::web::router::router;
+use picket_collector::web::router::{Audience, router};
 use picket_collector::web::{Front, Site};
 use picket_shared::ids::CollectorId;
 use picket_shared::time::{Clock, Timestamp};
@@ -39,6 +41,7 @@ pub struct World {
     pub clock: Clock,
     pub porter: Porter,
     router: Router,
+    transport: Transport,
     database: TestDatabase,
 }
 
@@ -64,9 +67,17 @@ impl World {
             porter: porter.clone(),
             sealer: Sealer::new(&ring),
             front: Arc::new(Front::new(public_url, Some(8080))),
+            meters: Meters::default(),
+            instance: Arc::default(),
             stop: CancellationToken::new(),
         };
-        let world = Self { clock, porter, router: router(site, transport), database };
+        let world = Self {
+            clock,
+            porter,
+            router: router(site, transport, Audience::Everyone, Arc::default()),
+            transport,
+            database,
+        };
         let now = START.micros();
         world.sql(&format!("INSERT INTO organizations (uuid, name, created_at) VALUES (gen_random_uuid(), 'acme', {now}), (gen_random_uuid(), 'other', {now})")).await;
         world.sql(&format!("INSERT INTO regions (code, network, eu, created_at) VALUES ('eu-1', 'one', true, {now}), ('us-1', 'two', false, {now})")).await;
@@ -88,6 +99,10 @@ impl World {
 
     /// Sends a request as it is.
     pub async fn send(&self, request: Request<Body>) -> Answer {
+        let mut request = request;
+        let local = "127.0.0.1:8080".parse().unwrap();
+        let peer = Peer::new("127.0.0.1:50000".parse().unwrap(), local, self.transport == Transport::Https);
+        request.extensions_mut().insert(peer);
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();

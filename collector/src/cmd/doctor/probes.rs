@@ -4,54 +4,53 @@ use picket_shared::time::Timestamp;
 
 use super::{Finding, State};
 use crate::cmd::CmdError;
-use crate::domain::gap::SILENT_AFTER;
 use crate::postgres::{Access, open_pools};
-use crate::store::probes::{self, ListedRow};
+use crate::store;
+use crate::store::read::probes::{self, ProbeRow, Standing};
 
 /// Further off than this, clocks are wrong.
 const MOST_OFFSET_US: i64 = 1_000_000;
 
-/// Asks the database for every probe.
-pub(super) async fn look(access: &Access, now: Timestamp) -> Vec<Finding> {
+/// Asks the database for every probe; gives the addresses that they were told.
+pub(super) async fn look(access: &Access, now: Timestamp, findings: &mut Vec<Finding>) -> Vec<String> {
     match listed(access).await {
-        Ok(mut rows) => {
+        Ok((mut rows, told)) => {
             rows.retain(|row| row.revoked_at.is_none());
-            vec![heard(&rows, now), clock(&rows, now)]
+            findings.extend([heard(&rows, now), clock(&rows, now)]);
+            told
         }
-        Err(error) => vec![Finding::new("probes", State::NotMeasured, error.to_string())],
+        Err(error) => {
+            findings.push(Finding::new("probes", State::NotMeasured, error.to_string()));
+            Vec::new()
+        }
     }
 }
 
-async fn listed(access: &Access) -> Result<Vec<ListedRow>, CmdError> {
+async fn listed(access: &Access) -> Result<(Vec<ProbeRow>, Vec<String>), CmdError> {
     let pools = open_pools(access, 1)?;
     let mut conn = pools.auth().await?;
-    let rows = probes::list(&mut conn).await?;
+    let rows = probes::page(&mut conn).await?;
+    let told = store::probes::urls(&mut conn).await?;
     drop(conn);
     pools.close().await;
-    Ok(rows)
+    Ok((rows, told))
 }
 
-fn is_heard(row: &ListedRow, now: Timestamp) -> bool {
-    row.heard.as_ref().is_some_and(|(_, at)| now.since(*at) <= SILENT_AFTER)
+fn is_heard(row: &ProbeRow, now: Timestamp) -> bool {
+    row.standing(now) == Standing::Heard
 }
 
-fn heard(rows: &[ListedRow], now: Timestamp) -> Finding {
+fn heard(rows: &[ProbeRow], now: Timestamp) -> Finding {
     const NAME: &str = "probes";
     if rows.is_empty() {
         let why = "there is none, so nothing is watched: make one with `picket-collector probe add --region NAME`";
         return Finding::new(NAME, State::Warning, why);
     }
-    let names = |pick: &dyn Fn(&ListedRow) -> bool| {
+    let names = |pick: &dyn Fn(&ProbeRow) -> bool| {
         rows.iter().filter(|row| pick(row)).map(|row| row.name.clone()).collect::<Vec<_>>().join(", ")
     };
     let silent = names(&|row| !is_heard(row, now));
-    let loose = names(&|row| {
-        is_heard(row, now)
-            && row.report.as_ref().is_some_and(|report| {
-                let force = &report.confinement;
-                force.landlock_abi == 0 || !force.seccomp || !force.no_new_privileges || !force.no_core_dumps
-            })
-    });
+    let loose = names(&|row| is_heard(row, now) && row.unconfined().is_some_and(|missing| !missing.is_empty()));
     let mut why = Vec::new();
     if !silent.is_empty() {
         why.push(format!("not heard: {silent}"));
@@ -67,10 +66,10 @@ fn heard(rows: &[ListedRow], now: Timestamp) -> Finding {
 }
 
 /// Two probes or more that see this clock off the same way tell of this clock, not of theirs.
-fn clock(rows: &[ListedRow], now: Timestamp) -> Finding {
+fn clock(rows: &[ProbeRow], now: Timestamp) -> Finding {
     const NAME: &str = "clock";
     let mut offsets: Vec<i64> =
-        rows.iter().filter(|row| is_heard(row, now)).filter_map(|row| row.report.as_ref()?.clock_offset_us).collect();
+        rows.iter().filter(|row| is_heard(row, now)).filter_map(ProbeRow::clock_offset_us).collect();
     offsets.sort_unstable();
     let Some(median) = offsets.get(offsets.len() / 2).copied() else {
         let why = "no probe is heard whose clock this one could be compared with";

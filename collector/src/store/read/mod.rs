@@ -1,5 +1,7 @@
 //! Read models: one page's queries, shared by commands, pages and API.
 
 pub mod dashboard;
+pub mod gauges;
 pub mod live;
 pub mod monitor;
+pub mod probes;

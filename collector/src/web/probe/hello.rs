@@ -13,7 +13,7 @@ use crate::store::probes::{self, HelloRow};
 /// Answers a hello.
 pub async fn post_hello(State(site): State<Site>, request: Request) -> Response {
     let now = site.clock.now();
-    answer(welcome(&site, request, now).await, now)
+    answer(&site.meters, welcome(&site, request, now).await, now)
 }
 
 async fn welcome(site: &Site, request: Request, now: Timestamp) -> Result<Welcome, Refused> {

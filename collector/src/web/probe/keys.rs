@@ -14,7 +14,7 @@ use crate::store::{Intake, ProbeKey, probe_keys};
 /// Answers with the keys in force.
 pub async fn get_keys(State(site): State<Site>, request: Request) -> Response {
     let now = site.clock.now();
-    answer(keys(&site, request, now).await, now)
+    answer(&site.meters, keys(&site, request, now).await, now)
 }
 
 async fn keys(site: &Site, request: Request, now: Timestamp) -> Result<Keys, Refused> {

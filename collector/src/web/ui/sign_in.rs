@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::{Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -34,13 +35,17 @@ pub async fn get_sign_in(State(_): State<Site>, Query(query): Query<HashMap<Stri
 }
 
 /// `POST /sign-in`.
-pub async fn post_sign_in(State(site): State<Site>, address: ClientAddress, form: Form) -> Response {
+pub async fn post_sign_in(State(site): State<Site>, address: Option<Extension<ClientAddress>>, form: Form) -> Response {
     let (email, next) = (form.text("email"), own_path(form.text("next")));
     let again = |status, error| {
         let frame = Frame::open(text("sign_in.title"));
         page_with(status, &Page { frame, next, email, error: Some(error) })
     };
-    match site.porter.sign_in(email, form.secret("password"), address.0, site.clock.now()).await {
+    match site
+        .porter
+        .sign_in(email, form.secret("password"), address.map(|Extension(address)| address.0), site.clock.now())
+        .await
+    {
         Ok(SignIn::Done(identity)) => let_in(&site, &identity, next).await,
         Ok(SignIn::Wrong) => again(StatusCode::UNAUTHORIZED, text("sign_in.wrong").to_owned()),
         Ok(SignIn::Wait(wait)) => {
