@@ -3,17 +3,21 @@
 //! A lease that ran out is taken by the next: the message then goes out again under the same id, by which the receiver
 //! knows it. Only the holder of the lease may end a delivery.
 
+mod lease;
+mod make;
+
 use std::time::Duration;
 
 use picket_shared::ids::{ChannelId, DeliveryId, IncidentId, MonitorId};
 use picket_shared::outcome::FailureKind;
 use picket_shared::secret::Sealed;
 use picket_shared::time::Timestamp;
-use sqlx::types::Json;
 
-use super::{ChannelKey, Conn, DeliveryKey, NoticeKey, OrgKey, Scoped, StoreError, Worker};
+use super::{ChannelKey, Conn, DeliveryKey, OrgKey, Scoped, StoreError, Worker, channel_proofs};
 use crate::domain::outage::Notice;
-use crate::wake::Bell;
+
+pub use lease::{lease, supersede_unwanted};
+pub use make::{Made, WithoutNotice, count_without_notice, insert_for_notice, insert_without_notice};
 
 /// A delivery that is this process's to send until `until`.
 #[derive(Clone, Debug)]
@@ -32,8 +36,19 @@ pub struct Leased {
     pub created_at: Timestamp,
     /// Where it goes.
     pub channel: LeasedChannel,
-    /// What it tells; none in a test message.
+    /// What it tells; none in a test message or a proof.
     pub about: Option<About>,
+    /// The proof that it carries.
+    pub proof: Option<Proof>,
+}
+
+/// The proof that a leased delivery carries.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// The code, sealed; none where the provider's acceptance proves.
+    pub code: Option<Sealed>,
+    /// Until when it works.
+    pub expires_at: Timestamp,
 }
 
 /// The channel of a leased delivery.
@@ -122,202 +137,8 @@ pub struct Progress {
     pub answer: Option<String>,
 }
 
-/// Makes one delivery a channel of the organization, and rings; gives how many.
-///
-/// # Errors
-/// When the database fails.
-pub async fn insert_for_notice(
-    conn: &mut Worker,
-    org: OrgKey,
-    notice: NoticeKey,
-    now: Timestamp,
-) -> Result<u64, StoreError> {
-    let channels: Vec<ChannelKey> =
-        sqlx::query_scalar("SELECT id FROM channels WHERE org_id = $1 AND deleted_at IS NULL ORDER BY id")
-            .bind(org)
-            .fetch_all(conn.conn())
-            .await?;
-    let ids: Vec<_> = channels.iter().map(|_| DeliveryId::at(now).0).collect();
-    let done = sqlx::query(
-        "INSERT INTO deliveries (uuid, org_id, notice_id, channel_id, state, next_at, created_at)
-         SELECT u, $1, $2, c, 'pending', $3, $3 FROM unnest($4::uuid[], $5::bigint[]) AS x (u, c)",
-    )
-    .bind(org)
-    .bind(notice)
-    .bind(now.micros())
-    .bind(ids)
-    .bind(channels.iter().map(|channel| channel.0).collect::<Vec<_>>())
-    .execute(conn.conn())
-    .await?;
-    StoreError::expect_rows("deliveries", channels.len() as u64, done.rows_affected())?;
-    if done.rows_affected() > 0 {
-        conn.ring(Bell::Deliver).await?;
-    }
-    Ok(done.rows_affected())
-}
-
-/// Makes a test message for a channel, and rings.
-///
-/// # Errors
-/// When the database fails.
-pub async fn insert_test(conn: &mut Scoped, channel: ChannelKey, now: Timestamp) -> Result<DeliveryId, StoreError> {
-    let (org, id) = (conn.org(), DeliveryId::at(now));
-    sqlx::query(
-        "INSERT INTO deliveries (uuid, org_id, channel_id, payload, state, next_at, created_at)
-         VALUES ($1, $2, $3, '{\"kind\": \"test\"}', 'pending', $4, $4)",
-    )
-    .bind(id.0)
-    .bind(org)
-    .bind(channel)
-    .bind(now.micros())
-    .execute(conn.conn())
-    .await?;
-    conn.ring(Bell::Deliver).await?;
-    Ok(id)
-}
-
-/// Ends what still waits for a channel that was removed.
-///
-/// # Errors
-/// When the database fails.
-pub async fn supersede_removed(conn: &mut Worker, now: Timestamp) -> Result<u64, StoreError> {
-    let done = sqlx::query(
-        "UPDATE deliveries d SET state = 'superseded', ended_at = $1, leased_until = NULL FROM channels c
-         WHERE c.id = d.channel_id AND c.deleted_at IS NOT NULL AND d.state = 'pending'
-            AND (d.leased_until IS NULL OR d.leased_until <= $1)",
-    )
-    .bind(now.micros())
-    .execute(conn.conn())
-    .await?;
-    Ok(done.rows_affected())
-}
-
-/// Leases up to `limit` due deliveries for `term`: one a channel, none to the channels in `busy`, and of one incident
-/// none before the earlier ones to the same channel have ended.
-///
-/// # Errors
-/// When the database fails or a row cannot be read.
-pub async fn lease(
-    conn: &mut Worker,
-    busy: &[ChannelKey],
-    limit: i64,
-    term: Duration,
-    now: Timestamp,
-) -> Result<Vec<Leased>, StoreError> {
-    let until = now + term;
-    let keys: Vec<i64> = sqlx::query_scalar(LEASE)
-        .bind(now.micros())
-        .bind(busy.iter().map(|channel| channel.0).collect::<Vec<_>>())
-        .bind(limit)
-        .bind(until.micros())
-        .fetch_all(conn.conn())
-        .await?;
-    let rows: Vec<Row> = sqlx::query_as(READ).bind(keys).fetch_all(conn.conn()).await?;
-    rows.into_iter().map(|row| row.leased(until)).collect()
-}
-
-const LEASE: &str = "UPDATE deliveries SET leased_until = $4 WHERE id IN (
-        SELECT d.id FROM deliveries d WHERE d.state = 'pending' AND d.next_at <= $1
-            AND (d.leased_until IS NULL OR d.leased_until <= $1) AND d.id IN (
-                SELECT DISTINCT ON (w.channel_id) w.id FROM deliveries w LEFT JOIN notices n ON n.id = w.notice_id
-                WHERE w.state = 'pending' AND w.next_at <= $1 AND (w.leased_until IS NULL OR w.leased_until <= $1)
-                    AND w.channel_id <> ALL ($2::bigint[])
-                    AND NOT EXISTS (SELECT 1 FROM deliveries e JOIN notices en ON en.id = e.notice_id
-                        WHERE e.state = 'pending' AND e.channel_id = w.channel_id AND e.id < w.id
-                            AND en.incident_id = n.incident_id)
-                ORDER BY w.channel_id, w.next_at, w.id)
-        ORDER BY d.next_at, d.id LIMIT $3 FOR UPDATE SKIP LOCKED)
-    RETURNING id";
-
-const READ: &str =
-    "SELECT d.id, d.org_id, d.uuid, d.attempts, d.created_at, c.id AS channel_id, c.uuid AS channel_uuid,
-        c.name AS channel_name, c.kind AS channel_kind, c.sealed_settings, n.payload -> 'notice' AS payload, m.uuid AS monitor_uuid,
-        m.name AS monitor_name, m.kind AS monitor_kind, m.target, i.uuid AS incident_uuid, i.started_at, i.confirmed_at,
-        i.resolved_at, i.failure, i.message, i.detail
-    FROM deliveries d JOIN channels c ON c.id = d.channel_id
-    LEFT JOIN notices n ON n.id = d.notice_id LEFT JOIN monitors m ON m.id = n.monitor_id
-    LEFT JOIN incidents i ON i.id = n.incident_id
-    WHERE d.id = ANY ($1) ORDER BY d.id";
-
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: i64,
-    org_id: OrgKey,
-    uuid: uuid::Uuid,
-    attempts: i32,
-    created_at: i64,
-    channel_id: ChannelKey,
-    channel_uuid: uuid::Uuid,
-    channel_name: String,
-    channel_kind: String,
-    sealed_settings: Vec<u8>,
-    payload: Option<Json<Notice>>,
-    monitor_uuid: Option<uuid::Uuid>,
-    monitor_name: Option<String>,
-    monitor_kind: Option<String>,
-    target: Option<String>,
-    incident_uuid: Option<uuid::Uuid>,
-    started_at: Option<i64>,
-    confirmed_at: Option<i64>,
-    resolved_at: Option<i64>,
-    failure: Option<String>,
-    message: Option<String>,
-    detail: Option<serde_json::Value>,
-}
-
-impl Row {
-    fn leased(self, until: Timestamp) -> Result<Leased, StoreError> {
-        let row = self.id;
-        let lost = |column| StoreError::Inconsistent { table: "deliveries", column, row };
-        let incident = self.incident();
-        let about = match self.payload {
-            None => None,
-            Some(Json(notice)) => Some(About {
-                notice,
-                monitor: MonitorId(self.monitor_uuid.ok_or_else(|| lost("notice_id"))?),
-                name: self.monitor_name.ok_or_else(|| lost("notice_id"))?,
-                kind: self.monitor_kind.ok_or_else(|| lost("notice_id"))?,
-                target: self.target.ok_or_else(|| lost("notice_id"))?,
-                incident,
-            }),
-        };
-        Ok(Leased {
-            key: DeliveryKey(row),
-            org: self.org_id,
-            id: DeliveryId(self.uuid),
-            until,
-            attempts: self.attempts,
-            created_at: Timestamp::from_micros(self.created_at),
-            channel: LeasedChannel {
-                key: self.channel_id,
-                id: ChannelId(self.channel_uuid),
-                name: self.channel_name,
-                kind: self.channel_kind,
-                settings: Sealed(self.sealed_settings),
-            },
-            about,
-        })
-    }
-
-    fn incident(&self) -> Option<IncidentNow> {
-        let failure = self.failure.as_deref()?;
-        Some(IncidentNow {
-            id: IncidentId(self.incident_uuid?),
-            started_at: Timestamp::from_micros(self.started_at?),
-            confirmed_at: Timestamp::from_micros(self.confirmed_at?),
-            resolved_at: self.resolved_at.map(Timestamp::from_micros),
-            failure: FailureKind::ALL
-                .iter()
-                .copied()
-                .find(|kind| kind.as_str() == failure)
-                .unwrap_or(FailureKind::Other),
-            message: self.message.clone()?,
-            detail: self.detail.clone().unwrap_or_default(),
-        })
-    }
-}
-
-/// Records an attempt, and ends the delivery or sets its next try, if the lease is still held. False when it was not.
+/// Records an attempt, and ends the delivery (and settles the proof that it carries) or sets its next try, if the lease is
+/// still held. False when it was not.
 ///
 /// # Errors
 /// When the database fails.
@@ -356,7 +177,11 @@ pub async fn record(
     .bind(at.micros())
     .execute(conn.conn())
     .await?;
-    Ok(done.rows_affected() == 1)
+    let held = done.rows_affected() == 1;
+    if let Some(proof) = leased.proof.as_ref().filter(|_| held && next_at.is_none()) {
+        channel_proofs::settle(conn, leased, attempt == Attempt::Sent && proof.code.is_none(), at).await?;
+    }
+    Ok(held)
 }
 
 /// When the next delivery is due or its lease runs out; `None` when nothing waits.
