@@ -127,6 +127,14 @@ impl Told {
         sqlx::query_as("SELECT result, answer FROM delivery_attempts ORDER BY id").fetch_all(&mut conn).await.unwrap()
     }
 
+    /// One text from the database, empty for NULL.
+    pub(crate) async fn text(&self, select: &str) -> String {
+        let mut conn = self.database.login("postgres").await;
+        let text: Option<String> =
+            sqlx::query_scalar(AssertSqlSafe(select.to_owned())).fetch_one(&mut conn).await.unwrap();
+        text.unwrap_or_default()
+    }
+
     /// One number from the database.
     pub(crate) async fn number(&self, select: &str) -> i64 {
         let mut conn = self.database.login("postgres").await;

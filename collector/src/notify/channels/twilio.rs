@@ -153,8 +153,6 @@ impl Channel for Twilio {
     }
 
     async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
-        let user = self.key.as_ref().unwrap_or(&self.account);
-        let basic = BASE64_STANDARD.encode(format!("{user}:{}", self.secret.expose()));
         let sender = if self.from.starts_with("MG") { "MessagingServiceSid" } else { "From" };
         let body = Serializer::new(String::new())
             .append_pair("To", &self.to)
@@ -166,7 +164,7 @@ impl Channel for Twilio {
             usual: if self.region == "ie1" { IE1 } else { US1 },
             path: SecretString::new(format!("/2010-04-01/Accounts/{}/Messages.json", self.account)),
             content_type: "application/x-www-form-urlencoded",
-            authorization: Some(SecretString::new(format!("Basic {basic}"))),
+            authorization: Some(SecretString::new(format!("Basic {}", self.basic()))),
             body: body.into_bytes(),
         };
         self.judge(&client.call(ask).await?)
@@ -188,9 +186,16 @@ struct Said {
 }
 
 impl Twilio {
+    /// User and password as RFC 7617 writes them.
+    fn basic(&self) -> String {
+        let user = self.key.as_ref().unwrap_or(&self.account);
+        BASE64_STANDARD.encode(format!("{user}:{}", self.secret.expose()))
+    }
+
     fn judge(&self, reply: &Reply) -> Result<Answer, SendError> {
         let said: Said = serde_json::from_slice(&reply.body).unwrap_or_default();
-        let hidden = [self.secret.expose().as_str(), self.to.as_str(), self.to.trim_start_matches('+')];
+        let basic = self.basic();
+        let hidden = [self.secret.expose().as_str(), &basic, self.to.as_str(), self.to.trim_start_matches('+')];
         if reply.status.is_success() {
             let status = said.status.as_str().unwrap_or_default();
             return Ok(Answer(shorten(&format!("{} {status} {}", reply.status, said.sid), &hidden)));
