@@ -73,7 +73,7 @@ pub async fn prove(
             })
         }
     };
-    channel_proofs::begin(scoped, row.key, delivery, code.as_ref(), now).await?;
+    channel_proofs::begin(scoped, row, delivery, code.as_ref(), now).await?;
     Ok(Begun { delivery, proof, until: now + channel_proofs::LIFE })
 }
 

@@ -8,6 +8,7 @@ use picket_shared::secret::Sealed;
 use picket_shared::time::Timestamp;
 use serde_json::json;
 
+use super::channels::{self, ChannelRow};
 use super::deliveries::{self, Leased, WithoutNotice};
 use super::{ChannelKey, Conn, Scoped, StoreError, Worker, audit};
 
@@ -32,20 +33,21 @@ pub struct StoredCode {
 /// When the database fails.
 pub async fn begin(
     conn: &mut Scoped,
-    channel: ChannelKey,
+    channel: &ChannelRow,
     delivery: DeliveryId,
     code: Option<&StoredCode>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let org = conn.org();
-    let key = deliveries::insert_without_notice(conn, channel, delivery, WithoutNotice::Proof, now).await?;
-    sqlx::query("DELETE FROM channel_proofs WHERE channel_id = $1").bind(channel).execute(conn.conn()).await?;
+    channels::lock(conn, channel.key).await?;
+    let key = deliveries::insert_without_notice(conn, channel.key, delivery, WithoutNotice::Proof, now).await?;
+    sqlx::query("DELETE FROM channel_proofs WHERE channel_id = $1").bind(channel.key).execute(conn.conn()).await?;
     let done = sqlx::query(
         "INSERT INTO channel_proofs (org_id, channel_id, delivery_id, sealed_code, code_mark, created_at, expires_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(org)
-    .bind(channel)
+    .bind(channel.key)
     .bind(key)
     .bind(code.map(|code| code.sealed.0.as_slice()))
     .bind(code.map(|code| code.mark.as_slice()))
@@ -53,7 +55,8 @@ pub async fn begin(
     .bind((now + LIFE).micros())
     .execute(conn.conn())
     .await?;
-    StoreError::expect_rows("channel_proofs", 1, done.rows_affected())
+    StoreError::expect_rows("channel_proofs", 1, done.rows_affected())?;
+    audit::note(conn, "channel.prove", channel.id.0, json!({ "name": channel.name }), now).await
 }
 
 /// What a code that was entered turned out to be.
@@ -80,6 +83,7 @@ pub async fn guess(
     mark: &[u8; 32],
     now: Timestamp,
 ) -> Result<Guess, StoreError> {
+    channels::lock(conn, channel).await?;
     let tried: Option<(bool, i32)> = sqlx::query_as(
         "UPDATE channel_proofs SET tries = tries + 1
          WHERE channel_id = $1 AND expires_at > $3 AND tries < $4 AND code_mark IS NOT NULL
@@ -124,6 +128,7 @@ pub async fn under_way(
 /// # Errors
 /// When the database fails.
 pub async fn settle(conn: &mut Worker, leased: &Leased, accepted: bool, now: Timestamp) -> Result<(), StoreError> {
+    channels::lock(conn, leased.channel.key).await?;
     sqlx::query("UPDATE channel_proofs SET sealed_code = NULL WHERE delivery_id = $1")
         .bind(leased.key)
         .execute(conn.conn())

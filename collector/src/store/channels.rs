@@ -205,6 +205,13 @@ pub async fn replace_settings(
     Ok(replaced)
 }
 
+/// Keeps others from changing a channel before this transaction ends. Who changes a channel and its proof locks in this
+/// order, so that none wait for each other.
+pub(super) async fn lock(conn: &mut impl Conn, key: ChannelKey) -> Result<(), StoreError> {
+    sqlx::query("SELECT id FROM channels WHERE id = $1 FOR NO KEY UPDATE").bind(key).execute(conn.conn()).await?;
+    Ok(())
+}
+
 /// Notes that its owner wants messages, for what proved it (`code` or `operator`), and ends any proof under way. False when
 /// that is known already, or it was removed.
 ///
