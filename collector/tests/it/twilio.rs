@@ -48,7 +48,7 @@ async fn the_request_is_that_of_the_documentation() {
     let authorization = |user: &str| format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{SECRET}")));
     for (key, from, user, sender) in [
         (None, "+4915735982000", ACCOUNT, "From"),
-        (Some(KEY), "Picket", KEY, "From"),
+        (Some(KEY), "MG Picket", KEY, "From"),
         (Some(KEY), SERVICE, KEY, "MessagingServiceSid"),
     ] {
         let (answer, calls) = send(&sms(key, from), &down()).await;

@@ -153,7 +153,7 @@ impl Channel for Twilio {
     }
 
     async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
-        let sender = if self.from.starts_with("MG") { "MessagingServiceSid" } else { "From" };
+        let sender = if is_sid(&self.from, "MG") { "MessagingServiceSid" } else { "From" };
         let body = Serializer::new(String::new())
             .append_pair("To", &self.to)
             .append_pair(sender, &self.from)
