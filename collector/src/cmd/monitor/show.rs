@@ -185,19 +185,7 @@ fn text(row: &MonitorRow, page: &Page, telling: Telling, now: Timestamp) -> Resu
         f64::from(row.settings.timeout_ms) / 1000.0,
         row.version
     ))?;
-    if row.settings.spec.is_unverified() {
-        print::line("  NOT VERIFIED: any certificate is accepted (--verify off)")?;
-    }
-    if row.settings.sealed_secret.is_some() {
-        print::line(if row.settings.eu_only {
-            "  holds credentials; runs in the EU only"
-        } else {
-            "  holds credentials; may run outside the EU"
-        })?;
-    }
-    if let Some(why) = telling.why() {
-        print::line(&format!("  {why}"))?;
-    }
+    remarks(row, telling)?;
     let sums = uptime::of_monitor(&page.spans, (now - DAY * 30).max(row.created_at), now);
     let share =
         |share: Option<f64>| share.map_or_else(|| "unknown".to_owned(), |share| format!("{:.3} %", share * 100.0));
@@ -239,6 +227,24 @@ fn text(row: &MonitorRow, page: &Page, telling: Telling, now: Timestamp) -> Resu
     )?;
     let names: BTreeMap<i64, &str> = page.regions.iter().map(|region| (region.id, region.code.as_str())).collect();
     section("Last outcomes", page.outcomes.iter().take(LINES).map(|outcome| outcome_line(outcome, &names)).collect())
+}
+
+/// What a person must know beside the state.
+fn remarks(row: &MonitorRow, telling: Telling) -> Result<(), CmdError> {
+    if row.settings.spec.is_unverified() {
+        print::line("  NOT VERIFIED: any certificate is accepted (--verify off)")?;
+    }
+    if row.settings.sealed_secret.is_some() {
+        print::line(if row.settings.eu_only {
+            "  holds credentials; runs in the EU only"
+        } else {
+            "  holds credentials; may run outside the EU"
+        })?;
+    }
+    match telling.why() {
+        Some(why) => print::line(&format!("  {why}")),
+        None => Ok(()),
+    }
 }
 
 /// As a person reads it; JSON has the microseconds.
