@@ -102,7 +102,7 @@ pub struct TwilioArgs {
 /// Arguments of `slack`.
 #[derive(Debug, clap::Args)]
 pub struct SlackArgs {
-    /// A file with the webhook's URL, which is a secret: https://hooks.slack.com/services/...
+    /// A file with the webhook's URL, which is a secret (hooks.slack.com/services/...).
     #[arg(long, value_name = "FILE", value_parser = file_text::read)]
     url_file: FileText,
     #[command(flatten)]
