@@ -237,6 +237,8 @@ mod tests {
         refused("[mail]\nhost = \"mail.example.org\"", "mail.from");
         refused("[retention]\nreceipts_days = 1", "retention.receipts_days");
         refused("[outbound]\nproxy = \"localhost:3128\"", "outbound.proxy");
+        refused("[outbound]\ntelegram_url = \"http://bots.example.org\"", "outbound.telegram_url");
+        refused("[outbound]\nslack_url = \"https://me:secret@slack.example.org\"", "outbound.slack_url");
         refused("[egress]\nnat64 = [\"64:ff9b::/33\"]", "egress.nat64");
         refused("[limits]\nbatches_per_second = 0", "limits.batches_per_second");
     }

@@ -10,6 +10,7 @@ pub mod assignments;
 pub mod audit;
 pub mod batches;
 pub mod changes;
+pub mod channel_proofs;
 pub mod channels;
 pub mod deliveries;
 pub mod facts;

@@ -1,4 +1,5 @@
-//! Random bytes, and tokens that people's browsers hold: 256 random bits, of which only the SHA-256 is stored.
+//! Random bytes, codes that people type, and tokens that people's browsers hold: 256 random bits, of which only the
+//! SHA-256 is stored.
 
 use aws_lc_rs::{digest, hmac, rand};
 use base64::Engine as _;
@@ -19,6 +20,21 @@ pub fn random_bytes<const N: usize>() -> Result<[u8; N], VaultError> {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).map_err(|_| VaultError::NoRandomness)?;
     Ok(bytes)
+}
+
+/// Six digits, each of a million as likely as the others.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn code() -> Result<SecretString, VaultError> {
+    const CODES: u32 = 1_000_000;
+    loop {
+        let drawn = u32::from_be_bytes(random_bytes()?);
+        // The last, incomplete million would favour its codes.
+        if drawn < u32::MAX - u32::MAX % CODES {
+            return Ok(SecretString::new(format!("{:06}", drawn % CODES)));
+        }
+    }
 }
 
 /// A token as the browser holds it: 43 characters of base64url. Never stored, never printed.
@@ -74,6 +90,15 @@ impl Token {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_has_six_digits_and_codes_differ() {
+        let codes: Vec<_> = (0..20).map(|_| code().unwrap()).collect();
+        for code in &codes {
+            assert!(code.expose().len() == 6 && code.expose().chars().all(|c| c.is_ascii_digit()), "{}", code.expose());
+        }
+        assert!(codes.iter().any(|code| *code != codes[0]));
+    }
 
     #[test]
     fn two_draws_differ() {

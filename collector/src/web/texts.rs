@@ -12,12 +12,17 @@ pub const ENGLISH: &str = include_str!("../../texts/en.toml");
 static CATALOGUE: LazyLock<HashMap<String, String>> = LazyLock::new(|| read(ENGLISH));
 
 /// The text of `key`; the key itself if there is none, which a test keeps from happening.
-pub fn text(key: &str) -> &str {
-    CATALOGUE.get(key).map_or(key, String::as_str)
+pub fn text(key: &'static str) -> &'static str {
+    known(key).unwrap_or(key)
+}
+
+/// The text of `key`, where it is put together from names that somebody else gave.
+pub fn known(key: &str) -> Option<&'static str> {
+    CATALOGUE.get(key).map(String::as_str)
 }
 
 /// The text of `key` with its first `{}` replaced by `value`.
-pub fn filled(key: &str, value: impl std::fmt::Display) -> String {
+pub fn filled(key: &'static str, value: impl std::fmt::Display) -> String {
     text(key).replacen("{}", &value.to_string(), 1)
 }
 

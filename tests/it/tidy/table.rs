@@ -65,11 +65,14 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "collector::wake",
         ],
     ),
+    // What pages and commands do to channels: read, sealed, stored, proven.
+    ("collector::channels", &["shared", "collector::vault", "collector::store", "collector::notify"]),
     (
         "collector::web",
         &[
             "shared",
             "collector::app",
+            "collector::channels",
             "collector::config",
             "collector::vault::Sealer",
             "collector::store",
@@ -150,7 +153,12 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
 ];
 
 /// What only these may name.
-pub(super) const ONLY: &[(&str, &[&str])] = &[("collector::store::batches", &["collector::flow::ingest"])];
+pub(super) const ONLY: &[(&str, &[&str])] = &[
+    ("collector::store::batches", &["collector::flow::ingest"]),
+    // Who vouches for a channel is at the console; everybody else proves it.
+    ("collector::store::channels::mark_verified", &["collector::channels"]),
+    ("collector::channels::trust", &["collector::cmd"]),
+];
 
 /// Stages meet only in tables: none names another, but for these.
 pub(super) const STAGES: (&str, &[(&str, &str)]) = (

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{CmdError, print};
 use crate::app::App;
 use crate::store::monitors::{self, Found, MonitorRow, Settings};
-use crate::store::read::monitor::has_channel;
+use crate::store::read::telling;
 use crate::store::regions::{self, RegionRow};
 use crate::store::{Scoped, StoreError};
 use fields::Fields;
@@ -135,13 +135,13 @@ async fn add(args: AddArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> Re
     };
     fields::check(&settings)?;
     monitors::insert(&mut scoped, id, &settings, now).await.map_err(|error| named(error, &settings.name))?;
-    let told = has_channel(&mut scoped).await?;
+    let telling = telling::of(&mut scoped).await?;
     scoped.commit().await?;
     let regions: Vec<_> = regions.iter().map(|region| region.code.to_string()).collect();
     if args.json {
         return print::json(&json!({
             "id": id, "name": settings.name, "kind": settings.spec.kind(), "target": settings.spec.target(),
-            "regions": regions, "eu_only": eu_only, "reaches_a_channel": told,
+            "regions": regions, "eu_only": eu_only, "told": telling.is_told(), "why": telling.why(),
         }));
     }
     print::line(&format!(
@@ -157,8 +157,8 @@ async fn add(args: AddArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> Re
     if settings.spec.is_unverified() {
         print::line("Warning: its certificate is NOT VERIFIED (--verify off).")?;
     }
-    if !told {
-        print::line("Warning: there is no channel, so nobody is told of its incidents: picket-collector channel add")?;
+    if let Some(why) = telling.why() {
+        print::line(&format!("Warning: {why}."))?;
     }
     if all == 0 { Err(no_region()) } else { Ok(()) }
 }
@@ -208,8 +208,9 @@ async fn edit(args: EditArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> 
 
 async fn list(args: &Json, scoped: &mut Scoped) -> Result<(), CmdError> {
     let rows = monitors::list(scoped).await?;
+    let telling = telling::of(scoped).await?;
     if args.json {
-        let rows: Vec<_> = rows.iter().map(render::summary).collect();
+        let rows: Vec<_> = rows.iter().map(|row| render::summary(row, telling)).collect();
         return print::json(&rows);
     }
     if rows.is_empty() {
@@ -217,10 +218,11 @@ async fn list(args: &Json, scoped: &mut Scoped) -> Result<(), CmdError> {
     }
     let headings = ["", "STATE", "SINCE", "NAME", "KIND", "TARGET", "EVERY", "REGIONS", "ID"];
     print::table(&headings, &rows.iter().map(render::row).collect::<Vec<_>>())?;
-    if !has_channel(scoped).await? {
-        print::line("\nWarning: there is no channel, so nobody is told of incidents: picket-collector channel add")?;
+    // One line for all, as it is the same for each.
+    match telling.why() {
+        Some(why) => print::line(&format!("\nWarning: {why}.")),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 #[derive(Clone, Copy)]

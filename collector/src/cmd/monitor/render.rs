@@ -4,6 +4,7 @@ use picket_shared::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::store::monitors::MonitorRow;
+use crate::store::read::telling::Telling;
 
 /// The shape that tells a state without its colour.
 pub(super) fn symbol(state: &str) -> &'static str {
@@ -42,7 +43,7 @@ pub(super) fn row(row: &MonitorRow) -> Vec<String> {
 }
 
 /// What every JSON form of a monitor holds.
-pub(super) fn summary(row: &MonitorRow) -> Value {
+pub(super) fn summary(row: &MonitorRow, telling: Telling) -> Value {
     json!({
         "id": row.id,
         "name": row.settings.name,
@@ -59,6 +60,8 @@ pub(super) fn summary(row: &MonitorRow) -> Value {
         "holds_credentials": row.settings.sealed_secret.is_some(),
         "tags": row.settings.tags,
         "region_names": row.regions,
+        "told": telling.is_told(),
+        "why": telling.why(),
         "created_at": time(row.created_at),
     })
 }

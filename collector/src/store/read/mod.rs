@@ -5,3 +5,4 @@ pub mod gauges;
 pub mod live;
 pub mod monitor;
 pub mod probes;
+pub mod telling;

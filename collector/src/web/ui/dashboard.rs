@@ -14,7 +14,7 @@ use super::{error, filters, page};
 use crate::domain::gap::SILENT_AFTER;
 use crate::store::StoreError;
 use crate::store::read::dashboard::{self as read, After, Filter, ItemRow, Sort, VoteRow};
-use crate::store::read::monitor::has_channel;
+use crate::store::read::telling;
 use crate::store::results::Mark;
 use crate::web::Site;
 use crate::web::extract::user::User;
@@ -83,7 +83,7 @@ async fn gather(site: &Site, user: &User, query: &HashMap<String, String>) -> Re
     let filter = filter(query);
     let mut scoped = user.scoped(site).await?;
     let found = read::page(&mut scoped, &filter, after(query).as_ref(), now).await?;
-    let told = has_channel(&mut scoped).await?;
+    let told = telling::of(&mut scoped).await?.is_told();
     let items = items(&found, now);
     let choice = |value: &str, word: &str, chosen: &str| Choice {
         value: value.to_owned(),

@@ -8,13 +8,13 @@ use crate::web::{assets, texts};
 /// The text of a key.
 #[askama::filter_fn]
 pub fn t(key: &str, _: &dyn Values) -> askama::Result<String> {
-    Ok(texts::text(key).to_owned())
+    Ok(texts::known(key).unwrap_or(key).to_owned())
 }
 
 /// The text of a key with a value in it.
 #[askama::filter_fn]
 pub fn with<T: std::fmt::Display>(key: &str, _: &dyn Values, value: T) -> askama::Result<String> {
-    Ok(texts::filled(key, value))
+    Ok(texts::known(key).unwrap_or(key).replacen("{}", &value.to_string(), 1))
 }
 
 /// The address of a file.

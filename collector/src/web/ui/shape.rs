@@ -51,7 +51,7 @@ pub fn when(at: Timestamp, now: Timestamp) -> When {
 
 /// A duration in seconds, in its largest unit (and the next, for hours and days).
 pub fn lasting(seconds: u64) -> String {
-    let pair = |big: &str, small: &str, each: u64, of: u64| {
+    let pair = |big: &'static str, small: &'static str, each: u64, of: u64| {
         let (n, rest) = (seconds / each, seconds % each / of);
         if rest == 0 { filled(big, n) } else { format!("{} {}", filled(big, n), filled(small, rest)) }
     };

@@ -15,7 +15,8 @@ use crate::domain::gap::SILENT_AFTER;
 use crate::domain::uptime::{self, Sums};
 use crate::store::StoreError;
 use crate::store::monitors::MonitorRow;
-use crate::store::read::monitor::{self as read, IncidentRow, RegionRow, has_channel};
+use crate::store::read::monitor::{self as read, IncidentRow, RegionRow};
+use crate::store::read::telling;
 use crate::store::results::OutcomeRow;
 use crate::web::Site;
 use crate::web::extract::user::User;
@@ -141,7 +142,7 @@ async fn gather(
     let interval = Duration::from_secs(u64::try_from(row.settings.interval_s).unwrap_or(60));
     let recent = now - (interval * 40).max(Duration::from_secs(900));
     let found = read::page(&mut scoped, row.key, now, recent, now - MONTH).await?;
-    let told = has_channel(&mut scoped).await?;
+    let told = telling::of(&mut scoped).await?.is_told();
     Ok(Some(build(user, &row, &found, told, now, query)))
 }
 

@@ -1,16 +1,12 @@
-//! The texts of messages. Pure: facts in, subject, plain text, HTML and a JSON event out.
-//!
-//! A message names what, where, since when, why, what was seen, what each region says, and where to look.
+//! The words of a message: what a person reads, and in which order.
 
-use std::fmt::Write;
 use std::time::Duration;
 
-use picket_shared::ids::{DeliveryId, IncidentId, MonitorId};
-use picket_shared::outcome::{Evidence, FailureKind};
+use picket_shared::secret::SecretString;
 use picket_shared::time::Timestamp;
-use serde::Serialize;
-use serde_json::json;
 
+use super::sheet::Sheet;
+use super::{Facts, IncidentFacts, MonitorFacts};
 use crate::domain::outage::vote::Vote;
 use crate::domain::outage::{Notice, NoticeKind, RegionLine, Resolution};
 
@@ -19,158 +15,7 @@ const LATE: Duration = Duration::from_secs(60);
 /// So much of each thing that was seen is told.
 const EVIDENCE_CHARS: usize = 200;
 
-/// All that a message says.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    /// Which delivery this is; the receiver knows a repeated one by it.
-    pub delivery: DeliveryId,
-    /// When it is written.
-    pub now: Timestamp,
-    /// Where people find the collector; no link without one.
-    pub public_url: Option<String>,
-    /// What has to be told.
-    pub occasion: Occasion,
-}
-
-/// What has to be told.
-#[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one lives at a time, and notices are the rule")]
-pub enum Occasion {
-    /// Somebody wants to know whether the channel works.
-    Test {
-        /// The channel's name.
-        channel: String,
-    },
-    /// The judge decided something.
-    Notice {
-        /// What.
-        notice: Notice,
-        /// About which monitor.
-        monitor: MonitorFacts,
-        /// Its incident, as it is now.
-        incident: Option<IncidentFacts>,
-    },
-}
-
-/// What is watched.
-#[derive(Clone, Debug, Serialize)]
-pub struct MonitorFacts {
-    /// Its id.
-    pub id: MonitorId,
-    /// Its name.
-    pub name: String,
-    /// Its kind.
-    pub kind: String,
-    /// A URL, a name with record type, host and port.
-    pub target: String,
-}
-
-/// An incident.
-#[derive(Clone, Debug)]
-pub struct IncidentFacts {
-    /// Its id, which ties its messages together.
-    pub id: IncidentId,
-    /// The start of the first failing check.
-    pub started_at: Timestamp,
-    /// When the judge was sure.
-    pub confirmed_at: Timestamp,
-    /// When it was over.
-    pub resolved_at: Option<Timestamp>,
-    /// What failed.
-    pub failure: FailureKind,
-    /// The same for a person.
-    pub message: String,
-    /// What was seen.
-    pub evidence: Evidence,
-}
-
-/// A message, ready for any channel.
-#[derive(Clone, Debug)]
-pub struct Message {
-    /// The delivery's id.
-    pub id: DeliveryId,
-    /// The incident that ties messages together.
-    pub thread: Option<IncidentId>,
-    /// When it was written.
-    pub at: Timestamp,
-    /// One line, without line breaks.
-    pub subject: String,
-    /// The whole as plain text.
-    pub text: String,
-    /// The whole as HTML.
-    pub html: String,
-    /// The whole for a program.
-    pub event: serde_json::Value,
-}
-
-/// Writes the message.
-pub fn write(facts: &Facts) -> Message {
-    let (sheet, event, thread) = match &facts.occasion {
-        Occasion::Test { channel } => (test(channel), json!({ "channel": channel }), None),
-        Occasion::Notice { notice, monitor, incident } => {
-            let sheet = tell(facts, notice, monitor, incident.as_ref());
-            let event = event(notice, monitor, incident.as_ref());
-            let thread = incident.as_ref().map(|incident| incident.id);
-            (sheet, event, thread)
-        }
-    };
-    let kind = match &facts.occasion {
-        Occasion::Test { .. } => "test".to_owned(),
-        Occasion::Notice { notice, .. } => format!("monitor.{}", notice.kind.as_str()),
-    };
-    Message {
-        id: facts.delivery,
-        thread,
-        at: facts.now,
-        subject: one_line(&sheet.subject),
-        text: sheet.text(),
-        html: sheet.html(),
-        event: json!({ "type": kind, "timestamp": facts.now.to_string(), "data": event }),
-    }
-}
-
-/// A message before it is laid out: a headline and labelled lines.
-struct Sheet {
-    subject: String,
-    lead: String,
-    rows: Vec<(&'static str, String)>,
-    link: Option<String>,
-}
-
-impl Sheet {
-    fn text(&self) -> String {
-        let mut text = format!("{}\n", self.lead);
-        if !self.rows.is_empty() {
-            text.push('\n');
-        }
-        for (label, value) in &self.rows {
-            let _ = writeln!(text, "{label:<10}{}", value.replace('\n', "\n          "));
-        }
-        if let Some(link) = &self.link {
-            let _ = write!(text, "\n{link}\n");
-        }
-        text
-    }
-
-    fn html(&self) -> String {
-        let mut html = format!("<!DOCTYPE html>\n<html><body>\n<p><strong>{}</strong></p>\n", escape(&self.lead));
-        if !self.rows.is_empty() {
-            html.push_str("<table>\n");
-            for (label, value) in &self.rows {
-                let value = escape(value).replace('\n', "<br>");
-                let _ = writeln!(html, "<tr><th align=\"left\" valign=\"top\">{label}</th><td>{value}</td></tr>");
-            }
-            html.push_str("</table>\n");
-        }
-        if let Some(link) = &self.link {
-            let _ = writeln!(html, "<p><a href=\"{0}\">{0}</a></p>", escape(link));
-        }
-        html.push_str("</body></html>\n");
-        html
-    }
-}
-
-fn test(channel: &str) -> Sheet {
+pub(super) fn test(channel: &str) -> Sheet {
     Sheet {
         subject: format!("Test: the channel {channel} works"),
         lead: format!("This is a test message from Picket to the channel {channel}. It works."),
@@ -179,7 +24,22 @@ fn test(channel: &str) -> Sheet {
     }
 }
 
-fn tell(facts: &Facts, notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentFacts>) -> Sheet {
+/// The subject keeps the code to itself: servers log subjects.
+pub(super) fn code(code: &SecretString, until: Timestamp) -> Sheet {
+    Sheet {
+        subject: "Verify this channel for Picket".to_owned(),
+        lead: format!("The code is {}", code.expose()),
+        rows: vec![
+            ("Works", format!("once, until {until:.0}")),
+            ("Where", "enter it where this channel was set up".to_owned()),
+            ("Why", "somebody wants Picket to send notices of outages here".to_owned()),
+            ("Not you?", "ignore this message: without the code nothing is sent".to_owned()),
+        ],
+        link: None,
+    }
+}
+
+pub(super) fn tell(facts: &Facts, notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentFacts>) -> Sheet {
     let name = &monitor.name;
     let (subject, lead) = headline(facts, notice, monitor, incident);
     let mut rows = vec![("What", format!("{name}: {} ({})", monitor.target, monitor.kind))];
@@ -268,15 +128,11 @@ fn headline(
     }
 }
 
-fn when(notice: &Notice, incident: Option<&IncidentFacts>) -> Vec<(&'static str, String)> {
+pub(super) fn when(notice: &Notice, incident: Option<&IncidentFacts>) -> Vec<(&'static str, String)> {
     if let Some(incident) = incident {
         let sure = duration(incident.confirmed_at.since(incident.started_at));
         let mut rows = vec![("Since", format!("{:.0} (sure after {sure})", incident.started_at))];
-        let over = match &notice.kind {
-            NoticeKind::Up { over } => Some(over.at),
-            _ => incident.resolved_at,
-        };
-        if let Some(over) = over {
+        if let Some(over) = over(notice, incident) {
             rows.push(("Until", format!("{over:.0} ({})", duration(over.since(incident.started_at)))));
         }
         return rows;
@@ -286,6 +142,14 @@ fn when(notice: &Notice, incident: Option<&IncidentFacts>) -> Vec<(&'static str,
         NoticeKind::RegionSilent { heard: Some(heard), .. } => vec![("Heard", format!("until {heard:.0}"))],
         NoticeKind::RegionSilent { heard: None, .. } => vec![("Heard", "never".to_owned())],
         _ => vec![("At", format!("{:.0}", notice.at))],
+    }
+}
+
+/// When the incident was over, as of this notice.
+pub(super) fn over(notice: &Notice, incident: &IncidentFacts) -> Option<Timestamp> {
+    match &notice.kind {
+        NoticeKind::Up { over } => Some(over.at),
+        _ => incident.resolved_at,
     }
 }
 
@@ -311,31 +175,6 @@ pub fn vote(vote: Vote) -> &'static str {
     }
 }
 
-fn event(notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentFacts>) -> serde_json::Value {
-    let incident = incident.map(|incident| {
-        json!({
-            "id": incident.id,
-            "started_at": incident.started_at.to_string(),
-            "confirmed_at": incident.confirmed_at.to_string(),
-            "resolved_at": incident.resolved_at.map(|at| at.to_string()),
-            "failure": { "kind": incident.failure, "message": incident.message, "evidence": incident.evidence },
-        })
-    });
-    let region = |line: &RegionLine| json!({ "region": line.region, "vote": line.vote, "failure": line.failure });
-    let over = match &notice.kind {
-        NoticeKind::Up { over } => json!({ "at": over.at.to_string(), "resolution": over.resolution }),
-        _ => serde_json::Value::Null,
-    };
-    json!({
-        "notice": notice.kind.as_str(),
-        "at": notice.at.to_string(),
-        "monitor": monitor,
-        "incident": incident,
-        "over": over,
-        "regions": notice.regions.iter().map(region).collect::<Vec<_>>(),
-    })
-}
-
 /// A duration for a person: `12 s`, `3 min 5 s`, `2 h 7 min`, `4 d 1 h`.
 pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -348,18 +187,11 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     let flat: String = text.chars().take(EVIDENCE_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(EVIDENCE_CHARS).is_some() { format!("{flat}...") } else { flat }
 }
 
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
 }
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-#[cfg(test)]
-mod tests;
