@@ -119,7 +119,7 @@ async fn add(args: AddArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> Re
         name: name.unwrap_or_else(|| spec.target()),
         interval_s: args.fields.interval_s(None)?,
         timeout_ms,
-        quorum: args.fields.quorum.map(|quorum| quorum.0),
+        quorum: args.fields.quorum,
         eu_only,
         tags: args.fields.tag.clone(),
         regions: regions.iter().map(|region| region.key).collect(),
@@ -172,7 +172,7 @@ async fn edit(args: EditArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> 
         settings.name.clone_from(name);
     }
     if let Some(quorum) = args.fields.quorum {
-        settings.quorum = Some(quorum.0);
+        settings.quorum = Some(quorum);
     }
     if !args.fields.tag.is_empty() {
         settings.tags.clone_from(&args.fields.tag);
