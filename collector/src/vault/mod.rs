@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use aws_lc_rs::aead::{AES_256_GCM, RandomizedNonceKey};
 use aws_lc_rs::hkdf::{self, HKDF_SHA256, Salt};
+use aws_lc_rs::hmac;
 use picket_shared::secret::Secret;
 use zeroize::Zeroizing;
 
@@ -110,6 +111,13 @@ fn class_key(master: &MasterKey, class: Class) -> Result<RandomizedNonceKey, Vau
     filled.and_then(|()| RandomizedNonceKey::new(&AES_256_GCM, key.as_slice())).map_err(|_| VaultError::Unsealed)
 }
 
+/// The key of a class's fingerprints, apart from that which seals.
+fn fingerprint_key(master: &MasterKey, class: Class) -> Result<hmac::Key, VaultError> {
+    let prk = Salt::new(HKDF_SHA256, b"picket fingerprint 1").extract(master.expose());
+    let info = [class.as_str().as_bytes()];
+    prk.expand(&info, hmac::HMAC_SHA256).map(hmac::Key::from).map_err(|_| VaultError::Unsealed)
+}
+
 struct KeyLength;
 
 impl hkdf::KeyType for KeyLength {
@@ -165,6 +173,17 @@ mod tests {
         let sealed = sealer.seal(Class::MonitorSecret, b"row", b"secret").unwrap();
         assert!(matches!(opener.open(Class::MonitorSecret, b"other", &sealed), Err(VaultError::Refused)));
         assert!(matches!(opener.open(Class::ChannelSettings, b"row", &sealed), Err(VaultError::Refused)));
+    }
+
+    #[test]
+    fn a_fingerprint_is_the_same_for_the_same_secret_of_the_same_row_and_ring_only() {
+        let (sealer, _, _) = vault();
+        let print = |context: &[u8], secret: &[u8]| sealer.fingerprint(Class::MonitorSecret, context, secret).unwrap();
+        let one = print(b"row", b"secret");
+        assert_eq!((one.len(), &one), (32, &print(b"row", b"secret")));
+        assert!(one != print(b"row", b"other") && one != print(b"other", b"secret") && one != print(b"rows", b"ecret"));
+        assert_ne!(one, sealer.fingerprint(Class::ChannelSettings, b"row", b"secret").unwrap());
+        assert_ne!(one, vault().0.fingerprint(Class::MonitorSecret, b"row", b"secret").unwrap());
     }
 
     #[test]
