@@ -15,6 +15,7 @@ pub mod deliveries;
 pub mod facts;
 pub mod gaps;
 pub mod health;
+pub mod imports;
 pub mod incidents;
 pub mod instance;
 pub mod monitors;
