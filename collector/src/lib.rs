@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`config`] and [`vault`] are what it starts with, [`postgres`] the cluster that it owns; [`domain`] decides;
 //! [`flow`] is the write path, whose stages [`wake`] rings and whose messages [`notify`] writes and sends; [`store`] holds
-//! every statement of SQL. [`app`] brings the parts together, [`web`] is what probes and people call,
+//! every statement of SQL; [`import`] takes over what other programs watch. [`app`] brings the parts together, [`web`] is what probes and people call,
 //! [`work`] runs the tasks, [`cmd`] is the command line.
 
 pub mod config;
@@ -13,6 +13,7 @@ pub mod store;
 
 pub mod domain;
 pub mod flow;
+pub mod import;
 pub mod notify;
 pub mod wake;
 

@@ -12,6 +12,18 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     // A store function that leaves work behind also rings, by the bell's name.
     ("collector::store", &["shared", "collector::domain", "collector::config", "collector::wake"]),
     ("collector::postgres", &["shared", "collector::config", "collector::store"]),
+    // It seals credentials, and opens none.
+    (
+        "collector::import",
+        &[
+            "shared",
+            "collector::domain",
+            "collector::store",
+            "collector::vault::Sealer",
+            "collector::vault::Class",
+            "collector::vault::VaultError",
+        ],
+    ),
     ("collector::notify", &["shared", "collector::domain", "collector::config"]),
     ("collector::login", &["shared", "collector::domain", "collector::config", "collector::vault", "collector::store"]),
     (
@@ -73,6 +85,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "collector::notify",
             "collector::wake",
             "collector::domain",
+            "collector::import",
             "collector::login",
             "collector::privacy",
         ],
