@@ -3,6 +3,7 @@
 pub mod channel;
 pub mod config;
 pub mod doctor;
+pub mod file_bytes;
 pub mod file_text;
 pub mod migrate;
 pub mod monitor;

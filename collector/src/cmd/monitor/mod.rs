@@ -1,8 +1,10 @@
-//! `monitor add|edit|list|show|pause|resume|delete`.
+//! `monitor add|edit|list|show|pause|resume|delete|import|release`.
 
 mod fields;
+mod import;
 mod parse;
 mod render;
+mod report;
 mod show;
 
 use std::process::ExitCode;
@@ -19,6 +21,7 @@ use crate::store::read::monitor::has_channel;
 use crate::store::regions::{self, RegionRow};
 use crate::store::{Scoped, StoreError};
 use fields::Fields;
+use import::{ImportArgs, ReleaseArgs};
 
 /// Manages monitors.
 #[derive(Debug, Subcommand)]
@@ -37,6 +40,10 @@ pub enum MonitorCommand {
     Resume(OneArgs),
     /// Delete a monitor; its history is kept until it expires.
     Delete(OneArgs),
+    /// Take over what another program watches; nobody is told before `monitor release`.
+    Import(Box<ImportArgs>),
+    /// Let imported monitors tell what they find.
+    Release(ReleaseArgs),
 }
 
 /// Arguments of `monitor add`.
@@ -102,6 +109,8 @@ pub async fn run(command: MonitorCommand, app: &App) -> Result<ExitCode, CmdErro
         MonitorCommand::Pause(args) => switch(args, scoped, now, Switch::Pause).await?,
         MonitorCommand::Resume(args) => switch(args, scoped, now, Switch::Resume).await?,
         MonitorCommand::Delete(args) => switch(args, scoped, now, Switch::Delete).await?,
+        MonitorCommand::Import(args) => return import::run(&args, app, scoped, now).await,
+        MonitorCommand::Release(args) => import::release(&args, scoped, now).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -183,16 +183,7 @@ fn text(row: &MonitorRow, page: &Page, now: Timestamp) -> Result<(), CmdError> {
         f64::from(row.settings.timeout_ms) / 1000.0,
         row.version
     ))?;
-    if row.settings.spec.is_unverified() {
-        print::line("  NOT VERIFIED: any certificate is accepted (--verify off)")?;
-    }
-    if row.settings.sealed_secret.is_some() {
-        print::line(if row.settings.eu_only {
-            "  holds credentials; runs in the EU only"
-        } else {
-            "  holds credentials; may run outside the EU"
-        })?;
-    }
+    notes(row)?;
     let sums = uptime::of_monitor(&page.spans, (now - DAY * 30).max(row.created_at), now);
     let share =
         |share: Option<f64>| share.map_or_else(|| "unknown".to_owned(), |share| format!("{:.3} %", share * 100.0));
@@ -234,6 +225,27 @@ fn text(row: &MonitorRow, page: &Page, now: Timestamp) -> Result<(), CmdError> {
     )?;
     let names: BTreeMap<i64, &str> = page.regions.iter().map(|region| (region.id, region.code.as_str())).collect();
     section("Last outcomes", page.outcomes.iter().take(LINES).map(|outcome| outcome_line(outcome, &names)).collect())
+}
+
+/// What is unusual about it.
+fn notes(row: &MonitorRow) -> Result<(), CmdError> {
+    if let Some(muted) = row.muted_at {
+        print::line(&format!(
+            "  muted since {muted:.0}: nobody is told before picket-collector monitor release {}",
+            row.id
+        ))?;
+    }
+    if row.settings.spec.is_unverified() {
+        print::line("  NOT VERIFIED: any certificate is accepted (--verify off)")?;
+    }
+    if row.settings.sealed_secret.is_some() {
+        print::line(if row.settings.eu_only {
+            "  holds credentials; runs in the EU only"
+        } else {
+            "  holds credentials; may run outside the EU"
+        })?;
+    }
+    Ok(())
 }
 
 /// As a person reads it; JSON has the microseconds.
