@@ -6,6 +6,7 @@ mod a_dns_fault_is_told_apart;
 mod a_forged_request_stores_nothing;
 mod a_huge_body_is_refused_early;
 mod a_silent_region_opens_no_incident;
+mod an_imported_monitor_tells_nobody_before_its_release;
 mod an_outage_is_told_once_and_resolved_once;
 mod one_region_down_opens_no_incident;
 mod private_addresses_are_never_contacted;
