@@ -32,7 +32,8 @@ pub fn user() -> Result<User, PostgresError> {
         return Ok(user);
     }
     // `useradd` of several collectors at once can each make the user, and only one of them lasts.
-    let _one_at_a_time = lock(Path::new(USERS)).map_err(|error| failed(format!("{USERS} cannot be locked: {error}")))?;
+    let _one_at_a_time =
+        lock(Path::new(USERS)).map_err(|error| failed(format!("{USERS} cannot be locked: {error}")))?;
     if let Some(user) = find()? {
         return Ok(user);
     }
