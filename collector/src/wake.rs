@@ -15,7 +15,7 @@ pub const CHANNEL: &str = "picket";
 /// Who is to wake up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Bell {
-    /// What probes run has changed, or a recheck is wanted: answers long polls.
+    /// What probes run has changed, or a recheck or a manual check is wanted: answers long polls.
     Assignments,
     /// There is something new to judge.
     Judge,
@@ -23,11 +23,13 @@ pub enum Bell {
     Dispatch,
     /// There are deliveries to send.
     Deliver,
+    /// A manual check has ended: somebody waits for it.
+    Manual,
 }
 
 impl Bell {
     /// Every bell.
-    pub const ALL: [Self; 4] = [Self::Assignments, Self::Judge, Self::Dispatch, Self::Deliver];
+    pub const ALL: [Self; 5] = [Self::Assignments, Self::Judge, Self::Dispatch, Self::Deliver, Self::Manual];
 
     /// Its name in the payload.
     pub const fn as_str(self) -> &'static str {
@@ -36,6 +38,7 @@ impl Bell {
             Self::Judge => "judge",
             Self::Dispatch => "dispatch",
             Self::Deliver => "deliver",
+            Self::Manual => "manual",
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use picket_shared::assignment::Assignments;
+use picket_shared::manual::ManualCheck;
 use picket_shared::retry::RetryPolicy;
 use picket_shared::time::Stopwatch;
-use picket_shared::wire::{self, LONG_POLL_SECONDS};
+use picket_shared::wire::{self, LONG_POLL_SECONDS, TAKES_MANUAL};
 use tokio::sync::mpsc;
 
 use crate::link::{Link, LinkError, Stop};
@@ -15,22 +16,33 @@ const GRACE: Duration = Duration::from_secs(15);
 /// Answers without news do not come faster than this, whatever the collector does.
 const CALM: Duration = Duration::from_secs(1);
 
-/// Hands on every change, for ever; the last good set stays with whoever takes it.
+/// Hands on every change, for ever; the last good set stays with whoever takes it. What people want checked now goes to
+/// `manual`, and is dropped where that is full: it must never hold up what is scheduled.
 ///
 /// # Errors
 /// When the collector ends the probe.
-pub async fn follow(link: &Link, assign: mpsc::Sender<Assignments>) -> Result<(), Stop> {
+pub async fn follow(
+    link: &Link,
+    assign: mpsc::Sender<Assignments>,
+    manual: mpsc::Sender<ManualCheck>,
+) -> Result<(), Stop> {
     let (mut since, mut failures) = (0, 0);
     loop {
         let asked = Stopwatch::start();
         match poll(link, since).await {
-            Ok(news) => {
+            Ok(mut news) => {
                 failures = 0;
                 since = news.version;
+                let wanted = std::mem::take(&mut news.manual);
+                let asked_for = !wanted.is_empty();
+                if wanted.into_iter().any(|check| manual.try_send(check).is_err()) {
+                    tracing::warn!("More manual checks are wanted than this probe has places for: the rest is dropped");
+                }
                 let quiet =
                     !news.full && news.monitors.is_empty() && news.removed.is_empty() && news.rechecks.is_empty();
                 if quiet {
-                    tokio::time::sleep(CALM.saturating_sub(asked.elapsed())).await;
+                    let calm = if asked_for { Duration::ZERO } else { CALM };
+                    tokio::time::sleep(calm.saturating_sub(asked.elapsed())).await;
                 } else if assign.send(news).await.is_err() {
                     return Ok(());
                 }
@@ -54,7 +66,7 @@ pub async fn follow(link: &Link, assign: mpsc::Sender<Assignments>) -> Result<()
 /// When there is no answer, or none that can be used.
 pub async fn poll(link: &Link, since: u64) -> Result<Assignments, LinkError> {
     let timeout = Duration::from_secs(LONG_POLL_SECONDS) + GRACE;
-    let answer = link.get(wire::ASSIGNMENTS_PATH, &format!("since={since}"), timeout).await?;
+    let answer = link.get(wire::ASSIGNMENTS_PATH, &format!("since={since}&takes={TAKES_MANUAL}"), timeout).await?;
     if matches!(answer.status, 204 | 304) {
         return Ok(Assignments { version: since, ..Assignments::default() });
     }
@@ -82,13 +94,13 @@ mod tests {
         collector.script(wire::ASSIGNMENTS_PATH, Reply::Refuse(RefusalCode::Internal, None));
         let following = tokio::spawn({
             let link = std::sync::Arc::clone(&link);
-            async move { follow(&link, assign).await }
+            async move { follow(&link, assign, mpsc::channel(1).0).await }
         });
         assert_eq!(assigned.recv().await.map(|news| (news.version, news.full)), Some((7, true)));
         assert_eq!(assigned.recv().await.map(|news| (news.version, news.removed.len())), Some((9, 1)));
         collector.script(wire::ASSIGNMENTS_PATH, Reply::Refuse(RefusalCode::Superseded, None));
         assert_eq!(following.await.unwrap(), Err(Stop::Superseded));
         let queries: Vec<_> = collector.seen(wire::ASSIGNMENTS_PATH).into_iter().map(|seen| seen.query).collect();
-        assert_eq!(queries[..4], ["since=0", "since=0", "since=7", "since=9"]);
+        assert_eq!(queries[..4], ["0", "0", "7", "9"].map(|since| format!("since={since}&takes=manual")));
     }
 }

@@ -14,13 +14,14 @@ use ipnet::IpNet;
 use picket_shared::check::{CheckSpec, DnsSpec, HttpSpec, Kind, RecordType, StatusRange, TcpSpec, TlsSpec, Verify};
 use picket_shared::egress::EgressGuard;
 use picket_shared::egress::resolve::Resolver;
-use picket_shared::outcome::Status;
+use picket_shared::outcome::{SelfCheck, Status};
 use picket_shared::time::Clock;
+use picket_shared::waterfall;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::checks::{Env, Found, run as run_check};
-use crate::waterfall;
+use crate::manual::outcome;
 
 /// What `check-once` takes.
 #[derive(Debug, Args)]
@@ -71,17 +72,20 @@ pub async fn run(args: CheckOnceArgs) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let clock = Clock::system();
+    let at = clock.now();
     let found = Box::pin(run_check(&spec, &env, Duration::from_secs(args.timeout.into()))).await;
+    let status = found.status;
     let text = if args.json {
         format!("{}\n", json(&spec, &found))
     } else {
         let stdout = std::io::stdout();
         let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        waterfall::draw(&spec, &found, Clock::system().now(), colour)
+        waterfall::draw(&spec, &outcome(found, at, SelfCheck::Unverified), clock.now(), colour)
     };
     // A reader that went away (`| head`) is not an error of the check.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
-    match found.status {
+    match status {
         Status::Up | Status::Degraded => ExitCode::SUCCESS,
         Status::Down => ExitCode::from(1),
         Status::Unmeasured | Status::Other => ExitCode::from(2),

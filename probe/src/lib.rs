@@ -22,6 +22,7 @@ pub mod assignments;
 pub mod enrol;
 
 pub mod checks;
+pub mod manual;
 pub mod runner;
 pub mod schedule;
 pub mod selfcheck;
@@ -35,4 +36,3 @@ pub mod pipeline;
 
 pub mod check_once;
 pub mod doctor;
-pub mod waterfall;

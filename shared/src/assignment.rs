@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::CheckSpec;
 use crate::ids::{MonitorId, RecheckId, Region};
+use crate::manual::ManualCheck;
 use crate::time::Timestamp;
 
 /// The shortest interval of a monitor.
@@ -66,6 +67,9 @@ pub struct Assignments {
     /// Checks to run at once; each is handed out once.
     #[serde(default)]
     pub rechecks: Vec<Recheck>,
+    /// What people want checked now; each is handed out once, and only to a probe that says `takes=manual`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub manual: Vec<ManualCheck>,
 }
 
 /// A check that is wanted now.

@@ -59,6 +59,8 @@ uuid_ids! {
     BatchId,
     /// A request by the judge for a check at once.
     RecheckId,
+    /// What a person asked to be checked now, in one region or several.
+    ManualId,
     /// From a monitor's first failing check to its first good one.
     IncidentId,
     /// One configured way to tell people.

@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`ids`] and [`time`] name things; [`secret`] keeps them from being printed; [`check`]
 //! says what to ask, [`outcome`] what was found and [`failure`] why it is not good; [`assignment`] and [`batch`]
-//! carry both over the [`wire`]; [`daykeys`] and [`signing`] prove who sent them; [`retry`] says when to try
-//! again; [`egress`] decides which address a socket may reach.
+//! carry both over the [`wire`], [`manual`] what a person wants checked now; [`daykeys`] and [`signing`] prove who sent them; [`retry`] says when to try
+//! again; [`egress`] decides which address a socket may reach; [`waterfall`] draws what a check found.
 //!
 //! This crate never does I/O (but in `egress::{resolve, connect}`), never reads the clock (but in [`time`]),
 //! and never logs.
@@ -19,6 +19,7 @@ pub mod outcome;
 
 pub mod assignment;
 pub mod batch;
+pub mod manual;
 pub mod wire;
 
 pub mod daykeys;
@@ -27,3 +28,5 @@ pub mod retry;
 pub mod signing;
 
 pub mod egress;
+
+pub mod waterfall;

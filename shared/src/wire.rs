@@ -21,6 +21,10 @@ pub const KEYS_PATH: &str = "/probe/v1/keys";
 pub const ASSIGNMENTS_PATH: &str = "/probe/v1/assignments";
 /// Takes batches; body [`crate::batch::Batch`], answer [`crate::batch::Receipt`].
 pub const BATCHES_PATH: &str = "/probe/v1/batches";
+/// Takes what a manual check found; body [`crate::manual::ManualAnswer`], answer [`crate::manual::ManualReceipt`].
+pub const MANUAL_PATH: &str = "/probe/v1/manual";
+/// What a probe that runs manual checks adds to its query for assignments, as `takes=manual`.
+pub const TAKES_MANUAL: &str = "manual";
 /// How long the collector holds a long poll without news, in seconds.
 pub const LONG_POLL_SECONDS: u64 = 25;
 /// Most clock difference that a token may show, in seconds.

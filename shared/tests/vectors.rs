@@ -9,6 +9,7 @@ use picket_shared::check::{CheckSpec, Kind};
 use picket_shared::daykeys::{self, DayKeyGrant, KeyId, SigningKey};
 use picket_shared::enrolment::EnrolmentToken;
 use picket_shared::ids::{CollectorId, MonitorId, ProbeId, Region};
+use picket_shared::manual::{ManualAnswer, ManualCheck, ManualReceipt, ManualReject};
 use picket_shared::outcome::{FailureKind, SelfCheck, Status, Trigger};
 use picket_shared::secret::SecretBytes;
 use picket_shared::signing::{self, BatchClaims, Claims, RequestClaims};
@@ -163,4 +164,20 @@ fn what_a_newer_collector_sends_is_read_and_what_is_unknown_becomes_other() {
     assert_eq!(assignments.monitors[0].check, CheckSpec::Other);
     let receipt: Receipt = serde_json::from_value(vector("receipt_of_a_newer_collector")).unwrap();
     assert_eq!(receipt.rejected[0].reason, RejectReason::Other);
+}
+
+#[test]
+fn manual_checks_keep_their_form_and_what_is_unknown_becomes_other() {
+    let file = vector("manual");
+    survives::<Assignments>(file["assignments"].clone());
+    survives::<ManualAnswer>(file["answer"].clone());
+    for receipt in file["receipts"].as_array().unwrap() {
+        survives::<ManualReceipt>(receipt.clone());
+    }
+    let check: ManualCheck = serde_json::from_value(file["later"]["check"].clone()).unwrap();
+    assert_eq!(check.check, CheckSpec::Other);
+    let answer: ManualAnswer = serde_json::from_value(file["later"]["answer"].clone()).unwrap();
+    assert_eq!(answer.outcome.status, Status::Other);
+    let receipt: ManualReceipt = serde_json::from_value(file["later"]["receipt"].clone()).unwrap();
+    assert_eq!(receipt.rejected, Some(ManualReject::Other));
 }

@@ -113,6 +113,15 @@ impl Collector {
         (output.status.code(), text(&output.stdout), text(&output.stderr))
     }
 
+    /// Runs a command whose exit code is an answer, and that prints JSON whatever it is.
+    #[track_caller]
+    pub fn judged(&self, arguments: &[&str]) -> (Option<i32>, Value) {
+        let mut command = self.place.command(our_program("picket-collector"));
+        let output = command.arg("--config").arg(&self.config).args(arguments).arg("--json").output().unwrap();
+        let json = serde_json::from_slice(&output.stdout);
+        (output.status.code(), json.unwrap_or_else(|error| panic!("{}: {error} in {output:?}", arguments.join(" "))))
+    }
+
     /// Runs a command that must succeed.
     #[track_caller]
     pub fn run(&self, arguments: &[&str]) -> String {

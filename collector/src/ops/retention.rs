@@ -8,7 +8,7 @@ use picket_shared::time::Timestamp;
 
 use crate::config::Retention;
 use crate::domain::retention::{Day, expired, missing};
-use crate::store::{Pools, StoreError, partitions};
+use crate::store::{Pools, StoreError, manual_checks, partitions};
 
 /// Days before today for which batches may still come (72 h, and a day for the time of day).
 const BACK: u32 = 4;
@@ -51,9 +51,10 @@ pub async fn run(pools: &Pools, settings: &Retention, now: Timestamp) -> Result<
         let changes = now - day * u32::from(settings.changes_days);
         let deleted =
             partitions::delete_expired(&mut worker, now - day / 24, now - day * BACK, changes, AT_ONCE).await?;
+        let manual = manual_checks::delete_old(&mut worker, now - day / 24, AT_ONCE).await?;
         worker.commit().await?;
-        report.deleted += deleted;
-        if deleted < AT_ONCE.unsigned_abs() {
+        report.deleted += deleted + manual;
+        if deleted.max(manual) < AT_ONCE.unsigned_abs() {
             return Ok(report);
         }
     }

@@ -18,6 +18,7 @@ pub mod health;
 pub mod imports;
 pub mod incidents;
 pub mod instance;
+pub mod manual_checks;
 pub mod monitors;
 pub mod notices;
 pub mod organizations;

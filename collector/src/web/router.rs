@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 use picket_shared::batch::MAX_BODY;
-use picket_shared::wire::{ASSIGNMENTS_PATH, BATCHES_PATH, HELLO_PATH, KEYS_PATH};
+use picket_shared::manual;
+use picket_shared::wire::{ASSIGNMENTS_PATH, BATCHES_PATH, HELLO_PATH, KEYS_PATH, MANUAL_PATH};
 use tokio::sync::Semaphore;
 
 use super::error::Problem;
@@ -65,6 +66,13 @@ pub const ROUTES: &[Route] = &[
         who: Who::Probe,
         body_limit: MAX_BODY,
         handler: || post(probe::batches::post_batch),
+    },
+    Route {
+        method: "POST",
+        path: MANUAL_PATH,
+        who: Who::Probe,
+        body_limit: manual::MAX_BODY,
+        handler: || post(probe::manual::post_manual),
     },
 ];
 

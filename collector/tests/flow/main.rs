@@ -3,3 +3,4 @@
 mod batches;
 mod common;
 mod judge;
+mod manual;

@@ -15,6 +15,7 @@ const ALL_ROWS: &[(&str, &str)] = &[
     ("gaps", "backup intake worker"),
     ("incident_events", "backup worker"),
     ("incidents", "backup worker"),
+    ("manual_checks", "backup intake worker"),
     ("monitor_regions", "backup intake worker"),
     ("monitors", "backup intake worker"),
     ("notices", "backup worker"),
@@ -46,7 +47,9 @@ async fn two_tenants() -> TestDatabase {
              SELECT gen_random_uuid(), id, 'c', 'email', 'h', '', 0 FROM organizations;
          INSERT INTO spans (org_id, monitor_id, from_at, verdict, noted_at) SELECT org_id, id, 0, 'up', 0 FROM monitors;
          INSERT INTO results (org_id, monitor_id, region_id, probe_id, at, received_at, version, trigger, status, self_check, late_us, total_us)
-             SELECT org_id, id, 1, 1, 1728000000000000, 0, 1, 's', 'u', 'g', 0, 0 FROM monitors",
+             SELECT org_id, id, 1, 1, 1728000000000000, 0, 1, 's', 'u', 'g', 0, 0 FROM monitors;
+         INSERT INTO manual_checks (uuid, org_id, region_id, kind, spec, eu_only, timeout_ms, asked_by, asked_at, expires_at)
+             SELECT gen_random_uuid(), id, 1, 'tcp', '{}', false, 1000, 'a', 0, 1 FROM organizations",
     )
     .await
     .unwrap();
@@ -54,7 +57,7 @@ async fn two_tenants() -> TestDatabase {
 }
 
 /// The tables filled above, each with the column that says whose row it is.
-const FILLED: [(&str, &str); 8] = [
+const FILLED: [(&str, &str); 9] = [
     ("organizations", "id"),
     ("probes", "org_id"),
     ("monitors", "org_id"),
@@ -63,6 +66,7 @@ const FILLED: [(&str, &str); 8] = [
     ("channels", "org_id"),
     ("spans", "org_id"),
     ("results", "org_id"),
+    ("manual_checks", "org_id"),
 ];
 
 async fn owners(conn: &mut impl Conn, table: &str, column: &str) -> Vec<i64> {
@@ -161,7 +165,9 @@ async fn only_listed_tables_show_every_row_to_a_role() {
 #[tokio::test]
 async fn tenants_cannot_read_what_a_probe_proves_itself_with() {
     let database = two_tenants().await;
-    for sql in ["SELECT sealed_secret FROM probes", "SELECT nonce FROM probe_keys"] {
+    for sql in
+        ["SELECT sealed_secret FROM probes", "SELECT nonce FROM probe_keys", "SELECT sealed_secret FROM manual_checks"]
+    {
         let error = database.login("picket_app").await.execute(sql).await.unwrap_err().to_string();
         assert!(error.contains("permission denied"), "{sql}: {error}");
     }

@@ -15,7 +15,8 @@ use picket_shared::assignment::Assignments;
 use picket_shared::batch::{Batch, Receipt};
 use picket_shared::daykeys::{self, DayKeyGrant, KeyId};
 use picket_shared::enrolment::EnrolmentToken;
-use picket_shared::ids::{BootId, CollectorId, ProbeId};
+use picket_shared::ids::{BootId, CollectorId, ManualId, ProbeId};
+use picket_shared::manual::ManualReceipt;
 use picket_shared::secret::Secret;
 use picket_shared::signing::{self, BatchClaims, RequestClaims};
 use picket_shared::time::{Clock, Timestamp};
@@ -237,6 +238,9 @@ impl TestCollector {
             wire::ASSIGNMENTS_PATH => {
                 let news = self.with(|state| state.assignments.pop_front());
                 serde_json::to_vec(&news.unwrap_or_default())
+            }
+            wire::MANUAL_PATH => {
+                serde_json::to_vec(&ManualReceipt { id: ManualId(Uuid::from_u128(0)), rejected: None })
             }
             _ => {
                 let (claims, batch) = batch.unwrap();

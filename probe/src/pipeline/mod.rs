@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! assignments --(4)--> runner [schedule, checks, selfcheck] --(1024)--> keeper [seen, buffer, batch] --> ship
+//!             --(64)-> manual [checks]
 //! ```
 //! A full channel makes the stage before it wait: the runner then starts checks late and reports slots as missed,
 //! so that no queue but the buffer grows, and that one is bounded in bytes.
@@ -13,11 +14,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use picket_shared::assignment::Assignments;
 use picket_shared::batch::Confinement;
 use picket_shared::check::CheckSpec;
 use picket_shared::egress::EgressGuard;
 use picket_shared::egress::resolve::Resolver;
 use picket_shared::ids::BootId;
+use picket_shared::manual::ManualCheck;
 use picket_shared::outcome::SelfCheck;
 use picket_shared::retry::RetryPolicy;
 use picket_shared::time::{Clock, Timestamp};
@@ -33,7 +36,7 @@ use crate::link::{Link, LinkError, Lookup, Stop};
 use crate::runner::{Runner, Surroundings};
 use crate::selfcheck::{Ask, SelfChecker};
 use crate::sign::Signer;
-use crate::{assignments, enrol};
+use crate::{assignments, enrol, manual};
 use keeper::Keeper;
 
 /// The exit code of a probe that the collector has revoked.
@@ -149,6 +152,13 @@ pub async fn run_until(
     );
 
     let self_checker = Arc::new(SelfChecker::new(settings.references.clone(), asking(parts.env.clone())));
+    let means = manual::Means {
+        link: Arc::clone(&link),
+        env: parts.env.clone(),
+        own_network: own_network(Arc::clone(&self_checker)),
+    };
+    let (ask, asked) = mpsc::channel(manual::WAITING);
+    let trying = tokio::spawn(manual::run(means, asked, stop.clone()));
     let surroundings = Arc::new(Here { env: parts.env, clock, self_checker: Arc::clone(&self_checker) });
     let (assign, assigned) = mpsc::channel(4);
     let (tell, told) = mpsc::channel(1024);
@@ -158,7 +168,7 @@ pub async fn run_until(
     let checking = tokio::spawn(async move { self_checker.run(period).await });
     let running = tokio::spawn(Runner::new(surroundings, settings.concurrency).run(assigned, tell, stop.clone()));
     let mut keeping = tokio::spawn(keeper.run(told, drop_all));
-    let mut following = tokio::spawn(follow(link, assign, stop.clone()));
+    let mut following = tokio::spawn(follow(link, (assign, ask), stop.clone()));
 
     let mut following_ended = false;
     let ended = loop {
@@ -179,7 +189,8 @@ pub async fn run_until(
         }
     };
     stop.cancel();
-    for task in [checking.abort_handle(), running.abort_handle(), keeping.abort_handle(), following.abort_handle()] {
+    let tasks = [&checking, &running, &trying].map(tokio::task::JoinHandle::abort_handle);
+    for task in tasks.into_iter().chain([keeping.abort_handle(), following.abort_handle()]) {
         task.abort();
     }
     ended
@@ -212,13 +223,17 @@ async fn say_hello(link: &Link, stop: &CancellationToken) -> Result<Option<Welco
 /// Follows the assignments until `stop`.
 async fn follow(
     link: Arc<Link>,
-    assign: mpsc::Sender<picket_shared::assignment::Assignments>,
+    (assign, ask): (mpsc::Sender<Assignments>, mpsc::Sender<ManualCheck>),
     stop: CancellationToken,
 ) -> Result<(), Stop> {
     tokio::select! {
         () = stop.cancelled() => Ok(()),
-        ended = assignments::follow(&link, assign) => ended,
+        ended = assignments::follow(&link, assign, ask) => ended,
     }
+}
+
+fn own_network(self_checker: Arc<SelfChecker>) -> manual::OwnNetwork {
+    Arc::new(move |address| self_checker.last().for_address(address))
 }
 
 /// What the runner sees of the rest.
@@ -280,12 +295,14 @@ mod tests {
     use super::*;
     use crate::config::File;
     use crate::link::testing::{Reply, Seen, TestCollector, token};
-    use picket_shared::assignment::{Assignment, Assignments};
+    use picket_shared::assignment::Assignment;
     use picket_shared::batch::Batch;
     use picket_shared::check::TcpSpec;
-    use picket_shared::ids::MonitorId;
-    use picket_shared::outcome::{Outcome, Status, Trigger};
-    use picket_shared::wire::{BATCHES_PATH, RefusalCode};
+    use picket_shared::ids::{ManualId, MonitorId};
+    use picket_shared::manual::ManualAnswer;
+    use picket_shared::outcome::{FailureKind, Outcome, Status, Trigger};
+    use picket_shared::wire::{BATCHES_PATH, MANUAL_PATH, RefusalCode};
+    use std::collections::BTreeMap;
     use uuid::Uuid;
 
     /// A target on loopback that takes every connection, and its assignment; the first slot is far away.
@@ -360,6 +377,62 @@ mod tests {
         let last = batches(&seen).last().unwrap().1.clone();
         assert_eq!((last.report.monitors, last.report.assignments), (1, 1));
         assert!(batches(&seen).all(|(_, batch)| batch.missed.is_empty()));
+    }
+
+    fn answers(collector: &TestCollector) -> Vec<ManualAnswer> {
+        let read = |seen: Seen| {
+            let json = zstd::bulk::decompress(&seen.body, 1 << 20).unwrap();
+            serde_json::from_slice(&json).unwrap()
+        };
+        collector.seen(MANUAL_PATH).into_iter().map(read).collect()
+    }
+
+    #[tokio::test]
+    async fn what_a_person_asks_is_answered_at_once_and_is_in_no_batch() {
+        let collector = TestCollector::start().await;
+        // Nobody may come here: the probe's own file allows 127.0.0.1 alone.
+        let private = tokio::net::TcpListener::bind("127.0.0.2:0").await.unwrap();
+        let check = |n: u128, check: CheckSpec, ahead_s: i64| ManualCheck {
+            id: ManualId(Uuid::from_u128(n)),
+            check,
+            timeout_ms: 5_000,
+            until: Clock::system().now().shifted(ahead_s * 1_000_000),
+        };
+        let closed = CheckSpec::Tcp(TcpSpec { host: "127.0.0.1".to_owned(), port: 9 });
+        let port = private.local_addr().unwrap().port();
+        let blocked = CheckSpec::Tcp(TcpSpec { host: "127.0.0.2".to_owned(), port });
+        let over = check(4, closed.clone(), -1);
+        let asked = vec![
+            over,
+            check(1, target(1).await.check, 60),
+            check(2, closed, 60),
+            check(3, blocked, 60),
+            check(5, CheckSpec::Other, 60),
+        ];
+        let news = Assignments { version: 1, full: true, manual: asked, ..Assignments::default() };
+        collector.with(|state| state.assignments.push_back(news));
+        // The first try is lost on the way: what somebody still waits for is sent again.
+        collector.script(MANUAL_PATH, Reply::Lose);
+        let running = start(&collector);
+        let found = until(&collector, |_| {
+            let found: BTreeMap<_, _> =
+                answers(&collector).into_iter().map(|answer| (answer.id.0.as_u128(), answer.outcome)).collect();
+            (found.len() == 4 && collector.seen(MANUAL_PATH).len() == 5).then_some(found)
+        })
+        .await;
+        let failure = |n: u128| found[&n].failure.as_ref().map(|failure| failure.kind);
+        assert_eq!((found[&1].status, failure(1)), (Status::Up, None));
+        assert!(found[&1].phases.connect.is_some());
+        assert_eq!((found[&2].status, failure(2)), (Status::Down, Some(FailureKind::ConnectRefused)));
+        assert_eq!((found[&3].status, failure(3)), (Status::Unmeasured, Some(FailureKind::BlockedByPolicy)));
+        assert_eq!((found[&5].status, failure(5)), (Status::Unmeasured, Some(FailureKind::Unsupported)));
+        let nobody = tokio::time::timeout(Duration::from_millis(100), private.accept()).await;
+        assert!(nobody.is_err(), "a private address was contacted");
+        running.stop.cancel();
+        assert!(running.task.await.unwrap().is_ok());
+        let seen = collector.seen(BATCHES_PATH);
+        assert!(outcomes(&seen).is_empty(), "it belongs to no monitor");
+        assert!(batches(&seen).all(|(_, batch)| batch.missed.is_empty() && batch.report.dropped.is_empty()));
     }
 
     #[tokio::test]

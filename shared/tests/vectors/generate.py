@@ -206,6 +206,30 @@ def later_assignments():
     return value
 
 
+def manual():
+    """What a person wants checked now: how it is handed out, answered and received, and what newer versions may say."""
+    asked, found = str(uuid.UUID(int=7)), outcome(at=(NOW + 1) * 1_000_000, self_check="good")
+    for key in ("monitor", "version", "trigger", "late_us"):
+        del found[key]
+    check = {
+        "id": asked, "check": {"kind": "http", "url": "https://new.example/"}, "timeout_ms": 10_000,
+        "until": (NOW + 60) * 1_000_000,
+    }
+    answer = {"id": asked, "outcome": found}
+    return {
+        "assignments": {
+            "version": 42, "full": False, "monitors": [], "removed": [], "rechecks": [], "manual": [check],
+        },
+        "answer": answer,
+        "receipts": [{"id": asked}, {"id": asked, "rejected": "expired"}],
+        "later": {
+            "check": check | {"check": {"kind": "quic", "host": "new.example"}, "colour": "red"},
+            "answer": answer | {"outcome": found | {"status": "sideways", "shade": 7}},
+            "receipt": {"id": asked, "rejected": "rainy", "why": "x"},
+        },
+    }
+
+
 def assignment(check):
     interval = 30
     return {
@@ -262,7 +286,7 @@ def main():
         "keys": keys(), "tokens": tokens(batch_body), "bodies": bodies(), "enrolment": enrolment(),
         "phases": phases(), "batch": batch(), "batch_of_a_newer_probe": later_batch(), "receipt": receipt(),
         "receipt_of_a_newer_collector": later_receipt(), "assignments": assignments(),
-        "assignments_of_a_newer_collector": later_assignments(),
+        "assignments_of_a_newer_collector": later_assignments(), "manual": manual(),
     }
     stale = []
     for name, value in files.items():

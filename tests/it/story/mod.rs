@@ -2,6 +2,7 @@
 //! real; see the harness for what a `World` is.
 
 mod a_certificate_fault_is_told_apart;
+mod a_check_can_be_tried_before_it_is_saved;
 mod a_dns_fault_is_told_apart;
 mod a_forged_request_stores_nothing;
 mod a_huge_body_is_refused_early;

@@ -142,13 +142,13 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("probe::checks", &["shared", "probe::config"]),
     ("probe::selfcheck", &["shared", "probe::config", "probe::checks"]),
     ("probe::runner", &["shared", "probe::config", "probe::schedule", "probe::checks"]),
+    ("probe::manual", &["shared", "probe::config", "probe::link", "probe::checks"]),
     ("probe::seen", &["shared", "probe::config"]),
     ("probe::buffer", &["shared", "probe::config"]),
     ("probe::batch", &["shared", "probe::config", "probe::link::Frozen"]),
     ("probe::ship", &["shared", "probe::config", "probe::link", "probe::batch::Frozen"]),
     ("probe::pipeline", &["*"]),
     // Its commands.
-    ("probe::waterfall", &["shared", "probe::checks"]),
     ("probe::cli", &["shared", "probe::config", "probe::check_once"]),
     ("probe::doctor", &["*"]),
     ("probe::check_once", &["*"]),
@@ -160,8 +160,13 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
 pub(super) const ONLY: &[(&str, &[&str])] = &[("collector::store::batches", &["collector::flow::ingest"])];
 
 /// Stages meet only in tables: none names another, but for these.
-pub(super) const STAGES: (&str, &[(&str, &str)]) =
-    ("collector::flow", &[("collector::flow::ingest", "collector::flow::verify::VerifiedBatch")]);
+pub(super) const STAGES: (&str, &[(&str, &str)]) = (
+    "collector::flow",
+    &[
+        ("collector::flow::ingest", "collector::flow::verify::VerifiedBatch"),
+        ("collector::flow::ingest", "collector::flow::verify::VerifiedManual"),
+    ],
+);
 
 /// What may not be named where, and why. A path covers all that begins with it; `*` stands for any ending of a name.
 pub(super) struct Ban {

@@ -8,8 +8,9 @@ use picket_shared::check::{
     CheckSpec, DnsMatch, DnsSpec, HttpAuth, HttpSpec, InvalidSpec, Kind, RecordType, StatusRange, TcpSpec, TlsSpec,
     Verify,
 };
-use picket_shared::ids::{MonitorId, Region};
+use picket_shared::ids::Region;
 use picket_shared::secret::{Sealed, SecretString};
+use uuid::Uuid;
 
 use crate::cmd::CmdError;
 use crate::cmd::file_text::{self, FileText};
@@ -327,11 +328,11 @@ pub(super) fn check(settings: &Settings) -> Result<(), CmdError> {
     Ok(())
 }
 
-/// Seals credentials for the monitor's row.
-pub(super) fn seal(sealer: &Sealer, id: MonitorId, credentials: Option<&HttpAuth>) -> Result<Option<Sealed>, CmdError> {
+/// Seals credentials for the row of that id.
+pub(super) fn seal(sealer: &Sealer, id: Uuid, credentials: Option<&HttpAuth>) -> Result<Option<Sealed>, CmdError> {
     let Some(credentials) = credentials else { return Ok(None) };
     let plain = SecretString::new(serde_json::to_string(credentials)?);
-    Ok(Some(sealer.seal(Class::MonitorSecret, id.0.as_bytes(), plain.expose().as_bytes())?))
+    Ok(Some(sealer.seal(Class::MonitorSecret, id.as_bytes(), plain.expose().as_bytes())?))
 }
 
 impl From<InvalidSpec> for CmdError {

@@ -1,7 +1,8 @@
-//! `monitor add|edit|list|show|pause|resume|delete|import|release`.
+//! `monitor add|edit|list|show|test|check|pause|resume|delete|import|release`.
 
 mod fields;
 mod import;
+mod manual;
 mod parse;
 mod render;
 mod report;
@@ -34,6 +35,10 @@ pub enum MonitorCommand {
     List(Json),
     /// Show everything about one monitor.
     Show(OneArgs),
+    /// Try what `add` would make, from each region, now and once; 0 if all is up.
+    Test(Box<manual::TestArgs>),
+    /// Check a monitor from each region, now and once; 0 if all is up.
+    Check(manual::CheckArgs),
     /// Stop checking; an open incident is resolved as paused.
     Pause(OneArgs),
     /// Check again.
@@ -106,6 +111,8 @@ pub async fn run(command: MonitorCommand, app: &App) -> Result<ExitCode, CmdErro
             let row = find(&mut scoped, &args.monitor).await?;
             show::run(&mut scoped, &row, args.json, now).await?;
         }
+        MonitorCommand::Test(args) => return manual::test(*args, app, scoped, now).await,
+        MonitorCommand::Check(args) => return manual::check(args, app, scoped, now).await,
         MonitorCommand::Pause(args) => switch(args, scoped, now, Switch::Pause).await?,
         MonitorCommand::Resume(args) => switch(args, scoped, now, Switch::Resume).await?,
         MonitorCommand::Delete(args) => switch(args, scoped, now, Switch::Delete).await?,
@@ -132,7 +139,7 @@ async fn add(args: AddArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> Re
         eu_only,
         tags: args.fields.tag.clone(),
         regions: regions.iter().map(|region| region.key).collect(),
-        sealed_secret: fields::seal(&app.sealer, id, credentials.as_ref())?,
+        sealed_secret: fields::seal(&app.sealer, id.0, credentials.as_ref())?,
         spec,
     };
     fields::check(&settings)?;
@@ -192,7 +199,7 @@ async fn edit(args: EditArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> 
         settings.regions = eu_regions(chosen, settings.eu_only, false)?.iter().map(|region| region.key).collect();
     }
     if credentials.is_some() {
-        settings.sealed_secret = fields::seal(&app.sealer, row.id, credentials.as_ref())?;
+        settings.sealed_secret = fields::seal(&app.sealer, row.id.0, credentials.as_ref())?;
     }
     fields::check(&settings)?;
     if settings == old {

@@ -3,6 +3,7 @@
 //! In: [`VerifiedBatch`]. Out: rows of `receipts`, `results`, `region_states`, `changes`, `gaps`, `probe_status`, and the
 //! judge's bell where something differs. The caller answers only after the commit.
 
+pub mod manual;
 mod runs;
 
 use std::collections::{BTreeSet, HashMap};

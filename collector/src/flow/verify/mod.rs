@@ -5,10 +5,13 @@
 //! 3. [`limits`]: how much and how often; the body as signed, decompressed and read within bounds;
 //! 4. [`replay`]: the same batch again gets the same answer;
 //! 5. [`entitlement`]: outcome by outcome, whether the probe may send it.
+//!
+//! [`manual`] reads the answer to a manual check, which is in no batch.
 
 pub mod entitlement;
 pub mod freshness;
 pub mod limits;
+pub mod manual;
 pub mod replay;
 pub mod signature;
 
@@ -23,6 +26,7 @@ use picket_shared::time::Timestamp;
 use picket_shared::wire::RefusalCode;
 
 pub use limits::Limits;
+pub use manual::VerifiedManual;
 pub use signature::{Caller, RequestFacts};
 
 use crate::store::assignments::KnownRow;

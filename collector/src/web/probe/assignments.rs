@@ -13,16 +13,17 @@ use picket_shared::assignment::{Assignment, Assignments, phase_us};
 use picket_shared::check::{CheckSpec, HttpAuth, Kind};
 use picket_shared::ids::{MonitorId, OrgId};
 use picket_shared::time::Timestamp;
-use picket_shared::wire::LONG_POLL_SECONDS;
+use picket_shared::wire::{LONG_POLL_SECONDS, TAKES_MANUAL};
 use serde::Deserialize;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::manual::hand_out;
 use super::{Site, answer, caller};
 use crate::domain::assignment::{Candidate, MOVED_AFTER, Wanted, owner};
 use crate::flow::verify::{Caller, Refused};
 use crate::store::assignments::{self, WantedRow};
-use crate::store::{Intake, OrgKey, probes, rechecks};
+use crate::store::{Intake, OrgKey, manual_checks, probes, rechecks};
 use crate::vault::Class;
 use crate::wake::Bell;
 
@@ -38,22 +39,33 @@ pub struct Since {
     /// The version that the probe has; 0 for all.
     #[serde(default)]
     since: u64,
+    /// What the probe takes besides, by commas: `manual`.
+    #[serde(default)]
+    takes: String,
 }
 
 /// Answers with what changed, when something did.
 pub async fn get_assignments(
     State(site): State<Site>,
-    Query(Since { since }): Query<Since>,
+    Query(Since { since, takes }): Query<Since>,
     request: Request,
 ) -> Response {
     let now = site.clock.now();
-    answer(poll(&site, request, since, now).await, site.clock.now())
+    let manual = takes.split(',').any(|name| name == TAKES_MANUAL);
+    answer(poll(&site, request, (since, manual), now).await, site.clock.now())
 }
 
-async fn poll(site: &Site, request: Request, since: u64, now: Timestamp) -> Result<Assignments, Refused> {
+async fn poll(
+    site: &Site,
+    request: Request,
+    (since, manual): (u64, bool),
+    now: Timestamp,
+) -> Result<Assignments, Refused> {
     let (parts, _) = request.into_parts();
     let mut conn = site.pools.intake().await?;
     let mut caller = caller(site, &mut conn, &parts, (b"", false), now).await?;
+    let takes: &[&str] = if manual { &[TAKES_MANUAL] } else { &[] };
+    manual_checks::note_takes(&mut conn, caller.row.key, takes).await?;
     conn.commit().await?;
     let until = Instant::now() + Duration::from_secs(LONG_POLL_SECONDS);
     loop {
@@ -61,7 +73,7 @@ async fn poll(site: &Site, request: Request, since: u64, now: Timestamp) -> Resu
         let mut bell = std::pin::pin!(site.bells.wait(Bell::Assignments, PERIOD));
         let rung = poll_fn(|context| Poll::Ready(bell.as_mut().poll(context).is_ready())).await;
         let mut conn = site.pools.intake().await?;
-        let found = look(site, &mut conn, &caller, since).await?;
+        let found = look(site, &mut conn, &caller, (since, manual)).await?;
         conn.commit().await?;
         if let Some(found) = found {
             return Ok(found);
@@ -90,7 +102,12 @@ async fn again(site: &Site, caller: Caller) -> Result<Caller, Refused> {
     crate::flow::verify::signature::still_in_force(&mut conn, caller).await
 }
 
-async fn look(site: &Site, conn: &mut Intake, caller: &Caller, since: u64) -> Result<Option<Assignments>, Refused> {
+async fn look(
+    site: &Site,
+    conn: &mut Intake,
+    caller: &Caller,
+    (since, manual): (u64, bool),
+) -> Result<Option<Assignments>, Refused> {
     let now = site.clock.now();
     let region = &caller.row.region;
     let clock = assignments::version(conn).await?;
@@ -120,7 +137,10 @@ async fn look(site: &Site, conn: &mut Intake, caller: &Caller, since: u64) -> Re
     if !mine.is_empty() {
         found.rechecks = rechecks::take(conn, region.key, &mine, stale, now).await?;
     }
-    Ok((version != since || !found.rechecks.is_empty()).then_some(found))
+    if manual {
+        found.manual = hand_out(site, conn, caller, now).await?;
+    }
+    Ok((version != since || !found.rechecks.is_empty() || !found.manual.is_empty()).then_some(found))
 }
 
 /// The live probes of a region, among which its monitors are shared out.

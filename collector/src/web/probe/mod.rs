@@ -4,6 +4,7 @@ pub mod assignments;
 pub mod batches;
 pub mod hello;
 pub mod keys;
+pub mod manual;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,17 +1,16 @@
 //! Draws what one check found for a person: a bar for each phase, hop by hop, the certificate, the verdict. Pure.
 
-use picket_shared::check::CheckSpec;
-use picket_shared::outcome::{Certificate, Failure, Hop, Phases, Status};
-use picket_shared::time::Timestamp;
-
-use crate::checks::Found;
+use crate::check::CheckSpec;
+use crate::manual::ManualOutcome;
+use crate::outcome::{Certificate, Failure, Hop, Phases, Status};
+use crate::time::Timestamp;
 
 /// Columns of a bar that lasts as long as the check.
 const WIDTH: usize = 48;
 const NAMES_SHOWN: usize = 6;
 
 /// The picture as text that ends with a line break; `now` is for the days a certificate has left.
-pub fn draw(spec: &CheckSpec, found: &Found, now: Timestamp, colour: bool) -> String {
+pub fn draw(spec: &CheckSpec, found: &ManualOutcome, now: Timestamp, colour: bool) -> String {
     let mut page = Page { text: String::new(), colour };
     page.headline(spec, found);
     let whole = sum(&found.phases).max(found.total_us).max(1);
@@ -75,7 +74,7 @@ impl Page {
         self.text.push('\n');
     }
 
-    fn headline(&mut self, spec: &CheckSpec, found: &Found) {
+    fn headline(&mut self, spec: &CheckSpec, found: &ManualOutcome) {
         let (ink, word) = match found.status {
             Status::Up => (Ink::Green, "UP"),
             Status::Degraded => (Ink::Yellow, "DEGRADED"),
@@ -230,12 +229,14 @@ fn clean(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use picket_shared::check::HttpSpec;
-    use picket_shared::outcome::FailureKind;
+    use crate::check::HttpSpec;
+    use crate::outcome::{FailureKind, SelfCheck};
 
     #[test]
     fn a_failed_check_is_drawn_with_its_phases_its_reason_and_without_colour_when_asked() {
-        let found = Found {
+        let found = ManualOutcome {
+            at: Timestamp::default(),
+            self_check: SelfCheck::Good,
             status: Status::Down,
             total_us: 30_000,
             phases: Phases { connect: Some(10_000), wait: Some(20_000), ..Phases::default() },
