@@ -129,6 +129,14 @@ impl Collector {
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
+    /// Runs `picket-collector` with these arguments; gives its exit code and what it wrote to both outputs.
+    pub fn outcome(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let mut command = self.place.command(our_program("picket-collector"));
+        let output = command.arg("--config").arg(&self.config).args(arguments).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    }
+
     /// Runs a command whose exit code is an answer, and that prints JSON whatever it is.
     #[track_caller]
     pub fn judged(&self, arguments: &[&str]) -> (Option<i32>, Value) {

@@ -5,6 +5,7 @@ pub mod channel;
 pub mod config;
 pub mod doctor;
 mod entrances;
+pub mod file_bytes;
 pub mod file_text;
 mod machine;
 pub mod migrate;

@@ -13,7 +13,11 @@ pub fn host_port(text: &str) -> Result<(String, Option<u16>), String> {
     }
     if let Some(rest) = text.strip_prefix('[') {
         let (host, port) = rest.split_once(']').ok_or_else(wrong)?;
-        let port = port.strip_prefix(':').map(str::parse).transpose().map_err(|_| wrong())?;
+        let port = match port.strip_prefix(':') {
+            Some(port) => Some(port.parse().map_err(|_| wrong())?),
+            None if port.is_empty() => None,
+            None => return Err(wrong()),
+        };
         return Ok((host.to_owned(), port));
     }
     match text.rsplit_once(':') {
@@ -90,6 +94,8 @@ mod tests {
         assert_eq!(host_port("example.org").unwrap(), ("example.org".to_owned(), None));
         assert_eq!(host_port("[2001:db8::1]:25").unwrap(), ("2001:db8::1".to_owned(), Some(25)));
         assert_eq!(host_port("2001:db8::1").unwrap(), ("2001:db8::1".to_owned(), None));
-        assert!(host_port("example.org:https").is_err());
+        for bad in ["example.org:https", "[2001:db8::1]x", "[2001:db8::1"] {
+            assert!(host_port(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -16,6 +16,7 @@ pub mod deliveries;
 pub mod facts;
 pub mod gaps;
 pub mod health;
+pub mod imports;
 pub mod incidents;
 pub mod instance;
 pub mod manual_checks;

@@ -11,6 +11,7 @@ use serde_json::json;
 use sqlx::types::Json;
 
 use super::audit;
+use super::imports::Imported;
 use super::{Conn, MonitorKey, OrgKey, RegionKey, Scoped, StoreError, Worker};
 use crate::domain::outage::{QuorumRule, Standing};
 use crate::wake::Bell;
@@ -60,6 +61,12 @@ pub struct MonitorRow {
     pub state: String,
     /// Since when.
     pub since: Timestamp,
+    /// Since when it tells nobody, until it is released.
+    pub muted_at: Option<Timestamp>,
+    /// What names it in imports from another program.
+    pub external_key: Option<String>,
+    /// What the last import left.
+    pub imported: Option<Imported>,
 }
 
 /// What a search by id, name or beginning of the id gave.
@@ -282,7 +289,7 @@ pub(super) fn pick<T>(
 
 const SELECT: &str =
     "SELECT m.id, m.uuid, m.name, m.spec, m.sealed_secret, m.interval_s, m.timeout_ms, m.quorum, m.eu_only,
-        m.tags, m.version, m.created_at, m.paused_at, s.state, s.since,
+        m.tags, m.version, m.created_at, m.paused_at, m.muted_at, m.external_key, m.imported, s.state, s.since,
         coalesce(array_agg(r.id ORDER BY r.code) FILTER (WHERE r.id IS NOT NULL), '{}') AS region_keys,
         coalesce(array_agg(r.code ORDER BY r.code) FILTER (WHERE r.id IS NOT NULL), '{}') AS regions
     FROM monitors m JOIN states s ON s.monitor_id = m.id
@@ -305,6 +312,9 @@ struct Row {
     version: i32,
     created_at: i64,
     paused_at: Option<i64>,
+    muted_at: Option<i64>,
+    external_key: Option<String>,
+    imported: Option<Json<serde_json::Value>>,
     state: String,
     since: i64,
     region_keys: Vec<i64>,
@@ -337,11 +347,15 @@ impl TryFrom<Row> for MonitorRow {
             paused_at: row.paused_at.map(Timestamp::from_micros),
             state: row.state,
             since: Timestamp::from_micros(row.since),
+            muted_at: row.muted_at.map(Timestamp::from_micros),
+            external_key: row.external_key,
+            // Of an import that cannot be read it is not known what a person changed: it counts as edited.
+            imported: row.imported.and_then(|json| serde_json::from_value(json.0).ok()),
         })
     }
 }
 
-async fn next_version(conn: &mut Scoped) -> Result<i64, StoreError> {
+pub(super) async fn next_version(conn: &mut Scoped) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar("UPDATE assignment_clock SET version = version + 1 RETURNING version")
         .fetch_one(conn.conn())
         .await?)
@@ -398,7 +412,7 @@ async fn mark_dirty(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Resul
     ring(conn).await
 }
 
-async fn ring(conn: &mut Scoped) -> Result<(), StoreError> {
+pub(super) async fn ring(conn: &mut Scoped) -> Result<(), StoreError> {
     conn.ring(Bell::Assignments).await?;
     conn.ring(Bell::Judge).await
 }

@@ -10,6 +10,7 @@ mod deliver;
 mod dispatch;
 mod email;
 mod evidence;
+mod import;
 mod isolation;
 mod migrations;
 mod pagerduty;

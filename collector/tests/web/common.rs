@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 #[path = "../it/database.rs"]
+#[expect(dead_code, reason = "a database without migrations is for other tests")]
 mod database;
 
 use std::sync::Arc;

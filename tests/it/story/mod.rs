@@ -12,6 +12,7 @@ mod a_proxy_that_does_https_says_who_asks;
 mod a_renewed_certificate_is_taken_in_without_a_restart;
 mod a_second_region_needs_only_its_token;
 mod a_silent_region_opens_no_incident;
+mod an_imported_monitor_tells_nobody_before_its_release;
 mod an_outage_is_told_once_and_resolved_once;
 mod every_line_of_the_log_is_one_json_object;
 mod figures_are_read_by_prometheus_and_tell_nothing_of_a_tenant;

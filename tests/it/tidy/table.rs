@@ -13,6 +13,18 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("collector::store", &["shared", "collector::domain", "collector::config", "collector::wake"]),
     ("collector::meters", &["shared", "collector::store"]),
     ("collector::postgres", &["shared", "collector::config", "collector::store"]),
+    // It seals credentials, and opens none.
+    (
+        "collector::import",
+        &[
+            "shared",
+            "collector::domain",
+            "collector::store",
+            "collector::vault::Sealer",
+            "collector::vault::Class",
+            "collector::vault::VaultError",
+        ],
+    ),
     ("collector::notify", &["shared", "collector::domain", "collector::config"]),
     ("collector::login", &["shared", "collector::domain", "collector::config", "collector::vault", "collector::store"]),
     (
@@ -80,6 +92,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "collector::notify",
             "collector::wake",
             "collector::domain",
+            "collector::import",
             "collector::login",
             "collector::privacy",
         ],

@@ -1,9 +1,11 @@
-//! `monitor add|edit|list|show|test|check|pause|resume|delete`.
+//! `monitor add|edit|list|show|test|check|pause|resume|delete|import|release`.
 
 mod fields;
+mod import;
 mod manual;
 mod parse;
 mod render;
+mod report;
 mod show;
 
 use std::process::ExitCode;
@@ -20,6 +22,7 @@ use crate::store::read::telling;
 use crate::store::regions::{self, RegionRow};
 use crate::store::{Scoped, StoreError};
 use fields::Fields;
+use import::{ImportArgs, ReleaseArgs};
 
 /// Manages monitors.
 #[derive(Debug, Subcommand)]
@@ -42,6 +45,10 @@ pub enum MonitorCommand {
     Resume(OneArgs),
     /// Delete a monitor; its history is kept until it expires.
     Delete(OneArgs),
+    /// Take over what another program watches; nobody is told before `monitor release`.
+    Import(Box<ImportArgs>),
+    /// Let imported monitors tell what they find.
+    Release(ReleaseArgs),
 }
 
 /// Arguments of `monitor add`.
@@ -109,6 +116,8 @@ pub async fn run(command: MonitorCommand, app: &App) -> Result<ExitCode, CmdErro
         MonitorCommand::Pause(args) => switch(args, scoped, now, Switch::Pause).await?,
         MonitorCommand::Resume(args) => switch(args, scoped, now, Switch::Resume).await?,
         MonitorCommand::Delete(args) => switch(args, scoped, now, Switch::Delete).await?,
+        MonitorCommand::Import(args) => return import::run(&args, app, scoped, now).await,
+        MonitorCommand::Release(args) => import::release(&args, scoped, now).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -126,7 +135,7 @@ async fn add(args: AddArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> Re
         name: name.unwrap_or_else(|| spec.target()),
         interval_s: args.fields.interval_s(None)?,
         timeout_ms,
-        quorum: args.fields.quorum.map(|quorum| quorum.0),
+        quorum: args.fields.quorum,
         eu_only,
         tags: args.fields.tag.clone(),
         regions: regions.iter().map(|region| region.key).collect(),
@@ -179,7 +188,7 @@ async fn edit(args: EditArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> 
         settings.name.clone_from(name);
     }
     if let Some(quorum) = args.fields.quorum {
-        settings.quorum = Some(quorum.0);
+        settings.quorum = Some(quorum);
     }
     if !args.fields.tag.is_empty() {
         settings.tags.clone_from(&args.fields.tag);

@@ -29,9 +29,10 @@ pub(super) fn row(row: &MonitorRow) -> Vec<String> {
     if row.settings.spec.is_unverified() {
         target.push_str("  NOT VERIFIED");
     }
+    let muted = if row.muted_at.is_some() { ", muted" } else { "" };
     vec![
         symbol(state(row)).to_owned(),
-        state(row).to_owned(),
+        format!("{}{muted}", state(row)),
         format!("{:.0}", row.paused_at.unwrap_or(row.since)),
         row.settings.name.clone(),
         row.settings.spec.kind().to_string(),
@@ -59,6 +60,9 @@ pub(super) fn summary(row: &MonitorRow, telling: Telling) -> Value {
         "verified": !row.settings.spec.is_unverified(),
         "holds_credentials": row.settings.sealed_secret.is_some(),
         "tags": row.settings.tags,
+        "external_key": row.external_key,
+        "muted_since": row.muted_at.map(time),
+        "spec": row.settings.spec,
         "region_names": row.regions,
         "told": telling.is_told(),
         "why": telling.why(),

@@ -231,6 +231,12 @@ fn text(row: &MonitorRow, page: &Page, telling: Telling, now: Timestamp) -> Resu
 
 /// What a person must know beside the state.
 fn remarks(row: &MonitorRow, telling: Telling) -> Result<(), CmdError> {
+    if let Some(muted) = row.muted_at {
+        print::line(&format!(
+            "  muted since {muted:.0}: nobody is told before picket-collector monitor release {}",
+            row.id
+        ))?;
+    }
     if row.settings.spec.is_unverified() {
         print::line("  NOT VERIFIED: any certificate is accepted (--verify off)")?;
     }
