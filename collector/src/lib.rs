@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`config`] and [`vault`] are what it starts with, [`postgres`] the cluster that it owns; [`domain`] decides;
 //! [`flow`] is the write path, whose stages [`wake`] rings and whose messages [`notify`] writes and sends; [`store`] holds
-//! every statement of SQL, [`meters`] counts. [`app`] brings the parts together, [`channels`] manages channels for pages
-//! and commands, [`import`] takes over what other programs watch, [`login`] says who is asking, [`web`] is what probes and people call,
+//! every statement of SQL, [`meters`] counts. [`app`] brings the parts together, [`channels`] and [`probes`] manage those for
+//! pages and commands, [`import`] takes over what other programs watch, [`login`] says who is asking, [`web`] is what probes and people call,
 //! [`work`] runs the tasks, [`cmd`] is the command line.
 
 pub mod config;
@@ -19,6 +19,7 @@ pub mod flow;
 pub mod import;
 pub mod login;
 pub mod notify;
+pub mod probes;
 pub mod wake;
 
 pub mod app;

@@ -62,7 +62,8 @@ try {
   for (const [where, name, expected] of [
     ["/", "dashboard"], [monitor, "monitor"], [`${monitor}/edit`, "monitor-edit"], ["/monitors/new", "monitor-new"],
     ["/monitors/new?kind=dns", "monitor-new-dns"], ["/monitors/new?kind=tls", "monitor-new-tls"], ["/monitors/new?kind=tcp", "monitor-new-tcp"],
-    ["/account", "account"], ["/nowhere", "not-found", [404]],
+    ["/account", "account"], ["/probes", "probes"], ["/probes/new", "probe-new"], ["/channels", "channels"], ["/channels/new?kind=twilio", "channel-new"],
+    ["/import", "import"], ["/nowhere", "not-found", [404]],
   ]) await seen(where, name, expected);
 
   // Without JavaScript: delete, undo, sign out, sign in.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use picket_shared::time::Timestamp;
 
 use super::CmdError;
-use super::machine::Machine;
 use crate::config::{Certificate, Http, Keys};
+use crate::probes::machine::Machine;
 use crate::vault::authority::{self, RENEW_BEFORE};
 use crate::vault::{Authority, VaultError};
 use crate::web::tls::{Certificates, Pair, TlsError};

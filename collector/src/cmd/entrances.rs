@@ -17,6 +17,8 @@ use crate::app::App;
 use crate::config::Served;
 use crate::flow::verify::{Gate, Limits};
 use crate::login::Porter;
+use crate::probes::Desk;
+use crate::probes::place::leads_to;
 use crate::store::probes;
 use crate::wake::Bell;
 use crate::web::guard::client::Proxies;
@@ -86,6 +88,12 @@ pub(super) async fn open(
         porter: porter.clone(),
         sealer: app.sealer.clone(),
         front: Arc::new(Front::new(&http.public_url(), http.listen.ip().is_loopback().then_some(http.listen.port()))),
+        desk: Desk {
+            pools: app.pools.clone(),
+            sealer: app.sealer.clone(),
+            collector: app.collector_id,
+            config: Arc::clone(&app.config),
+        },
         meters: app.meters.clone(),
         instance: Arc::new(metrics::Instance::new(&app.config, app.started_at, certificates)),
         stop: stop.clone(),
@@ -189,10 +197,4 @@ fn tls(shown: &Arc<Certificates>) -> Result<Arc<rustls::ServerConfig>, CmdError>
 
 fn connections(app: &App) -> usize {
     usize::try_from(app.config.limits.connections).unwrap_or(usize::MAX)
-}
-
-/// Whether a probe that was told this URL calls at this port by HTTPS.
-pub(super) fn leads_to(url: &str, port: u16) -> bool {
-    let url = url::Url::parse(url).ok().filter(|url| url.scheme() == "https");
-    url.is_some_and(|url| url.port_or_known_default() == Some(port))
 }

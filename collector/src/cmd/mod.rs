@@ -7,7 +7,6 @@ pub mod doctor;
 mod entrances;
 pub mod file_bytes;
 pub mod file_text;
-mod machine;
 pub mod migrate;
 pub mod monitor;
 pub mod print;

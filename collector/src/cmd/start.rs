@@ -1,16 +1,17 @@
 //! From the parsed command line to the command: settings, logs, the user that owns the data, the runtime.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use nix::unistd::User;
 use picket_shared::time::Clock;
 
-use super::probe::Desk;
 use super::up::Start;
 use super::{CmdError, channel, config, doctor, migrate, monitor, open, probe, region, serve, up};
 use crate::cli::{Cli, Command};
 use crate::config::{Config, DatabaseMode, Format, Level};
 use crate::postgres::owner;
+use crate::probes::Desk;
 use crate::telemetry;
 
 /// Runs the command, as the user that owns the data.
@@ -67,14 +68,14 @@ async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError
         Command::Channel(command) => channel::run(command, &open(config, clock).await?).await,
         Command::Probe(command) => {
             let app = open(config, clock).await?;
+            let now = app.clock.now();
             let desk = Desk {
-                pools: &app.pools,
-                sealer: &app.sealer,
+                pools: app.pools.clone(),
+                sealer: app.sealer.clone(),
                 collector: app.collector_id,
-                config: &app.config,
-                now: app.clock.now(),
+                config: Arc::clone(&app.config),
             };
-            Ok(probe::run(command, desk).await?)
+            Ok(probe::run(command, &desk, now).await?)
         }
         Command::Region(command) => region::run(command, &open(config, clock).await?).await,
         Command::Config(_) | Command::Up(_) => Err(CmdError::new("this command is not run from here")),

@@ -56,6 +56,9 @@ impl Choice {
 /// Why nothing was imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
+    /// The files hold nothing that can be taken.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// There is nowhere to watch from.
     #[error("there is no region to watch from: make one with `picket-collector probe add --region NAME`")]
     NoRegion,

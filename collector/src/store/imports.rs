@@ -193,6 +193,20 @@ pub async fn release(conn: &mut Scoped, which: &Which, now: Timestamp) -> Result
     Ok(named)
 }
 
+/// How many monitors wait for their release: all of them first (with an empty tag), then those with each tag.
+///
+/// # Errors
+/// When the database fails.
+pub async fn muted(conn: &mut Scoped) -> Result<Vec<(String, i64)>, StoreError> {
+    Ok(sqlx::query_as(
+        "WITH muted AS (SELECT tags FROM monitors WHERE muted_at IS NOT NULL AND deleted_at IS NULL)
+         SELECT '' AS tag, count(*) FROM muted HAVING count(*) > 0
+         UNION ALL (SELECT tag, count(*) FROM muted, unnest(tags) tag GROUP BY tag ORDER BY tag LIMIT 100)",
+    )
+    .fetch_all(conn.conn())
+    .await?)
+}
+
 /// What both statements know of a monitor.
 fn row(settings: &Settings, paused: bool, imported: &Imported) -> Value {
     json!({

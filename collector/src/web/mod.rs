@@ -27,6 +27,7 @@ use self::guard::session::Cookie;
 use self::probe::Door;
 use crate::login::Porter;
 use crate::meters::Meters;
+use crate::probes::Desk;
 use crate::store::Pools;
 use crate::vault::Sealer;
 use crate::wake::Bells;
@@ -48,6 +49,8 @@ pub struct Site {
     pub porter: Porter,
     /// Seals what people type in.
     pub sealer: Sealer,
+    /// Adds probes.
+    pub desk: Desk,
     /// Where people find us.
     pub front: Arc<Front>,
     /// Counts what comes in.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
@@ -95,6 +96,19 @@ pub const ROUTES: &[Route] = &[
     change("/channels/{id}/remove", Who::User, || post(ui::channel::show::post_remove)),
     page("/channels/{id}/settings", Who::User, || get(ui::channel::edit::get_settings)),
     change("/channels/{id}/settings", Who::User, || post(ui::channel::edit::post_settings)),
+    page("/probes", Who::User, || get(ui::probe::get_probes)),
+    page("/probes/new", Who::User, || get(ui::probe::get_new)),
+    change("/probes/new", Who::User, || post(ui::probe::post_new)),
+    change("/probes/{id}/revoke", Who::User, || post(ui::probe::post_revoke)),
+    page("/import", Who::User, || get(ui::import::get_import)),
+    Route {
+        method: "POST",
+        path: "/import",
+        who: Who::User,
+        body_limit: ui::import::LIMIT,
+        handler: || post(ui::import::post_import).layer(DefaultBodyLimit::max(ui::import::LIMIT)),
+    },
+    change("/import/release", Who::User, || post(ui::import::post_release)),
     Route { method: "GET", path: "/healthz", who: Who::Anyone, body_limit: 0, handler: || get(health::get_health) },
     Route { method: "GET", path: "/metrics", who: Who::Scraper, body_limit: 0, handler: || get(metrics::get_metrics) },
     Route {

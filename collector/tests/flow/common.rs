@@ -13,6 +13,7 @@ use database::TestDatabase;
 use picket_collector::flow::verify::{Gate, Limits};
 use picket_collector::login::Porter;
 use picket_collector::meters::Meters;
+use picket_collector::probes::Desk;
 use picket_collector::store::{OrgKey, Pools};
 use picket_collector::vault::{Class, KeyRing, Opener, Sealer};
 use picket_collector::wake::Bells;
@@ -78,6 +79,12 @@ impl World {
             porter: Porter::new(pools.clone(), OrgKey(1)).unwrap(),
             sealer: Sealer::new(&ring),
             front: Arc::new(Front::new("http://localhost:8080", Some(8080))),
+            desk: Desk {
+                pools: pools.clone(),
+                sealer: Sealer::new(&ring),
+                collector: collector,
+                config: Arc::default(),
+            },
             meters: Meters::default(),
             instance: Arc::default(),
             stop: stop.clone(),

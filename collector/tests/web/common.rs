@@ -17,6 +17,7 @@ use http_body_util::BodyExt;
 use picket_collector::flow::verify::{Gate, Limits};
 use picket_collector::login::Porter;
 use picket_collector::meters::Meters;
+use picket_collector::probes::Desk;
 use picket_collector::store::OrgKey;
 use picket_collector::vault::{KeyRing, Opener, Sealer};
 use picket_collector::wake::Bells;
@@ -68,6 +69,12 @@ impl World {
             porter: porter.clone(),
             sealer: Sealer::new(&ring),
             front: Arc::new(Front::new(public_url, Some(8080))),
+            desk: Desk {
+                pools: pools.clone(),
+                sealer: Sealer::new(&ring),
+                collector: CollectorId(Uuid::from_u128(77)),
+                config: Arc::default(),
+            },
             meters: Meters::default(),
             instance: Arc::default(),
             stop: CancellationToken::new(),

@@ -79,6 +79,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ),
     // What pages and commands do to channels: read, sealed, stored, proven.
     ("collector::channels", &["shared", "collector::vault", "collector::store", "collector::notify"]),
+    ("collector::probes", &["shared", "collector::config", "collector::vault", "collector::store"]),
     (
         "collector::web",
         &[
@@ -95,6 +96,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "collector::import",
             "collector::login",
             "collector::privacy",
+            "collector::probes",
         ],
     ),
     (

@@ -16,10 +16,10 @@ use tokio_rustls::client::TlsStream;
 
 use super::{Finding, State};
 use crate::cmd::certificates::host_of;
-use crate::cmd::entrances::leads_to;
 use crate::cmd::reachable;
 use crate::config::{Config, Served};
 use crate::notify::Client;
+use crate::probes::place::leads_to;
 use crate::vault::Authority;
 
 /// How long each answer may take.

@@ -5,20 +5,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use aws_lc_rs::rand;
-use picket_shared::enrolment::EnrolmentToken;
-use picket_shared::ids::ProbeId;
-use picket_shared::secret::{Secret, SecretString};
+use picket_shared::secret::SecretString;
+use picket_shared::time::Timestamp;
 use serde_json::json;
 
-use super::place::{self, Place, Reach};
-use super::{AddArgs, Desk, ProbeError};
-use crate::cmd::machine::Machine;
+use super::{AddArgs, ProbeError};
 use crate::cmd::reachable;
-use crate::store::Auth;
-use crate::store::probes::{self, NewProbe};
-use crate::store::regions::{self, RegionRow};
-use crate::vault::{Authority, Class};
+use crate::probes::place::{Place, Reach};
+use crate::probes::{self, Desk, New};
 
 /// How long a running collector may take to open its door.
 const DOOR_OPENS_WITHIN: Duration = Duration::from_secs(5);
@@ -27,40 +21,21 @@ const DOOR_OPENS_WITHIN: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When it could not be done, with what to do instead.
-pub(super) async fn run(args: AddArgs, desk: Desk<'_>) -> Result<ExitCode, ProbeError> {
-    let place = place::find(args.url.as_deref(), &desk.config.http, &Machine::look())?;
-    let pin = match place.pinned {
-        true => Some(Authority::load(desk.config.keys.directory())?.ok_or(ProbeError::NoAuthority)?.pin().to_owned()),
-        false => None,
-    };
-    let mut secret = [0; 32];
-    rand::fill(&mut secret).map_err(|_| ProbeError::Random)?;
-    let probe = ProbeId::at(desk.now);
-    let sealed = desk.sealer.seal(Class::ProbeSecret, probe.0.as_bytes(), &secret)?;
-    let name = args.name.clone().unwrap_or_else(|| args.region.to_string());
-    let mut conn = desk.pools.auth().await?;
-    let region = region(&mut conn, &args, desk).await?;
-    let new = NewProbe { id: probe, region: region.key, name: &name, secret: &sealed, url: &place.url };
-    probes::insert(&mut conn, new, desk.now).await?;
-    conn.commit().await?;
-    let token = EnrolmentToken {
-        probe,
-        collector: desk.collector,
-        secret: Secret::new(secret.to_vec()),
-        url: Some(place.url.clone()),
-        pin: pin.clone(),
-    };
-    let token = token.to_text();
+pub(super) async fn run(args: AddArgs, desk: &Desk, now: Timestamp) -> Result<ExitCode, ProbeError> {
+    let given = args.url.is_some();
+    let new = New { region: args.region, network: args.network, eu: args.eu, name: args.name, url: args.url };
+    let added = probes::add(desk, new, now).await?;
     if args.json {
         let value = json!({
-            "id": probe, "region": region.code, "name": name, "url": place.url, "pin": pin, "token": token.expose(),
+            "id": added.id, "region": added.region, "name": added.name, "url": added.place.url, "pin": added.pin,
+            "token": added.token.expose(),
         });
         writeln!(io::stdout().lock(), "{value}")?;
         return Ok(ExitCode::SUCCESS);
     }
-    let who = format!("Probe {name} ({probe}) in region {}", region.code);
-    tell(&token, &who, &place, args.url.is_some())?;
-    if let Some(door) = place.door
+    let who = format!("Probe {} ({}) in region {}", added.name, added.id, added.region);
+    tell(&added.token, &who, &added.place, given)?;
+    if let Some(door) = added.place.door
         && !opens(door).await
     {
         let mut out = io::stdout().lock();
@@ -71,21 +46,6 @@ pub(super) async fn run(args: AddArgs, desk: Desk<'_>) -> Result<ExitCode, Probe
         writeln!(out, "its log says what keeps it from listening there.")?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The region of that name, made when it is new.
-async fn region(conn: &mut Auth, args: &AddArgs, desk: Desk<'_>) -> Result<RegionRow, ProbeError> {
-    let Some(found) = regions::find(conn, &args.region).await? else {
-        // A region that names no network counts as one of its own.
-        let network = args.network.as_deref().unwrap_or(args.region.as_str());
-        return Ok(regions::insert(conn, &args.region, network, args.eu, desk.now).await?);
-    };
-    let same = args.network.as_ref().is_none_or(|network| *network == found.network) && (found.eu || !args.eu);
-    if same {
-        return Ok(found);
-    }
-    let place = if found.eu { "in the EU" } else { "outside the EU" };
-    Err(ProbeError::OtherRegion(args.region.clone(), found.network, place))
 }
 
 fn tell(token: &SecretString, who: &str, place: &Place, given: bool) -> io::Result<()> {

@@ -7,23 +7,24 @@ use picket_shared::outcome::SelfCheck;
 use picket_shared::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Desk, ListArgs, ProbeError};
+use super::{ListArgs, ProbeError};
 use crate::cmd::print;
+use crate::probes::Desk;
 use crate::store::read::probes::{self, ProbeRow, Standing};
 
 /// Runs the command.
 ///
 /// # Errors
 /// When the database fails or standard output is closed.
-pub(super) async fn run(args: ListArgs, desk: Desk<'_>) -> Result<ExitCode, ProbeError> {
+pub(super) async fn run(args: ListArgs, desk: &Desk, now: Timestamp) -> Result<ExitCode, ProbeError> {
     let mut conn = desk.pools.auth().await?;
     let rows = probes::page(&mut conn).await?;
     if args.json {
-        print::text(&Value::from_iter(rows.iter().map(|row| as_json(row, desk.now))).to_string())?;
+        print::text(&Value::from_iter(rows.iter().map(|row| as_json(row, now))).to_string())?;
     } else if rows.is_empty() {
         print::text("There is no probe yet: make one with `picket-collector probe add --region NAME`.")?;
     } else {
-        print::text(&table(&rows, desk.now))?;
+        print::text(&table(&rows, now))?;
     }
     Ok(ExitCode::SUCCESS)
 }

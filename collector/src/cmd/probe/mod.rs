@@ -1,23 +1,21 @@
 //! `picket-collector probe add|list|revoke`: which probes may send.
 //!
-//! [`add`] makes a probe and its token, [`place`] finds the address at which it is to call, [`list`] shows how each is.
+//! [`add`] tells of a new probe and its token, [`list`] shows how each is.
 
 mod add;
 mod list;
-mod place;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use picket_shared::ids::{CollectorId, Region};
+use picket_shared::ids::Region;
 use picket_shared::time::Timestamp;
 use serde_json::json;
 
-use crate::config::Config;
+use crate::probes::{AddError, Desk};
+use crate::store::StoreError;
 use crate::store::read::probes::{self, ProbeRow};
-use crate::store::{Pools, StoreError};
-use crate::vault::{Sealer, VaultError};
 
 /// Manages probes.
 #[derive(Debug, Subcommand)]
@@ -72,73 +70,43 @@ pub struct RevokeArgs {
     json: bool,
 }
 
-/// What the command uses.
-#[derive(Clone, Copy, Debug)]
-pub struct Desk<'a> {
-    /// The ways to the database.
-    pub pools: &'a Pools,
-    /// Seals the probe's secret.
-    pub sealer: &'a Sealer,
-    /// The audience of the probe's tokens.
-    pub collector: CollectorId,
-    /// Where probes reach this collector unless told otherwise.
-    pub config: &'a Config,
-    /// The time of day.
-    pub now: Timestamp,
-}
-
 /// Why the command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The secret could not be sealed.
+    /// No probe was added.
     #[error(transparent)]
-    Vault(#[from] VaultError),
+    Add(#[from] AddError),
     /// The output could not be written.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
-    /// The system gave no random numbers.
-    #[error("the system gave no random numbers")]
-    Random,
     /// No probe of that id or name.
     #[error("no probe is called {0:?} and no id begins so: see `picket-collector probe list`")]
     NoSuch(String),
     /// Several probes fit.
     #[error("several probes fit {0:?}: give the id of one, see `picket-collector probe list`")]
     Several(String),
-    /// The URL that was given is none.
-    #[error("--url: {0:?} is no address of a collector: write it as https://HOST:PORT")]
-    Url(String),
-    /// There is no address to tell.
-    #[error("this machine knows no address of its own that a probe could call: give one by --url https://HOST:PORT")]
-    Nowhere,
-    /// There is no pin to put into the token.
-    #[error("the collector has not made its own authority yet: start it once, with `picket-collector serve`")]
-    NoAuthority,
-    /// An existing region was described otherwise.
-    #[error("{0} exists already, in network {1:?}, {2}: leave --network and --eu out, or choose another name")]
-    OtherRegion(Region, String, &'static str),
 }
 
 /// Runs the command.
 ///
 /// # Errors
 /// When it could not be done, with what to do instead.
-pub async fn run(command: ProbeCommand, desk: Desk<'_>) -> Result<ExitCode, ProbeError> {
+pub async fn run(command: ProbeCommand, desk: &Desk, now: Timestamp) -> Result<ExitCode, ProbeError> {
     match command {
-        ProbeCommand::Add(args) => add::run(args, desk).await,
-        ProbeCommand::List(args) => list::run(args, desk).await,
-        ProbeCommand::Revoke(args) => revoke(args, desk).await,
+        ProbeCommand::Add(args) => add::run(args, desk, now).await,
+        ProbeCommand::List(args) => list::run(args, desk, now).await,
+        ProbeCommand::Revoke(args) => revoke(args, desk, now).await,
     }
 }
 
-async fn revoke(args: RevokeArgs, desk: Desk<'_>) -> Result<ExitCode, ProbeError> {
+async fn revoke(args: RevokeArgs, desk: &Desk, now: Timestamp) -> Result<ExitCode, ProbeError> {
     let mut conn = desk.pools.auth().await?;
     let row = named(probes::page(&mut conn).await?, &args.probe)?;
-    let revoked = crate::store::probes::revoke(&mut conn, row.id, desk.now).await?;
-    conn.commit().await?;
+    drop(conn);
+    let revoked = crate::probes::revoke(desk, row.id, now).await?;
     let mut out = io::stdout().lock();
     if args.json {
         writeln!(out, "{}", json!({ "id": row.id, "name": row.name, "changed": revoked }))?;

@@ -14,9 +14,9 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use super::children::{Children, LocalProbe, this_program};
-use crate::cmd::machine::own_addresses;
 use crate::cmd::{CmdError, reachable};
 use crate::config::{Config, Served};
+use crate::probes::machine::own_addresses;
 use crate::vault::Authority;
 
 /// How long the collector may take until it answers; PostgreSQL's recovery after a crash is part of it.

@@ -64,6 +64,7 @@ pub struct ItemRow {
     pub since: i64,
     pub overlays: Option<Value>,
     pub unverified: bool,
+    pub muted: bool,
     rank: i64,
 }
 
@@ -152,7 +153,7 @@ async fn items(scoped: &mut Scoped, filter: &Filter, after: Option<&After>) -> R
     let mut query = QueryBuilder::<Postgres>::new(
         "SELECT * FROM (SELECT m.id, m.uuid, m.name, m.kind, m.target, m.tags,
         m.interval_s, m.paused_at, coalesce(m.paused_at, s.since) AS since, s.data->'overlays' AS overlays,
-        coalesce(m.spec->>'verify' = 'off', false) AS unverified, ",
+        coalesce(m.spec->>'verify' = 'off', false) AS unverified, m.muted_at IS NOT NULL AS muted, ",
     );
     query.push(SHOWN).push(" AS state, ").push(rank);
     query.push(" AS rank FROM monitors m JOIN states s ON s.monitor_id = m.id WHERE m.deleted_at IS NULL");

@@ -211,7 +211,7 @@ fn says(vote: &VoteRow, now: Timestamp) -> Shape {
 }
 
 /// What lies over the state.
-pub(super) fn overlays(overlays: Option<&serde_json::Value>, unverified: bool) -> Vec<String> {
+pub(super) fn overlays(overlays: Option<&serde_json::Value>, unverified: bool, muted: bool) -> Vec<String> {
     let has =
         |name: &str| overlays.and_then(|all| all.get(name)).is_some_and(|one| one == &serde_json::Value::Bool(true));
     let regional: Vec<&str> = overlays
@@ -234,6 +234,9 @@ pub(super) fn overlays(overlays: Option<&serde_json::Value>, unverified: bool) -
     if overlays.and_then(|all| all.get("held_until")).is_some_and(|until| !until.is_null()) {
         notes.push(text("overlay.held").to_owned());
     }
+    if muted {
+        notes.push(text("overlay.muted").to_owned());
+    }
     if unverified {
         notes.push(text("overlay.unverified").to_owned());
     }
@@ -241,7 +244,7 @@ pub(super) fn overlays(overlays: Option<&serde_json::Value>, unverified: bool) -
 }
 
 fn notes(row: &ItemRow) -> Vec<String> {
-    overlays(row.overlays.as_ref(), row.unverified)
+    overlays(row.overlays.as_ref(), row.unverified, row.muted)
 }
 
 /// The middle of the last good response times: the newest of each region may be an exception.

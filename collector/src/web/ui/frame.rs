@@ -41,7 +41,8 @@ pub struct NavItem {
 }
 
 /// Address and key of the text, in order.
-const NAV: &[(&str, &str)] = &[("/", "nav.monitors"), ("/channels", "nav.channels")];
+const NAV: &[(&str, &str)] =
+    &[("/", "nav.monitors"), ("/probes", "nav.probes"), ("/channels", "nav.channels"), ("/import", "nav.import")];
 
 /// What can have been done, as in `?done=`: name of the text, and whether `?name=` goes into it.
 const DONE: &[(&str, &str, bool)] = &[
@@ -55,6 +56,8 @@ const DONE: &[(&str, &str, bool)] = &[
     ("verified", "done.verified", false),
     ("renamed", "done.renamed", false),
     ("removed", "done.removed", true),
+    ("revoked", "done.revoked", false),
+    ("released", "done.released", true),
 ];
 
 impl Frame {

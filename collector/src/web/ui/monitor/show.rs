@@ -163,7 +163,7 @@ fn build(
         id: row.id.to_string(),
         shape: shape::shape(if paused { "paused" } else { &row.state }),
         since: when(row.paused_at.unwrap_or(row.since), now),
-        notes: overlays(found.standing.get("overlays"), row.settings.spec.is_unverified()),
+        notes: overlays(found.standing.get("overlays"), row.settings.spec.is_unverified(), row.muted_at.is_some()),
         paused,
         told,
         span: match now.since(row.created_at).as_secs() {

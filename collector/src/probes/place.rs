@@ -4,27 +4,26 @@ use std::net::{IpAddr, SocketAddr};
 
 use url::{Host, Url};
 
-use super::ProbeError;
-use crate::cmd::entrances::leads_to;
-use crate::cmd::machine::{Machine, in_url, is_public};
+use super::AddError;
+use super::machine::{Machine, in_url, is_public};
 use crate::config::{Http, Served};
 
 /// Where a probe is to call.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub struct Place {
     /// The collector's address.
-    pub(super) url: String,
+    pub url: String,
     /// The collector shows a certificate of its own authority there.
-    pub(super) pinned: bool,
+    pub pinned: bool,
     /// The door that must be open for that.
-    pub(super) door: Option<SocketAddr>,
+    pub door: Option<SocketAddr>,
     /// How far that address is of use.
-    pub(super) reach: Reach,
+    pub reach: Reach,
 }
 
 /// From where an address can be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
+pub enum Reach {
     /// From anywhere, as far as can be told.
     Anywhere,
     /// From inside a private network.
@@ -37,7 +36,7 @@ pub(super) enum Reach {
 ///
 /// # Errors
 /// When the URL is none, or the machine knows no address of its own.
-pub(super) fn find(given: Option<&str>, http: &Http, machine: &Machine) -> Result<Place, ProbeError> {
+pub fn find(given: Option<&str>, http: &Http, machine: &Machine) -> Result<Place, AddError> {
     let door = http.probe_door();
     let url = match given {
         Some(text) => checked(text)?,
@@ -49,10 +48,10 @@ pub(super) fn find(given: Option<&str>, http: &Http, machine: &Machine) -> Resul
 }
 
 /// The address that nobody gave with the command.
-fn told(http: &Http, machine: &Machine, door: Option<SocketAddr>) -> Result<String, ProbeError> {
+fn told(http: &Http, machine: &Machine, door: Option<SocketAddr>) -> Result<String, AddError> {
     let at = |listen: SocketAddr| {
         let own = (!listen.ip().is_unspecified()).then(|| in_url(listen.ip()));
-        let host = own.or_else(|| machine.host().map(|(host, _)| host)).ok_or(ProbeError::Nowhere)?;
+        let host = own.or_else(|| machine.host().map(|(host, _)| host)).ok_or(AddError::Nowhere)?;
         Ok(format!("https://{host}:{}", listen.port()))
     };
     match (http.given_url(), door) {
@@ -63,10 +62,16 @@ fn told(http: &Http, machine: &Machine, door: Option<SocketAddr>) -> Result<Stri
     }
 }
 
-fn checked(text: &str) -> Result<String, ProbeError> {
+/// Whether a probe that was told this URL calls at this port by HTTPS.
+pub fn leads_to(url: &str, port: u16) -> bool {
+    let url = Url::parse(url).ok().filter(|url| url.scheme() == "https");
+    url.is_some_and(|url| url.port_or_known_default() == Some(port))
+}
+
+fn checked(text: &str) -> Result<String, AddError> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some());
     let whole = url.filter(|url| url.path() == "/" && url.query().is_none() && url.username().is_empty());
-    whole.map(|_| text.trim_end_matches('/').to_owned()).ok_or_else(|| ProbeError::Url(text.to_owned()))
+    whole.map(|_| text.trim_end_matches('/').to_owned()).ok_or_else(|| AddError::Url(text.to_owned()))
 }
 
 fn reach(url: &str) -> Reach {
@@ -137,9 +142,9 @@ mod tests {
     fn what_is_no_address_of_a_collector_is_refused() {
         let http = Config::default().http;
         for bad in ["", "picket.example.org", "ftp://p.example", "https://p.example/x", "https://u@p.example"] {
-            assert!(matches!(find(Some(bad), &http, &Machine::default()), Err(ProbeError::Url(_))), "{bad}");
+            assert!(matches!(find(Some(bad), &http, &Machine::default()), Err(AddError::Url(_))), "{bad}");
         }
         let open: Config = toml::from_str("[http]\nlisten = \"0.0.0.0:8443\"").unwrap();
-        assert!(matches!(find(None, &open.http, &Machine::default()), Err(ProbeError::Nowhere)));
+        assert!(matches!(find(None, &open.http, &Machine::default()), Err(AddError::Nowhere)));
     }
 }

@@ -4,18 +4,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 /// How this machine can be reached, as far as it knows itself.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Machine {
+pub struct Machine {
     /// The addresses of its interfaces, without loopback and without those of a single link.
-    pub(super) addresses: Vec<IpAddr>,
+    pub addresses: Vec<IpAddr>,
     /// The address by which it goes out.
-    pub(super) routed: Option<IpAddr>,
+    pub routed: Option<IpAddr>,
     /// Its name.
-    pub(super) name: Option<String>,
+    pub name: Option<String>,
 }
 
 impl Machine {
     /// Looks.
-    pub(super) fn look() -> Self {
+    pub fn look() -> Self {
         let mut addresses = own_addresses();
         addresses.retain(|address| !is_link_local(*address));
         Self { addresses, routed: routed(), name: hostname() }
@@ -23,7 +23,7 @@ impl Machine {
 
     /// The host that others most likely reach it by, and whether that is only inside a private network: a public
     /// address, else the one by which it goes out, else any, else its name.
-    pub(super) fn host(&self) -> Option<(String, bool)> {
+    pub fn host(&self) -> Option<(String, bool)> {
         let v4 = |address: &&IpAddr| address.is_ipv4();
         let public = || self.addresses.iter().filter(|address| is_public(**address));
         if let Some(address) = public().find(v4).or_else(|| public().next()) {
@@ -38,7 +38,7 @@ impl Machine {
 }
 
 /// The addresses of this machine's interfaces, without loopback.
-pub(super) fn own_addresses() -> Vec<IpAddr> {
+pub fn own_addresses() -> Vec<IpAddr> {
     let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
     let addresses = interfaces.filter_map(|interface| interface.address).filter_map(|address| {
         let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
@@ -48,7 +48,7 @@ pub(super) fn own_addresses() -> Vec<IpAddr> {
 }
 
 /// An address as it stands in a URL.
-pub(super) fn in_url(address: IpAddr) -> String {
+pub fn in_url(address: IpAddr) -> String {
     match address {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => format!("[{v6}]"),
@@ -56,7 +56,7 @@ pub(super) fn in_url(address: IpAddr) -> String {
 }
 
 /// Whether an address means something outside of private networks.
-pub(super) fn is_public(address: IpAddr) -> bool {
+pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             let [first, second, ..] = v4.octets();
