@@ -20,7 +20,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::checks::Found;
-use crate::schedule::{Due, Schedule};
+use crate::schedule::{Due, Schedule, Turn};
 
 /// How much longer than its timeout a check may take before it is given up from outside.
 const GRACE: Duration = Duration::from_secs(2);
@@ -30,11 +30,21 @@ const STOP_WAIT: Duration = Duration::from_secs(5);
 const FIRST_AT_ONCE: usize = 32;
 /// The loop looks around at least this often.
 const TICK: Duration = Duration::from_secs(1);
+/// A slot waits this long for company, so that slots which lie close together cost one turn of the loop and not one each.
+const COMPANY: Duration = Duration::from_millis(2);
+/// Good news waits this long for more of it, for the same reason; anything else is handed on at once.
+pub const HOLD: Duration = Duration::from_millis(20);
+/// But no more of it than this waits.
+const MOST_HELD: usize = 256;
 
 /// What the runner needs from the rest of the probe.
 pub trait Surroundings: Send + Sync + 'static {
     /// The collector's time.
     fn now(&self) -> Timestamp;
+    /// The same, and the sum of all steps of it in microseconds, when the collector's clock was set.
+    fn time(&self) -> (Timestamp, i64) {
+        (self.now(), 0)
+    }
     /// Runs one check.
     fn check(&self, spec: &CheckSpec, timeout: Duration) -> impl Future<Output = Found> + Send;
     /// The last judgement of the probe's own network, for an outcome at that address.
@@ -77,12 +87,16 @@ pub struct Runner<S> {
     schedule: Schedule,
     waiting: Waiting,
     confirms: BTreeMap<(Timestamp, MonitorId), Arc<Assignment>>,
-    running: JoinSet<Outcome>,
+    running: JoinSet<Box<Outcome>>,
     started: HashMap<Id, Due>,
     open: BTreeMap<Timestamp, u32>,
     news: VecDeque<What>,
+    /// Since when news wait.
+    held: Option<Timestamp>,
+    urgent: bool,
     told: Timestamp,
     swept: Timestamp,
+    steps: i64,
 }
 
 /// Checks that want to start: what the judge or a failure asks for goes first, first checks of new monitors last.
@@ -106,6 +120,7 @@ impl<S: Surroundings> Runner<S> {
         Self {
             told: surroundings.now(),
             swept: surroundings.now(),
+            steps: surroundings.time().1,
             surroundings,
             limit: limit.max(1),
             schedule: Schedule::default(),
@@ -115,6 +130,8 @@ impl<S: Surroundings> Runner<S> {
             started: HashMap::new(),
             open: BTreeMap::new(),
             news: VecDeque::new(),
+            held: None,
+            urgent: false,
         }
     }
 
@@ -126,17 +143,23 @@ impl<S: Surroundings> Runner<S> {
         stop: CancellationToken,
     ) {
         loop {
-            let now = self.surroundings.now();
+            let (now, steps) = self.surroundings.time();
+            self.step(now, steps - self.steps);
             self.take_slots(now);
             self.start_waiting(now);
-            if self.tell(&out, now).await.is_err() {
+            if self.is_time_to_tell(now) && self.tell(&out, now).await.is_err() {
                 return;
             }
             let pause = self.pause(now);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(ended) = self.running.join_next_with_id(), if !self.running.is_empty() => self.finish(ended),
+                Some(ended) = self.running.join_next_with_id(), if !self.running.is_empty() => {
+                    self.finish(ended);
+                    while let Some(ended) = self.running.try_join_next_with_id() {
+                        self.finish(ended);
+                    }
+                }
                 Some(news) = assigned.recv() => self.change(news),
                 () = tokio::time::sleep(pause) => {}
             }
@@ -147,6 +170,25 @@ impl<S: Surroundings> Runner<S> {
         self.tell(&out, now).await.ok();
     }
 
+    /// Takes over that the collector's clock was set, by `by` microseconds.
+    fn step(&mut self, now: Timestamp, by: i64) {
+        if by == 0 {
+            return;
+        }
+        self.steps += by;
+        let confirms = std::mem::take(&mut self.confirms);
+        self.confirms = confirms.into_iter().map(|((at, id), what)| ((at.shifted(by), id), what)).collect();
+        if by > 0 {
+            let turn = self.schedule.leap(now);
+            return self.take(turn);
+        }
+        // What waits or runs was to fill slots that are still to come; whoever keeps outcomes takes their times back.
+        self.schedule.set_back(now);
+        self.waiting.planned.clear();
+        self.open.clear();
+        (self.told, self.swept) = (now, now);
+    }
+
     fn change(&mut self, news: Assignments) {
         let changed = self.schedule.apply(news, self.surroundings.now());
         self.waiting.urgent.extend(changed.rechecks);
@@ -154,13 +196,17 @@ impl<S: Surroundings> Runner<S> {
         self.news.push_back(What::Assigned { version: self.schedule.version(), monitors: self.schedule.len() });
     }
 
-    fn take_slots(&mut self, now: Timestamp) {
-        let turn = self.schedule.take_due(now);
+    fn take(&mut self, turn: Turn) {
         self.news.extend(turn.missed.into_iter().map(|(missed, interval)| What::Missed(missed, interval)));
         for due in turn.due {
             *self.open.entry(due.at).or_default() += 1;
             self.waiting.planned.push_back(due);
         }
+    }
+
+    fn take_slots(&mut self, now: Timestamp) {
+        let turn = self.schedule.take_due(now);
+        self.take(turn);
         while let Some(entry) = self.confirms.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((at, _), assignment) = entry.remove_entry();
             self.waiting.urgent.push_back(Due { assignment, at, trigger: Trigger::Confirm });
@@ -195,7 +241,7 @@ impl<S: Surroundings> Runner<S> {
         }
     }
 
-    fn finish(&mut self, ended: Result<(Id, Outcome), JoinError>) {
+    fn finish(&mut self, ended: Result<(Id, Box<Outcome>), JoinError>) {
         let (id, outcome) = match ended {
             Ok((id, outcome)) => (id, Some(outcome)),
             Err(error) => (error.id(), None),
@@ -212,7 +258,8 @@ impl<S: Surroundings> Runner<S> {
                 self.confirms.insert((at, outcome.monitor), Arc::clone(&due.assignment));
             }
         }
-        self.news.push_back(What::Outcome(Box::new(outcome), due.assignment.interval()));
+        self.urgent |= outcome.status != Status::Up;
+        self.news.push_back(What::Outcome(outcome, due.assignment.interval()));
     }
 
     /// Only slots can be missed; a confirm or recheck that did not run leaves no trace.
@@ -232,6 +279,15 @@ impl<S: Surroundings> Runner<S> {
         }
     }
 
+    /// Whether what happened is to be handed on now, and notes since when it waits.
+    fn is_time_to_tell(&mut self, now: Timestamp) -> bool {
+        if self.news.is_empty() {
+            return true;
+        }
+        let since = *self.held.get_or_insert(now);
+        self.urgent || self.news.len() >= MOST_HELD || now.since(since) >= HOLD
+    }
+
     /// Hands on what happened, or just the time if that was not told for long.
     async fn tell(&mut self, out: &mpsc::Sender<Event>, now: Timestamp) -> Result<(), mpsc::error::SendError<Event>> {
         let nothing_open = now.shifted(-1);
@@ -245,12 +301,15 @@ impl<S: Surroundings> Runner<S> {
             self.told = self.told.max(through);
             out.send(Event { what, through: self.told }).await?;
         }
+        (self.held, self.urgent) = (None, false);
         Ok(())
     }
 
     fn pause(&self, now: Timestamp) -> Duration {
         let confirm = self.confirms.first_key_value().map(|((at, _), _)| *at);
-        let next = [self.schedule.next_slot(), confirm].into_iter().flatten().min();
+        let checks = [self.schedule.next_slot(), confirm].into_iter().flatten().min().map(|at| at + COMPANY);
+        let telling = self.held.map(|since| since + HOLD);
+        let next = checks.into_iter().chain(telling).min();
         next.map_or(TICK, |at| at.since(now).min(TICK))
     }
 
@@ -277,7 +336,7 @@ async fn run_one<S: Surroundings>(
     assignment: Arc<Assignment>,
     at: Timestamp,
     trigger: Trigger,
-) -> Outcome {
+) -> Box<Outcome> {
     let late = surroundings.now().since(at);
     let timeout = assignment.timeout();
     let check = Box::pin(surroundings.check(&assignment.check, timeout));
@@ -287,7 +346,7 @@ async fn run_one<S: Surroundings>(
     } else {
         surroundings.last_self_check(found.address)
     };
-    Outcome {
+    Box::new(Outcome {
         monitor: assignment.monitor,
         version: assignment.version,
         trigger,
@@ -304,7 +363,7 @@ async fn run_one<S: Surroundings>(
         certificate: found.certificate,
         answers: found.answers,
         fold: None,
-    }
+    })
 }
 
 /// A check that does not end in its time is a fault of the probe.
@@ -330,7 +389,7 @@ mod tests {
     use picket_shared::check::TcpSpec;
     use picket_shared::ids::RecheckId;
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
     use tokio::time::Instant;
     use uuid::Uuid;
 
@@ -341,6 +400,7 @@ mod tests {
         most: AtomicUsize,
         running: AtomicUsize,
         asked: Mutex<Vec<Option<IpAddr>>>,
+        steps: AtomicI64,
     }
 
     const START: Timestamp = Timestamp::from_seconds(1_008_000);
@@ -353,13 +413,19 @@ mod tests {
                 most: AtomicUsize::new(0),
                 running: AtomicUsize::new(0),
                 asked: Mutex::default(),
+                steps: AtomicI64::new(0),
             })
         }
     }
 
     impl Surroundings for World {
         fn now(&self) -> Timestamp {
-            START + self.began.elapsed()
+            self.time().0
+        }
+
+        fn time(&self) -> (Timestamp, i64) {
+            let steps = self.steps.load(Ordering::SeqCst);
+            ((START + self.began.elapsed()).shifted(steps), steps)
         }
 
         async fn check(&self, spec: &CheckSpec, _timeout: Duration) -> Found {
@@ -475,6 +541,33 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn good_news_is_told_in_company_and_a_failure_takes_it_along_at_once() {
+        let world = World::new(Duration::from_millis(1));
+        let at = |n: u128, host, phase_us| Assignment { phase_us, ..assignment(n, host, 60) };
+        let monitors =
+            vec![at(1, "good", 4_000_000), at(2, "good", 4_010_000), at(3, "bad", 8_000_000), at(4, "good", 8_495_000)];
+        let (assign, assigned) = mpsc::channel(4);
+        let (tell, mut told) = mpsc::channel(100);
+        let stop = CancellationToken::new();
+        tokio::spawn(Runner::new(Arc::clone(&world), 9).run(assigned, tell, stop.clone()));
+        assign.send(full(monitors)).await.unwrap();
+        let mut when = HashMap::new();
+        while when.len() < 4 {
+            if let What::Outcome(outcome, _) = told.recv().await.unwrap().what
+                && outcome.trigger == Trigger::Scheduled
+            {
+                when.insert(outcome.monitor.0.as_u128(), world.now().since(START).as_millis());
+            }
+        }
+        stop.cancel();
+        assert_eq!(when[&1], when[&2], "{when:?}");
+        assert!(when[&1] >= 4_000 + HOLD.as_millis(), "{when:?}");
+        // A failure is told once its self-check of half a second has ended.
+        assert_eq!(when[&3], when[&4], "{when:?}");
+        assert!((8_500..8_500 + HOLD.as_millis() / 2).contains(&when[&3]), "{when:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn no_more_checks_run_at_once_than_allowed_and_what_finds_no_place_is_missed() {
         let world = World::new(Duration::from_secs(2));
         let many: Vec<_> = (0..20).map(|n| assignment(n, "good", 10)).collect();
@@ -525,5 +618,39 @@ mod tests {
             .filter_map(|e| if let What::Missed(m, _) = &e.what { Some(m.reason) } else { None })
             .collect();
         assert_eq!(reasons, [GapReason::NotScheduled]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_the_collectors_clock_is_set_slots_go_on_in_its_time_and_what_was_leapt_over_is_said() {
+        let world = World::new(Duration::from_millis(10));
+        let (assign, assigned) = mpsc::channel(4);
+        let (tell, mut told) = mpsc::channel(10_000);
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(Runner::new(Arc::clone(&world), 8).run(assigned, tell, stop.clone()));
+        assign.send(full(vec![assignment(1, "good", 10)])).await.unwrap();
+        let mut seen = Vec::new();
+        // As it is for 25 s; then two hours back; then an hour forwards.
+        for step in [0, -7_200_000_000, 3_600_000_000] {
+            world.steps.fetch_add(step, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_secs(25)).await;
+            let (mut slots, mut missed) = (Vec::new(), Vec::new());
+            while let Ok(event) = told.try_recv() {
+                assert!(event.through <= world.now());
+                match event.what {
+                    What::Outcome(outcome, _) if outcome.trigger == Trigger::Scheduled => {
+                        slots.push(outcome.at.micros_since(START) / 1_000_000);
+                    }
+                    What::Missed(gap, _) => missed.push((gap.reason, gap.count)),
+                    _ => {}
+                }
+            }
+            seen.push((slots, missed));
+        }
+        assert_eq!(seen[0], (vec![4, 14, 24], vec![]));
+        assert_eq!(seen[1], (vec![-7166, -7156], vec![]));
+        // 50 s after the start and an hour back; the newest slot is more than half an interval ago.
+        assert_eq!(seen[2], (vec![-3546, -3536, -3526], vec![(GapReason::ClockSet, 360)]));
+        stop.cancel();
+        running.await.unwrap();
     }
 }

@@ -83,6 +83,7 @@ pub(super) async fn open(
         pools: app.pools.clone(),
         clock: app.clock.clone(),
         bells: app.bells.clone(),
+        standstill: app.standstill.clone(),
         door: Door { gate: Gate { collector: app.collector_id, opener: app.opener.clone() }, limits },
         hosts: Arc::clone(&hosts),
         porter: porter.clone(),

@@ -74,10 +74,11 @@ async fn serve(
         tracing::info!("Ran {ran} migrations");
     }
     let app = App::start(open_pools(access, POOL_SIZE)?, config, clock).await?;
-    ops::retention::run(&app.pools, &app.config.retention, app.clock.now()).await?;
+    // First, for it says whether what seems old may be deleted.
     let mut worker = app.pools.worker().await?;
     flow::gaps::at_start(&mut worker, app.clock.now()).await?;
     worker.commit().await?;
+    ops::retention::run(&app.pools, &app.config.retention, app.clock.now()).await?;
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let limits = Arc::new(request_limits(&app.config.limits));
     let porter = Porter::new(app.pools.clone(), app.org).map_err(AppError::from)?;

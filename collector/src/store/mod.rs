@@ -12,6 +12,7 @@ pub mod batches;
 pub mod changes;
 pub mod channel_proofs;
 pub mod channels;
+pub mod clock;
 pub mod deliveries;
 pub mod facts;
 pub mod gaps;

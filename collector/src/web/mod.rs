@@ -30,7 +30,7 @@ use crate::meters::Meters;
 use crate::probes::Desk;
 use crate::store::Pools;
 use crate::vault::Sealer;
-use crate::wake::Bells;
+use crate::wake::{Bells, Standstill};
 
 /// What handlers use. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ pub struct Site {
     pub clock: Clock,
     /// Wakes long polls.
     pub bells: Bells,
+    /// Keeps the clock from being set while something is stored.
+    pub standstill: Standstill,
     /// What lets probes in.
     pub door: Door,
     /// The host names that requests may be for.

@@ -16,7 +16,7 @@ use picket_collector::meters::Meters;
 use picket_collector::probes::Desk;
 use picket_collector::store::{OrgKey, Pools};
 use picket_collector::vault::{Class, KeyRing, Opener, Sealer};
-use picket_collector::wake::Bells;
+use picket_collector::wake::{Bells, Standstill};
 use picket_collector::web::guard::host::Hosts;
 use picket_collector::web::probe::Door;
 use picket_collector::web::serve::{self, Entrance};
@@ -74,6 +74,7 @@ impl World {
             pools: pools.clone(),
             clock: clock.clone(),
             bells: bells.clone(),
+            standstill: Standstill::default(),
             door: Door { gate: Gate { collector, opener: Opener::new(&ring) }, limits: Arc::new(Limits::default()) },
             hosts: Arc::new(Hosts::new([], true)),
             porter: Porter::new(pools.clone(), OrgKey(1)).unwrap(),

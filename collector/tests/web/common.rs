@@ -20,7 +20,7 @@ use picket_collector::meters::Meters;
 use picket_collector::probes::Desk;
 use picket_collector::store::OrgKey;
 use picket_collector::vault::{KeyRing, Opener, Sealer};
-use picket_collector::wake::Bells;
+use picket_collector::wake::{Bells, Standstill};
 use picket_collector::web::guard::client::Peer;
 use picket_collector::web::guard::headers::Transport;
 use picket_collector::web::guard::host::Hosts;
@@ -64,6 +64,7 @@ impl World {
             pools: pools.clone(),
             clock: clock.clone(),
             bells: Bells::default(),
+            standstill: Standstill::default(),
             door: Door { gate, limits: Arc::new(Limits::default()) },
             hosts: Arc::new(Hosts::new(["picket.example".to_owned()], true)),
             porter: porter.clone(),

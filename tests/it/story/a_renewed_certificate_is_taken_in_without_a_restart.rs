@@ -53,7 +53,7 @@ fn a_renewed_certificate_is_taken_in_without_a_restart() {
     let complaint = "cannot be used, and the certificate before it goes on to be shown";
     wait::until("a complaint", limit, || if world.collector.log().contains(complaint) { Ok(()) } else { Err(()) });
     assert_eq!(shown(), wanted);
-    let found = world.collector.doctor();
+    let found = world.collector.doctor_report();
     let certificate = found["findings"].as_array().unwrap().iter().find(|finding| finding["name"] == "certificate");
     assert_eq!(certificate.unwrap()["state"], "fail", "{found:#}");
 

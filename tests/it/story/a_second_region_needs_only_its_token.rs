@@ -29,7 +29,7 @@ fn a_second_region_needs_only_its_token() {
     world.collector.until(&monitor, "an outcome of the second region", limit, |shown| shown.is_last("up"));
     let listed = world.collector.json(&["probe", "list"]);
     assert_eq!((&listed[0]["state"], &listed[0]["region"]), (&"heard".into(), &"us-east".into()), "{listed:#}");
-    let found = world.collector.doctor();
+    let found = world.collector.doctor_report();
     let of = |name: &str| found["findings"].as_array().unwrap().iter().find(|finding| finding["name"] == name).cloned();
     for name in ["probe door", "certificate", "collector"] {
         assert_eq!(of(name).unwrap()["state"], "pass", "{found:#}");

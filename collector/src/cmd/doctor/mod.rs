@@ -1,5 +1,6 @@
 //! `doctor`: says what is wrong and what to do.
 
+mod clock;
 mod probes;
 mod process;
 mod reach;
@@ -65,7 +66,7 @@ pub async fn run(args: DoctorArgs, config: &Config, clock: &Clock) -> Result<Exi
     match access(config) {
         Ok(access) => {
             database(&access, clock, &mut findings).await;
-            told = probes::look(&access, clock.now(), &mut findings).await;
+            told = probes::look(&access, clock, &mut findings).await;
         }
         Err(error) => findings.push(Finding::new("database", State::Fail, error.to_string())),
     }

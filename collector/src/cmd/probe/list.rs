@@ -65,7 +65,11 @@ fn table(rows: &[ProbeRow], now: Timestamp) -> String {
         text.push_str(&format!("\n{indent}{}", [vec![row.id.to_string()], remarks(row, now)].concat().join(", ")));
         let missing = row.unconfined().filter(|missing| !missing.is_empty() && row.revoked_at.is_none());
         if let Some(missing) = missing {
-            text.push_str(&format!("\n{indent}the kernel does not enforce: {}", missing.join(", ")));
+            text.push_str(&format!("\n{indent}NOT enforced by the kernel: {}", missing.join(", ")));
+        }
+        let in_force = row.confined().filter(|names| !names.is_empty() && row.revoked_at.is_none());
+        if let Some(names) = in_force {
+            text.push_str(&format!("\n{indent}enforced by the kernel: {}", names.join(", ")));
         }
     }
     text
@@ -185,11 +189,14 @@ mod tests {
 REGION   PROBE             NETWORK       EU   VERSION  LAST BATCH  LAG    CLOCK   CONFINED  STATE
 ap       ap                Hetzner Onl…  no   0.1.0    1 s ago     4 s    -12 ms  NO        heard
          00000000-0000-0000-0000-000000000007, IPv4 IPv6 DNS unverified
-         the kernel does not enforce: no core dumps
+         NOT enforced by the kernel: no core dumps
+         enforced by the kernel: Landlock ABI 4, seccomp, no new privileges
 eu       a name that is …  Hetzner Onl…  yes  0.1.0    2 s ago     5 s    -12 ms  yes       heard
          00000000-0000-0000-0000-000000000007, IPv4 IPv6 DNS unverified
+         enforced by the kernel: Landlock ABI 4, seccomp, no new privileges, no core dumps
 us-east  us-east           Hetzner Onl…  no   0.1.0    6 min ago   6 min  -12 ms  yes       SILENT
          00000000-0000-0000-0000-000000000007, silent since 2026-09-21T14:06:40Z
+         enforced by the kernel: Landlock ABI 4, seccomp, no new privileges, no core dumps
 us-east  old               Hetzner Onl…  no   0.1.0    25 h ago    25 h   -12 ms  yes       revoked
          00000000-0000-0000-0000-000000000007, revoked 2026-09-21T14:12:20Z
 us-west  us-west           Hetzner Onl…  no   -        -           -      -       -         new

@@ -90,6 +90,12 @@ fn alarm(notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentFact
             (Act::Raise, format!("picket-region-{region}-silent"), Severity::Warning)
         }
         NoticeKind::RegionHeard { region } => (Act::Clear, format!("picket-region-{region}-silent"), Severity::Info),
+        NoticeKind::RegionNetworkBad { region, .. } => {
+            (Act::Raise, format!("picket-region-{region}-network"), Severity::Warning)
+        }
+        NoticeKind::RegionNetworkGood { region } => {
+            (Act::Clear, format!("picket-region-{region}-network"), Severity::Info)
+        }
     };
     let since = incident.map_or(notice.at, |incident| incident.started_at);
     Alarm { act, key, severity, source: short::target(&monitor.target), since }

@@ -118,6 +118,16 @@ impl ProbeRow {
         Some(missing(&self.report()?.confinement))
     }
 
+    /// What the kernel enforces on it, by name; `None` before its first batch.
+    pub fn confined(&self) -> Option<Vec<String>> {
+        let confinement = &self.report()?.confinement;
+        let landlock = (confinement.landlock_abi > 0).then(|| format!("Landlock ABI {}", confinement.landlock_abi));
+        let missing = missing(confinement);
+        let others =
+            ["seccomp", "no new privileges", "no core dumps"].into_iter().filter(|name| !missing.contains(name));
+        Some(landlock.into_iter().chain(others.map(str::to_owned)).collect())
+    }
+
     /// What its own network is to it: IPv4, IPv6 and DNS.
     pub fn self_checks(&self) -> Option<[(&'static str, SelfCheck); 3]> {
         self.report().map(|report| [("IPv4", report.ipv4), ("IPv6", report.ipv6), ("DNS", report.dns)])

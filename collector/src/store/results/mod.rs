@@ -5,6 +5,8 @@
 //! `s`cheduled, `c`onfirm, `r`echeck, `m`anual, `o`ther; status `u`p, de`g`raded, `d`own, u`n`measured; the probe's own
 //! network `g`ood, `b`ad, `u`nverified.
 
+mod letters;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{Postgres, Row};
 
+use self::letters::{self_check_letter, self_check_of, status_letter, status_of, trigger_letter, trigger_of};
 use super::{Conn, Intake, MonitorKey, OrgKey, ProbeKey, RegionKey, StoreError};
 
 /// What is not in every row.
@@ -26,7 +29,7 @@ pub struct Detail {
     /// What was seen.
     #[serde(default, skip_serializing_if = "Evidence::is_empty")]
     pub evidence: Evidence,
-    /// The address that answered, or was tried last.
+    /// The address that answered, or was tried last. Stored in here only with what is at fault; else in a column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
     /// The redirects followed.
@@ -140,13 +143,14 @@ pub async fn append(
     let query = sqlx::query(
         "INSERT INTO results (org_id, monitor_id, region_id, probe_id, received_at, at, version, trigger, status,
                 self_check, failure, code, late_us, total_us, resolve_us, connect_us, tls_us, send_us, wait_us,
-                receive_us, fold_last, fold_count, fold_min_us, fold_avg_us, fold_max_us, detail)
+                receive_us, fold_last, fold_count, fold_min_us, fold_avg_us, fold_max_us, detail, address)
          SELECT o, m, $1, $2, $3, at, v, tr::\"char\", st::\"char\", sc::\"char\", f, c, l, t, p1, p2, p3, p4, p5, p6,
-                f1, f2, f3, f4, f5, d::jsonb
+                f1, f2, f3, f4, f5, d::jsonb, a::inet
          FROM unnest($4::bigint[], $5::bigint[], $6::bigint[], $7::int[], $8::text[], $9::text[], $10::text[],
                 $11::text[], $12::smallint[], $13::int[], $14::int[], $15::int[], $16::int[], $17::int[], $18::int[],
-                $19::int[], $20::int[], $21::bigint[], $22::int[], $23::int[], $24::int[], $25::int[], $26::text[])
-                AS x (o, m, at, v, tr, st, sc, f, c, l, t, p1, p2, p3, p4, p5, p6, f1, f2, f3, f4, f5, d)",
+                $19::int[], $20::int[], $21::bigint[], $22::int[], $23::int[], $24::int[], $25::int[], $26::text[],
+                $27::text[])
+                AS x (o, m, at, v, tr, st, sc, f, c, l, t, p1, p2, p3, p4, p5, p6, f1, f2, f3, f4, f5, d, a)",
     )
     .bind(region)
     .bind(probe)
@@ -185,11 +189,13 @@ fn bind<'q>(query: Query<'q>, rows: &[NewRow<'q>]) -> Query<'q> {
         .bind(column(rows, |o| o.fold.map(|fold| int(fold.avg_us))))
         .bind(column(rows, |o| o.fold.map(|fold| int(fold.max_us))))
         .bind(rows.iter().map(|row| row.detail).collect::<Vec<_>>())
+        .bind(column(rows, |o| o.address.map(|address| address.to_string())))
 }
 
 const COLUMNS: &str = "monitor_id, region_id, probe_id, at, received_at, version, trigger::text AS trigger,
     status::text AS status, self_check::text AS self_check, failure, code, late_us, total_us, resolve_us, connect_us,
-    tls_us, send_us, wait_us, receive_us, fold_last, fold_count, fold_min_us, fold_avg_us, fold_max_us, detail";
+    tls_us, send_us, wait_us, receive_us, fold_last, fold_count, fold_min_us, fold_avg_us, fold_max_us, detail,
+    host(address) AS address";
 
 /// The newest scheduled outcome of each monitor in each region since `since`.
 ///
@@ -325,6 +331,9 @@ pub async fn series(
 }
 
 fn outcome(row: &PgRow) -> Result<OutcomeRow, StoreError> {
+    let mut detail = row.try_get::<Option<Json<Detail>>, _>("detail")?.map(|json| json.0).unwrap_or_default();
+    let address = row.try_get::<Option<&str>, _>("address")?.and_then(|text| text.parse().ok());
+    detail.address = address.or(detail.address);
     let fold = match row.try_get::<Option<i64>, _>("fold_last")? {
         Some(last) => Some(Fold {
             last: Timestamp::from_micros(last),
@@ -358,7 +367,7 @@ fn outcome(row: &PgRow) -> Result<OutcomeRow, StoreError> {
             receive: micros(row, "receive_us")?,
         },
         fold,
-        detail: row.try_get::<Option<Json<Detail>>, _>("detail")?.map(|json| json.0).unwrap_or_default(),
+        detail,
     })
 }
 
@@ -372,58 +381,4 @@ fn unsigned(number: i64) -> u64 {
 
 fn int(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
-}
-
-const fn trigger_letter(trigger: Trigger) -> &'static str {
-    match trigger {
-        Trigger::Scheduled => "s",
-        Trigger::Confirm => "c",
-        Trigger::Recheck => "r",
-        Trigger::Manual => "m",
-        Trigger::Other => "o",
-    }
-}
-
-fn trigger_of(letter: &str) -> Trigger {
-    match letter {
-        "s" => Trigger::Scheduled,
-        "c" => Trigger::Confirm,
-        "r" => Trigger::Recheck,
-        "m" => Trigger::Manual,
-        _ => Trigger::Other,
-    }
-}
-
-const fn status_letter(status: Status) -> &'static str {
-    match status {
-        Status::Up => "u",
-        Status::Degraded => "g",
-        Status::Down => "d",
-        Status::Unmeasured | Status::Other => "n",
-    }
-}
-
-fn status_of(letter: &str) -> Status {
-    match letter {
-        "u" => Status::Up,
-        "g" => Status::Degraded,
-        "d" => Status::Down,
-        _ => Status::Unmeasured,
-    }
-}
-
-const fn self_check_letter(check: SelfCheck) -> &'static str {
-    match check {
-        SelfCheck::Good => "g",
-        SelfCheck::Bad => "b",
-        SelfCheck::Unverified => "u",
-    }
-}
-
-fn self_check_of(letter: &str) -> SelfCheck {
-    match letter {
-        "g" => SelfCheck::Good,
-        "b" => SelfCheck::Bad,
-        _ => SelfCheck::Unverified,
-    }
 }

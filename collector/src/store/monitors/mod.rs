@@ -1,7 +1,7 @@
 //! Monitors: what is watched. Every change takes the next number of the assignment clock, marks the monitor for the
 //! judge, is audited, and rings both bells.
 
-use std::time::Duration;
+mod undo;
 
 use picket_shared::check::CheckSpec;
 use picket_shared::ids::{MonitorId, Region};
@@ -12,9 +12,11 @@ use sqlx::types::Json;
 
 use super::audit;
 use super::imports::Imported;
-use super::{Conn, MonitorKey, OrgKey, RegionKey, Scoped, StoreError, Worker};
+use super::{Conn, MonitorKey, OrgKey, RegionKey, Scoped, StoreError};
 use crate::domain::outage::{QuorumRule, Standing};
 use crate::wake::Bell;
+
+pub use undo::{UNDO_FOR, delete, forget_secrets, restore};
 
 /// What a person sets of a monitor. `spec` holds no credentials: those are JSON of `HttpAuth`, sealed with the monitor's
 /// uuid as context.
@@ -188,51 +190,6 @@ pub async fn resume(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Resul
     const SQL: &str = "UPDATE monitors SET paused_at = NULL, updated_at = $2, assigned_at_version = $3
                        WHERE id = $1 AND paused_at IS NOT NULL AND deleted_at IS NULL";
     switch(conn, key, SQL, "monitor.resume", now).await
-}
-
-/// Deletes a monitor: it stops and is no longer found; its rows stay until retention takes them. Its credentials go an
-/// hour later ([`forget_secrets`]): until then [`restore`] undoes it. False when it was deleted already.
-///
-/// # Errors
-/// When the database fails.
-pub async fn delete(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Result<bool, StoreError> {
-    const SQL: &str = "UPDATE monitors SET deleted_at = $2, updated_at = $2, assigned_at_version = $3
-                       WHERE id = $1 AND deleted_at IS NULL";
-    switch(conn, key, SQL, "monitor.delete", now).await
-}
-
-/// How long a deletion can be undone.
-pub const UNDO_FOR: Duration = Duration::from_secs(3_600);
-
-/// Undoes a deletion of the last hour. False when there is none.
-///
-/// # Errors
-/// Constraint `monitors_org_name` when another monitor has taken the name; when the database fails.
-pub async fn restore(conn: &mut Scoped, id: MonitorId, now: Timestamp) -> Result<bool, StoreError> {
-    const SQL: &str = "UPDATE monitors SET deleted_at = NULL, updated_at = $2, assigned_at_version = $3
-                       WHERE id = $1 AND deleted_at IS NOT NULL";
-    let key: Option<MonitorKey> = sqlx::query_scalar("SELECT id FROM monitors WHERE uuid = $1 AND deleted_at > $2")
-        .bind(id.0)
-        .bind((now - UNDO_FOR).micros())
-        .fetch_optional(conn.conn())
-        .await?;
-    match key {
-        Some(key) => switch(conn, key, SQL, "monitor.restore", now).await,
-        None => Ok(false),
-    }
-}
-
-/// Takes the credentials of monitors whose deletion cannot be undone any more.
-///
-/// # Errors
-/// When the database fails.
-pub async fn forget_secrets(worker: &mut Worker, now: Timestamp) -> Result<u64, StoreError> {
-    let done =
-        sqlx::query("UPDATE monitors SET sealed_secret = NULL WHERE deleted_at <= $1 AND sealed_secret IS NOT NULL")
-            .bind((now - UNDO_FOR).micros())
-            .execute(worker.conn())
-            .await?;
-    Ok(done.rows_affected())
 }
 
 /// The monitor of that id.
