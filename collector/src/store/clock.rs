@@ -11,7 +11,7 @@ use sqlx::types::Json;
 
 use super::{Conn, StoreError, Worker, partitions};
 
-/// Every column that holds a time, table by table, but [`KEPT`]. A test compares this with the database's catalogue.
+/// Every column that holds a time, table by table, but [`KEPT`] and [`FORGOTTEN`]. A test compares this with the database's catalogue.
 pub const TIMES: &[(&str, &[&str])] = &[
     ("instance", &["created_at", "last_alive_at", "last_started_at", "clock_stepped_at", "retention_waits_until"]),
     ("organizations", &["managed_by_consent_at", "created_at", "deleted_at"]),
@@ -42,6 +42,9 @@ pub const TIMES: &[(&str, &[&str])] = &[
 /// Times that stay what they are: what was done to settings is on record as it was noted, and a receipt lies where the time
 /// in its batch's own id says.
 pub const KEPT: &[(&str, &[&str])] = &[("audit", &["at"]), ("receipts", &["cut_at", "received_at"])];
+
+/// Times of rows that live for an hour at most: those whose first lies ahead go, for nobody waits for them any more.
+pub const FORGOTTEN: &[(&str, &[&str])] = &[("manual_checks", &["asked_at", "expires_at", "taken_at", "ended_at"])];
 
 const DAY_US: i64 = 86_400_000_000;
 
@@ -195,6 +198,10 @@ pub async fn set_back(worker: &mut Worker, by_us: i64, now: Timestamp) -> Result
         let done =
             sqlx::query(sqlx::AssertSqlSafe(statement)).bind(now.micros()).bind(by_us).execute(worker.conn()).await?;
         moved += done.rows_affected();
+    }
+    for (table, columns) in FORGOTTEN {
+        let statement = format!("DELETE FROM {table} WHERE {} > $1", columns[0]);
+        sqlx::query(sqlx::AssertSqlSafe(statement)).bind(now.micros()).execute(worker.conn()).await?;
     }
     // A range that began when the clock leapt has nothing left in it.
     sqlx::query("DELETE FROM gaps WHERE to_at = from_at").execute(worker.conn()).await?;
