@@ -63,9 +63,9 @@ impl Browser {
         writeln!(self.answers, "done").unwrap();
     }
 
-    /// Waits for the end: no page had a problem. Gives what the script said last.
+    /// Waits for the end: no page had a problem.
     #[track_caller]
-    pub fn ends_well(mut self, limit: Duration) -> Vec<String> {
+    pub fn ends_well(mut self, limit: Duration) {
         let mut said = Vec::new();
         while let Ok(line) = self.lines.recv_timeout(limit) {
             if line == "done" {
@@ -76,7 +76,6 @@ impl Browser {
         let problems: Vec<_> = said.iter().filter(|line| line.starts_with("problem ")).collect();
         assert!(problems.is_empty(), "{} problems:\n{problems:#?}", problems.len());
         assert!(self.script.wait().unwrap().success());
-        said
     }
 
     fn rest(&self) -> Vec<String> {

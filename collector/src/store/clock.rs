@@ -21,7 +21,7 @@ pub const TIMES: &[(&str, &[&str])] = &[
     ("probe_boots", &["hello_at"]),
     ("probe_keys", &["not_before", "not_after"]),
     ("probe_requests", &["expires_at"]),
-    ("monitors", &["created_at", "updated_at", "paused_at", "deleted_at"]),
+    ("monitors", &["created_at", "updated_at", "paused_at", "deleted_at", "muted_at"]),
     ("rechecks", &["asked_at", "due_at", "taken_at"]),
     ("results", &["at", "received_at", "fold_last"]),
     ("changes", &["at", "received_at"]),
@@ -32,7 +32,7 @@ pub const TIMES: &[(&str, &[&str])] = &[
     ("spans", &["from_at", "noted_at"]),
     ("incidents", &["started_at", "confirmed_at", "resolved_at"]),
     ("incident_events", &["at"]),
-    ("channels", &["created_at", "deleted_at"]),
+    ("channels", &["created_at", "deleted_at", "verified_at"]),
     ("notices", &["at", "dispatched_at"]),
     ("deliveries", &["next_at", "leased_until", "created_at", "ended_at"]),
     ("delivery_attempts", &["at"]),
@@ -40,11 +40,21 @@ pub const TIMES: &[(&str, &[&str])] = &[
 ];
 
 /// Times that stay what they are: what was done to settings is on record as it was noted, and a receipt lies where the time
-/// in its batch's own id says.
-pub const KEPT: &[(&str, &[&str])] = &[("audit", &["at"]), ("receipts", &["cut_at", "received_at"])];
+/// in its batch's own id says. Who may sign in is nothing that the role which moves times may touch.
+pub const KEPT: &[(&str, &[&str])] = &[
+    ("audit", &["at"]),
+    ("receipts", &["cut_at", "received_at"]),
+    ("users", &["created_at", "password_changed_at", "signed_in_at", "deleted_at"]),
+    ("memberships", &["created_at"]),
+    ("sessions", &["created_at", "seen_at", "expires_at"]),
+    ("one_time_links", &["created_at", "expires_at", "used_at"]),
+];
 
 /// Times of rows that live for an hour at most: those whose first lies ahead go, for nobody waits for them any more.
-pub const FORGOTTEN: &[(&str, &[&str])] = &[("manual_checks", &["asked_at", "expires_at", "taken_at", "ended_at"])];
+pub const FORGOTTEN: &[(&str, &[&str])] = &[
+    ("manual_checks", &["asked_at", "expires_at", "taken_at", "ended_at"]),
+    ("channel_proofs", &["created_at", "expires_at"]),
+];
 
 const DAY_US: i64 = 86_400_000_000;
 

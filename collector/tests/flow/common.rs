@@ -83,7 +83,7 @@ impl World {
             desk: Desk {
                 pools: pools.clone(),
                 sealer: Sealer::new(&ring),
-                collector: collector,
+                collector,
                 config: Arc::default(),
             },
             meters: Meters::default(),

@@ -103,7 +103,7 @@ mod tests {
         let sid = format!("__Host-sid={TOKEN}");
         assert!(read(Cookie::Secure, &[format!("a=b; {sid}; c=d")]));
         assert!(read(Cookie::Local, &[format!("sid-local={TOKEN}")]));
-        assert!(!read(Cookie::Local, &[sid.clone()]), "a name of HTTPS is none on plain HTTP");
+        assert!(!read(Cookie::Local, std::slice::from_ref(&sid)), "a name of HTTPS is none on plain HTTP");
         assert!(!read(Cookie::Secure, &[format!("{sid}; {sid}")]));
         assert!(!read(Cookie::Secure, &[sid, format!("__Host-sid={TOKEN}")]));
         assert!(!read(Cookie::Secure, &["__Host-sid=x".to_owned()]));

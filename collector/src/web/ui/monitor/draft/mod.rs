@@ -223,7 +223,7 @@ impl Draft {
         for range in self.statuses.split([',', ' ', '\n']).map(str::trim).filter(|range| !range.is_empty()) {
             match range.parse() {
                 Ok(range) => http.accept_status.push(range),
-                Err(error) => faults.push(("statuses", picket_shared::check::InvalidSpec::from(error).message)),
+                Err(error) => faults.push(("statuses", error.message)),
             }
         }
         http.contains = lines(&self.contains);
