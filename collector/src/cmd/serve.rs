@@ -114,11 +114,19 @@ async fn invite(app: &App, porter: &Porter) -> Result<(), CmdError> {
         return Ok(());
     };
     let http = &app.config.http;
-    let mut text = format!(
-        "\nSet Picket up in a browser (the link works once, for a day):\n\n    {}/set-up/{}\n",
-        http.public_url(),
-        link.expose()
-    );
+    let url = format!("{}/set-up/{}", http.public_url(), link.expose());
+    if app.config.log.format == config::Format::Json {
+        // Whoever reads standard error as JSON can read this line too.
+        let line = serde_json::json!({
+            "timestamp": app.clock.now().to_string(),
+            "level": "INFO",
+            "message": format!("Set Picket up in a browser (the link works once, for a day): {url}"),
+            "target": module_path!(),
+        });
+        writeln!(std::io::stderr().lock(), "{line}")?;
+        return Ok(());
+    }
+    let mut text = format!("\nSet Picket up in a browser (the link works once, for a day):\n\n    {url}\n");
     if http.listen.ip().is_loopback() {
         let port = http.listen.port();
         let _ = write!(

@@ -80,12 +80,7 @@ impl World {
             porter: Porter::new(pools.clone(), OrgKey(1)).unwrap(),
             sealer: Sealer::new(&ring),
             front: Arc::new(Front::new("http://localhost:8080", Some(8080))),
-            desk: Desk {
-                pools: pools.clone(),
-                sealer: Sealer::new(&ring),
-                collector,
-                config: Arc::default(),
-            },
+            desk: Desk { pools: pools.clone(), sealer: Sealer::new(&ring), collector, config: Arc::default() },
             meters: Meters::default(),
             instance: Arc::default(),
             stop: stop.clone(),

@@ -34,7 +34,7 @@ fn every_line_of_the_log_is_one_json_object() {
     let url = format!("http://{hook}/");
     // Names of more than one line are refused where they are given.
     assert!(world.collector.command(&["channel", "add", "webhook", &url, "--name", HOSTILE]).is_err());
-    world.collector.json(&["channel", "add", "webhook", &url, "--name", "hook"]);
+    world.collector.trusted_channel(&["webhook", &url, "--name", "hook"]);
 
     let (_, token) = world.collector.add_probe("eu", &[]);
     let target = format!("http://{}:9/%0d%0a%1b[2J", world.target_address());
