@@ -48,7 +48,7 @@ fn a_probe_under_load_writes_nothing() {
     thread::sleep(Duration::from_secs(6));
     let done = desk.slots(from, to).len();
     println!("{} checks a second over {LOAD:?}", done as u64 / LOAD.as_secs());
-    assert!(done > RATE * 60 / 20, "only {done} checks in {LOAD:?}: no load");
+    assert!(done > RATE * 60 / 2, "only {done} checks in {LOAD:?}: no load");
     assert_eq!(probe.stop().and_then(|status| status.code()), Some(0), "{}", probe.log());
 
     // From the first call of the program to the end of its last thread.
