@@ -2,9 +2,10 @@
 //! real servers that are not ours, each on addresses of its own.
 //!
 //! Reading order: [`process`] starts and ends programs, [`trace`] shows what they ask of the kernel, [`net`] makes places
-//! with a network of their own and [`machine_clock`] clocks, [`ca`] makes certificates; [`target`], [`resolver`], [`mailbox`] and [`canary`] are what is watched and who is told;
-//! [`collector`] and [`probe`] run ours; [`world`] puts them together; [`forger`] speaks the probe protocol by hand,
-//! [`desk`] is a collector in the hands of a test, and [`golden`] a probe of long ago.
+//! with a network of their own and [`machine_clock`] clocks, [`ca`] makes certificates; [`target`], [`resolver`],
+//! [`mailbox`] and [`canary`] are what is watched and who is told; [`collector`] and [`probe`] run ours; [`world`] puts them
+//! together; [`forger`] speaks the probe protocol by hand, [`desk`] is a collector in the hands of a test, and [`golden`] a
+//! probe of long ago; [`curl`] asks over HTTP, [`browser`] drives a real browser.
 //!
 //! For faults: a [`line`] is long and can be bad ([`relay`]), and what passes over it is written into the [`ledger`] by a
 //! [`recorder`]; [`postgres`] reaches the collector's database past the collector, [`disk`] is one that fills up, and
@@ -26,6 +27,7 @@ pub mod net;
 pub mod process;
 pub mod trace;
 
+pub mod browser;
 pub mod canary;
 pub mod mailbox;
 pub mod resolver;
@@ -43,6 +45,7 @@ pub mod postgres;
 pub mod recorder;
 pub mod relay;
 
+pub mod curl;
 pub mod desk;
 pub mod forger;
 pub mod golden;

@@ -62,7 +62,7 @@ time_t time(time_t *out) {
 /// One machine's clock.
 #[derive(Clone, Debug)]
 pub struct MachineClock {
-    library: PathBuf,
+    shim: PathBuf,
     file: PathBuf,
 }
 
@@ -70,15 +70,15 @@ impl MachineClock {
     /// A right one; its files lie in `folder` under `name`.
     pub fn new(folder: &Path, name: &str) -> Self {
         fs::create_dir_all(folder).unwrap();
-        let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
-        if !library.exists() {
+        let (source, shim) = (folder.join("clock.c"), folder.join("clock.so"));
+        if !shim.exists() {
             fs::write(&source, SOURCE).unwrap();
             let mut command = Command::new("cc");
-            command.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source);
+            command.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&shim).arg(&source);
             let output = command.output().expect("`cc` is missing: install build-essential, or run tests/run");
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
-        let clock = Self { library, file: folder.join(name) };
+        let clock = Self { shim, file: folder.join(name) };
         fs::write(&clock.file, 0_i64.to_ne_bytes()).unwrap();
         clock
     }
@@ -96,7 +96,7 @@ impl MachineClock {
 
     /// Lets a program go by it, and whatever that starts.
     pub fn rules(&self, command: &mut Command) {
-        command.env("LD_PRELOAD", &self.library).env("PICKET_TEST_CLOCK", &self.file);
+        command.env("LD_PRELOAD", &self.shim).env("PICKET_TEST_CLOCK", &self.file);
     }
 }
 
