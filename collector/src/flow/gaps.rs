@@ -27,7 +27,8 @@ pub struct Report {
 /// When the database fails.
 pub async fn run(conn: &mut Worker, now: Timestamp) -> Result<Report, StoreError> {
     let away = was_away(gaps::last_alive(conn).await?, now);
-    let kept_out = if away { gaps::append_collector_down(conn, now).await? } else { 0 };
+    // Whoever was heard meanwhile was not kept out: only this task was late.
+    let kept_out = if away { gaps::append_collector_down(conn, now - SILENT_AFTER, now).await? } else { 0 };
     gaps::alive(conn, away.then_some(now), now).await?;
     Ok(Report {
         kept_out,
@@ -43,7 +44,7 @@ pub async fn run(conn: &mut Worker, now: Timestamp) -> Result<Report, StoreError
 pub async fn at_start(conn: &mut Worker, now: Timestamp) -> Result<u64, StoreError> {
     let last_alive = gaps::last_alive(conn).await?;
     let away = now.since(last_alive);
-    let probes = if was_away(last_alive, now) { gaps::append_collector_down(conn, now).await? } else { 0 };
+    let probes = if was_away(last_alive, now) { gaps::append_collector_down(conn, now, now).await? } else { 0 };
     // Nobody knows whether it was away for so long, or came back with a wrong clock.
     if away > SMALL_STEP_BACK {
         clock::note_leap(conn, now).await?;

@@ -138,7 +138,8 @@ pub async fn append_silences(
 /// # Errors
 /// When the database fails.
 pub async fn open_silences(conn: &mut Worker, since: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
-    // While the collector did not run nobody could send: that time is another gap's.
+    // While the collector did not run nobody could send: that time is another gap's. The probe is locked as by its batches:
+    // one that is being stored now is no silence, and must see a gap that was written before it.
     let done = sqlx::query(
         "INSERT INTO gaps (region_id, probe_id, from_at, reason, noted_at)
          SELECT p.region_id, p.id, greatest(s.through, (SELECT max(g.to_at) FROM gaps g
@@ -148,6 +149,7 @@ pub async fn open_silences(conn: &mut Worker, since: Timestamp, now: Timestamp) 
            AND greatest(coalesce(s.batch_at, s.hello_at), s.hello_at, i.last_started_at) < $1
            AND NOT EXISTS (SELECT FROM gaps g WHERE g.region_id = p.region_id AND g.probe_id = p.id
                 AND g.monitor_id IS NULL AND g.to_at IS NULL)
+         FOR UPDATE OF s
          ON CONFLICT (probe_id) WHERE monitor_id IS NULL AND to_at IS NULL DO NOTHING",
     )
     .bind(since.micros())
@@ -171,20 +173,24 @@ pub async fn close_revoked(conn: &mut Worker) -> Result<u64, StoreError> {
     Ok(done.rows_affected())
 }
 
-/// Adds, for every live probe, the time until `now` in which the collector did not run. Says for how many.
+/// Adds, for every live probe that was not heard since `since`, the time until `now` in which the collector did not run.
+/// Says for how many.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn append_collector_down(conn: &mut Worker, now: Timestamp) -> Result<u64, StoreError> {
+pub async fn append_collector_down(conn: &mut Worker, since: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+    // Locked as by its batches: see `open_silences`.
     let done = sqlx::query(
         "INSERT INTO gaps (region_id, probe_id, from_at, to_at, reason, noted_at)
          SELECT p.region_id, p.id, s.through, $1, 'collector_down', $1
          FROM probe_status s JOIN probes p ON p.id = s.probe_id
-         WHERE p.revoked_at IS NULL AND s.through < $1
+         WHERE p.revoked_at IS NULL AND s.through < $1 AND greatest(s.batch_at, s.hello_at) < $2
            AND NOT EXISTS (SELECT FROM gaps g WHERE g.region_id = p.region_id AND g.probe_id = p.id
-                AND g.monitor_id IS NULL AND (g.to_at IS NULL OR g.to_at > s.through))",
+                AND g.monitor_id IS NULL AND (g.to_at IS NULL OR g.to_at > s.through))
+         FOR UPDATE OF s",
     )
     .bind(now.micros())
+    .bind(since.micros())
     .execute(conn.conn())
     .await?;
     Ok(done.rows_affected())
