@@ -104,12 +104,18 @@ pub struct Watched {
     pub is_open: bool,
 }
 
+impl Watched {
+    /// When it was last heard.
+    pub fn heard(&self) -> Timestamp {
+        self.batch_at.unwrap_or(self.hello_at).max(self.hello_at)
+    }
+}
+
 /// From where on a probe that has fallen silent is not accounted for; `None` while it is not silent, or is known to be.
 /// While the collector did not run (`started_at`) nobody could send: that time is another gap's.
 pub fn falls_silent(probe: &Watched, started_at: Timestamp, now: Timestamp) -> Option<Timestamp> {
     let through = probe.through.filter(|_| probe.revoked_at.is_none() && !probe.is_open)?;
-    let heard = probe.batch_at.unwrap_or(probe.hello_at).max(probe.hello_at).max(started_at);
-    (heard < now - SILENT_AFTER).then(|| probe.noted_until.map_or(through, |noted| noted.max(through)))
+    (probe.heard().max(started_at) < now - SILENT_AFTER).then(|| probe.noted_until.map_or(through, |noted| noted.max(through)))
 }
 
 /// What a revoked probe had not accounted for when it was revoked: nobody will send it any more.

@@ -6,9 +6,9 @@ use picket_shared::batch::GapReason;
 use picket_shared::time::Timestamp;
 
 use crate::domain::clock::SMALL_STEP_BACK;
-use crate::domain::gap::{Gap, collector_was_down, falls_silent, left_by_revoked, was_away};
+use crate::domain::gap::{Gap, SILENT_AFTER, Watched, collector_was_down, falls_silent, left_by_revoked, was_away};
 use crate::domain::retention::{LEAP, WAIT_AFTER_LEAP};
-use crate::store::{StoreError, Worker, clock, gaps};
+use crate::store::{ProbeKey, RegionKey, StoreError, Worker, clock, gaps};
 
 /// What one run found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,11 +28,13 @@ pub struct Report {
 /// When the database fails.
 pub async fn run(conn: &mut Worker, now: Timestamp) -> Result<Report, StoreError> {
     let (last_alive, _) = gaps::instance(conn).await?;
-    let kept_out = note_absence(conn, last_alive, now).await?;
+    // Whoever was heard meanwhile was not kept out: only this task was late.
+    let kept_out = note_absence(conn, last_alive, now - SILENT_AFTER, now).await?;
     gaps::alive(conn, was_away(last_alive, now).then_some(now), now).await?;
     let mut report = Report { kept_out, ended: gaps::close_revoked(conn).await?, opened: 0 };
     let (_, started_at) = gaps::instance(conn).await?;
-    for (probe, region, watched) in gaps::watched(conn).await? {
+    let concerned = |probe: &Watched| left_by_revoked(probe).is_some() || falls_silent(probe, started_at, now).is_some();
+    for (probe, region, watched) in locked(conn, concerned).await? {
         if let Some(range) = left_by_revoked(&watched) {
             gaps::append_silence(conn, (probe, region), range, GapReason::ProbeOffline, now).await?;
             report.ended += 1;
@@ -51,7 +53,7 @@ pub async fn run(conn: &mut Worker, now: Timestamp) -> Result<Report, StoreError
 pub async fn at_start(conn: &mut Worker, now: Timestamp) -> Result<u64, StoreError> {
     let (last_alive, _) = gaps::instance(conn).await?;
     let away = now.since(last_alive);
-    let probes = note_absence(conn, last_alive, now).await?;
+    let probes = note_absence(conn, last_alive, now, now).await?;
     // Nobody knows whether it was away for so long, or came back with a wrong clock.
     if away > SMALL_STEP_BACK {
         clock::note_leap(conn, now).await?;
@@ -63,17 +65,45 @@ pub async fn at_start(conn: &mut Worker, now: Timestamp) -> Result<u64, StoreErr
     Ok(probes)
 }
 
-/// Writes down the time since the collector was last alive, if it was away, and says for how many probes.
-async fn note_absence(conn: &mut Worker, last_alive: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+/// Writes down the time since the collector was last alive, if it was away, for the probes that were not heard after
+/// `since`, and says for how many.
+async fn note_absence(
+    conn: &mut Worker,
+    last_alive: Timestamp,
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    if !was_away(last_alive, now) {
+        return Ok(0);
+    }
+    let missing = |probe: &Watched| {
+        let unheard = probe.heard() <= since;
+        if unheard { collector_was_down(probe, last_alive, now) } else { Vec::new() }
+    };
     let mut probes = 0;
-    if was_away(last_alive, now) {
-        for (probe, region, watched) in gaps::watched(conn).await? {
-            let missing = collector_was_down(&watched, last_alive, now);
-            probes += u64::from(!missing.is_empty());
-            for Gap { range, reason } in missing {
-                gaps::append_silence(conn, (probe, region), range, reason, now).await?;
-            }
+    for (probe, region, watched) in locked(conn, |probe| !missing(probe).is_empty()).await? {
+        probes += 1;
+        for Gap { range, reason } in missing(&watched) {
+            gaps::append_silence(conn, (probe, region), range, reason, now).await?;
         }
     }
+    Ok(probes)
+}
+
+/// The probes that `concerned` is about, each locked as by its batches and looked at again: what is being stored just now is
+/// no gap, and must see one that was written before it.
+async fn locked(
+    conn: &mut Worker,
+    concerned: impl Fn(&Watched) -> bool,
+) -> Result<Vec<(ProbeKey, RegionKey, Watched)>, StoreError> {
+    let mut probes = gaps::watched(conn).await?;
+    probes.retain(|(.., watched)| concerned(watched));
+    if probes.is_empty() {
+        return Ok(probes);
+    }
+    let keys: Vec<_> = probes.iter().map(|(probe, ..)| *probe).collect();
+    gaps::lock(conn, &keys).await?;
+    let mut probes = gaps::watched(conn).await?;
+    probes.retain(|(probe, _, watched)| keys.contains(probe) && concerned(watched));
     Ok(probes)
 }

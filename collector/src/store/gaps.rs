@@ -164,6 +164,18 @@ pub async fn watched(conn: &mut Worker) -> Result<Vec<(ProbeKey, RegionKey, Watc
     Ok(watched.collect())
 }
 
+/// Locks the state of these probes until the end of the transaction, in one order, as their batches do.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lock(conn: &mut Worker, probes: &[ProbeKey]) -> Result<(), StoreError> {
+    sqlx::query("SELECT FROM probe_status WHERE probe_id = ANY($1) ORDER BY probe_id FOR UPDATE")
+        .bind(probes)
+        .execute(conn.conn())
+        .await?;
+    Ok(())
+}
+
 /// Opens the silence of a probe, from where it is accounted for; `false` when one is open.
 ///
 /// # Errors

@@ -170,6 +170,33 @@ async fn a_time_in_which_the_collector_could_not_look_is_its_own_and_no_silence_
 }
 
 #[tokio::test]
+async fn a_batch_that_is_being_stored_is_no_silence() {
+    let world = World::new().await;
+    let _probe = world.probe().await;
+    world.clock.advance(Duration::from_secs(120));
+    let now = world.clock.now();
+    let mut storing = world.owner.begin().await.unwrap();
+    let stored = "UPDATE probe_status SET batch_at = $1, through = $1";
+    sqlx::query(stored).bind(now.micros()).execute(&mut *storing).await.unwrap();
+    let pools = world.pools.clone();
+    let looking = tokio::spawn(async move {
+        let mut conn = pools.worker().await.unwrap();
+        let report = picket_collector::flow::gaps::run(&mut conn, now).await.unwrap();
+        conn.commit().await.unwrap();
+        (report.opened, report.kept_out)
+    });
+    let waits =
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
+    while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&world.owner).await.unwrap() {
+        assert!(!looking.is_finished(), "it did not wait for the batch");
+        tokio::task::yield_now().await;
+    }
+    storing.commit().await.unwrap();
+    assert_eq!(looking.await.unwrap(), (0, 0));
+    assert_eq!(world.count("gaps").await, 0);
+}
+
+#[tokio::test]
 async fn a_silence_ends_where_batches_account_for_it_and_begins_there_again() {
     let world = World::new().await;
     let probe = world.probe().await;

@@ -14,7 +14,7 @@ use picket_tests::wait;
 use picket_tests::world::World;
 use serde_json::Value;
 
-use super::{Busy, REGIONS, now};
+use super::{Busy, now, watch};
 
 const TIMES: u64 = 10;
 /// At these times the target goes down, and comes back.
@@ -31,7 +31,7 @@ fn a_collector_that_is_killed_loses_nothing() {
     let (place, address) = (busy.world.target_place().clone(), busy.world.target_address());
     let mut cafe = Target::start(&place, address, CAFE, &busy.world.folder("cafe"), None, &[]);
     let url = format!("http://{address}:{}/", CAFE.http);
-    let monitor = busy.world.collector.monitor(&url, "http", &REGIONS, &["--name", "cafe"]);
+    watch(&busy.world, &url, "http", "cafe");
     busy.since = busy.until_well(now(), Duration::from_secs(60));
 
     let (mut unanswered, mut broke_at) = (0, busy.since);
@@ -51,7 +51,7 @@ fn a_collector_that_is_killed_loses_nothing() {
     busy.closes(&[]);
     busy.refused_nothing_for_good();
     is_the_true_one(&busy.incidents(), broke_at);
-    assert_eq!(busy.world.collector.show(&monitor).incidents().len(), 1);
+    assert_eq!(busy.world.collector.show("cafe").incidents().len(), 1);
     wait::until("to be told", Duration::from_secs(150), || told(&mailbox));
 }
 
