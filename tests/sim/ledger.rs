@@ -29,8 +29,6 @@ pub(crate) struct Ledger {
     /// Slots that have an outcome, with when and in which life it was told.
     told: HashMap<(usize, usize, i64), u32>,
     missed: HashSet<(usize, usize, i64)>,
-    /// Whether a clock was set, so that a slot may come twice or be missed and come.
-    stepped: bool,
     /// Whether something in between may have had a batch sent in halves of which the whole comes later.
     halved: bool,
 }
@@ -53,7 +51,6 @@ impl Ledger {
             told: HashMap::new(),
             missed: HashSet::new(),
             halved: plan.faults.iter().any(|(.., fault)| matches!(fault, Fault::Foreign { status: 413 })),
-            stepped: plan.faults.iter().any(|(.., fault)| matches!(fault, Fault::CollectorClock { .. })),
         }
     }
 
@@ -217,7 +214,7 @@ impl Ledger {
     ) -> Result<(), String> {
         for (index, monitor) in tables.monitors.iter().enumerate() {
             for (region, results) in monitor.results.iter().enumerate() {
-                if let Some(row) = repetitions(results).filter(|_| !self.stepped && !self.halved) {
+                if let Some(row) = repetitions(results).filter(|_| !self.halved) {
                     return Err(format!(
                         "an outcome is stored twice: probe {region}, monitor {index}, {:?} of {:.3} s",
                         row.trigger,
@@ -265,10 +262,9 @@ impl Ledger {
             let what = || format!("the slot of {:.3} s of monitor {monitor} at probe {region}", seconds(slot));
             match (has, reasons.as_slice()) {
                 (true, []) => {}
-                (true, reasons) if !self.stepped => {
+                (true, reasons) => {
                     return Err(format!("{} has an outcome and lies in a gap: {reasons:?}", what()));
                 }
-                (true, _) => {}
                 (false, []) => return Err(format!("{} has no outcome and lies in no gap", what())),
                 (false, reasons) => {
                     for (reason, _) in reasons {
@@ -279,7 +275,7 @@ impl Ledger {
                             GapReason::BufferOverflow => &mut figures.slots_overflown,
                             _ => &mut figures.slots_given_up,
                         } += 1;
-                        if !self.is_true(plan, *reason, (region, monitor), slot) && !self.stepped {
+                        if !self.is_true(plan, *reason, (region, monitor), slot) {
                             return Err(format!("{} lies in a gap for a reason that is not true: {reason:?}", what()));
                         }
                     }
@@ -317,7 +313,7 @@ impl Ledger {
                 let down = self.collector_down.iter().any(|(from, to)| from - alive <= time && time <= *to);
                 down || plan.is_on_within(time, alive, |fault| *fault == Fault::DatabaseAway)
             }
-            GapReason::NotScheduled => self.missed.contains(&key),
+            GapReason::NotScheduled | GapReason::ClockSet => self.missed.contains(&key),
             // It ran and was lost.
             GapReason::BufferOverflow => self.told.contains_key(&key) && plan.buffer < 64 << 20,
             GapReason::TooOld | GapReason::Other => self.told.contains_key(&key),

@@ -68,7 +68,7 @@ pub(crate) enum Fault {
     DatabaseAway,
     /// Something in between answers in the collector's place.
     Foreign { status: u16 },
-    /// The collector's clock is so much off.
+    /// The clock of the collector's machine is so much off.
     CollectorClock { by_us: i64 },
     /// The probe is revoked, for good.
     Revoked { probe: usize },
@@ -207,7 +207,7 @@ fn fault(rng: &mut Rng, plan: &Plan) -> Fault {
         58..78 => Fault::CollectorCrash { step: rng.pick(&Step::ALL) },
         78..84 => Fault::DatabaseAway,
         84..88 => Fault::Foreign { status: rng.pick(&[413, 502, 403, 200]) },
-        88..92 => Fault::CollectorClock { by_us: rng.pick(&[-20, -2, 2, 20]) * SECOND },
+        88..92 => Fault::CollectorClock { by_us: rng.pick(&[-86_400, -300, -20, -2, 2, 20, 300, 86_400]) * SECOND },
         92..93 if plan.regions > 1 => Fault::Revoked { probe },
         _ => Fault::Losses { permille: rng.pick(&[20, 100]) },
     }

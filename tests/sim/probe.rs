@@ -27,6 +27,9 @@ pub(crate) struct Process {
     /// When it started, in true time, and for how long its clock has stood still since.
     pub(crate) started: i64,
     pub(crate) stood_still: i64,
+    /// By how much its machine's clock is off, and the steps of the collector's that it has made.
+    pub(crate) wrong_us: i64,
+    pub(crate) steps: i64,
     /// After hello.
     pub(crate) work: Option<Work>,
     pub(crate) calls: BTreeMap<u64, Pending>,
@@ -96,9 +99,18 @@ impl Process {
         Duration::from_micros(u64::try_from(time - self.started - self.stood_still).unwrap_or(0))
     }
 
+    /// The collector's time; what is kept is moved first when that was set.
     pub(crate) fn now(&mut self, time: i64) -> Timestamp {
         let elapsed = self.elapsed(time);
-        self.clock.now(elapsed)
+        let now = self.clock.now(elapsed);
+        let by = self.clock.stepped_us() - std::mem::replace(&mut self.steps, self.clock.stepped_us());
+        if let Some(work) = &mut self.work {
+            work.rota.step(now, by);
+            if by < 0 {
+                work.packer.set_back(now, -by);
+            }
+        }
+        now
     }
 
     /// Makes a request; `Err` when nothing can be signed.

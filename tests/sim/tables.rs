@@ -55,6 +55,7 @@ pub(crate) struct Reported {
     pub(crate) through: Timestamp,
     pub(crate) seq: i64,
     pub(crate) is_blind: bool,
+    pub(crate) offset_us: Option<i64>,
 }
 
 /// A row of `receipts`.

@@ -114,6 +114,7 @@ pub(crate) enum Note {
     Hello { probe: usize },
     Assigned { probe: usize, monitors: usize },
     Checked { probe: usize, monitor: usize, at: i64, good: bool, why: char },
+    Missed { probe: usize, monitor: usize, from: i64, to: i64, reason: &'static str },
     Cut { probe: usize, seq: u64 },
     Stored { probe: usize, seq: u64, through: i64 },
     Repeated { probe: usize, seq: u64 },

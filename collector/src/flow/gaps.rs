@@ -7,8 +7,10 @@ use std::time::Duration;
 use picket_shared::batch::GapReason;
 use picket_shared::time::Timestamp;
 
+use crate::domain::clock::SMALL_STEP_BACK;
 use crate::domain::gap::{Gap, collector_was_down, falls_silent, left_by_revoked};
-use crate::store::{StoreError, Worker, gaps};
+use crate::domain::retention::{LEAP, WAIT_AFTER_LEAP};
+use crate::store::{StoreError, Worker, clock, gaps};
 
 /// A collector that was away for longer leaves a gap.
 pub const DOWN_AFTER: Duration = Duration::from_secs(30);
@@ -57,6 +59,14 @@ pub async fn at_start(conn: &mut Worker, now: Timestamp) -> Result<u64, StoreErr
                 gaps::append_silence(conn, (probe, region), range, reason, now).await?;
             }
         }
+    }
+    // Nobody knows whether it was away for so long, or came back with a wrong clock.
+    let away = now.since(last_alive);
+    if away > SMALL_STEP_BACK {
+        clock::note_leap(conn, now).await?;
+    }
+    if away > LEAP {
+        clock::let_retention_wait(conn, now + WAIT_AFTER_LEAP).await?;
     }
     gaps::alive(conn, Some(now), now).await?;
     Ok(probes)

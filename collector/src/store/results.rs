@@ -26,7 +26,7 @@ pub struct Detail {
     /// What was seen.
     #[serde(default, skip_serializing_if = "Evidence::is_empty")]
     pub evidence: Evidence,
-    /// The address that answered, or was tried last.
+    /// The address that answered, or was tried last. Stored in here only with what is at fault; else in a column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
     /// The redirects followed.
@@ -123,13 +123,14 @@ pub async fn append(
     let query = sqlx::query(
         "INSERT INTO results (org_id, monitor_id, region_id, probe_id, received_at, at, version, trigger, status,
                 self_check, failure, code, late_us, total_us, resolve_us, connect_us, tls_us, send_us, wait_us,
-                receive_us, fold_last, fold_count, fold_min_us, fold_avg_us, fold_max_us, detail)
+                receive_us, fold_last, fold_count, fold_min_us, fold_avg_us, fold_max_us, detail, address)
          SELECT o, m, $1, $2, $3, at, v, tr::\"char\", st::\"char\", sc::\"char\", f, c, l, t, p1, p2, p3, p4, p5, p6,
-                f1, f2, f3, f4, f5, d::jsonb
+                f1, f2, f3, f4, f5, d::jsonb, a::inet
          FROM unnest($4::bigint[], $5::bigint[], $6::bigint[], $7::int[], $8::text[], $9::text[], $10::text[],
                 $11::text[], $12::smallint[], $13::int[], $14::int[], $15::int[], $16::int[], $17::int[], $18::int[],
-                $19::int[], $20::int[], $21::bigint[], $22::int[], $23::int[], $24::int[], $25::int[], $26::text[])
-                AS x (o, m, at, v, tr, st, sc, f, c, l, t, p1, p2, p3, p4, p5, p6, f1, f2, f3, f4, f5, d)",
+                $19::int[], $20::int[], $21::bigint[], $22::int[], $23::int[], $24::int[], $25::int[], $26::text[],
+                $27::text[])
+                AS x (o, m, at, v, tr, st, sc, f, c, l, t, p1, p2, p3, p4, p5, p6, f1, f2, f3, f4, f5, d, a)",
     )
     .bind(region)
     .bind(probe)
@@ -168,11 +169,13 @@ fn bind<'q>(query: Query<'q>, rows: &[NewRow<'q>]) -> Query<'q> {
         .bind(column(rows, |o| o.fold.map(|fold| int(fold.avg_us))))
         .bind(column(rows, |o| o.fold.map(|fold| int(fold.max_us))))
         .bind(rows.iter().map(|row| row.detail).collect::<Vec<_>>())
+        .bind(column(rows, |o| o.address.map(|address| address.to_string())))
 }
 
 const COLUMNS: &str = "monitor_id, region_id, probe_id, at, received_at, version, trigger::text AS trigger,
     status::text AS status, self_check::text AS self_check, failure, code, late_us, total_us, resolve_us, connect_us,
-    tls_us, send_us, wait_us, receive_us, fold_last, fold_count, fold_min_us, fold_avg_us, fold_max_us, detail";
+    tls_us, send_us, wait_us, receive_us, fold_last, fold_count, fold_min_us, fold_avg_us, fold_max_us, detail,
+    host(address) AS address";
 
 /// The newest scheduled outcome of each monitor in each region since `since`.
 ///
@@ -266,6 +269,9 @@ pub async fn series(
 }
 
 fn outcome(row: &PgRow) -> Result<OutcomeRow, StoreError> {
+    let mut detail = row.try_get::<Option<Json<Detail>>, _>("detail")?.map(|json| json.0).unwrap_or_default();
+    let address = row.try_get::<Option<&str>, _>("address")?.and_then(|text| text.parse().ok());
+    detail.address = address.or(detail.address);
     let fold = match row.try_get::<Option<i64>, _>("fold_last")? {
         Some(last) => Some(Fold {
             last: Timestamp::from_micros(last),
@@ -299,7 +305,7 @@ fn outcome(row: &PgRow) -> Result<OutcomeRow, StoreError> {
             receive: micros(row, "receive_us")?,
         },
         fold,
-        detail: row.try_get::<Option<Json<Detail>>, _>("detail")?.map(|json| json.0).unwrap_or_default(),
+        detail,
     })
 }
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::common::{START, TestProbe, World};
+use picket_collector::store::{MonitorKey, results};
 use picket_shared::batch::{GapReason, Missed, Receipt};
 use picket_shared::ids::{BatchId, BootId};
-use picket_shared::outcome::Status;
+use picket_shared::outcome::{Outcome, Status};
 use picket_shared::signing::{BatchClaims, body_hash};
 use picket_shared::time::Timestamp;
 use picket_shared::wire::{ASSIGNMENTS_PATH, KEYS_PATH, Refusal};
@@ -37,6 +38,31 @@ async fn a_batch_is_stored_once_however_often_and_concurrently_it_comes() {
     let claims = BatchClaims { bh: body_hash(&other), ..claims };
     assert_eq!(refusal(world.ship(&probe, &claims, &other).await), (409, "batch_conflict"));
     assert_eq!((world.count("results").await, world.count("audit").await), (2, 1));
+}
+
+#[tokio::test]
+async fn the_address_of_a_good_outcome_has_a_column_and_a_row_from_before_is_read_as_well() {
+    let world = World::new().await;
+    let probe = world.probe().await;
+    let (v4, v6) = ("192.0.2.7".parse().unwrap(), "2001:db8::7".parse().unwrap());
+    let up = Outcome { address: Some(v4), ..world.outcome(START, Status::Up) };
+    let down = Outcome { address: Some(v6), ..world.outcome(START.shifted(1), Status::Down) };
+    let nowhere = world.outcome(START.shifted(2), Status::Up);
+    let (claims, body) = probe.batch(&world, 1, vec![up, down, nowhere]);
+    assert_eq!(world.ship(&probe, &claims, &body).await.0, 200);
+    assert_eq!(world.count("results WHERE detail IS NULL").await, 2, "of a good outcome there is nothing more to say");
+    assert_eq!(world.count("results WHERE detail ->> 'address' = '2001:db8::7'").await, 1, "a failure's own is whole");
+    // As a program from before the column writes it.
+    let before =
+        "INSERT INTO results (org_id, monitor_id, region_id, probe_id, received_at, at, version, trigger, status,
+                                       self_check, late_us, total_us, detail)
+                  SELECT org_id, monitor_id, region_id, probe_id, received_at, at + 3, version, trigger, status,
+                         self_check, late_us, total_us, '{\"address\": \"192.0.2.9\"}' FROM results WHERE at = $1";
+    sqlx::query(before).bind(START.micros()).execute(&world.owner).await.unwrap();
+    let mut worker = world.pools.worker().await.unwrap();
+    let found = results::raw(&mut worker, MonitorKey(1), (START, START.shifted(9)), 9).await.unwrap();
+    let addresses: Vec<_> = found.iter().map(|row| row.detail.address).collect();
+    assert_eq!(addresses, [Some(v4), Some(v6), None, Some("192.0.2.9".parse().unwrap())]);
 }
 
 #[tokio::test]
@@ -253,4 +279,24 @@ async fn a_missed_range_ends_the_run_and_is_cut_at_72_hours_and_where_the_monito
             .await
             .unwrap();
     assert_eq!(latest, [micros([made, now - Duration::from_secs(60)])]);
+}
+
+#[tokio::test]
+async fn slots_that_the_clock_was_set_over_are_a_gap_and_take_no_vote() {
+    let world = World::new().await;
+    let probe = world.probe().await;
+    let now = world.clock.now();
+    let missed =
+        |reason| Missed { monitor: world.monitor, from: now - Duration::from_secs(60), to: now, count: 2, reason };
+    let run = || sqlx::query_scalar::<_, String>("SELECT status FROM region_states").fetch_one(&world.owner);
+    let (claims, body) = probe.batch(&world, 1, vec![world.outcome(now - Duration::from_secs(90), Status::Up)]);
+    assert_eq!(world.ship(&probe, &claims, &body).await.0, 200);
+    for (seq, reason, status) in [(2, GapReason::ClockSet, "up"), (3, GapReason::NotScheduled, "unmeasured")] {
+        let (claims, body) = probe.batch_with_missed(&world, seq, vec![], vec![missed(reason)]);
+        assert_eq!(world.ship(&probe, &claims, &body).await.0, 200);
+        assert_eq!(run().await.unwrap(), status, "{reason:?}");
+    }
+    let reasons: Vec<String> =
+        sqlx::query_scalar("SELECT reason FROM gaps ORDER BY id").fetch_all(&world.owner).await.unwrap();
+    assert_eq!(reasons, ["clock_set", "not_scheduled"]);
 }

@@ -26,8 +26,25 @@ pub(super) fn facts(chain: &[CertificateDer<'_>]) -> Option<Certificate> {
         names: names(&certificate),
         not_before: Timestamp::from_seconds(validity.not_before.timestamp()),
         not_after: Timestamp::from_seconds(validity.not_after.timestamp()),
-        chain: chain.iter().map(|certificate| STANDARD.encode(certificate)).collect(),
+        chain: texts(chain),
     })
+}
+
+/// The time in which every certificate of a chain is good; `None` if one of them cannot be read.
+pub(super) fn common_validity(chain: &[CertificateDer<'_>]) -> Option<(Timestamp, Timestamp)> {
+    let mut common = (Timestamp::from_micros(i64::MIN), Timestamp::from_micros(i64::MAX));
+    for certificate in chain {
+        let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+        let validity = certificate.validity();
+        common.0 = common.0.max(Timestamp::from_seconds(validity.not_before.timestamp()));
+        common.1 = common.1.min(Timestamp::from_seconds(validity.not_after.timestamp()));
+    }
+    Some(common)
+}
+
+/// The certificates of a chain as they travel.
+pub(super) fn texts(chain: &[CertificateDer<'_>]) -> Vec<String> {
+    chain.iter().map(|certificate| STANDARD.encode(certificate)).collect()
 }
 
 /// Whether the certificate names itself as its issuer.

@@ -2,11 +2,11 @@
 
 use picket_shared::check::{DnsMatch, DnsSpec, RecordType};
 use picket_shared::egress::connect::name_server;
-use picket_shared::egress::resolve::{Answer, LookupError};
+use picket_shared::egress::resolve::{self, Answer, LookupError};
 use picket_shared::outcome::{Failure, FailureKind};
 
 use super::deadline::Deadline;
-use super::reach::{Trail, connect_failure, host_of, lookup_failure, resolve};
+use super::reach::{Trail, addresses_of, connect_failure, host_of, lookup_failure};
 use super::{Env, Found};
 
 /// Asks, and compares the answer.
@@ -38,12 +38,11 @@ async fn ask(
         return Ok(answer);
     };
     let host = host_of(server)?;
-    let addresses = resolve(&host, spec.port, env, deadline, trail).await?;
-    let (resolver, address) =
-        name_server(&env.guard, &addresses, deadline.left()).map_err(|error| connect_failure(&error, spec.port))?;
-    trail.address = Some(address.ip());
+    let addresses = addresses_of(&host, spec.port, env, deadline, trail).await?;
+    let server = name_server(&env.guard, &addresses).map_err(|error| connect_failure(&error, spec.port))?;
+    trail.address = Some(server.address().ip());
     trail.watch.lap_us();
-    let answer = resolver.lookup(&spec.name, spec.record, deadline.left()).await;
+    let answer = resolve::ask(server, &spec.name, spec.record, deadline.left()).await;
     trail.phases.wait = Some(trail.watch.lap_us());
     Ok(answer)
 }

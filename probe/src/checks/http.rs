@@ -4,6 +4,8 @@
 //! cookies, headers, body) goes to the origin it was given for, and to no other: once a redirect has left it,
 //! nothing of it is sent again.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -11,7 +13,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderName, Head
 use http::{HeaderMap, Method, Request, Uri};
 use http_body_util::Full;
 use picket_shared::check::{HttpAuth, HttpSpec};
-use picket_shared::egress::{Target, parse_target};
+use picket_shared::egress::Target;
 use picket_shared::outcome::{Certificate, Failure, FailureKind, Hop, Phases};
 use url::{Origin, Url};
 
@@ -28,7 +30,7 @@ const EXCERPT: usize = 500;
 pub(super) async fn run(spec: &HttpSpec, env: &Env, deadline: Deadline) -> Found {
     let mut journey = Journey::default();
     let trail = Trail::start();
-    let result = Box::pin(follow(spec, env, deadline, &mut journey)).await;
+    let result = follow(spec, env, deadline, &mut journey).await;
     let result = result.map_err(|failure| flagged(failure, spec, &journey));
     let summed = Trail { phases: journey.phases, address: journey.address, ..trail };
     // One hop is the outcome itself; records are for redirects.
@@ -55,7 +57,7 @@ struct Journey {
 
 /// What the next hop sends.
 struct Next {
-    target: Target,
+    target: Arc<Target>,
     method: Method,
     /// Whether this is still the origin that the tenant's secrets are for.
     at_home: bool,
@@ -63,13 +65,13 @@ struct Next {
 }
 
 async fn follow(spec: &HttpSpec, env: &Env, deadline: Deadline, journey: &mut Journey) -> Result<(), Failure> {
-    let target = parse_target(&spec.url).map_err(|error| unsupported(error.to_string()))?;
+    let target = env.targets.read(&spec.url).map_err(|error| unsupported(error.to_string()))?;
     let method = Method::from_bytes(spec.method.as_bytes()).map_err(|_| unsupported("the method cannot be sent"))?;
     let home = target.url.origin();
     let mut next = Next { target, method, at_home: true, with_body: spec.body.is_some() };
     let mut redirects = 0;
     loop {
-        let answer = Box::pin(hop(spec, env, deadline, &next, journey)).await?;
+        let answer = hop(spec, env, deadline, &next, journey).await?;
         if !is_redirect(&answer) || spec.max_redirects == 0 {
             return judge(spec, &answer);
         }
@@ -93,7 +95,7 @@ async fn hop(
     journey: &mut Journey,
 ) -> Result<Answer, Failure> {
     let mut trail = Trail::start();
-    let answer = Box::pin(ask(spec, env, deadline, next, &mut trail, &mut journey.certificate)).await;
+    let answer = ask(spec, env, deadline, next, &mut trail, &mut journey.certificate).await;
     let code = answer.as_ref().ok().map(|answer| answer.status);
     journey.phases = journey.phases.plus(&trail.phases);
     journey.address = trail.address;
@@ -196,6 +198,7 @@ fn redirected(before: Next, answer: &Answer, home: &Origin) -> Result<Next, Fail
     let bad = |why: String| Failure::new(FailureKind::HttpBadRedirect, why).seen("location", &location);
     let url = before.target.url.join(&location).map_err(|_| bad("the redirect's location is not a URL".to_owned()))?;
     let target = Target::from_url(url).map_err(|error| bad(format!("the redirect cannot be followed: {error}")))?;
+    let target = Arc::new(target);
     let at_home = before.at_home && target.url.origin() == *home;
     let becomes_get = match answer.status {
         303 => before.method != Method::HEAD,

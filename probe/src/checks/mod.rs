@@ -1,7 +1,7 @@
 //! Runs one check: in comes what to ask and the time there is, out goes what was found.
 //!
 //! One kind a file ([`http`], [`dns`], [`tls`], [`tcp`]); [`reach`] looks the name up and connects through the egress
-//! guard, [`trust`] shakes hands, [`exchange`] speaks HTTP, [`certificate`] reads certificates. A check never decides how often it
+//! guard, [`trust`] shakes hands ([`verified`] spares it what was verified), [`exchange`] speaks HTTP, [`certificate`] reads certificates. A check never decides how often it
 //! runs, nor what its result means for a monitor, and never fails as a call: whatever happens is a [`Found`].
 
 mod certificate;
@@ -10,9 +10,11 @@ mod dns;
 mod exchange;
 mod http;
 mod reach;
+mod targets;
 mod tcp;
 mod tls;
 mod trust;
+mod verified;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -25,6 +27,7 @@ use rustls_pki_types::CertificateDer;
 
 use deadline::Deadline;
 use reach::Trail;
+pub use targets::Targets;
 pub use trust::{Roots, TrustError};
 
 /// What checks need of the program around them; built once, cheap to clone.
@@ -38,6 +41,8 @@ pub struct Env {
     pub roots: Roots,
     /// How this probe names itself to web servers.
     pub user_agent: String,
+    /// URLs that were read before.
+    pub targets: Targets,
 }
 
 impl Env {
@@ -51,7 +56,8 @@ impl Env {
         extra_ca: &[CertificateDer<'static>],
         user_agent: &str,
     ) -> Result<Self, TrustError> {
-        Ok(Self { guard, resolver, roots: Roots::new(extra_ca)?, user_agent: user_agent.to_owned() })
+        let (roots, targets) = (Roots::new(extra_ca)?, Targets::default());
+        Ok(Self { guard, resolver, roots, user_agent: user_agent.to_owned(), targets })
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn host_of(text: &str) -> Result<Host<String>, Failure> {
 }
 
 /// The addresses of a host, with the time of the look-up; an address needs none.
-pub(super) async fn resolve(
+pub(super) async fn addresses_of(
     host: &Host<String>,
     port: u16,
     env: &Env,
@@ -63,7 +63,7 @@ pub(super) async fn reach(
     deadline: Deadline,
     trail: &mut Trail,
 ) -> Result<TcpStream, Failure> {
-    let addresses = resolve(host, port, env, deadline, trail).await?;
+    let addresses = addresses_of(host, port, env, deadline, trail).await?;
     let connected = connect(&env.guard, &addresses, Purpose::Check, deadline.instant()).await;
     trail.phases.connect = Some(trail.watch.lap_us());
     match connected {
@@ -88,7 +88,7 @@ pub(super) fn lookup_failure(error: &LookupError, name: &str) -> Failure {
         LookupError::Timeout => (FailureKind::DnsTimeout, format!("no name server answered for {name} in time")),
         LookupError::Code(_) | LookupError::Malformed => (FailureKind::DnsError, error.to_string()),
         LookupError::BadName => (FailureKind::Unsupported, format!("{name:?} is not a name that can be asked for")),
-        LookupError::Fault(_) => (FailureKind::ProbeFault, error.to_string()),
+        LookupError::Fault(_) | LookupError::Socket(_) => (FailureKind::ProbeFault, error.to_string()),
     };
     let failure = Failure::new(kind, message);
     match error.code() {

@@ -2,6 +2,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use picket_shared::check::{DnsSpec, HttpAuth, HttpSpec, RecordType, TcpSpec, TlsSpec, Verify};
 use picket_shared::secret::Secret;
@@ -311,6 +313,52 @@ async fn each_certificate_at_fault_has_its_kind_and_is_shown() {
         assert!(found.certificate.is_some_and(|certificate| !certificate.chain.is_empty()));
     }
     assert_eq!(shake(&trusted, own, Verify::Off).await.status, Status::Up);
+}
+
+/// Shows the chain of a server, and has another key.
+async fn impostor(chain: Vec<CertificateDer<'static>>) -> u16 {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(KeyPair::generate().unwrap().serialize_der()));
+    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+    let shown = rustls::sign::SingleCertAndKey::from(rustls::sign::CertifiedKey::new(chain, key));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(shown));
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            assert!(acceptor.accept(stream).await.is_err(), "nobody may believe an impostor");
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_chain_that_was_verified_helps_nobody_without_its_key_and_under_no_other_roots() {
+    let trusted = authority("Trial authority");
+    let port = tls_server(Some(&trusted), |_| {}).await.0;
+    let ours = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(&trusted.1));
+    let env = local();
+    let shake = async |port: u16, extra_ca: Option<&String>| {
+        let mut spec = TlsSpec::connect("localhost", port);
+        spec.extra_ca = extra_ca.cloned();
+        check(CheckSpec::Tls(spec), &env).await
+    };
+    let first = shake(port, Some(&ours)).await;
+    assert_eq!(first.status, Status::Up, "{first:?}");
+    let again = shake(port, Some(&ours)).await;
+    assert_eq!((again.status, &again.certificate), (Status::Up, &first.certificate), "the facts are the same");
+    let elsewhere = shake(port, None).await;
+    assert_eq!(kind(&elsewhere), Some(FailureKind::CertificateUntrusted), "{elsewhere:?}");
+    let chain = first.certificate.unwrap().chain.iter().map(|it| STANDARD.decode(it).unwrap().into()).collect();
+    let found = shake(impostor(chain).await, Some(&ours)).await;
+    assert_eq!(found.status, Status::Down, "{found:?}");
+    assert!(matches!(kind(&found), Some(FailureKind::CertificateUntrusted | FailureKind::TlsHandshake)), "{found:?}");
 }
 
 #[tokio::test]

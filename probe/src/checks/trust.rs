@@ -1,20 +1,24 @@
 //! Whose certificates are trusted, and one TLS handshake that keeps what it saw.
 //!
 //! Roots and the configuration are built once; a handshake clones a configuration (a dozen reference counts) to hang in
-//! a verifier of its own, which notes the chain: a handshake that fails shows its certificate too. Sessions are never resumed.
+//! a verifier of its own, which notes the chain: a handshake that fails shows its certificate too. Sessions are never
+//! resumed; of a chain that was verified within the hour, [`verified`](super::verified) says so.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use picket_shared::check::Verify;
 use picket_shared::outcome::{Certificate, Failure, FailureKind};
 use picket_shared::time::{Clock, Timestamp};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::{AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::{
+    AlertDescription, CertificateError, CipherSuite, ClientConfig, DigitallySignedStruct, NamedGroup, RootCertStore,
+    SignatureScheme,
+};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::net::TcpStream;
@@ -24,6 +28,7 @@ use url::Host;
 
 use super::certificate;
 use super::deadline::Deadline;
+use super::verified::{Key, Verified};
 
 /// At most this many sets of a monitor's own authorities are kept ready.
 const MAX_EXTRA: usize = 256;
@@ -35,10 +40,32 @@ pub struct Roots(Arc<Inner>);
 struct Inner {
     store: RootCertStore,
     provider: Arc<CryptoProvider>,
-    verifier: Arc<WebPkiServerVerifier>,
+    judge: Judge,
     base: ClientConfig,
-    extra: Mutex<HashMap<String, Arc<WebPkiServerVerifier>>>,
-    clock: Clock,
+    extra: Mutex<Extra>,
+    verified: Mutex<Verified>,
+    clocks: Clocks,
+}
+
+/// Two clocks, of which either may be wrong: a certificate has ended only if both say so.
+#[derive(Clone, Debug)]
+struct Clocks {
+    machine: Clock,
+    collector: Clock,
+}
+
+/// Who vouches, and the number that these roots have in this process.
+#[derive(Clone, Debug)]
+struct Judge {
+    verifier: Arc<WebPkiServerVerifier>,
+    roots: u64,
+}
+
+/// Judges by a monitor's own authorities, and how many were ever made.
+#[derive(Default)]
+struct Extra {
+    ready: HashMap<String, Judge>,
+    made: u64,
 }
 
 /// An authority that cannot be used.
@@ -82,7 +109,7 @@ impl Roots {
         for certificate in extra_ca {
             store.add(certificate.clone()).map_err(|error| TrustError(error.to_string()))?;
         }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = Arc::new(provider());
         // The first random bytes of a process take long: here, so that no check is charged with them.
         provider.secure_random.fill(&mut [0; 1]).map_err(|_| TrustError("no random bytes can be had".to_owned()))?;
         let verifier = verifier(store.clone(), &provider)?;
@@ -93,13 +120,20 @@ impl Roots {
             .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>)
             .with_no_client_auth();
         base.resumption = Resumption::disabled();
-        let extra = Mutex::new(HashMap::new());
-        Ok(Self(Arc::new(Inner { store, provider, verifier, base, extra, clock: Clock::system() })))
+        let judge = Judge { verifier, roots: 0 };
+        let (extra, verified) = (Mutex::default(), Mutex::default());
+        let clocks = Clocks { machine: Clock::system(), collector: Clock::system().even() };
+        Ok(Self(Arc::new(Inner { store, provider, judge, base, extra, verified, clocks })))
     }
 
-    /// The time by which certificates are judged.
+    /// The collector's time, as far as [`Roots::collector_clock`] was told.
     pub fn now(&self) -> Timestamp {
-        self.0.clock.now()
+        self.0.clocks.collector.now()
+    }
+
+    /// An even clock that whoever hears the collector's time is to keep.
+    pub fn collector_clock(&self) -> Clock {
+        self.0.clocks.collector.clone()
     }
 
     /// Shakes hands over `stream`, before the deadline.
@@ -123,8 +157,12 @@ impl Roots {
         };
         config.dangerous().set_certificate_verifier(Arc::clone(&watching) as Arc<dyn ServerCertVerifier>);
         let shaken = deadline.bound(TlsConnector::from(Arc::new(config)).connect(name, stream)).await;
-        let chain = watching.seen.get().map_or(&[][..], Vec::as_slice);
-        let certificate = certificate::facts(chain);
+        let seen = watching.seen.get();
+        let chain = seen.map_or(&[][..], |seen| seen.chain.as_slice());
+        let certificate = match seen.and_then(|seen| seen.facts.clone()) {
+            Some(facts) => Some(Certificate { chain: certificate::texts(chain), ..facts }),
+            None => certificate::facts(chain),
+        };
         let stream = match shaken {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => Err(failure_of(&error, chain, ask.name)),
@@ -140,22 +178,21 @@ impl Roots {
     fn watching(&self, ask: &Ask<'_>) -> Result<Watching, TrustError> {
         let judge = match (ask.verify, ask.extra_ca) {
             (Verify::Off, _) => None,
-            (Verify::On, None) => Some(Arc::clone(&self.0.verifier)),
+            (Verify::On, None) => Some(self.0.judge.clone()),
             (Verify::On, Some(pem)) => Some(self.with_extra(pem)?),
         };
-        Ok(Watching {
-            judge,
-            provider: Arc::clone(&self.0.provider),
-            clock: self.0.clock.clone(),
-            seen: OnceLock::new(),
-        })
+        Ok(Watching { judge, roots: self.clone(), seen: OnceLock::new() })
     }
 
-    /// A verifier that trusts a monitor's own authorities too; kept, as a monitor asks again and again.
-    fn with_extra(&self, pem: &str) -> Result<Arc<WebPkiServerVerifier>, TrustError> {
-        let mut ready = self.0.extra.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(verifier) = ready.get(pem) {
-            return Ok(Arc::clone(verifier));
+    fn verified(&self) -> MutexGuard<'_, Verified> {
+        self.0.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A judge that trusts a monitor's own authorities too; kept, as a monitor asks again and again.
+    fn with_extra(&self, pem: &str) -> Result<Judge, TrustError> {
+        let mut extra = self.0.extra.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(judge) = extra.ready.get(pem) {
+            return Ok(judge.clone());
         }
         let mut store = self.0.store.clone();
         for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
@@ -163,11 +200,13 @@ impl Roots {
             store.add(certificate).map_err(|error| TrustError(error.to_string()))?;
         }
         let verifier = verifier(store, &self.0.provider)?;
-        if ready.len() >= MAX_EXTRA {
-            ready.clear();
+        if extra.ready.len() >= MAX_EXTRA {
+            extra.ready.clear();
         }
-        ready.insert(pem.to_owned(), Arc::clone(&verifier));
-        Ok(verifier)
+        extra.made += 1;
+        let judge = Judge { verifier, roots: extra.made };
+        extra.ready.insert(pem.to_owned(), judge.clone());
+        Ok(judge)
     }
 }
 
@@ -175,6 +214,16 @@ impl fmt::Debug for Roots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Roots({})", self.0.store.roots.len())
     }
+}
+
+/// What is offered, the cheapest first: AES with 128 bits, whose SHA-256 processors have built in, and X25519. All
+/// else is offered too, hybrid key exchange included, for servers that want it.
+fn provider() -> CryptoProvider {
+    let mut provider = aws_lc_rs::default_provider();
+    let cheapest = CipherSuite::TLS13_AES_128_GCM_SHA256;
+    provider.cipher_suites.sort_by_key(|suite| suite.suite() != cheapest);
+    provider.kx_groups.sort_by_key(|group| group.name() != NamedGroup::X25519);
+    provider
 }
 
 fn verifier(store: RootCertStore, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, TrustError> {
@@ -196,10 +245,52 @@ fn server_name(host: &Host<String>) -> Option<ServerName<'static>> {
 /// Notes the chain, then lets the judge speak; without a judge everything is accepted (`verify = off`).
 #[derive(Debug)]
 struct Watching {
-    judge: Option<Arc<WebPkiServerVerifier>>,
-    provider: Arc<CryptoProvider>,
-    clock: Clock,
-    seen: OnceLock<Vec<CertificateDer<'static>>>,
+    judge: Option<Judge>,
+    roots: Roots,
+    seen: OnceLock<Seen>,
+}
+
+/// What a server showed.
+#[derive(Debug)]
+struct Seen {
+    chain: Vec<CertificateDer<'static>>,
+    /// Those of its first certificate, if they are known already; without the chain.
+    facts: Option<Certificate>,
+}
+
+impl Watching {
+    /// Verifies a chain for a name at `now`, or finds that it was; gives its facts if they were known.
+    fn verify(
+        &self,
+        judge: &Judge,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+    ) -> Result<Option<Certificate>, rustls::Error> {
+        let now = self.roots.now();
+        let key = Key::of(judge.roots, name, chain);
+        if let Some(facts) = key.and_then(|key| self.roots.verified().find(&key, now).cloned()) {
+            return Ok(Some(facts));
+        }
+        let [leaf, others @ ..] = chain else { return Err(rustls::Error::NoCertificatesPresented) };
+        let at = |time: Timestamp| {
+            let since_epoch = UnixTime::since_unix_epoch(time.since(Timestamp::from_micros(0)));
+            judge.verifier.verify_server_cert(leaf, others, name, ocsp, since_epoch)
+        };
+        match at(now) {
+            Err(rustls::Error::InvalidCertificate(why)) if is_of_time(&why) => {
+                // Only one of the clocks takes it, so it is looked at every time.
+                at(self.roots.0.clocks.machine.now())?;
+            }
+            judged => {
+                judged?;
+                if let Some(key) = key {
+                    self.roots.verified().remember(key, chain, now);
+                }
+            }
+        }
+        Ok(None)
+    }
 }
 
 impl ServerCertVerifier for Watching {
@@ -211,12 +302,15 @@ impl ServerCertVerifier for Watching {
         ocsp: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let chain = std::iter::once(leaf).chain(others).map(|it| it.clone().into_owned()).collect();
+        let chain: Vec<_> = std::iter::once(leaf).chain(others).map(|it| it.clone().into_owned()).collect();
+        let verified = match &self.judge {
+            Some(judge) => self.verify(judge, &chain, name, ocsp),
+            None => Ok(None),
+        };
+        let facts = verified.as_ref().ok().cloned().flatten();
         // A second call on one connection would be a renegotiation, which rustls refuses.
-        let _ = self.seen.set(chain);
-        let Some(judge) = &self.judge else { return Ok(ServerCertVerified::assertion()) };
-        let since_epoch = self.clock.now().since(Timestamp::from_micros(0));
-        judge.verify_server_cert(leaf, others, name, ocsp, UnixTime::since_unix_epoch(since_epoch))
+        let _ = self.seen.set(Seen { chain, facts });
+        verified.map(|_| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -226,7 +320,7 @@ impl ServerCertVerifier for Watching {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         match &self.judge {
-            Some(judge) => judge.verify_tls12_signature(message, leaf, signed),
+            Some(judge) => judge.verifier.verify_tls12_signature(message, leaf, signed),
             None => Ok(HandshakeSignatureValid::assertion()),
         }
     }
@@ -238,14 +332,24 @@ impl ServerCertVerifier for Watching {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         match &self.judge {
-            Some(judge) => judge.verify_tls13_signature(message, leaf, signed),
+            Some(judge) => judge.verifier.verify_tls13_signature(message, leaf, signed),
             None => Ok(HandshakeSignatureValid::assertion()),
         }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.roots.0.provider.signature_verification_algorithms.supported_schemes()
     }
+}
+
+fn is_of_time(why: &CertificateError) -> bool {
+    matches!(
+        why,
+        CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. }
+    )
 }
 
 fn failure_of(error: &io::Error, chain: &[CertificateDer<'_>], name: &Host<String>) -> Failure {

@@ -21,6 +21,9 @@ use crate::ship::{self, Verdict};
 /// How long a stopping probe tries to deliver what it has.
 const LAST_CHANCE: Duration = Duration::from_secs(10);
 
+/// At most this many events are taken at once.
+const BURST: usize = 256;
+
 /// Everything between an outcome and its receipt.
 pub(super) struct Keeper {
     link: Arc<Link>,
@@ -28,6 +31,7 @@ pub(super) struct Keeper {
     confinement: Confinement,
     packer: Packer<Zstd>,
     sending: JoinSet<Landed>,
+    steps: i64,
 }
 
 enum Landed {
@@ -38,8 +42,9 @@ enum Landed {
 impl Keeper {
     /// With nothing to deliver, and room for `limit` bytes.
     pub(super) fn new(link: Arc<Link>, self_checker: Arc<SelfChecker>, confinement: Confinement, limit: usize) -> Self {
-        let packer = Packer::new(Zstd, limit, link.clock().began(), link.clock().now());
-        Self { link, self_checker, confinement, packer, sending: JoinSet::new() }
+        let (now, steps) = link.clock().time();
+        let packer = Packer::new(Zstd, limit, link.clock().began(), now);
+        Self { link, self_checker, confinement, packer, sending: JoinSet::new(), steps }
     }
 
     /// Delivers until the runner has ended and everything is delivered (or ten seconds more have passed).
@@ -52,8 +57,9 @@ impl Keeper {
         drop_all: CancellationToken,
     ) -> Result<(), Stop> {
         let mut last_chance = None;
+        let mut burst = Vec::with_capacity(BURST);
         loop {
-            let now = self.link.clock().now();
+            let now = self.now();
             let wake = self.act(now);
             if self.packer.is_closing() && self.packer.is_empty() {
                 return Ok(());
@@ -63,13 +69,14 @@ impl Keeper {
             tokio::select! {
                 () = drop_all.cancelled() => return self.give_up_all("a second signal came"),
                 () = tokio::time::sleep_until(until) => return self.give_up_all("the collector did not take it in time"),
-                event = events.recv(), if !self.packer.is_closing() => match event {
-                    Some(event) => self.take(event),
-                    None => {
+                // By the hundred, so that timers and sends are seen to once a burst.
+                taken = events.recv_many(&mut burst, BURST), if !self.packer.is_closing() => {
+                    if taken == 0 {
                         self.packer.close();
                         last_chance = Some(tokio::time::Instant::now() + LAST_CHANCE);
                     }
-                },
+                    burst.drain(..).for_each(|event| self.take(event));
+                }
                 Some(landed) = self.sending.join_next(), if !self.sending.is_empty() => {
                     match landed {
                         Ok(landed) => self.land(landed)?,
@@ -89,6 +96,20 @@ impl Keeper {
         Ok(())
     }
 
+    /// The collector's time. When its clock was set back, what is kept here is taken back with it first.
+    fn now(&mut self) -> Timestamp {
+        let (now, steps) = self.link.clock().time();
+        let back = std::mem::replace(&mut self.steps, steps) - steps;
+        if back > 0 {
+            tracing::warn!(
+                "The collector's clock was set back by {} s; what waits here is taken back with it",
+                back / 1_000_000
+            );
+            self.packer.set_back(now, back);
+        }
+        now
+    }
+
     fn take(&mut self, event: Event) {
         if let What::Assigned { version, monitors } = event.what {
             tracing::info!(
@@ -97,7 +118,8 @@ impl Keeper {
                 "Runs {monitors} monitors (assignments version {version})"
             );
         }
-        self.packer.take(event, self.link.clock().now());
+        let now = self.now();
+        self.packer.take(event, now);
     }
 
     /// Starts what can be started, and says when to look again.
@@ -118,7 +140,7 @@ impl Keeper {
     }
 
     fn land(&mut self, landed: Landed) -> Result<(), Stop> {
-        let now = self.link.clock().now();
+        let now = self.now();
         match landed {
             Landed::Keys(Err(LinkError::Stop(stop))) => return Err(stop),
             Landed::Keys(answer) => {
@@ -239,5 +261,47 @@ mod tests {
         }
         delivered.sort();
         assert_eq!(delivered, all, "each slot is delivered exactly once");
+    }
+
+    #[tokio::test]
+    async fn when_the_collectors_clock_is_set_back_what_waits_is_taken_back_and_cut_anew() {
+        const BACK: i64 = 600_000_000;
+        let collector = TestCollector::start().await;
+        collector.with(|state| state.ahead_us = BACK);
+        let link = Arc::new(collector.link());
+        link.refresh_keys().await.unwrap();
+        collector.script(BATCHES_PATH, Reply::Refuse(RefusalCode::Unavailable, None));
+        let ask: crate::selfcheck::Ask = Arc::new(|_, _| Box::pin(std::future::ready((true, None))));
+        let checker = Arc::new(SelfChecker::new(Vec::new(), ask));
+        let keeper = Keeper::new(Arc::clone(&link), checker, Confinement::default(), 1 << 20);
+        let (tell, told) = mpsc::channel(100);
+        let at = link.clock().now();
+        let event = |at: Timestamp| {
+            let what = What::Outcome(Box::new(outcome(at)), Duration::from_secs(5));
+            Event { what, through: at.shifted(1) }
+        };
+        tell.send(event(at)).await.unwrap();
+        let keeping = tokio::spawn(keeper.run(told, CancellationToken::new()));
+        while collector.seen(BATCHES_PATH).is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        collector.with(|state| state.ahead_us = 0);
+        // This one began before the clock was set, and ended after it.
+        tell.send(event(at.shifted(1_000))).await.unwrap();
+        drop(tell);
+        assert_eq!(keeping.await.unwrap(), Ok(()));
+        let now = link.clock().now();
+        let taken: Vec<_> = collector.seen(BATCHES_PATH).into_iter().filter_map(|seen| seen.batch).collect();
+        let delivered: Vec<_> = taken.iter().filter(|(claims, _)| claims.jti.cut_at() <= Some(now)).collect();
+        let mut times: Vec<Timestamp> = delivered.iter().flat_map(|(_, batch)| &batch.outcomes).map(|o| o.at).collect();
+        times.sort_unstable();
+        times.dedup();
+        let off = |time: &Timestamp| time.micros_since(at.shifted(-BACK));
+        assert_eq!(times.len(), 2, "{times:?}");
+        assert!(times.iter().all(|time| off(time).abs() < 1_000_000), "{times:?} and {at}");
+        assert!(
+            taken[0].0.jti != delivered[0].0.jti && delivered.iter().any(|(claims, _)| claims.seq == taken[0].0.seq)
+        );
+        assert!(delivered.iter().all(|(_, batch)| batch.through <= now));
     }
 }

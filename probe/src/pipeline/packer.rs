@@ -8,7 +8,7 @@ use picket_shared::outcome::{Evidence, Outcome, Trigger};
 use picket_shared::time::Timestamp;
 
 use crate::batch::{self, Cutter, MAX_MISSED, Press};
-use crate::buffer::{Buffer, End, Waiting};
+use crate::buffer::{self, Buffer, End, Waiting};
 use crate::link::{Frozen, Stop};
 use crate::runner::{Event, What};
 use crate::seen::Seen;
@@ -27,6 +27,7 @@ pub struct Packer<P> {
     version: u64,
     monitors: usize,
     closing: bool,
+    set_back_us: i64,
 }
 
 /// To be done now, beside each other.
@@ -65,6 +66,7 @@ impl<P: Press> Packer<P> {
             version: 0,
             monitors: 0,
             closing: false,
+            set_back_us: 0,
         }
     }
 
@@ -88,22 +90,35 @@ impl<P: Press> Packer<P> {
         self.buffer.len()
     }
 
+    /// The collector's clock was set back by `by_us`, to `now`: takes all times that are kept here back with it, as the
+    /// collector does with those that it has.
+    pub fn set_back(&mut self, now: Timestamp, by_us: i64) {
+        self.set_back_us = by_us;
+        self.buffer.set_back(now, by_us);
+        self.courier.set_back(now);
+        self.cutter = Cutter::new(now);
+        self.through = self.through.min(now);
+    }
+
     /// Takes in what the runner tells.
     pub fn take(&mut self, event: Event, now: Timestamp) {
         match event.what {
             What::Outcome(mut outcome, interval) => {
+                // A check that ended in another time than it began in.
+                buffer::set_back(&mut outcome, now, self.set_back_us);
                 let urgent = self.seen.note(&mut outcome);
                 self.buffer.push(*outcome, interval);
                 self.cutter.note(urgent, now);
             }
-            What::Missed(missed, interval) => {
+            What::Missed(mut missed, interval) => {
+                buffer::set_missed_back(&mut missed, now, self.set_back_us);
                 self.buffer.miss(missed, interval);
                 self.cutter.note(false, now);
             }
             What::Assigned { version, monitors } => (self.version, self.monitors) = (version, monitors),
             What::Idle => {}
         }
-        self.through = self.through.max(event.through);
+        self.through = self.through.max(event.through.min(now));
         for monitor in self.buffer.take_lost() {
             self.seen.forget(monitor);
         }
@@ -115,6 +130,7 @@ impl<P: Press> Packer<P> {
         loop {
             match self.courier.next(now) {
                 Step::Send(frozen) => tasks.push(Task::Send(frozen)),
+                Step::CutAnew(frozen) => self.cut_anew(frozen, now),
                 Step::AskKeys => tasks.push(Task::AskKeys),
                 Step::CutNewest => {
                     if let Some(frozen) = self.cut(End::Newest, now, about) {
@@ -224,6 +240,23 @@ impl<P: Press> Packer<P> {
             batch::freeze(&self.press, &Batch { through, outcomes, missed, report }, self.seq + 1, now).ok()?;
         self.seq += 1;
         Some(frozen)
+    }
+
+    /// Cuts a batch of a time that is still to come anew, under its number: under its id it would be refused until then.
+    fn cut_anew(&mut self, frozen: Frozen, now: Timestamp) {
+        let Some(mut batch) = self.press.open(&frozen.body) else { return };
+        let back = self.set_back_us;
+        batch.outcomes.iter_mut().for_each(|outcome| buffer::set_back(outcome, now, back));
+        batch.missed.iter_mut().for_each(|missed| buffer::set_missed_back(missed, now, back));
+        if batch.through > now {
+            batch.through = batch.through.shifted(-back);
+        }
+        match batch::freeze(&self.press, &batch, frozen.seq, now) {
+            Ok(anew) => self.courier.add_first(anew),
+            Err(_) => {
+                self.give_up(frozen, GapReason::Other, "it cannot be cut anew".to_owned(), now);
+            }
+        }
     }
 
     fn report(&self, about: Report, outcomes: &[Outcome]) -> Report {

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-pub use self::rota::{Event, What};
+pub use self::rota::{Event, HOLD, What};
 
 use self::rota::Rota;
 use crate::checks::Found;
@@ -37,6 +37,10 @@ const TICK: Duration = Duration::from_secs(1);
 pub trait Surroundings: Send + Sync + 'static {
     /// The collector's time.
     fn now(&self) -> Timestamp;
+    /// The same, and the sum of all steps of it in microseconds, when the collector's clock was set.
+    fn time(&self) -> (Timestamp, i64) {
+        (self.now(), 0)
+    }
     /// When this start of the probe began, in the collector's time.
     fn began(&self) -> Timestamp;
     /// Runs one check.
@@ -52,8 +56,9 @@ pub struct Runner<S> {
     surroundings: Arc<S>,
     limit: usize,
     rota: Rota,
-    running: JoinSet<Outcome>,
+    running: JoinSet<Box<Outcome>>,
     started: HashMap<Id, Due>,
+    steps: i64,
 }
 
 impl<S: Surroundings> Runner<S> {
@@ -61,6 +66,7 @@ impl<S: Surroundings> Runner<S> {
     pub fn new(surroundings: Arc<S>, limit: usize) -> Self {
         Self {
             rota: Rota::new(surroundings.began()),
+            steps: surroundings.time().1,
             surroundings,
             limit: limit.max(1),
             running: JoinSet::new(),
@@ -76,17 +82,23 @@ impl<S: Surroundings> Runner<S> {
         stop: CancellationToken,
     ) {
         loop {
-            let now = self.surroundings.now();
+            let (now, steps) = self.surroundings.time();
+            self.rota.step(now, steps - std::mem::replace(&mut self.steps, steps));
             self.rota.turn(now);
             self.start_waiting(now);
-            if self.tell(&out, now).await.is_err() {
+            if self.rota.is_time_to_tell(now) && self.tell(&out, now).await.is_err() {
                 return;
             }
             let pause = self.rota.pause(now);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(ended) = self.running.join_next_with_id(), if !self.running.is_empty() => self.finish(ended),
+                Some(ended) = self.running.join_next_with_id(), if !self.running.is_empty() => {
+                    self.finish(ended);
+                    while let Some(ended) = self.running.try_join_next_with_id() {
+                        self.finish(ended);
+                    }
+                }
                 Some(news) = assigned.recv() => self.rota.change(news, self.surroundings.now()),
                 () = tokio::time::sleep(pause) => {}
             }
@@ -106,7 +118,7 @@ impl<S: Surroundings> Runner<S> {
         }
     }
 
-    fn finish(&mut self, ended: Result<(Id, Outcome), JoinError>) {
+    fn finish(&mut self, ended: Result<(Id, Box<Outcome>), JoinError>) {
         let (id, outcome) = match ended {
             Ok((id, outcome)) => (id, Some(outcome)),
             Err(error) => (error.id(), None),
@@ -147,7 +159,7 @@ async fn run_one<S: Surroundings>(
     assignment: Arc<Assignment>,
     at: Timestamp,
     trigger: Trigger,
-) -> Outcome {
+) -> Box<Outcome> {
     let late = surroundings.now().since(at);
     let timeout = assignment.timeout();
     let check = Box::pin(surroundings.check(&assignment.check, timeout));
@@ -157,7 +169,7 @@ async fn run_one<S: Surroundings>(
     } else {
         surroundings.last_self_check(found.address)
     };
-    outcome(&assignment, trigger, at, late, found, self_check)
+    Box::new(outcome(&assignment, trigger, at, late, found, self_check))
 }
 
 /// What a check found, as it is told: `at` of the rota, how late it began, and what the probe thought of its network.
@@ -212,7 +224,7 @@ mod tests {
     use picket_shared::check::TcpSpec;
     use picket_shared::ids::{MonitorId, RecheckId};
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
     use tokio::time::Instant;
     use uuid::Uuid;
 
@@ -223,6 +235,7 @@ mod tests {
         most: AtomicUsize,
         running: AtomicUsize,
         asked: Mutex<Vec<Option<IpAddr>>>,
+        steps: AtomicI64,
     }
 
     const START: Timestamp = Timestamp::from_seconds(1_008_000);
@@ -235,17 +248,23 @@ mod tests {
                 most: AtomicUsize::new(0),
                 running: AtomicUsize::new(0),
                 asked: Mutex::default(),
+                steps: AtomicI64::new(0),
             })
         }
     }
 
     impl Surroundings for World {
         fn now(&self) -> Timestamp {
-            START + self.began.elapsed()
+            self.time().0
         }
 
         fn began(&self) -> Timestamp {
             START
+        }
+
+        fn time(&self) -> (Timestamp, i64) {
+            let steps = self.steps.load(Ordering::SeqCst);
+            ((START + self.began.elapsed()).shifted(steps), steps)
         }
 
         async fn check(&self, spec: &CheckSpec, _timeout: Duration) -> Found {
@@ -361,6 +380,33 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn good_news_is_told_in_company_and_a_failure_takes_it_along_at_once() {
+        let world = World::new(Duration::from_millis(1));
+        let at = |n: u128, host, phase_us| Assignment { phase_us, ..assignment(n, host, 60) };
+        let monitors =
+            vec![at(1, "good", 4_000_000), at(2, "good", 4_010_000), at(3, "bad", 8_000_000), at(4, "good", 8_495_000)];
+        let (assign, assigned) = mpsc::channel(4);
+        let (tell, mut told) = mpsc::channel(100);
+        let stop = CancellationToken::new();
+        tokio::spawn(Runner::new(Arc::clone(&world), 9).run(assigned, tell, stop.clone()));
+        assign.send(full(monitors)).await.unwrap();
+        let mut when = HashMap::new();
+        while when.len() < 4 {
+            if let What::Outcome(outcome, _) = told.recv().await.unwrap().what
+                && outcome.trigger == Trigger::Scheduled
+            {
+                when.insert(outcome.monitor.0.as_u128(), world.now().since(START).as_millis());
+            }
+        }
+        stop.cancel();
+        assert_eq!(when[&1], when[&2], "{when:?}");
+        assert!(when[&1] >= 4_000 + HOLD.as_millis(), "{when:?}");
+        // A failure is told once its self-check of half a second has ended.
+        assert_eq!(when[&3], when[&4], "{when:?}");
+        assert!((8_500..8_500 + HOLD.as_millis() / 2).contains(&when[&3]), "{when:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn no_more_checks_run_at_once_than_allowed_and_what_finds_no_place_is_missed() {
         let world = World::new(Duration::from_secs(2));
         let many: Vec<_> = (0..20).map(|n| assignment(n, "good", 10)).collect();
@@ -411,5 +457,39 @@ mod tests {
             .filter_map(|e| if let What::Missed(m, _) = &e.what { Some(m.reason) } else { None })
             .collect();
         assert_eq!(reasons, [GapReason::NotScheduled]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_the_collectors_clock_is_set_slots_go_on_in_its_time_and_what_was_leapt_over_is_said() {
+        let world = World::new(Duration::from_millis(10));
+        let (assign, assigned) = mpsc::channel(4);
+        let (tell, mut told) = mpsc::channel(10_000);
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(Runner::new(Arc::clone(&world), 8).run(assigned, tell, stop.clone()));
+        assign.send(full(vec![assignment(1, "good", 10)])).await.unwrap();
+        let mut seen = Vec::new();
+        // As it is for 25 s; then two hours back; then an hour forwards.
+        for step in [0, -7_200_000_000, 3_600_000_000] {
+            world.steps.fetch_add(step, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_secs(25)).await;
+            let (mut slots, mut missed) = (Vec::new(), Vec::new());
+            while let Ok(event) = told.try_recv() {
+                assert!(event.through <= world.now());
+                match event.what {
+                    What::Outcome(outcome, _) if outcome.trigger == Trigger::Scheduled => {
+                        slots.push(outcome.at.micros_since(START) / 1_000_000);
+                    }
+                    What::Missed(gap, _) => missed.push((gap.reason, gap.count)),
+                    _ => {}
+                }
+            }
+            seen.push((slots, missed));
+        }
+        assert_eq!(seen[0], (vec![4, 14, 24], vec![]));
+        assert_eq!(seen[1], (vec![-7166, -7156], vec![]));
+        // 50 s after the start and an hour back; the newest slot is more than half an interval ago.
+        assert_eq!(seen[2], (vec![-3546, -3536, -3526], vec![(GapReason::ClockSet, 360)]));
+        stop.cancel();
+        running.await.unwrap();
     }
 }

@@ -12,10 +12,16 @@ use picket_shared::outcome::{Outcome, Status, Trigger};
 use picket_shared::time::Timestamp;
 
 use super::TICK;
-use crate::schedule::{Due, Schedule};
+use crate::schedule::{Due, Schedule, Turn};
 
 /// First checks start only while fewer than this run: a probe that takes over many monitors must not flood the network.
 const FIRST_AT_ONCE: usize = 32;
+/// A slot waits this long for company, so that slots which lie close together cost one turn of the loop and not one each.
+const COMPANY: Duration = Duration::from_millis(2);
+/// Good news waits this long for more of it, for the same reason; anything else is handed on at once.
+pub const HOLD: Duration = Duration::from_millis(20);
+/// But no more of it than this waits.
+const MOST_HELD: usize = 256;
 
 /// What is handed on.
 #[derive(Debug)]
@@ -52,6 +58,9 @@ pub struct Rota {
     confirms: BTreeMap<(Timestamp, MonitorId), Arc<Assignment>>,
     open: BTreeMap<Timestamp, u32>,
     news: VecDeque<What>,
+    /// Since when news wait.
+    held: Option<Timestamp>,
+    urgent: bool,
     told: Timestamp,
     swept: Timestamp,
     /// Since when slots are to be accounted for, until it is known which.
@@ -96,6 +105,8 @@ impl Rota {
             confirms: BTreeMap::new(),
             open: BTreeMap::new(),
             news: VecDeque::new(),
+            held: None,
+            urgent: false,
             told: began,
             swept: began,
             unassigned_since: Some(began),
@@ -114,14 +125,37 @@ impl Rota {
         self.news.push_back(What::Assigned { version: self.schedule.version(), monitors: self.schedule.len() });
     }
 
-    /// Lets everything wait whose time has come.
-    pub fn turn(&mut self, now: Timestamp) {
-        let turn = self.schedule.take_due(now);
+    /// Takes over that the collector's clock was set, by `by` microseconds.
+    pub fn step(&mut self, now: Timestamp, by: i64) {
+        if by == 0 {
+            return;
+        }
+        let confirms = std::mem::take(&mut self.confirms);
+        self.confirms = confirms.into_iter().map(|((at, id), what)| ((at.shifted(by), id), what)).collect();
+        if by > 0 {
+            let turn = self.schedule.leap(now);
+            return self.take(turn);
+        }
+        // What waits or runs was to fill slots that are still to come; whoever keeps outcomes takes their times back.
+        self.schedule.set_back(now);
+        self.waiting.planned.clear();
+        self.open.clear();
+        (self.told, self.swept) = (now, now);
+        self.unassigned_since = self.unassigned_since.map(|began| began.min(now));
+    }
+
+    fn take(&mut self, turn: Turn) {
         self.news.extend(turn.missed.into_iter().map(|(missed, interval)| What::Missed(missed, interval)));
         for due in turn.due {
             *self.open.entry(due.at).or_default() += 1;
             self.waiting.planned.push_back(due);
         }
+    }
+
+    /// Lets everything wait whose time has come.
+    pub fn turn(&mut self, now: Timestamp) {
+        let turn = self.schedule.take_due(now);
+        self.take(turn);
         while let Some(entry) = self.confirms.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((at, _), assignment) = entry.remove_entry();
             self.waiting.urgent.push_back(Due { assignment, at, trigger: Trigger::Confirm });
@@ -156,14 +190,15 @@ impl Rota {
     }
 
     /// A check has ended at `now`.
-    pub fn finish(&mut self, due: &Due, outcome: Outcome, now: Timestamp) {
+    pub fn finish(&mut self, due: &Due, outcome: Box<Outcome>, now: Timestamp) {
         if due.trigger == Trigger::Scheduled {
             self.close(due.at);
             if outcome.status == Status::Down {
                 self.confirms.insert((now + CONFIRM_AFTER, outcome.monitor), Arc::clone(&due.assignment));
             }
         }
-        self.news.push_back(What::Outcome(Box::new(outcome), due.assignment.interval()));
+        self.urgent |= outcome.status != Status::Up;
+        self.news.push_back(What::Outcome(outcome, due.assignment.interval()));
     }
 
     /// A check was not run, or never ended. Only slots can be missed; a confirm or recheck that did not run leaves no
@@ -191,6 +226,15 @@ impl Rota {
         }
     }
 
+    /// Whether what happened is to be handed on now, and notes since when it waits.
+    pub fn is_time_to_tell(&mut self, now: Timestamp) -> bool {
+        if self.news.is_empty() {
+            return true;
+        }
+        let since = *self.held.get_or_insert(now);
+        self.urgent || self.news.len() >= MOST_HELD || now.since(since) >= HOLD
+    }
+
     /// What happened since the last call, or just the time if that was not told for long.
     pub fn tell(&mut self, now: Timestamp) -> Vec<Event> {
         let nothing_open = self.unassigned_since.unwrap_or(now.shifted(-1));
@@ -205,6 +249,7 @@ impl Rota {
             self.told = self.told.max(through);
             events.push(Event { what, through: self.told });
         }
+        (self.held, self.urgent) = (None, false);
         events
     }
 
@@ -213,10 +258,12 @@ impl Rota {
         self.next_at().map_or(TICK, |at| at.since(now).min(TICK))
     }
 
-    /// When the next slot or confirm check comes.
+    /// When the next slot or confirm check comes, or news have waited for long enough.
     pub fn next_at(&self) -> Option<Timestamp> {
         let confirm = self.confirms.first_key_value().map(|((at, _), _)| *at);
-        [self.schedule.next_slot(), confirm].into_iter().flatten().min()
+        let checks = [self.schedule.next_slot(), confirm].into_iter().flatten().min().map(|at| at + COMPANY);
+        let telling = self.held.map(|since| since + HOLD);
+        checks.into_iter().chain(telling).min()
     }
 }
 

@@ -2,23 +2,15 @@
 //!
 //! In come addresses that a look-up gave; each is judged, and a socket is opened to exactly such an address, never to
 //! a name. Out goes the connection, or how the last attempt failed. DNS checks of a server that a tenant
-//! named get their sockets here too, through `GuardedProvider`.
+//! named get their sockets here too, from a [`NameServer`].
 
 use std::fmt;
-use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use hickory_net::runtime::iocompat::AsyncIoTokioAsStd;
-use hickory_net::runtime::{DnsUdpSocket, RuntimeProvider, TokioHandle, TokioTime};
-use tokio::io::ReadBuf;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout_at};
 
-use super::resolve::{LookupError, Resolver};
 use super::{Blocked, EgressGuard, Purpose};
 
 /// A connection to an address that was judged.
@@ -109,22 +101,69 @@ pub async fn connect(
     }))
 }
 
-/// A resolver that asks the first of `servers` that may be contacted.
+/// A name server that a tenant named, at an address that was judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameServer(SocketAddr);
+
+/// The first of `servers` that may be contacted.
 ///
 /// # Errors
-/// [`ConnectErrorKind::Blocked`] when none may be contacted; a fault of this machine else.
-pub fn name_server(
-    guard: &EgressGuard,
-    servers: &[SocketAddr],
-    patience: Duration,
-) -> Result<(Resolver, SocketAddr), ConnectError> {
+/// [`ConnectErrorKind::Blocked`] when none may be.
+pub fn name_server(guard: &EgressGuard, servers: &[SocketAddr]) -> Result<NameServer, ConnectError> {
     let allowed = permitted(guard, servers, Purpose::Check)?;
-    let server = by_turns(&allowed).next().unwrap_or(allowed[0]);
-    let provider = GuardedProvider { guard: guard.clone(), handle: TokioHandle::default() };
-    match Resolver::named(server, provider, patience) {
-        Ok(resolver) => Ok((resolver, server)),
-        Err(LookupError::Fault(text)) => Err(local(io::Error::other(text), server)),
-        Err(error) => Err(local(io::Error::other(error), server)),
+    Ok(NameServer(by_turns(&allowed).next().unwrap_or(allowed[0])))
+}
+
+impl NameServer {
+    /// Where it is.
+    pub const fn address(&self) -> SocketAddr {
+        self.0
+    }
+
+    /// Sends one datagram from a port that the kernel draws; the socket is connected, so that it hears nobody else.
+    pub(super) fn send(&self, bytes: &[u8]) -> Result<Datagrams, ConnectErrorKind> {
+        let open = || {
+            let any: SocketAddr =
+                if self.0.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
+            let socket = std::net::UdpSocket::bind(any).map_err(local_fault)?;
+            socket.set_nonblocking(true).map_err(local_fault)?;
+            socket.connect(self.0)?;
+            if socket.peer_addr()? != self.0 {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            // Before it is watched: a new socket has room, and whoever waits for that waits a turn of the loop.
+            socket.send(bytes)?;
+            UdpSocket::from_std(socket).map(Datagrams).map_err(local_fault)
+        };
+        open().map_err(classify)
+    }
+
+    /// A connection by TCP.
+    pub(super) async fn stream(&self) -> Result<TcpStream, ConnectErrorKind> {
+        open(self.0).await.map_err(classify)
+    }
+}
+
+/// A datagram socket to one name server.
+#[derive(Debug)]
+pub(super) struct Datagrams(UdpSocket);
+
+impl Datagrams {
+    /// Sends the same once more.
+    pub(super) fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        self.0.try_send(bytes).map(drop)
+    }
+
+    /// The next datagram. A word of the network that nobody listens there may be anybody's: it is not heard.
+    pub(super) async fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.recv(buffer).await.map_err(classify) {
+                Ok(size) => return Ok(size),
+                Err(ConnectErrorKind::Refused | ConnectErrorKind::Unreachable | ConnectErrorKind::Reset) => {}
+                Err(ConnectErrorKind::Local(error) | ConnectErrorKind::Other(error)) => return Err(error),
+                Err(kind) => return Err(io::Error::other(ConnectError { kind, address: None })),
+            }
+        }
     }
 }
 
@@ -203,10 +242,6 @@ fn more_telling(before: Option<ConnectError>, now: ConnectError) -> ConnectError
     }
 }
 
-fn local(error: io::Error, address: SocketAddr) -> ConnectError {
-    ConnectError { kind: ConnectErrorKind::Local(error), address: Some(address) }
-}
-
 /// One family after the other, beginning with that of the first address.
 fn by_turns(addresses: &[SocketAddr]) -> impl Iterator<Item = SocketAddr> {
     let lead = addresses.first().is_some_and(SocketAddr::is_ipv6);
@@ -217,79 +252,4 @@ fn by_turns(addresses: &[SocketAddr]) -> impl Iterator<Item = SocketAddr> {
         turn = !turn;
         if turn { first.next().or_else(|| second.next()) } else { second.next().or_else(|| first.next()) }
     })
-}
-
-/// Sockets for hickory, each judged before it is opened.
-#[derive(Clone)]
-pub(super) struct GuardedProvider {
-    guard: EgressGuard,
-    handle: TokioHandle,
-}
-
-impl GuardedProvider {
-    fn judge(&self, server: SocketAddr) -> io::Result<()> {
-        self.guard
-            .judge(server, Purpose::Check)
-            .map_err(|blocked| io::Error::new(io::ErrorKind::PermissionDenied, blocked))
-    }
-}
-
-impl RuntimeProvider for GuardedProvider {
-    type Handle = TokioHandle;
-    type Timer = TokioTime;
-    type Udp = GuardedUdp;
-    type Tcp = AsyncIoTokioAsStd<TcpStream>;
-
-    fn create_handle(&self) -> Self::Handle {
-        self.handle.clone()
-    }
-
-    fn connect_tcp(
-        &self,
-        server: SocketAddr,
-        _bind: Option<SocketAddr>,
-        wait: Option<Duration>,
-    ) -> Pin<Box<dyn Send + Future<Output = io::Result<Self::Tcp>>>> {
-        let judged = self.judge(server);
-        Box::pin(async move {
-            judged?;
-            let wait = wait.unwrap_or(Duration::from_secs(5));
-            let opened = tokio::time::timeout(wait, open(server)).await;
-            opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map(AsyncIoTokioAsStd)
-        })
-    }
-
-    fn bind_udp(
-        &self,
-        local: SocketAddr,
-        server: SocketAddr,
-    ) -> Pin<Box<dyn Send + Future<Output = io::Result<Self::Udp>>>> {
-        let judged = self.judge(server);
-        Box::pin(async move {
-            judged?;
-            Ok(GuardedUdp { socket: UdpSocket::bind(local).await?, server })
-        })
-    }
-}
-
-/// A socket that sends to the server it was judged for and to no other.
-pub(super) struct GuardedUdp {
-    socket: UdpSocket,
-    server: SocketAddr,
-}
-
-impl DnsUdpSocket for GuardedUdp {
-    type Time = TokioTime;
-
-    fn poll_recv_from(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<(usize, SocketAddr)>> {
-        let mut buf = ReadBuf::new(buf);
-        self.socket.poll_recv_from(cx, &mut buf).map_ok(|from| (buf.filled().len(), from))
-    }
-
-    fn poll_send_to(&self, cx: &mut Context<'_>, buf: &[u8], target: SocketAddr) -> Poll<io::Result<usize>> {
-        if target != self.server {
-            return Poll::Ready(Err(io::ErrorKind::PermissionDenied.into()));
-        }
-        self.socket.poll_send_to(cx, buf, target)
-    }
 }

@@ -3,13 +3,14 @@
 //! In comes what a tenant typed: [`parse_target`] and [`parse_host`] read it as a browser would. [`resolve`] turns the
 //! name into addresses, [`EgressGuard`] judges each of them, and [`connect`] opens a socket to exactly an address
 //! that was judged, on probe and collector alike; a redirect goes the whole way again.
-//! [`addresses`] and [`ports`] are the pure lists.
+//! [`addresses`] and [`ports`] are the pure lists; `question` reads what a name server that a tenant named answers.
 //!
 //! An answer to a tenant never says more than [`Blocked::MESSAGE`]: no address, no answer of a name server.
 
 pub mod addresses;
 pub mod connect;
 pub mod ports;
+mod question;
 pub mod resolve;
 
 use std::fmt;

@@ -5,7 +5,8 @@
 //! guard judges that like any other address.
 //!
 //! A resolver of the program itself that does not answer at all is a fault of the program, not of the name: before
-//! a look-up is called timed out, the root is asked for, and only a resolver that answers that is in order.
+//! a look-up is called timed out, the root is asked for, and only a resolver that answers that is in order. [`ask`] asks
+//! one server that a tenant named, and nobody else.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -20,24 +21,27 @@ use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts, ServerOrderingStrategy,
 };
 
-use super::connect::GuardedProvider;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
+
+use super::connect::{ConnectErrorKind, Datagrams, NameServer};
+use super::question::{Question, Reply};
 use crate::check::RecordType;
 
 /// How long the second address family may take after the first has answered (RFC 8305).
 const SECOND_FAMILY: Duration = Duration::from_millis(50);
 /// At most this much of a look-up's time is kept for asking whether the resolver is in order.
 const RESERVE: Duration = Duration::from_secs(1);
+/// A name server that a tenant named is asked again after this part of the time.
+const AGAIN_AFTER: u32 = 3;
+/// Aliases that a server does not follow itself are followed so often.
+const MOST_ALIASES: usize = 8;
+/// More than any answer by UDP that keeps to the room announced.
+const MOST_BY_UDP: usize = 4096;
 
-/// Looks names up. Cheap to clone.
+/// Looks names up by the program's own resolvers. Cheap to clone.
 #[derive(Clone)]
-pub struct Resolver(Arc<Inner>);
-
-enum Inner {
-    /// The program's own resolvers.
-    Own(hickory_resolver::Resolver<TokioRuntimeProvider>),
-    /// One server that a tenant named.
-    Named(hickory_resolver::Resolver<GuardedProvider>),
-}
+pub struct Resolver(Arc<hickory_resolver::Resolver<TokioRuntimeProvider>>);
 
 /// What a name server answered to one question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,9 +82,22 @@ pub enum LookupError {
         "this machine's own resolver cannot be used ({0}): see /etc/resolv.conf or name another in the configuration"
     )]
     Fault(String),
+    /// This machine could not open a socket.
+    #[error("this machine could not open a socket: {0}")]
+    Socket(String),
 }
 
 impl LookupError {
+    pub(super) fn of_code(code: ResponseCode) -> Self {
+        match code {
+            ResponseCode::NoError => Self::NoData,
+            ResponseCode::NXDomain => Self::NxDomain,
+            ResponseCode::ServFail => Self::ServFail,
+            ResponseCode::Refused => Self::Refused,
+            other => Self::Code(other.into()),
+        }
+    }
+
     /// The response code, where there was a response.
     pub const fn code(&self) -> Option<u16> {
         match self {
@@ -89,7 +106,7 @@ impl LookupError {
             Self::NxDomain => Some(3),
             Self::Refused => Some(5),
             Self::Code(code) => Some(*code),
-            Self::Timeout | Self::BadName | Self::Malformed | Self::Fault(_) => None,
+            Self::Timeout | Self::BadName | Self::Malformed | Self::Fault(_) | Self::Socket(_) => None,
         }
     }
 }
@@ -116,18 +133,20 @@ impl Resolver {
         Self::own(servers.iter().map(|server| server_config(*server)).collect())
     }
 
-    /// Asks one server that a tenant named, through sockets that judge its address again.
-    pub(super) fn named(
-        server: SocketAddr,
-        provider: GuardedProvider,
-        patience: Duration,
-    ) -> Result<Self, LookupError> {
-        build(vec![server_config(server)], provider, patience).map(|inner| Self(Arc::new(Inner::Named(inner))))
-    }
-
     fn own(servers: Vec<NameServerConfig>) -> Result<Self, LookupError> {
-        build(servers, TokioRuntimeProvider::new(), Duration::from_secs(5))
-            .map(|inner| Self(Arc::new(Inner::Own(inner))))
+        let mut options = ResolverOpts::default();
+        options.cache_size = 0;
+        options.attempts = 1;
+        options.timeout = Duration::from_secs(5);
+        options.use_hosts_file = ResolveHosts::Never;
+        options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
+        options.num_concurrent_reqs = 1;
+        let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+        hickory_resolver::Resolver::builder_with_config(config, TokioRuntimeProvider::new())
+            .with_options(options)
+            .build()
+            .map(|resolver| Self(Arc::new(resolver)))
+            .map_err(|error| fault(&error))
     }
 
     /// The addresses of a name (or the address that `name` is), IPv6 first, within `time`.
@@ -151,13 +170,7 @@ impl Resolver {
     /// Which way the look-up failed.
     pub async fn lookup(&self, name: &str, record: RecordType, time: Duration) -> Result<Answer, LookupError> {
         let (name, kind) = (absolute(name)?, kind(record));
-        self.bounded(time, async {
-            let mut records: Vec<String> = self.ask(name, kind).await?.iter().map(presentation).collect();
-            records.sort();
-            records.dedup();
-            Ok(Answer { records })
-        })
-        .await
+        self.bounded(time, async { Ok(Answer::of(&self.ask(name, kind).await?)) }).await
     }
 
     async fn both_families(&self, name: Name) -> Result<Vec<IpAddr>, LookupError> {
@@ -181,11 +194,7 @@ impl Resolver {
     }
 
     async fn ask(&self, name: Name, kind: hickory_proto::rr::RecordType) -> Result<Vec<RData>, LookupError> {
-        let answer = match &*self.0 {
-            Inner::Own(resolver) => resolver.lookup(name, kind).await,
-            Inner::Named(resolver) => resolver.lookup(name, kind).await,
-        };
-        let found = answer.map_err(|error| self.read(&error))?;
+        let found = self.0.lookup(name, kind).await.map_err(|error| read(&error))?;
         let records: Vec<RData> = found
             .answers()
             .iter()
@@ -201,9 +210,9 @@ impl Resolver {
         time: Duration,
         lookup: impl Future<Output = Result<T, LookupError>>,
     ) -> Result<T, LookupError> {
-        let reserve = if matches!(*self.0, Inner::Own(_)) { RESERVE.min(time / 4) } else { Duration::ZERO };
+        let reserve = RESERVE.min(time / 4);
         match tokio::time::timeout(time.saturating_sub(reserve), lookup).await {
-            Ok(Err(LookupError::Timeout)) | Err(_) if !reserve.is_zero() => {
+            Ok(Err(LookupError::Timeout)) | Err(_) => {
                 let root = self.ask(Name::root(), hickory_proto::rr::RecordType::NS);
                 match tokio::time::timeout(reserve, root).await {
                     Ok(Ok(_)) => Err(LookupError::Timeout),
@@ -212,29 +221,101 @@ impl Resolver {
                 }
             }
             Ok(found) => found,
-            Err(_) => Err(LookupError::Timeout),
         }
     }
+}
 
-    fn read(&self, error: &NetError) -> LookupError {
-        let own = matches!(*self.0, Inner::Own(_));
-        match error {
-            NetError::Dns(DnsError::NoRecordsFound(none)) => from_code(none.response_code),
-            NetError::Dns(DnsError::ResponseCode(code)) => from_code(*code),
-            NetError::Timeout => LookupError::Timeout,
-            NetError::Io(_) | NetError::NoConnections | NetError::Busy if own => fault(error),
-            NetError::Io(_) | NetError::NoConnections | NetError::Busy => LookupError::Timeout,
-            _ => LookupError::Malformed,
+/// The records of one type that a server named by a tenant answers with, within `time`: by UDP, and by TCP if that
+/// answer was cut; asked again if it is silent, and for what the name is an alias of if the server says no more.
+///
+/// # Errors
+/// Which way it failed.
+pub async fn ask(server: NameServer, name: &str, record: RecordType, time: Duration) -> Result<Answer, LookupError> {
+    let (mut name, kind) = (absolute(name)?, kind(record));
+    let deadline = Instant::now() + time;
+    for _ in 0..MOST_ALIASES {
+        let question = Question::new(name, kind)?;
+        let reply = match by_udp(server, &question, deadline).await? {
+            Reply::Cut => timeout_at(deadline, by_tcp(server, &question)).await.unwrap_or(Err(LookupError::Timeout))?,
+            reply => reply,
+        };
+        match reply {
+            Reply::Records(records) => return Ok(Answer::of(&records)),
+            Reply::Alias(next) => name = next,
+            // There is no third way to get the whole answer.
+            Reply::Cut => return Err(LookupError::Malformed),
         }
+    }
+    Err(LookupError::NoData)
+}
+
+async fn by_udp(server: NameServer, question: &Question, deadline: Instant) -> Result<Reply, LookupError> {
+    let now = Instant::now();
+    let again = now + deadline.saturating_duration_since(now) / AGAIN_AFTER;
+    let socket = server.send(question.bytes()).map_err(socket_error)?;
+    let mut buffer = vec![0; MOST_BY_UDP];
+    if let Ok(reply) = timeout_at(again, listen(&socket, question, &mut buffer)).await {
+        return reply;
+    }
+    // A server that could not be reached just now may be a moment later.
+    socket.send(question.bytes()).ok();
+    timeout_at(deadline, listen(&socket, question, &mut buffer)).await.unwrap_or(Err(LookupError::Timeout))
+}
+
+async fn listen(socket: &Datagrams, question: &Question, buffer: &mut [u8]) -> Result<Reply, LookupError> {
+    loop {
+        let size = socket.receive(buffer).await.map_err(|error| LookupError::Socket(error.to_string()))?;
+        if let Some(reply) = question.read(&buffer[..size]) {
+            return reply;
+        }
+    }
+}
+
+async fn by_tcp(server: NameServer, question: &Question) -> Result<Reply, LookupError> {
+    let mut stream = server.stream().await.map_err(socket_error)?;
+    let bytes = question.bytes();
+    let length = u16::try_from(bytes.len()).map_err(|_| LookupError::BadName)?;
+    let whole = [&length.to_be_bytes()[..], bytes].concat();
+    let talk = async {
+        stream.write_all(&whole).await?;
+        let mut answer = vec![0; usize::from(stream.read_u16().await?)];
+        stream.read_exact(&mut answer).await.map(|_| answer)
+    };
+    // Whoever takes a connection and says nothing on it does not answer.
+    let answer = talk.await.map_err(|_: std::io::Error| LookupError::Timeout)?;
+    question.read(&answer).unwrap_or(Err(LookupError::Malformed))
+}
+
+/// A fault of this machine says nothing about the server; any other is a server that does not answer.
+fn socket_error(kind: ConnectErrorKind) -> LookupError {
+    match kind {
+        ConnectErrorKind::Local(error) => LookupError::Socket(error.to_string()),
+        _ => LookupError::Timeout,
+    }
+}
+
+fn read(error: &NetError) -> LookupError {
+    match error {
+        NetError::Dns(DnsError::NoRecordsFound(none)) => LookupError::of_code(none.response_code),
+        NetError::Dns(DnsError::ResponseCode(code)) => LookupError::of_code(*code),
+        NetError::Timeout => LookupError::Timeout,
+        NetError::Io(_) | NetError::NoConnections | NetError::Busy => fault(error),
+        _ => LookupError::Malformed,
+    }
+}
+
+impl Answer {
+    fn of(records: &[RData]) -> Self {
+        let mut records: Vec<String> = records.iter().map(presentation).collect();
+        records.sort();
+        records.dedup();
+        Self { records }
     }
 }
 
 impl fmt::Debug for Resolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &*self.0 {
-            Inner::Own(_) => "Resolver(own)",
-            Inner::Named(_) => "Resolver(named)",
-        })
+        f.write_str("Resolver")
     }
 }
 
@@ -260,25 +341,6 @@ fn quoted(text: &[u8]) -> String {
     out
 }
 
-fn build<P: hickory_resolver::ConnectionProvider>(
-    servers: Vec<NameServerConfig>,
-    provider: P,
-    patience: Duration,
-) -> Result<hickory_resolver::Resolver<P>, LookupError> {
-    let mut options = ResolverOpts::default();
-    options.cache_size = 0;
-    options.attempts = 1;
-    options.timeout = patience;
-    options.use_hosts_file = ResolveHosts::Never;
-    options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
-    options.num_concurrent_reqs = 1;
-    let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-    hickory_resolver::Resolver::builder_with_config(config, provider)
-        .with_options(options)
-        .build()
-        .map_err(|error| fault(&error))
-}
-
 fn server_config(server: SocketAddr) -> NameServerConfig {
     let mut ways = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
     for way in &mut ways {
@@ -287,21 +349,11 @@ fn server_config(server: SocketAddr) -> NameServerConfig {
     NameServerConfig::new(server.ip(), true, ways.to_vec())
 }
 
-fn from_code(code: ResponseCode) -> LookupError {
-    match code {
-        ResponseCode::NoError => LookupError::NoData,
-        ResponseCode::NXDomain => LookupError::NxDomain,
-        ResponseCode::ServFail => LookupError::ServFail,
-        ResponseCode::Refused => LookupError::Refused,
-        other => LookupError::Code(other.into()),
-    }
-}
-
 /// Of two failures the one to report: a server's trouble with one family says more than the other family's absence.
 fn telling(a: LookupError, b: LookupError) -> LookupError {
     let weight = |error: &LookupError| match error {
         LookupError::NxDomain => 5,
-        LookupError::Fault(_) => 4,
+        LookupError::Fault(_) | LookupError::Socket(_) => 4,
         LookupError::ServFail | LookupError::Refused | LookupError::Code(_) => 3,
         LookupError::Timeout => 2,
         LookupError::Malformed => 1,

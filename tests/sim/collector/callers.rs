@@ -93,6 +93,7 @@ impl Collector {
             batch_at,
             through,
             seq,
+            offset_us: same.as_ref().and_then(|status| status.offset_us),
             is_blind: same.is_some_and(|status| status.is_blind),
         });
         let keys = self.grants(call.probe, now);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use picket_collector::domain::assignment::STALE_RECHECK;
+use picket_collector::domain::clock::Watch;
 use picket_collector::domain::gap::{collector_was_down, falls_silent, left_by_revoked};
 use picket_collector::domain::outage::{Decision, IncidentAction, Input, OpenIncident, judge};
 use picket_collector::flow::gaps::was_away;
@@ -37,6 +38,9 @@ pub(crate) struct Collector {
     /// The step at which it is to end.
     pub(crate) armed: Option<Step>,
     pub(crate) held: Vec<Held>,
+    /// How far its time is ahead of the truth, and what it makes of its machine's clock.
+    pub(crate) ahead_us: i64,
+    pub(crate) watch: Watch,
     shelf: Shelf,
 }
 
@@ -73,7 +77,16 @@ pub(crate) struct Judged {
 
 impl Collector {
     pub(crate) fn new(tables: Tables, shelf: Shelf, now: Timestamp) -> Self {
-        Self { up: true, tables, listening_since: now, armed: None, held: Vec::new(), shelf }
+        Self {
+            up: true,
+            tables,
+            listening_since: now,
+            armed: None,
+            held: Vec::new(),
+            ahead_us: 0,
+            watch: Watch::default(),
+            shelf,
+        }
     }
 
     /// Starts again after it ended.
@@ -89,6 +102,13 @@ impl Collector {
         }
         self.tables.last_alive = self.tables.last_alive.max(now);
         self.tables.last_started = now;
+    }
+
+    /// How far the machines of probes that reported lately are ahead.
+    pub(crate) fn witnesses(&self, now: Timestamp) -> Vec<i64> {
+        let statuses = self.tables.probes.iter().filter_map(|probe| probe.status.as_ref());
+        let lately = statuses.filter(|status| now.since(status.seen_at) <= Duration::from_secs(30));
+        lately.filter_map(|status| status.offset_us).collect()
     }
 
     /// The task that finds silent probes; says which are.
@@ -169,6 +189,7 @@ impl Collector {
         }
         let known = self.tables.known(call.probe, &entitlement::named(&batch));
         let is_blind = batch.report.ipv4.as_str() == "bad" || batch.report.dns.as_str() == "bad";
+        let offset_us = batch.report.clock_offset_us;
         let verified = conclude(announced, batch, standing, known, now);
         let plan = plan::plan(&verified, now);
         let closed = plan::accounted_for(&verified, now);
@@ -179,7 +200,7 @@ impl Collector {
         for (index, monitor) in self.tables.monitors.iter_mut().enumerate() {
             monitor.dirty |= back || plan.runs.iter().any(|(_, key, _)| usize::try_from(key.0) == Ok(index));
         }
-        self.report(call.probe, &plan, is_blind, now);
+        self.report(call.probe, &plan, (is_blind, offset_us), now);
         *done = Done::Stored { seq: claims.seq, through: plan.through };
         if self.armed == Some(Step::BeforeAnswer) {
             return Ok(Handled::Ended);
@@ -228,11 +249,17 @@ impl Collector {
         }
     }
 
-    fn report(&mut self, probe: usize, plan: &plan::Plan<'_>, is_blind: bool, now: Timestamp) {
+    fn report(
+        &mut self,
+        probe: usize,
+        plan: &plan::Plan<'_>,
+        (is_blind, offset_us): (bool, Option<i64>),
+        now: Timestamp,
+    ) {
         let Some(status) = &mut self.tables.probes[probe].status else { return };
         (status.seen_at, status.batch_at) = (now, Some(now));
         if status.seq < plan.seq {
-            (status.seq, status.is_blind) = (plan.seq, is_blind);
+            (status.seq, status.is_blind, status.offset_us) = (plan.seq, is_blind, offset_us);
         }
         status.through = status.through.max(plan.through);
     }

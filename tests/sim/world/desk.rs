@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use picket_collector::domain::clock::Step as Look;
 use picket_shared::wire::RefusalCode;
 
 use super::super::collector::{Done, Handled};
@@ -147,6 +148,29 @@ impl World {
             for probe in self.collector.find_silent(now) {
                 self.note(Note::Silent { probe });
             }
+        }
+    }
+
+    /// The task that looks at the machine's clock each second. A step is not simulated: all rows move with it, which is
+    /// SQL's to do; here it stays held.
+    pub(super) fn look_at_clock(&mut self) {
+        let off = |(from, to, fault): &(i64, i64, Fault)| match fault {
+            Fault::CollectorClock { by_us } if *from <= self.time && self.time < *to => Some(*by_us),
+            _ => None,
+        };
+        let machine: i64 = self.plan.faults.iter().filter_map(off).sum();
+        let ahead = machine - self.collector.ahead_us;
+        let witnesses = self.collector.witnesses(self.collector_now());
+        let elapsed = Duration::from_micros(self.time.unsigned_abs());
+        let moved = match self.collector.watch.look(ahead, elapsed, &witnesses, true) {
+            Look::Slew(by) => by,
+            Look::Hold(_) | Look::Follow(_) => 0,
+        };
+        if self.collector.up {
+            self.collector.ahead_us += moved;
+        }
+        if ahead != moved || machine != 0 {
+            self.push(self.time + SECOND, Event::Clock);
         }
     }
 }

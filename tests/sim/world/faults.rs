@@ -3,7 +3,7 @@
 use super::super::plan::{Fault, SECOND, Step};
 use super::super::trace::Note;
 use super::super::wire::{Reply, Said};
-use super::World;
+use super::{Event, World};
 
 impl World {
     pub(super) fn fault(&mut self, index: usize, begins: bool) {
@@ -40,8 +40,7 @@ impl World {
             (Fault::Blip { .. }, true) => self.figures.blips += 1,
             (Fault::CollectorClock { .. }, _) => {
                 self.figures.clock_jumps += 1;
-                // The task looks each second, whatever the clock said when.
-                self.ask_judge(SECOND);
+                self.push(self.time, Event::Clock);
             }
             _ => {}
         }

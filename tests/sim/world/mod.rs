@@ -42,6 +42,7 @@ enum Event {
     Look,
     Judge,
     Gaps,
+    Clock,
 }
 
 /// An event in order of time, and of planning where that is the same.
@@ -149,13 +150,9 @@ impl World {
         self.plan.is_on(self.time, is)
     }
 
-    /// The collector's clock.
+    /// The collector's time.
     pub(crate) fn collector_now(&self) -> Timestamp {
-        let off = |(from, to, fault): &(i64, i64, Fault)| match fault {
-            Fault::CollectorClock { by_us } if *from <= self.time && self.time < *to => Some(*by_us),
-            _ => None,
-        };
-        stamp(self.time).shifted(self.plan.faults.iter().filter_map(off).sum())
+        stamp(self.time).shifted(self.collector.ahead_us)
     }
 
     fn happen(&mut self, event: Event) -> Result<(), String> {
@@ -198,6 +195,7 @@ impl World {
                 }
             }
             Event::Gaps => self.gaps(),
+            Event::Clock => self.look_at_clock(),
         }
         Ok(())
     }

@@ -54,6 +54,8 @@ impl World {
             clock: Discipline::new(wall),
             started: self.time,
             stood_still: 0,
+            wrong_us: wrong.unwrap_or(0),
+            steps: 0,
             work: None,
             calls: BTreeMap::new(),
             next_call: 0,
@@ -74,7 +76,8 @@ impl World {
         let Some(process) = &mut self.probes[probe] else { return Ok(()) };
         let now = process.now(time);
         let elapsed = process.elapsed(time);
-        let offset = Some(stamp(time).micros_since(process.clock.best(elapsed)));
+        let machine = stamp(time).shifted(process.wrong_us);
+        let offset = Some(machine.micros_since(process.clock.best(elapsed)));
         let Some(work) = &mut process.work else { return Ok(()) };
         let mut ends = Vec::new();
         work.rota.turn(now);
@@ -94,12 +97,17 @@ impl World {
             let late = now.since(at);
             work.running.insert(work.next_check, Running { due, at, late, began: time, good, self_check });
         }
-        let told = work.rota.tell(now);
+        let told = if work.rota.is_time_to_tell(now) { work.rota.tell(now) } else { Vec::new() };
         let own = self_check(plan, probe, time);
         let about = || Report { version: "0.1.0".to_owned(), clock_offset_us: offset, ipv4: own, ..Report::default() };
         for event in told {
             self.ledger.told(probe, process.life, &event, &self.collector.tables, time);
             count(&mut self.figures, &event);
+            if let What::Missed(missed, _) = event.what {
+                let monitor = self.collector.tables.monitor_of(missed.monitor).unwrap();
+                let (from, to) = (since_start(missed.from), since_start(missed.to));
+                self.trace.note(time, Note::Missed { probe, monitor, from, to, reason: missed.reason.as_str() });
+            }
             if let What::Assigned { monitors, .. } = event.what {
                 self.trace.note(time, Note::Assigned { probe, monitors });
             }
@@ -144,7 +152,7 @@ impl World {
             _ => 'r',
         };
         self.trace.note(time, Note::Checked { probe, monitor, at: since_start(at), good, why });
-        work.rota.finish(&due, outcome, now);
+        work.rota.finish(&due, Box::new(outcome), now);
         self.turn(probe)
     }
 
