@@ -199,10 +199,9 @@ impl World {
             Event::Start(region, trigger) => self.check(region, trigger),
             Event::Arrive(region, status, trigger, start) => {
                 self.in_flight[region] -= 1;
-                if self.alive[region] {
-                    if ingest(&mut self.input.regions[region], status, trigger, start, self.watch) {
-                        self.judge();
-                    }
+                let watch = self.watch;
+                if self.alive[region] && ingest(&mut self.input.regions[region], status, trigger, start, watch) {
+                    self.judge();
                 }
             }
             Event::Cut(region) => {
