@@ -9,6 +9,7 @@ use picket_shared::ids::CollectorId;
 use picket_shared::time::{Clock, Timestamp};
 
 use crate::config::Config;
+use crate::meters::Meters;
 use crate::notify::client::{BadRoots, Client};
 use crate::store::{Auth, OrgKey, Pools, StoreError, clock, instance, organizations};
 use crate::vault::{KeyRing, Opener, Sealer, VaultError, keyring};
@@ -31,6 +32,8 @@ pub struct App {
     pub clock: Clock,
     /// The bells of this process.
     pub bells: Bells,
+    /// Counts what this process does.
+    pub meters: Meters,
     /// Seals secrets.
     pub sealer: Sealer,
     /// Opens them: for deliver and for what probes get.
@@ -113,6 +116,7 @@ impl App {
             config: Arc::new(config),
             clock,
             bells: Bells::default(),
+            meters: Meters::default(),
             sealer: Sealer::new(&ring),
             opener: Opener::new(&ring),
             collector_id: instance.collector,

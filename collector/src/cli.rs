@@ -9,6 +9,7 @@ use crate::cmd::config::ConfigCommand;
 use crate::cmd::doctor::DoctorArgs;
 use crate::cmd::monitor::MonitorCommand;
 use crate::cmd::probe::ProbeCommand;
+use crate::cmd::region::RegionCommand;
 use crate::cmd::serve::ServeArgs;
 use crate::cmd::up::UpArgs;
 
@@ -45,6 +46,9 @@ pub enum Command {
     /// Manage probes.
     #[command(subcommand)]
     Probe(ProbeCommand),
+    /// Show regions.
+    #[command(subcommand)]
+    Region(RegionCommand),
     /// Say what is wrong and what to do.
     Doctor(DoctorArgs),
 }

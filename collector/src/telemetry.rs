@@ -1,14 +1,16 @@
 //! Logs: to standard error, a line an event, for a person or as JSON.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Format, Level, Log};
+use picket_shared::log_line;
 use picket_shared::time::Clock;
 
 /// Begins to log. A second call changes nothing.
@@ -27,19 +29,52 @@ pub fn start(log: &Log) {
         // The password file of whoever started this is no setting of ours, and mostly out of reach.
         ("sqlx_postgres::options::pgpass", LevelFilter::OFF),
     ]);
+    let colours = io::stderr().is_terminal();
+    let lines = Lines { format: log.format, colours };
     // A standard error that is gone, as with a closed terminal, must not end what runs.
-    let layer =
-        tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(std::io::stderr).with_timer(Stamp);
+    let layer = tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(lines).with_timer(Stamp);
     let registry = tracing_subscriber::registry();
     // Somebody who logs already, as tests do, is left to it.
-    let _ = match log.format {
-        Format::Text => registry
-            .with(layer.with_target(false).with_ansi(std::io::stderr().is_terminal()).with_filter(filter))
-            .try_init(),
+    let started = match log.format {
+        Format::Text => registry.with(layer.with_target(false).with_ansi(colours).with_filter(filter)).try_init(),
         Format::Json => {
             registry.with(layer.json().flatten_event(true).with_current_span(false).with_filter(filter)).try_init()
         }
     };
+    if started.is_ok() {
+        // A panic is a line of the log like any other.
+        std::panic::set_hook(Box::new(|panic| tracing::error!("A defect of Picket, please report it: {panic}")));
+    }
+}
+
+/// Standard error, a whole line at a time.
+#[derive(Clone, Copy)]
+struct Lines {
+    format: Format,
+    colours: bool,
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        *self
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // The formatter hands over one whole event, as valid UTF-8.
+        let clean = match self.format {
+            Format::Text => log_line::text(line, self.colours),
+            Format::Json => log_line::json(line),
+        };
+        io::stderr().lock().write_all(&clean).map(|()| line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().lock().flush()
+    }
 }
 
 struct Stamp;

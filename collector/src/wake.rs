@@ -25,13 +25,18 @@ pub enum Bell {
     Dispatch,
     /// There are deliveries to send.
     Deliver,
+    /// Open pages show something that has changed.
+    Pages,
     /// A manual check has ended: somebody waits for it.
     Manual,
+    /// A probe was added: it must find a door.
+    Probes,
 }
 
 impl Bell {
     /// Every bell.
-    pub const ALL: [Self; 5] = [Self::Assignments, Self::Judge, Self::Dispatch, Self::Deliver, Self::Manual];
+    pub const ALL: &'static [Self] =
+        &[Self::Assignments, Self::Judge, Self::Dispatch, Self::Deliver, Self::Pages, Self::Manual, Self::Probes];
 
     /// Its name in the payload.
     pub const fn as_str(self) -> &'static str {
@@ -40,7 +45,9 @@ impl Bell {
             Self::Judge => "judge",
             Self::Dispatch => "dispatch",
             Self::Deliver => "deliver",
+            Self::Pages => "pages",
             Self::Manual => "manual",
+            Self::Probes => "probes",
         }
     }
 }
@@ -51,7 +58,7 @@ pub struct Bells(Arc<BTreeMap<Bell, Notify>>);
 
 impl Default for Bells {
     fn default() -> Self {
-        Self(Arc::new(Bell::ALL.into_iter().map(|bell| (bell, Notify::new())).collect()))
+        Self(Arc::new(Bell::ALL.iter().copied().map(|bell| (bell, Notify::new())).collect()))
     }
 }
 
@@ -66,14 +73,14 @@ impl Bells {
 
     /// Rings the bell that a payload names; unknown names (of a newer collector) are passed over.
     pub fn ring_named(&self, payload: &str) {
-        if let Some(bell) = Bell::ALL.into_iter().find(|bell| bell.as_str() == payload) {
+        if let Some(bell) = Bell::ALL.iter().copied().find(|bell| bell.as_str() == payload) {
             self.ring(bell);
         }
     }
 
     /// Rings all: after a lost connection nobody knows what was missed.
     pub fn ring_all(&self) {
-        Bell::ALL.into_iter().for_each(|bell| self.ring(bell));
+        Bell::ALL.iter().copied().for_each(|bell| self.ring(bell));
     }
 
     /// Waits for the bell, but no longer than `period`.

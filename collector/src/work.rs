@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::flow;
 use crate::flow::verify::Limits;
 use crate::ops;
+use crate::store;
 use crate::wake::Bell;
 
 /// What a task answers: a report for the log, or why it failed.
@@ -54,6 +55,7 @@ fn tasks() -> Vec<Task> {
             bell: Some(Bell::Dispatch),
             run: |app, _| Box::pin(dispatch(app)),
         },
+        Task { name: "gauges", period: SECOND * 15, bell: None, run: |app, _| Box::pin(gauges(app)) },
         Task { name: "deliver", period: SECOND, bell: Some(Bell::Deliver), run: |app, _| Box::pin(deliver(app)) },
     ]
 }
@@ -134,6 +136,7 @@ async fn deliver(app: App) -> Ran {
         pools: app.pools.clone(),
         opener: app.opener.clone(),
         client: app.client.clone(),
+        meters: app.meters.clone(),
         bells: app.bells.clone(),
         // There is no page yet that a link could lead to.
         public_url: None,
@@ -149,6 +152,13 @@ async fn retention(app: App) -> Ran {
 async fn judge(app: App) -> Ran {
     let _working = app.standstill.working().await;
     report(flow::judge::run(&app.pools, app.clock.now(), app.listening_since()).await?)
+}
+
+/// What `/metrics` shows of the database; a reader of metrics must not be able to keep it busy.
+async fn gauges(app: App) -> Ran {
+    let mut worker = app.pools.worker().await?;
+    app.meters.take_gauges(store::read::gauges::read(&mut worker, app.clock.now()).await?);
+    report("read")
 }
 
 /// Who has long been quiet has all of its allowance again: its row says nothing any more.

@@ -27,6 +27,7 @@ pub async fn follow(
     manual: mpsc::Sender<ManualCheck>,
 ) -> Result<(), Stop> {
     let (mut since, mut failures) = (0, 0);
+    let mut said = String::new();
     loop {
         let asked = Stopwatch::start();
         match poll(link, since).await {
@@ -50,8 +51,11 @@ pub async fn follow(
             Err(LinkError::Stop(stop)) => return Err(stop),
             Err(error) => {
                 failures += 1;
-                if failures == 1 {
-                    tracing::warn!("Assignments cannot be fetched, the last ones go on: {error}");
+                // Said once for each reason: that it is refused is news to who knows only that it was away.
+                let why = error.to_string();
+                if failures == 1 || why != said {
+                    tracing::warn!("Assignments cannot be fetched, the last ones go on: {why}");
+                    said = why;
                 }
                 let delay = RetryPolicy::PROBE.delay(failures, error.retry_after(), fastrand::f64());
                 tokio::time::sleep(delay).await;

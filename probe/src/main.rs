@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use picket_probe::cli::{Cli, Command, ConfigArgs};
-use picket_probe::config::{ConfigError, File, Settings, TOKEN_FILE_VARIABLE, TOKEN_VARIABLE};
+use picket_probe::config::{ConfigError, File, LogFormat, Settings, TOKEN_FILE_VARIABLE, TOKEN_VARIABLE};
 use picket_probe::{check_once, confine, doctor, pipeline, telemetry};
 use picket_shared::enrolment::EnrolmentToken;
 use picket_shared::secret::Secret;
@@ -33,6 +33,14 @@ fn run(args: &ConfigArgs, token: Option<Secret<String>>) -> ExitCode {
         Err(error) => return fail(&error),
     };
     telemetry::start(&log);
+    let fail = |error: &dyn std::fmt::Display| match log.format {
+        LogFormat::Text => fail(error),
+        // A program reads the log, and must be told by it.
+        LogFormat::Json => {
+            tracing::error!("{error}");
+            ExitCode::from(EXIT_SETTINGS)
+        }
+    };
     let (env, lookup) = match pipeline::prepare(&settings) {
         Ok(prepared) => prepared,
         Err(error) => return fail(&error),

@@ -49,6 +49,8 @@ uuid_ids! {
     CollectorId,
     /// A tenant.
     OrgId,
+    /// A person who signs in.
+    UserId,
     /// A process that runs checks, in exactly one region.
     ProbeId,
     /// One start of a probe; a newer boot of the same probe supersedes it.

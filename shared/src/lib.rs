@@ -1,6 +1,6 @@
 //! What probe and collector must agree on: words, wire forms, keys, and which addresses may be contacted.
 //!
-//! Reading order: [`ids`] and [`time`] name things; [`secret`] keeps them from being printed; [`check`]
+//! Reading order: [`ids`] and [`time`] name things; [`secret`] keeps them from being printed, [`log_line`] from being forged; [`check`]
 //! says what to ask, [`outcome`] what was found and [`failure`] why it is not good; [`assignment`] and [`batch`]
 //! carry both over the [`wire`], [`manual`] what a person wants checked now; [`daykeys`] and [`signing`] prove who sent them; [`retry`] says when to try
 //! again; [`egress`] decides which address a socket may reach; [`waterfall`] draws what a check found.
@@ -11,6 +11,7 @@
 pub mod ids;
 pub mod time;
 
+pub mod log_line;
 pub mod secret;
 
 pub mod check;

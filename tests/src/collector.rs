@@ -51,12 +51,17 @@ pub const MAIL_PORT: u16 = 2525;
 impl Collector {
     /// Writes its configuration, starts it, and waits until it answers.
     pub fn start(settings: &Settings<'_>) -> Self {
+        Self::start_with(settings, None)
+    }
+
+    /// The same; with `http` its configuration says that about listening, and it then listens there.
+    pub fn start_with(settings: &Settings<'_>, http: Option<(&str, SocketAddr)>) -> Self {
         fs::create_dir_all(settings.folder).unwrap();
         let (scheme, port) = if settings.certificate.is_some() { ("https", 8443) } else { ("http", 8080) };
-        let address = SocketAddr::from((settings.address, port));
+        let address = http.map_or_else(|| SocketAddr::from((settings.address, port)), |(_, address)| address);
         let url = format!("{scheme}://{address}");
         let (config, data) = (settings.folder.join("config.toml"), settings.folder.join("data"));
-        fs::write(&config, configuration(settings, address, &url, &data)).unwrap();
+        fs::write(&config, configuration(settings, (http.map(|(text, _)| text), address, &url), &data)).unwrap();
         let log = settings.folder.join("collector.log");
         let mut collector = Self { place: settings.place.clone(), address, url, config, data, log, process: None };
         collector.starts();
@@ -78,6 +83,25 @@ impl Collector {
     /// Stops it as the service manager does.
     pub fn stops(&mut self) {
         self.process.take().unwrap().stop();
+    }
+
+    /// Starts it anew with another text in its configuration in the place of `from`.
+    pub fn restarts_with(&mut self, from: &str, to: &str) {
+        self.stops();
+        let text = fs::read_to_string(&self.config).unwrap();
+        assert!(text.contains(from), "{from:?} is not in {text}");
+        fs::write(&self.config, text.replace(from, to)).unwrap();
+        self.starts();
+    }
+
+    /// Where it runs.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The folder of its keys.
+    pub fn keys(&self) -> PathBuf {
+        self.data.with_file_name("keys")
     }
 
     /// Its process id.
@@ -104,6 +128,14 @@ impl Collector {
         let output = command.arg("--config").arg(&self.config).args(arguments).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
+    /// Runs `picket-collector` with these arguments; gives its exit code and what it wrote to both outputs.
+    pub fn outcome(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let mut command = self.place.command(our_program("picket-collector"));
+        let output = command.arg("--config").arg(&self.config).args(arguments).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
     }
 
     /// Runs a command whose exit code is an answer, and that prints JSON whatever it is.
@@ -140,6 +172,13 @@ impl Collector {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error} in {text}", arguments.join(" ")))
     }
 
+    /// What `doctor --local` finds, whether all of it is well or not.
+    pub fn doctor_report(&self) -> Value {
+        let mut command = self.place.command(our_program("picket-collector"));
+        let output = command.arg("--config").arg(&self.config).args(["doctor", "--local", "--json"]).output().unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
     /// Adds a monitor that is checked every 5 s with a timeout of 2 s; gives its id.
     #[track_caller]
     pub fn monitor(&self, target: &str, kind: &str, regions: &[&str], more: &[&str]) -> String {
@@ -149,6 +188,19 @@ impl Collector {
         }
         arguments.extend(more);
         text_of(&self.json(&arguments), "id")
+    }
+
+    /// Adds a channel that is told from the start, on the operator's word.
+    #[track_caller]
+    pub fn trusted_channel(&self, arguments: &[&str]) {
+        self.run(&[&["channel", "add"], arguments, &["--trust"]].concat());
+    }
+
+    /// Verifies a channel by the code that came there.
+    #[track_caller]
+    pub fn verify_channel(&self, channel: &str, code: Option<String>) {
+        let code = code.unwrap_or_else(|| panic!("no code came to {channel}"));
+        assert_eq!(self.json(&["channel", "verify", channel, &code])["verified"], true);
     }
 
     /// Adds a probe; gives its id and its enrolment token.
@@ -269,18 +321,33 @@ fn text_of(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value:#}")).to_owned()
 }
 
-fn configuration(settings: &Settings<'_>, address: SocketAddr, url: &str, data: &Path) -> String {
-    let mut text = format!("[http]\nlisten = \"{address}\"\npublic_url = \"{url}\"\n");
+fn configuration(
+    settings: &Settings<'_>,
+    (http, address, url): (Option<&str>, SocketAddr, &str),
+    data: &Path,
+) -> String {
+    let mut text = match http {
+        Some(text) => format!("{text}\n"),
+        None => format!("[http]\nlisten = \"{address}\"\npublic_url = \"{url}\"\n"),
+    };
     if let Some(certificate) = settings.certificate {
         let (file, key) = (certificate.file.display(), certificate.key.display());
         let _ = writeln!(text, "certificate_file = \"{file}\"\nkey_file = \"{key}\"");
     }
+    // Without TLS a provider may be on this machine only.
+    let providers = if settings.address.is_loopback() {
+        ["telegram", "twilio", "slack", "pagerduty"]
+            .map(|kind| format!("{kind}_url = \"http://{}\"\n", settings.address))
+            .concat()
+    } else {
+        String::new()
+    };
     let (keys, authority) = (settings.folder.join("keys"), settings.authority.display());
     let _ = write!(
         text,
         "[database]\nmode = \"managed\"\ndata_dir = \"{}\"\n[keys]\ndirectory = \"{}\"\n\
          [mail]\nhost = \"{host}\"\nport = {MAIL_PORT}\ntls = \"starttls\"\nfrom = \"picket@example.org\"\n\
-         [outbound]\nca_file = \"{authority}\"\n[egress]\nallow = [\"{host}/32\"]\n[log]\nlevel = \"info\"\n",
+         [outbound]\nca_file = \"{authority}\"\n{providers}[egress]\nallow = [\"{host}/32\"]\n[log]\nlevel = \"info\"\n",
         data.display(),
         keys.display(),
         host = settings.address,

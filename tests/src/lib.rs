@@ -2,9 +2,10 @@
 //! real servers that are not ours, each on addresses of its own.
 //!
 //! Reading order: [`process`] starts and ends programs, [`trace`] shows what they ask of the kernel, [`net`] makes places
-//! with a network of their own and [`machine_clock`] clocks, [`ca`] makes certificates; [`target`], [`resolver`], [`mailbox`] and [`canary`] are what is watched and who is told;
-//! [`collector`] and [`probe`] run ours; [`world`] puts them together; [`forger`] speaks the probe protocol by hand,
-//! [`desk`] is a collector in the hands of a test, and [`golden`] a probe of long ago.
+//! with a network of their own and [`machine_clock`] clocks, [`ca`] makes certificates; [`target`], [`resolver`],
+//! [`mailbox`] and [`canary`] are what is watched and who is told; [`collector`] and [`probe`] run ours; [`world`] puts them
+//! together; [`forger`] speaks the probe protocol by hand, [`desk`] is a collector in the hands of a test, and [`golden`] a
+//! probe of long ago; [`curl`] asks over HTTP, [`browser`] drives a real browser.
 //!
 //! Everything started here is ended by its process id when it is dropped, also when a test panics.
 
@@ -22,6 +23,7 @@ pub mod net;
 pub mod process;
 pub mod trace;
 
+pub mod browser;
 pub mod canary;
 pub mod mailbox;
 pub mod resolver;
@@ -31,6 +33,7 @@ pub mod collector;
 pub mod probe;
 pub mod world;
 
+pub mod curl;
 pub mod desk;
 pub mod forger;
 pub mod golden;

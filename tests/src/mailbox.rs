@@ -82,6 +82,12 @@ impl Mailbox {
         files.iter().map(|path| Mail { text: fs::read_to_string(path).unwrap() }).collect()
     }
 
+    /// The code in the newest mail that has one.
+    pub fn code(&self) -> Option<String> {
+        let code = |mail: &Mail| Some(mail.text.split_once("The code is ")?.1.chars().take(6).collect());
+        self.mails().iter().rev().find_map(code)
+    }
+
     /// Its own words, for when a test fails.
     pub fn log(&self) -> String {
         self.process.log()
@@ -138,6 +144,12 @@ impl Receiver {
     /// Answers with `status` from now on.
     pub fn answers(&self, status: u16) {
         self.status.store(status, Ordering::Relaxed);
+    }
+
+    /// The code in the newest request that has one.
+    pub fn code(&self) -> Option<String> {
+        let code = |call: &Call| Some(call.json().pointer("/data/code")?.as_str()?.to_owned());
+        self.calls().iter().rev().find_map(code)
     }
 
     /// What came so far, oldest first.

@@ -58,10 +58,24 @@ impl Probe {
         probe
     }
 
+    /// Runs the one command that `probe add` printed, in `place`, and nothing else: no configuration, no file.
+    pub fn pasted(place: &Place, printed: &str, log: &Path) -> Self {
+        let line = printed.lines().find_map(|line| line.trim().strip_prefix("PICKET_TOKEN=")).unwrap();
+        let token = line.strip_suffix(" picket-probe run").unwrap().to_owned();
+        let id = printed.split(['(', ')']).nth(1).unwrap().to_owned();
+        let mut probe =
+            Self { id, place: place.clone(), token, config: PathBuf::new(), log: log.to_owned(), process: None };
+        probe.starts();
+        probe
+    }
+
     /// Starts it (again), as a new boot.
     pub fn starts(&mut self) {
         let mut command = self.place.command(our_program("picket-probe"));
-        command.arg("run").env("PICKET_TOKEN", &self.token).env("PICKET_PROBE_CONFIG", &self.config);
+        command.arg("run").env("PICKET_TOKEN", &self.token).env_remove("PICKET_PROBE_CONFIG");
+        if self.config.is_file() {
+            command.env("PICKET_PROBE_CONFIG", &self.config);
+        }
         self.process = Some(Process::start("picket-probe run", command, &self.log));
     }
 

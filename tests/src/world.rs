@@ -54,7 +54,7 @@ struct Places {
 impl World {
     /// A collector on a loopback address that nobody else has; probes may reach that address and no other.
     pub fn local() -> Self {
-        Self::new(Self::local_places(&Place::here()), None, folder())
+        Self::new(Self::local_places(&Place::here()), None, folder(), None)
     }
 
     fn local_places(machine: &Place) -> Places {
@@ -67,7 +67,14 @@ impl World {
     /// A collector, a target, a name server, and these regions, each in a place of its own with a public address.
     pub fn of_regions(regions: &[&str]) -> Self {
         let (places, net) = Self::places_of(regions);
-        Self::new(places, Some(net), folder())
+        Self::new(places, Some(net), folder(), None)
+    }
+
+    /// The same with a collector whose configuration says this about listening (it may say nothing), and that then
+    /// listens there; it has no certificate.
+    pub fn of_regions_with(regions: &[&str], http: &str, listens: SocketAddr) -> Self {
+        let (places, net) = Self::places_of(regions);
+        Self::new(places, Some(net), folder(), Some((http, listens)))
     }
 
     fn places_of(regions: &[&str]) -> (Places, Net) {
@@ -103,19 +110,20 @@ impl World {
         for (name, (place, _)) in &mut places.regions {
             *place = place.clone().with_clock(MachineClock::new(&clocks, name));
         }
-        Self::new(places, net, folder)
+        Self::new(places, net, folder, None)
     }
 
-    fn new(places: Places, net: Option<Net>, folder: TempDir) -> Self {
+    fn new(places: Places, net: Option<Net>, folder: TempDir, http: Option<(&str, SocketAddr)>) -> Self {
         let authority = Authority::new(&folder.path().join("certificates"));
-        let certificate = net.is_some().then(|| authority.good(&[&places.collector.1.to_string()]));
-        let collector = Collector::start(&collector::Settings {
+        let certificate = (net.is_some() && http.is_none()).then(|| authority.good(&[&places.collector.1.to_string()]));
+        let settings = collector::Settings {
             place: &places.collector.0,
             address: places.collector.1,
             folder: &folder.path().join("collector"),
             certificate: certificate.as_ref(),
             authority: &authority.file,
-        });
+        };
+        let collector = Collector::start_with(&settings, http);
         let references = Vec::new();
         Self { probes: BTreeMap::new(), collector, authority, references, places, _net: net, folder }
     }
@@ -194,6 +202,11 @@ impl World {
     /// Where the world's name server is, or would be.
     pub fn resolver_seat(&self) -> (&Place, SocketAddr) {
         (&self.places.resolver.0, SocketAddr::from((self.places.resolver.1, 53)))
+    }
+
+    /// The address of the collector.
+    pub fn collector_address(&self) -> Ipv4Addr {
+        self.places.collector.1
     }
 
     /// The address of the target.

@@ -37,7 +37,7 @@ pub fn run(command: ConfigCommand, file: Option<&Path>) -> Result<ExitCode, CmdE
         ConfigCommand::Check(args) => {
             let config = Config::load(file)?;
             if let Some(pair) = config.http.certificate() {
-                crate::web::serve::tls_config(&pair.chain_pem, &pair.key_pem)
+                crate::web::tls::Pair::parse(&pair.chain_pem, &pair.key_pem)
                     .map_err(|error| CmdError::new(format!("http.certificate_file: {error}")))?;
             }
             if args.json {

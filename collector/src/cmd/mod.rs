@@ -1,16 +1,22 @@
 //! The commands, one a file: each reports for a person or, with `--json`, for a program, and answers an exit code.
 
+mod certificates;
 pub mod channel;
 pub mod config;
 pub mod doctor;
+mod entrances;
+pub mod file_bytes;
 pub mod file_text;
 pub mod migrate;
 pub mod monitor;
 pub mod print;
 pub mod probe;
+pub mod region;
 pub mod serve;
 pub mod start;
 pub mod up;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use picket_shared::time::Clock;
 
@@ -53,6 +59,16 @@ fn actor() -> String {
     let uid = nix::unistd::getuid();
     let user = nix::unistd::User::from_uid(uid).ok().flatten();
     format!("command:{}", user.map_or_else(|| uid.to_string(), |user| user.name))
+}
+
+/// What a wildcard listens on is reached on loopback.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
 }
 
 /// How the configured database is reached.

@@ -11,10 +11,18 @@ use super::CmdError;
 /// # Errors
 /// When standard output is closed.
 pub fn line(text: &str) -> Result<(), CmdError> {
+    Ok(self::text(text)?)
+}
+
+/// Writes a text and ends its line.
+///
+/// # Errors
+/// When standard output is closed.
+pub fn text(text: &str) -> std::io::Result<()> {
     match writeln!(std::io::stdout().lock(), "{text}") {
         // Who reads has seen enough, as `head` does: no reason to fail.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
+        written => written,
     }
 }
 
@@ -31,6 +39,11 @@ pub fn json(value: &impl Serialize) -> Result<(), CmdError> {
 /// # Errors
 /// When standard output is closed.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) -> Result<(), CmdError> {
+    line(&aligned(headings, rows).join("\n"))
+}
+
+/// The lines of a table, the headings first.
+pub fn aligned(headings: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     let widths: Vec<usize> = headings
         .iter()
         .enumerate()
@@ -47,9 +60,6 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) -> Result<(), CmdError> {
         let padded = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
-    line(&render(&mut headings.iter().copied()))?;
-    for row in rows {
-        line(&render(&mut row.iter().map(String::as_str)))?;
-    }
-    Ok(())
+    let head = render(&mut headings.iter().copied());
+    std::iter::once(head).chain(rows.iter().map(|row| render(&mut row.iter().map(String::as_str)))).collect()
 }

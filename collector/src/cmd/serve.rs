@@ -2,6 +2,8 @@
 //!
 //! Start: PostgreSQL, roles, migrations, pools, tasks, web. Stop: web, tasks, pools, PostgreSQL.
 
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,15 +15,13 @@ use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{CmdError, POOL_SIZE, access};
-use crate::app::App;
+use super::{CmdError, POOL_SIZE, access, entrances};
+use crate::app::{App, AppError};
 use crate::config::{self, Config, DatabaseMode};
-use crate::flow::verify::{Gate, Limits};
+use crate::flow::verify::Limits;
 use crate::lifecycle::{self, Signals};
+use crate::login::Porter;
 use crate::postgres::{Access, Cluster, PostgresError, open_pools};
-use crate::web::guard::host::Hosts;
-use crate::web::probe::Door;
-use crate::web::{self, Site};
 use crate::{flow, ops, wake, work};
 
 /// Arguments of `serve`.
@@ -81,10 +81,12 @@ async fn serve(
     ops::retention::run(&app.pools, &app.config.retention, app.clock.now()).await?;
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let limits = Arc::new(request_limits(&app.config.limits));
-    serve_http(&app, Arc::clone(&limits), &tracker, &stop).await?;
+    let porter = Porter::new(app.pools.clone(), app.org).map_err(AppError::from)?;
+    entrances::open(&app, &porter, Arc::clone(&limits), &tracker, &stop).await?;
     tracker.spawn(listen(app.clone(), stop.clone()));
     work::start(&app, &limits, &tracker, &stop);
     tracing::info!("Picket {} runs at {}", env!("CARGO_PKG_VERSION"), app.config.http.public_url());
+    invite(&app, &porter).await?;
     tokio::select! {
         () = signals.wait() => {}
         () = watch(cluster) => {}
@@ -105,42 +107,34 @@ async fn prepare(access: &Access) -> Result<usize, PostgresError> {
         .await
 }
 
-/// Begins to take requests.
-async fn serve_http(
-    app: &App,
-    limits: Arc<Limits>,
-    tracker: &TaskTracker,
-    stop: &CancellationToken,
-) -> Result<(), CmdError> {
+/// Prints the way in for the first administrator, while there is none. To standard error, not to the log: it is a secret.
+async fn invite(app: &App, porter: &Porter) -> Result<(), CmdError> {
+    let Some(link) = porter.set_up_link(app.clock.now()).await.map_err(|error| CmdError::new(error.to_string()))?
+    else {
+        return Ok(());
+    };
     let http = &app.config.http;
-    let tls = match http.certificate() {
-        Some(certificate) => Some(
-            web::serve::tls_config(&certificate.chain_pem, &certificate.key_pem)
-                .map_err(|error| CmdError::new(format!("http.certificate_file: {error}")))?,
-        ),
-        None => None,
-    };
-    let listener = tokio::net::TcpListener::bind(http.listen).await.map_err(|error| {
-        CmdError::new(format!(
-            "cannot listen on {}: {error}. Stop what listens there, or set [http] listen",
-            http.listen
-        ))
-    })?;
-    let public = url::Url::parse(&http.public_url()).ok().and_then(|url| url.host_str().map(str::to_owned));
-    let site = Site {
-        pools: app.pools.clone(),
-        clock: app.clock.clone(),
-        bells: app.bells.clone(),
-        standstill: app.standstill.clone(),
-        door: Door { gate: Gate { collector: app.collector_id, opener: app.opener.clone() }, limits },
-        hosts: Arc::new(Hosts::new(
-            public.into_iter().chain([http.listen.ip().to_string()]),
-            http.listen.ip().is_loopback(),
-        )),
-        stop: stop.clone(),
-    };
-    let connections = usize::try_from(app.config.limits.connections).unwrap_or(usize::MAX);
-    tracker.spawn(web::serve::serve(site, listener, tls, connections, stop.clone()));
+    let url = format!("{}/set-up/{}", http.public_url(), link.expose());
+    if app.config.log.format == config::Format::Json {
+        // Whoever reads standard error as JSON can read this line too.
+        let line = serde_json::json!({
+            "timestamp": app.clock.now().to_string(),
+            "level": "INFO",
+            "message": format!("Set Picket up in a browser (the link works once, for a day): {url}"),
+            "target": module_path!(),
+        });
+        writeln!(std::io::stderr().lock(), "{line}")?;
+        return Ok(());
+    }
+    let mut text = format!("\nSet Picket up in a browser (the link works once, for a day):\n\n    {url}\n");
+    if http.listen.ip().is_loopback() {
+        let port = http.listen.port();
+        let _ = write!(
+            text,
+            "\nIs the browser on another machine? Run this there first: ssh -L {port}:localhost:{port} USER@THIS-MACHINE\n"
+        );
+    }
+    writeln!(std::io::stderr().lock(), "{text}")?;
     Ok(())
 }
 

@@ -1,16 +1,17 @@
 //! From the parsed command line to the command: settings, logs, the user that owns the data, the runtime.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use nix::unistd::User;
 use picket_shared::time::Clock;
 
-use super::probe::Desk;
 use super::up::Start;
-use super::{CmdError, channel, config, doctor, migrate, monitor, open, probe, serve, up};
+use super::{CmdError, channel, config, doctor, migrate, monitor, open, probe, region, serve, up};
 use crate::cli::{Cli, Command};
-use crate::config::{Config, DatabaseMode, Level};
+use crate::config::{Config, DatabaseMode, Format, Level};
 use crate::postgres::owner;
+use crate::probes::Desk;
 use crate::telemetry;
 
 /// Runs the command, as the user that owns the data.
@@ -27,18 +28,30 @@ pub fn start(cli: Cli) -> Result<ExitCode, CmdError> {
         config.log.level = Level::Warn;
     }
     telemetry::start(&config.log);
+    // What a program reads the log of, says everything in it; a person who ran a command is told by standard error.
+    let logs_all = config.log.format == Format::Json && matches!(cli.command, Command::Serve(_));
+    match begin(cli.command, config) {
+        Err(error) if logs_all => {
+            tracing::error!("{error}");
+            Ok(ExitCode::FAILURE)
+        }
+        ended => ended,
+    }
+}
+
+fn begin(command: Command, mut config: Config) -> Result<ExitCode, CmdError> {
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         return Err(CmdError::new("the TLS library was set up twice: this is a defect of Picket"));
     }
     let owner = prepare_owner(&mut config)?;
-    if let Command::Up(args) = cli.command {
+    if let Command::Up(args) = command {
         let start = Start { args, config, user: owner };
         return runtime()?.block_on(Box::pin(up::run(start, Clock::system())));
     }
     if let Some(user) = owner {
         owner::become_user(&user)?;
     }
-    runtime()?.block_on(Box::pin(dispatch(cli.command, config)))
+    runtime()?.block_on(Box::pin(dispatch(command, config)))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, CmdError> {
@@ -55,16 +68,16 @@ async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError
         Command::Channel(command) => channel::run(command, &open(config, clock).await?).await,
         Command::Probe(command) => {
             let app = open(config, clock).await?;
-            let url = app.config.http.public_url();
+            let now = app.clock.now();
             let desk = Desk {
-                pools: &app.pools,
-                sealer: &app.sealer,
+                pools: app.pools.clone(),
+                sealer: app.sealer.clone(),
                 collector: app.collector_id,
-                public_url: &url,
-                now: app.clock.now(),
+                config: Arc::clone(&app.config),
             };
-            Ok(probe::run(command, desk).await?)
+            Ok(probe::run(command, &desk, now).await?)
         }
+        Command::Region(command) => region::run(command, &open(config, clock).await?).await,
         Command::Config(_) | Command::Up(_) => Err(CmdError::new("this command is not run from here")),
     }
 }

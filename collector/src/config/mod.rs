@@ -10,6 +10,7 @@ mod keys;
 mod limits;
 mod log;
 mod mail;
+mod metrics;
 mod outbound;
 mod retention;
 
@@ -20,11 +21,12 @@ use serde::{Deserialize, Serialize};
 
 pub use database::{Database, DatabaseMode};
 pub use egress::Egress;
-pub use http::{Certificate, Http};
+pub use http::{Certificate, Http, Served};
 pub use keys::Keys;
 pub use limits::Limits;
 pub use log::{Format, Level, Log};
 pub use mail::{Mail, MailTls};
+pub use metrics::Metrics;
 pub use outbound::Outbound;
 pub use retention::Retention;
 
@@ -51,6 +53,8 @@ pub struct Config {
     pub retention: Retention,
     /// How much may come in.
     pub limits: Limits,
+    /// Who may read the figures of this instance.
+    pub metrics: Metrics,
     /// What is logged, and how.
     pub log: Log,
     /// The file this was read from; `None` when all is default.
@@ -128,6 +132,7 @@ impl Config {
         self.egress.validate()?;
         self.retention.validate()?;
         self.limits.validate()?;
+        self.metrics.validate(base)?;
         Ok(self)
     }
 }
@@ -220,7 +225,10 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused_with_the_way_out() {
-        refused("[http]\nlisten = \"0.0.0.0:8080\"", "certificate_file");
+        refused("[http]\nlisten = \"0.0.0.0:80\"\ntrusted_proxies = [\"10.0.0.0/8\"]", "http.public_url");
+        refused("[http]\ntrusted_proxies = [\"0.0.0.0/0\"]", "http.trusted_proxies");
+        refused("[http]\nprobe_listen = \"8443\"", "http.probe_listen");
+        refused("[metrics]\ntoken_file = \"/dev/null\"", "metrics.token_file");
         refused("[http]\npublic_url = \"ftp://x\"", "http.public_url");
         refused("[keys]\ndirectory = \"data/keys\"", "outside");
         refused("[database]\nmode = \"external\"", "url_file");
@@ -229,6 +237,8 @@ mod tests {
         refused("[mail]\nhost = \"mail.example.org\"", "mail.from");
         refused("[retention]\nreceipts_days = 1", "retention.receipts_days");
         refused("[outbound]\nproxy = \"localhost:3128\"", "outbound.proxy");
+        refused("[outbound]\ntelegram_url = \"http://bots.example.org\"", "outbound.telegram_url");
+        refused("[outbound]\nslack_url = \"https://me:secret@slack.example.org\"", "outbound.slack_url");
         refused("[egress]\nnat64 = [\"64:ff9b::/33\"]", "egress.nat64");
         refused("[limits]\nbatches_per_second = 0", "limits.batches_per_second");
     }

@@ -1,6 +1,8 @@
 //! `[outbound]`: how the collector reaches mail servers and providers; never used for the targets of checks.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -17,8 +19,14 @@ pub struct Outbound {
     /// Hosts, domains (with a leading dot) and networks that are reached without the proxy.
     pub no_proxy: Vec<String>,
     ca_file: Option<PathBuf>,
+    telegram_url: Option<String>,
+    twilio_url: Option<String>,
+    slack_url: Option<String>,
+    pagerduty_url: Option<String>,
     #[serde(skip)]
     proxy_url: Option<Url>,
+    #[serde(skip)]
+    providers: BTreeMap<&'static str, Url>,
     #[serde(skip)]
     ca_pem: Option<String>,
 }
@@ -30,6 +38,7 @@ impl fmt::Debug for Outbound {
             .field("proxy", &self.proxy_url.as_ref().map(|url| (url.host_str(), url.port_or_known_default())))
             .field("no_proxy", &self.no_proxy)
             .field("ca_file", &self.ca_file)
+            .field("providers", &self.providers.keys())
             .finish_non_exhaustive()
     }
 }
@@ -43,6 +52,11 @@ impl Outbound {
     /// Authorities to be trusted besides the built-in ones, in PEM.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
+    }
+
+    /// Where the operator says that a provider is, by the name of its kind of channel; `None` means at its usual address.
+    pub fn provider(&self, kind: &str) -> Option<&Url> {
+        self.providers.get(kind)
     }
 
     pub(super) fn validate(&mut self, base: &Path) -> Result<(), ConfigError> {
@@ -60,8 +74,32 @@ impl Outbound {
             }
             self.ca_pem = Some(pem);
         }
+        let named = [
+            ("telegram", "outbound.telegram_url", &self.telegram_url),
+            ("twilio", "outbound.twilio_url", &self.twilio_url),
+            ("slack", "outbound.slack_url", &self.slack_url),
+            ("pagerduty", "outbound.pagerduty_url", &self.pagerduty_url),
+        ];
+        for (kind, key, text) in named {
+            if let Some(text) = text {
+                self.providers.insert(kind, provider(text).ok_or_else(|| ConfigError::invalid(key, NO_PROVIDER))?);
+            }
+        }
         Ok(())
     }
+}
+
+const NO_PROVIDER: &str =
+    "it is no address of a provider: write it as https://HOST or https://HOST/PATH (http:// to loopback only)";
+
+/// Tokens travel to it, so it is encrypted or on this machine.
+fn provider(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let host = url.host_str()?;
+    let local = host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let plain =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    (plain && (url.scheme() == "https" || (url.scheme() == "http" && local))).then_some(url)
 }
 
 /// As `config show` prints it.

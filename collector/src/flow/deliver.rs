@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use picket_shared::outcome::Evidence;
 use picket_shared::retry::RetryPolicy;
+use picket_shared::secret::SecretString;
 use picket_shared::time::{Stopwatch, Timestamp};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use crate::meters::Meters;
 use crate::notify::message::{self, Facts, IncidentFacts, MonitorFacts, Occasion};
 use crate::notify::{Client, SendError, Settings};
 use crate::store::deliveries::{self, About, Attempt, IncidentNow, Leased};
-use crate::store::{ChannelKey, Pools, StoreError};
+use crate::store::{ChannelKey, Pools, StoreError, channel_proofs};
 use crate::vault::{Class, Opener};
 use crate::wake::{Bell, Bells};
 
@@ -29,7 +31,9 @@ const LOOK: Duration = Duration::from_secs(2);
 const RECORD_TRIES: u32 = 30;
 const RECORD_PAUSE: Duration = Duration::from_secs(1);
 /// What could not be sent for so long is given up.
-const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
+const GIVE_UP: (Duration, &str) = (Duration::from_secs(24 * 3600), "24 h");
+/// A test or a proof that comes later is of no use.
+const GIVE_UP_TEST: (Duration, &str) = (channel_proofs::LIFE, "15 min");
 /// From seconds to half an hour.
 const RETRY: RetryPolicy =
     RetryPolicy { first: Duration::from_secs(10), cap: Duration::from_secs(1800), floor: Duration::from_secs(2) };
@@ -43,6 +47,8 @@ pub struct Ctx {
     pub opener: Opener,
     /// The ways out.
     pub client: Client,
+    /// Counts attempts.
+    pub meters: Meters,
     /// Wakes a run that waits for a slow channel.
     pub bells: Bells,
     /// Where people find the collector; messages hold no link without it.
@@ -58,7 +64,7 @@ pub struct Report {
     pub retried: u64,
     /// Messages that were given up.
     pub failed: u64,
-    /// Messages that were not sent because their channel was removed.
+    /// Messages that were not sent because their channel was removed, or is not verified (any more).
     pub superseded: u64,
 }
 
@@ -79,7 +85,7 @@ pub enum DeliverError {
 /// When the database fails; what is under way is finished first, and leases run out by themselves.
 pub async fn run(ctx: &Ctx, now: Timestamp) -> Result<Report, DeliverError> {
     let mut conn = ctx.pools.worker().await?;
-    let superseded = deliveries::supersede_removed(&mut conn, now).await?;
+    let superseded = deliveries::supersede_unwanted(&mut conn, now).await?;
     conn.commit().await?;
     let mut round = Round {
         ctx: Arc::new(ctx.clone()),
@@ -158,6 +164,7 @@ async fn deliver(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<Attempt, 
     let result = send(ctx, leased, now).await;
     let (took, at) = (watch.elapsed(), now + watch.elapsed());
     let (attempt, answer) = weigh(leased, result, at, fastrand::f64());
+    ctx.meters.delivery(&leased.channel.kind, attempt.as_str());
     log(leased, attempt, &answer);
     let mut tries = 1;
     loop {
@@ -197,16 +204,38 @@ async fn send(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<String, Send
         .map_err(|error| retry(format!("the channel's settings cannot be opened: {error}")))?;
     let settings: Settings = serde_json::from_slice(plain.expose())
         .map_err(|_| SendError::Permanent("the channel's settings cannot be read: make the channel anew".into()))?;
-    let message = message::write(&facts(ctx, leased, now));
-    settings.send(&message, &ctx.client).await.map(|answer| answer.0)
+    let code = code(ctx, leased, now)?;
+    let occasion = match (&leased.about, &code) {
+        (Some(about), _) => notice(about),
+        (None, Some((code, until))) => Occasion::Code { code: code.clone(), until: *until },
+        (None, None) => Occasion::Test { channel: leased.channel.name.clone() },
+    };
+    let facts = Facts { delivery: leased.id, now, public_url: ctx.public_url.clone(), occasion };
+    let sent = settings.send(&message::write(&facts), &ctx.client).await.map(|answer| answer.0);
+    // A receiver may repeat what it was sent, and who reads its answer need not be who reads its messages.
+    code.map_or(sent.clone(), |(code, _)| hide(sent, code.expose()))
 }
 
-fn facts(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Facts {
-    let occasion = match &leased.about {
-        None => Occasion::Test { channel: leased.channel.name.clone() },
-        Some(about) => notice(about),
-    };
-    Facts { delivery: leased.id, now, public_url: ctx.public_url.clone(), occasion }
+/// The code that a proof carries, and until when it works.
+fn code(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<Option<(SecretString, Timestamp)>, SendError> {
+    let Some(proof) = &leased.proof else { return Ok(None) };
+    if proof.expires_at <= now {
+        return Err(SendError::Permanent("it could not be sent in 15 minutes: ask for another".to_owned()));
+    }
+    let Some(sealed) = &proof.code else { return Ok(None) };
+    let opened = ctx.opener.open(Class::ChannelCode, leased.id.0.as_bytes(), sealed);
+    let opened = opened.map_err(|error| retry(format!("the code cannot be opened: {error}")))?;
+    let text = String::from_utf8_lossy(opened.expose()).into_owned();
+    Ok(Some((SecretString::new(text), proof.expires_at)))
+}
+
+fn hide(sent: Result<String, SendError>, code: &str) -> Result<String, SendError> {
+    let without = |text: String| text.replace(code, "***");
+    match sent {
+        Ok(answer) => Ok(without(answer)),
+        Err(SendError::Permanent(reason)) => Err(SendError::Permanent(without(reason))),
+        Err(SendError::Retry { reason, after }) => Err(SendError::Retry { reason: without(reason), after }),
+    }
 }
 
 fn notice(about: &About) -> Occasion {
@@ -240,8 +269,9 @@ fn weigh(leased: &Leased, result: Result<String, SendError>, at: Timestamp, rand
         Err(SendError::Retry { reason, after }) => {
             let failures = u32::try_from(leased.attempts).unwrap_or(0).saturating_add(1);
             let next_at = at + RETRY.delay(failures, after, random);
-            if next_at.since(leased.created_at) > GIVE_UP {
-                (Attempt::Failed, format!("given up after 24 h: {reason}"))
+            let (patience, words) = if leased.about.is_some() { GIVE_UP } else { GIVE_UP_TEST };
+            if next_at.since(leased.created_at) > patience {
+                (Attempt::Failed, format!("given up after {words}: {reason}"))
             } else {
                 (Attempt::Retry { next_at }, reason)
             }
@@ -270,8 +300,10 @@ fn log(leased: &Leased, attempt: Attempt, answer: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use picket_shared::ids::{ChannelId, DeliveryId};
+    use picket_shared::ids::{ChannelId, DeliveryId, MonitorId};
     use picket_shared::secret::Sealed;
+
+    use crate::domain::outage::{Notice, NoticeKind};
 
     use crate::store::deliveries::LeasedChannel;
     use crate::store::{DeliveryKey, OrgKey};
@@ -293,7 +325,21 @@ mod tests {
             attempts,
             created_at: at,
             channel,
-            about: None,
+            about: Some(about()),
+            proof: None,
+        }
+    }
+
+    fn about() -> About {
+        let at = Timestamp::from_seconds(1000);
+        let kind = NoticeKind::NeverCameUp;
+        About {
+            notice: Notice { kind, at, incident_started_at: None, regions: vec![] },
+            monitor: MonitorId::at(at),
+            name: "shop".to_owned(),
+            kind: "tcp".to_owned(),
+            target: "shop.example:443".to_owned(),
+            incident: None,
         }
     }
 
@@ -316,5 +362,13 @@ mod tests {
     fn after_24_hours_a_delivery_is_given_up() {
         assert!(matches!(next(9, None, 1000 + 86_000, 0.0), Attempt::Retry { .. }));
         assert_eq!(next(9, None, 1000 + 86_400, 0.0), Attempt::Failed);
+    }
+
+    #[test]
+    fn a_test_message_is_given_up_after_15_minutes() {
+        let test = Leased { about: None, ..leased(3) };
+        let weighed = |at: i64| weigh(&test, Err(retry("503".to_owned())), Timestamp::from_seconds(1000 + at), 0.0);
+        assert!(matches!(weighed(880).0, Attempt::Retry { .. }));
+        assert_eq!(weighed(900), (Attempt::Failed, "given up after 15 min: 503".to_owned()));
     }
 }

@@ -121,7 +121,8 @@ async fn write(
     };
     incidents::note(worker, monitor.org_id, key, now, "found_late", &json!({ "message": message })).await?;
     tracing::info!(monitor.id = %monitor.uuid, "Monitor {} {message}", monitor.uuid);
-    if past.tell {
+    // What was over before it was released is told to nobody, as the judge does it.
+    if past.tell && monitor.muted_at.is_none() {
         let over = Over { at: past.ended_at, resolution };
         let notice = Notice {
             kind: NoticeKind::Up { over },

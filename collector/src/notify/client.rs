@@ -11,13 +11,15 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use picket_shared::egress::connect::{ConnectErrorKind, connect};
 use picket_shared::egress::resolve::Resolver;
 use picket_shared::egress::{EgressGuard, Purpose, Target, parse_target};
+use picket_shared::secret::SecretString;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -35,8 +37,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const CONNECT: Duration = Duration::from_secs(10);
 /// At most so much of an answer is read.
 const MOST_BODY: usize = 64 * 1024;
+/// A receiver that wants to be left alone for longer is asked again after this.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// At most so much of a proxy's answer is read.
 const MOST_PROXY_HEAD: usize = 8 * 1024;
+
+/// Who sends.
+pub(super) const AGENT: &str = concat!("Picket/", env!("CARGO_PKG_VERSION"));
 
 /// Everything that sending needs. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -59,6 +66,42 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body, cut off at 64 KiB.
     pub body: Bytes,
+}
+
+impl Reply {
+    /// Whether the same request may be taken later.
+    pub(super) fn is_for_later(&self) -> bool {
+        let later = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+        later.contains(&self.status) || self.status.is_server_error()
+    }
+
+    /// How long the receiver wants to be left alone, an hour at most.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+        Some(wait(seconds))
+    }
+}
+
+/// So many seconds, as a receiver named them; an hour at most.
+pub(super) fn wait(seconds: u64) -> Duration {
+    Duration::from_secs(seconds).min(LONGEST_WAIT)
+}
+
+/// One POST to a provider whose address is fixed.
+#[derive(Debug)]
+pub(super) struct Ask {
+    /// The kind of channel, by which the operator may have named another address.
+    pub(super) kind: &'static str,
+    /// Scheme and host as the provider documents them.
+    pub(super) usual: &'static str,
+    /// Path and query; they may hold a token.
+    pub(super) path: SecretString,
+    /// What the body is.
+    pub(super) content_type: &'static str,
+    /// The value of `Authorization`.
+    pub(super) authorization: Option<SecretString>,
+    /// What is sent.
+    pub(super) body: Vec<u8>,
 }
 
 /// The certificates of `[outbound] ca_file` cannot be used.
@@ -101,6 +144,26 @@ impl Client {
         timeout(PATIENCE, exchange)
             .await
             .unwrap_or_else(|_| Err(SendError::retry("the receiver did not answer in 30 s")))
+    }
+
+    /// Sends one request to a provider. No error repeats its path, headers or body.
+    pub(super) async fn call(&self, ask: Ask) -> Result<Reply, SendError> {
+        let usual =
+            || Url::parse(ask.usual).map_err(|_| SendError::Permanent("the provider has no address".to_owned()));
+        let base = self.0.outbound.provider(ask.kind).cloned().map_or_else(usual, Ok)?;
+        let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let request = request(&base, ask).ok_or_else(|| SendError::Permanent(UNSENDABLE.to_owned()))?;
+        let exchange = async {
+            let stream = self.open(&host, base.port_or_known_default().unwrap_or(443)).await?;
+            if base.scheme() == "https" {
+                exchange(self.wrap(stream, &host).await?, request).await
+            } else {
+                exchange(stream, request).await
+            }
+        };
+        timeout(PATIENCE, exchange)
+            .await
+            .unwrap_or_else(|_| Err(SendError::retry(format!("{host} did not answer in 30 s"))))
     }
 
     /// A connection to a host that the operator named.
@@ -193,6 +256,24 @@ impl Client {
             Err(failed(&format!("it answered {first:?}")))
         }
     }
+}
+
+const UNSENDABLE: &str = "the settings hold a character that cannot be sent: enter them anew";
+
+fn request(base: &Url, ask: Ask) -> Option<Request<Full<Bytes>>> {
+    let path = format!("{}{}", base.path().trim_end_matches('/'), ask.path.expose());
+    let mut request = Request::builder()
+        .method(Method::POST)
+        .uri(path)
+        .header(HOST, &base[url::Position::BeforeHost..url::Position::AfterPort])
+        .header(USER_AGENT, AGENT)
+        .header(CONTENT_TYPE, ask.content_type);
+    if let Some(value) = ask.authorization {
+        let mut value = HeaderValue::from_str(value.expose()).ok()?;
+        value.set_sensitive(true);
+        request = request.header(AUTHORIZATION, value);
+    }
+    request.body(Full::new(Bytes::from(ask.body))).ok()
 }
 
 fn blocked() -> SendError {

@@ -9,7 +9,7 @@ use picket_shared::time::Timestamp;
 use crate::config::Retention;
 use crate::domain::clock::is_doubted;
 use crate::domain::retention::{Day, expired, missing};
-use crate::store::{Pools, StoreError, clock, manual_checks, partitions};
+use crate::store::{Pools, StoreError, clock, manual_checks, monitors, partitions, sessions};
 
 /// Days before today for which batches may still come (72 h, and a day for the time of day).
 const BACK: u32 = 4;
@@ -54,6 +54,12 @@ pub async fn run(pools: &Pools, settings: &Retention, now: Timestamp) -> Result<
     if report.waits {
         return Ok(report);
     }
+    let mut worker = pools.worker().await?;
+    report.deleted += monitors::forget_secrets(&mut worker, now).await?;
+    worker.commit().await?;
+    let mut auth = pools.auth().await?;
+    report.deleted += sessions::forget_ended(&mut auth, now, now - sessions::IDLE).await?;
+    auth.commit().await?;
     let day = Duration::from_secs(86_400);
     loop {
         let mut worker = pools.worker().await?;

@@ -1,4 +1,5 @@
-//! Channels: the configured ways to tell people. Settings are sealed; only the hint is for people. Every change is audited.
+//! Channels: the configured ways to tell people. Settings are sealed and never read here; only the hint is for people. A
+//! channel is told nothing before it is verified. Every change is audited.
 
 use picket_shared::ids::ChannelId;
 use picket_shared::secret::Sealed;
@@ -9,7 +10,20 @@ use super::audit;
 use super::monitors::{Found, pick};
 use super::{ChannelKey, Conn, Scoped, StoreError};
 
-/// A channel as stored.
+/// A channel to be made.
+#[derive(Clone, Debug)]
+pub struct NewChannel<'a> {
+    /// Its id, the context of its sealed settings.
+    pub id: ChannelId,
+    /// What it is called.
+    pub name: &'a str,
+    /// Which of `notify::channels` it is.
+    pub kind: &'a str,
+    /// Whom it reaches, shortened.
+    pub hint: &'a str,
+}
+
+/// A channel as stored, without its settings.
 #[derive(Clone, Debug)]
 pub struct ChannelRow {
     /// Its row.
@@ -24,13 +38,35 @@ pub struct ChannelRow {
     pub hint: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Since when its owner is known to want messages; it is told nothing without.
+    pub verified_at: Option<Timestamp>,
+    /// What proved it: `code`, `acceptance`, `operator` or `before` (it was made when nothing was asked).
+    pub verified_by: Option<String>,
+    /// The last message to it.
+    pub last: Option<LastDelivery>,
+}
+
+/// The last message to a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastDelivery {
+    /// `pending`, `sent`, `failed` or `superseded`.
+    pub state: String,
+    /// When it was made, or ended.
+    pub at: Timestamp,
+    /// The provider's answer to the last try, if there was one.
+    pub answer: Option<String>,
 }
 
 /// Makes a channel.
 ///
 /// # Errors
 /// Constraint `channels_org_name` when the name is taken; when the database fails.
-pub async fn insert(conn: &mut Scoped, channel: &ChannelRow, settings: &Sealed) -> Result<ChannelKey, StoreError> {
+pub async fn insert(
+    conn: &mut Scoped,
+    channel: &NewChannel<'_>,
+    settings: &Sealed,
+    now: Timestamp,
+) -> Result<ChannelKey, StoreError> {
     let org = conn.org();
     let key = sqlx::query_scalar(
         "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at)
@@ -38,16 +74,52 @@ pub async fn insert(conn: &mut Scoped, channel: &ChannelRow, settings: &Sealed) 
     )
     .bind(channel.id.0)
     .bind(org)
-    .bind(&channel.name)
-    .bind(&channel.kind)
-    .bind(&channel.hint)
+    .bind(channel.name)
+    .bind(channel.kind)
+    .bind(channel.hint)
     .bind(settings.0.as_slice())
-    .bind(channel.created_at.micros())
+    .bind(now.micros())
     .fetch_one(conn.conn())
     .await?;
     let detail = json!({ "name": channel.name, "kind": channel.kind, "hint": channel.hint });
-    audit::note(conn, "channel.add", channel.id.0, detail, channel.created_at).await?;
+    audit::note(conn, "channel.add", channel.id.0, detail, now).await?;
     Ok(key)
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: ChannelKey,
+    uuid: uuid::Uuid,
+    name: String,
+    kind: String,
+    hint: String,
+    created_at: i64,
+    verified_at: Option<i64>,
+    verified_by: Option<String>,
+    last_state: Option<String>,
+    last_at: Option<i64>,
+    last_answer: Option<String>,
+}
+
+impl From<Row> for ChannelRow {
+    fn from(row: Row) -> Self {
+        let last = row.last_state.zip(row.last_at).map(|(state, at)| LastDelivery {
+            state,
+            at: Timestamp::from_micros(at),
+            answer: row.last_answer,
+        });
+        Self {
+            key: row.id,
+            id: ChannelId(row.uuid),
+            name: row.name,
+            kind: row.kind,
+            hint: row.hint,
+            created_at: Timestamp::from_micros(row.created_at),
+            verified_at: row.verified_at.map(Timestamp::from_micros),
+            verified_by: row.verified_by,
+            last,
+        }
+    }
 }
 
 /// Every channel of the organization, by name.
@@ -55,22 +127,27 @@ pub async fn insert(conn: &mut Scoped, channel: &ChannelRow, settings: &Sealed) 
 /// # Errors
 /// When the database fails.
 pub async fn list(conn: &mut Scoped) -> Result<Vec<ChannelRow>, StoreError> {
-    let rows: Vec<(ChannelKey, uuid::Uuid, String, String, String, i64)> = sqlx::query_as(
-        "SELECT id, uuid, name, kind, hint, created_at FROM channels WHERE deleted_at IS NULL ORDER BY name",
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT c.id, c.uuid, c.name, c.kind, c.hint, c.created_at, c.verified_at, c.verified_by,
+                l.state AS last_state, l.at AS last_at, l.answer AS last_answer
+         FROM channels c
+         LEFT JOIN LATERAL (
+             SELECT d.state, coalesce(d.ended_at, d.created_at) AS at,
+                    (SELECT a.answer FROM delivery_attempts a WHERE a.delivery_id = d.id ORDER BY a.at DESC, a.id DESC LIMIT 1)
+             FROM deliveries d WHERE d.channel_id = c.id ORDER BY d.id DESC LIMIT 1) l ON true
+         WHERE c.deleted_at IS NULL ORDER BY c.name",
     )
     .fetch_all(conn.conn())
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(key, id, name, kind, hint, created_at)| ChannelRow {
-            key,
-            id: ChannelId(id),
-            name,
-            kind,
-            hint,
-            created_at: Timestamp::from_micros(created_at),
-        })
-        .collect())
+    Ok(rows.into_iter().map(ChannelRow::from).collect())
+}
+
+/// The channel of that id; `None` when there is none, or it was removed.
+///
+/// # Errors
+/// When the database fails.
+pub async fn get(conn: &mut Scoped, id: ChannelId) -> Result<Option<ChannelRow>, StoreError> {
+    Ok(list(conn).await?.into_iter().find(|row| row.id == id))
 }
 
 /// The channel of that id or name, or the one whose id begins so (4 characters at least).
@@ -80,6 +157,87 @@ pub async fn list(conn: &mut Scoped) -> Result<Vec<ChannelRow>, StoreError> {
 pub async fn find(conn: &mut Scoped, text: &str) -> Result<Found<ChannelRow>, StoreError> {
     let rows = list(conn).await?;
     Ok(pick(rows, text, |row| row.id.0, |row| &row.name))
+}
+
+/// Gives a channel another name. False when it was removed.
+///
+/// # Errors
+/// Constraint `channels_org_name` when the name is taken; when the database fails.
+pub async fn rename(conn: &mut Scoped, row: &ChannelRow, name: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE channels SET name = $2 WHERE id = $1 AND deleted_at IS NULL")
+        .bind(row.key)
+        .bind(name)
+        .execute(conn.conn())
+        .await?;
+    let renamed = done.rows_affected() == 1;
+    if renamed {
+        audit::note(conn, "channel.rename", row.id.0, json!({ "from": row.name, "to": name }), now).await?;
+    }
+    Ok(renamed)
+}
+
+/// Gives a channel other settings, all of them: it has to be verified anew, and what waits for it is not sent. False when
+/// it was removed.
+///
+/// # Errors
+/// When the database fails.
+pub async fn replace_settings(
+    conn: &mut Scoped,
+    row: &ChannelRow,
+    hint: &str,
+    settings: &Sealed,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE channels SET sealed_settings = $2, hint = $3, verified_at = NULL, verified_by = NULL
+         WHERE id = $1 AND deleted_at IS NULL",
+    )
+    .bind(row.key)
+    .bind(settings.0.as_slice())
+    .bind(hint)
+    .execute(conn.conn())
+    .await?;
+    let replaced = done.rows_affected() == 1;
+    if replaced {
+        sqlx::query("DELETE FROM channel_proofs WHERE channel_id = $1").bind(row.key).execute(conn.conn()).await?;
+        audit::note(conn, "channel.edit", row.id.0, json!({ "name": row.name, "hint": hint }), now).await?;
+    }
+    Ok(replaced)
+}
+
+/// Keeps others from changing a channel before this transaction ends. Who changes a channel and its proof locks in this
+/// order, so that none wait for each other.
+pub(super) async fn lock(conn: &mut impl Conn, key: ChannelKey) -> Result<(), StoreError> {
+    sqlx::query("SELECT id FROM channels WHERE id = $1 FOR NO KEY UPDATE").bind(key).execute(conn.conn()).await?;
+    Ok(())
+}
+
+/// Notes that its owner wants messages, for what proved it (`code` or `operator`), and ends any proof under way. False when
+/// that is known already, or it was removed.
+///
+/// # Errors
+/// When the database fails.
+pub async fn mark_verified(
+    conn: &mut Scoped,
+    row: &ChannelRow,
+    by: &'static str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE channels SET verified_at = $2, verified_by = $3
+         WHERE id = $1 AND deleted_at IS NULL AND verified_at IS NULL",
+    )
+    .bind(row.key)
+    .bind(now.micros())
+    .bind(by)
+    .execute(conn.conn())
+    .await?;
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query("DELETE FROM channel_proofs WHERE channel_id = $1").bind(row.key).execute(conn.conn()).await?;
+    audit::note(conn, "channel.verify", row.id.0, json!({ "name": row.name, "by": by }), now).await?;
+    Ok(true)
 }
 
 /// Removes a channel and forgets its settings; what still waits for it is not sent. False when it was removed already.
@@ -96,6 +254,7 @@ pub async fn remove(conn: &mut Scoped, key: ChannelKey, now: Timestamp) -> Resul
     .fetch_optional(conn.conn())
     .await?;
     let Some((id, name)) = removed else { return Ok(false) };
+    sqlx::query("DELETE FROM channel_proofs WHERE channel_id = $1").bind(key).execute(conn.conn()).await?;
     audit::note(conn, "channel.remove", id, json!({ "name": name }), now).await?;
     Ok(true)
 }

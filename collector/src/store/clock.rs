@@ -11,7 +11,7 @@ use sqlx::types::Json;
 
 use super::{Conn, StoreError, Worker, partitions};
 
-/// Every column that holds a time, table by table, but [`KEPT`]. A test compares this with the database's catalogue.
+/// Every column that holds a time, table by table, but [`KEPT`] and [`FORGOTTEN`]. A test compares this with the database's catalogue.
 pub const TIMES: &[(&str, &[&str])] = &[
     ("instance", &["created_at", "last_alive_at", "last_started_at", "clock_stepped_at", "retention_waits_until"]),
     ("organizations", &["managed_by_consent_at", "created_at", "deleted_at"]),
@@ -21,7 +21,7 @@ pub const TIMES: &[(&str, &[&str])] = &[
     ("probe_boots", &["hello_at"]),
     ("probe_keys", &["not_before", "not_after"]),
     ("probe_requests", &["expires_at"]),
-    ("monitors", &["created_at", "updated_at", "paused_at", "deleted_at"]),
+    ("monitors", &["created_at", "updated_at", "paused_at", "deleted_at", "muted_at"]),
     ("rechecks", &["asked_at", "due_at", "taken_at"]),
     ("results", &["at", "received_at", "fold_last"]),
     ("changes", &["at", "received_at"]),
@@ -32,7 +32,7 @@ pub const TIMES: &[(&str, &[&str])] = &[
     ("spans", &["from_at", "noted_at"]),
     ("incidents", &["started_at", "confirmed_at", "resolved_at"]),
     ("incident_events", &["at"]),
-    ("channels", &["created_at", "deleted_at"]),
+    ("channels", &["created_at", "deleted_at", "verified_at"]),
     ("notices", &["at", "dispatched_at"]),
     ("deliveries", &["next_at", "leased_until", "created_at", "ended_at"]),
     ("delivery_attempts", &["at"]),
@@ -40,8 +40,21 @@ pub const TIMES: &[(&str, &[&str])] = &[
 ];
 
 /// Times that stay what they are: what was done to settings is on record as it was noted, and a receipt lies where the time
-/// in its batch's own id says.
-pub const KEPT: &[(&str, &[&str])] = &[("audit", &["at"]), ("receipts", &["cut_at", "received_at"])];
+/// in its batch's own id says. Who may sign in is nothing that the role which moves times may touch.
+pub const KEPT: &[(&str, &[&str])] = &[
+    ("audit", &["at"]),
+    ("receipts", &["cut_at", "received_at"]),
+    ("users", &["created_at", "password_changed_at", "signed_in_at", "deleted_at"]),
+    ("memberships", &["created_at"]),
+    ("sessions", &["created_at", "seen_at", "expires_at"]),
+    ("one_time_links", &["created_at", "expires_at", "used_at"]),
+];
+
+/// Times of rows that live for an hour at most: those whose first lies ahead go, for nobody waits for them any more.
+pub const FORGOTTEN: &[(&str, &[&str])] = &[
+    ("manual_checks", &["asked_at", "expires_at", "taken_at", "ended_at"]),
+    ("channel_proofs", &["created_at", "expires_at"]),
+];
 
 const DAY_US: i64 = 86_400_000_000;
 
@@ -195,6 +208,10 @@ pub async fn set_back(worker: &mut Worker, by_us: i64, now: Timestamp) -> Result
         let done =
             sqlx::query(sqlx::AssertSqlSafe(statement)).bind(now.micros()).bind(by_us).execute(worker.conn()).await?;
         moved += done.rows_affected();
+    }
+    for (table, columns) in FORGOTTEN {
+        let statement = format!("DELETE FROM {table} WHERE {} > $1", columns[0]);
+        sqlx::query(sqlx::AssertSqlSafe(statement)).bind(now.micros()).execute(worker.conn()).await?;
     }
     // A range that began when the clock leapt has nothing left in it.
     sqlx::query("DELETE FROM gaps WHERE to_at = from_at").execute(worker.conn()).await?;

@@ -10,12 +10,14 @@ pub mod assignments;
 pub mod audit;
 pub mod batches;
 pub mod changes;
+pub mod channel_proofs;
 pub mod channels;
 pub mod clock;
 pub mod deliveries;
 pub mod facts;
 pub mod gaps;
 pub mod health;
+pub mod imports;
 pub mod incidents;
 pub mod instance;
 pub mod manual_checks;
@@ -33,8 +35,10 @@ pub mod regions;
 pub mod replays;
 pub mod requests;
 pub mod results;
+pub mod sessions;
 pub mod spans;
 pub mod states;
+pub mod users;
 
 pub use error::StoreError;
 pub use scope::{Auth, Conn, Intake, Pools, Scoped, Worker};
@@ -51,6 +55,8 @@ macro_rules! row_keys {
 row_keys! {
     /// An organization's row; never leaves the collector.
     OrgKey,
+    /// A user's row.
+    UserKey,
     /// A region's row.
     RegionKey,
     /// A probe's row.

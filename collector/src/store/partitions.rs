@@ -73,5 +73,13 @@ pub async fn delete_expired(
             .bind(limit)
             .execute(worker.conn())
             .await?;
-    Ok(requests.rows_affected() + keys.rows_affected() + changes.rows_affected())
+    let proofs = sqlx::query(
+        "DELETE FROM channel_proofs WHERE channel_id IN
+             (SELECT channel_id FROM channel_proofs WHERE expires_at < $1 LIMIT $2)",
+    )
+    .bind(now.micros())
+    .bind(limit)
+    .execute(worker.conn())
+    .await?;
+    Ok(requests.rows_affected() + keys.rows_affected() + changes.rows_affected() + proofs.rows_affected())
 }

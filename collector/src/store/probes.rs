@@ -263,29 +263,48 @@ pub async fn peers(conn: &mut Intake, region: RegionKey, since: Timestamp) -> Re
         .collect())
 }
 
+/// A probe to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct NewProbe<'a> {
+    /// Who it is.
+    pub id: ProbeId,
+    /// Where it is.
+    pub region: RegionKey,
+    /// What the operator calls it.
+    pub name: &'a str,
+    /// Its secret.
+    pub secret: &'a Sealed,
+    /// Where it is told to call.
+    pub url: &'a str,
+}
+
 /// Makes a probe.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn insert(
-    conn: &mut Auth,
-    id: ProbeId,
-    region: RegionKey,
-    name: &str,
-    secret: &Sealed,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+pub async fn insert(conn: &mut Auth, new: NewProbe<'_>, now: Timestamp) -> Result<(), StoreError> {
     let done = sqlx::query(
-        "INSERT INTO probes (uuid, region_id, name, sealed_secret, created_at) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO probes (uuid, region_id, name, sealed_secret, url, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
     )
-    .bind(id.0)
-    .bind(region)
-    .bind(name)
-    .bind(&secret.0)
+    .bind(new.id.0)
+    .bind(new.region)
+    .bind(new.name)
+    .bind(&new.secret.0)
+    .bind(new.url)
     .bind(now.micros())
     .execute(conn.conn())
     .await?;
-    StoreError::expect_rows("probes", 1, done.rows_affected())
+    StoreError::expect_rows("probes", 1, done.rows_affected())?;
+    conn.ring(crate::wake::Bell::Probes).await
+}
+
+/// Where the probes that are in force were told to call, each once.
+///
+/// # Errors
+/// When the database fails.
+pub async fn urls(conn: &mut Auth) -> Result<Vec<String>, StoreError> {
+    let urls = "SELECT DISTINCT url FROM probes WHERE url IS NOT NULL AND revoked_at IS NULL ORDER BY url";
+    Ok(sqlx::query_scalar(urls).fetch_all(conn.conn()).await?)
 }
 
 /// Revokes a probe, at once; `false` when there is no such probe that is not revoked.
@@ -300,59 +319,6 @@ pub async fn revoke(conn: &mut Auth, id: ProbeId, now: Timestamp) -> Result<bool
         .await?;
     conn.ring(crate::wake::Bell::Assignments).await?;
     Ok(done.rows_affected() == 1)
-}
-
-/// One probe for the operator's list.
-#[derive(Clone, Debug)]
-pub struct ListedRow {
-    /// Who it is.
-    pub id: ProbeId,
-    /// Where it is.
-    pub region: Region,
-    /// What the operator calls it.
-    pub name: String,
-    /// When it was revoked.
-    pub revoked_at: Option<Timestamp>,
-    /// Its version and when it was last heard; `None` before its first hello.
-    pub heard: Option<(String, Timestamp)>,
-    /// When its last batch came.
-    pub batch_at: Option<Timestamp>,
-    /// Up to where its slots are accounted for.
-    pub through: Option<Timestamp>,
-    /// What its last batch said about it.
-    pub report: Option<Report>,
-}
-
-/// Every probe, by region and name.
-///
-/// # Errors
-/// When the database fails.
-pub async fn list(conn: &mut Auth) -> Result<Vec<ListedRow>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT p.id, p.uuid, r.code, p.name, p.revoked_at, s.version, s.seen_at, s.batch_at, s.through, s.report
-         FROM probes p JOIN regions r ON r.id = p.region_id LEFT JOIN probe_status s ON s.probe_id = p.id
-         ORDER BY r.code, p.name, p.id",
-    )
-    .fetch_all(conn.conn())
-    .await?;
-    let time = |micros: Option<i64>| micros.map(Timestamp::from_micros);
-    rows.into_iter()
-        .map(|row| {
-            let version: Option<String> = row.try_get(5)?;
-            // A report is `{}` until the first batch.
-            let report: Option<Json<serde_json::Value>> = row.try_get(9)?;
-            Ok(ListedRow {
-                id: ProbeId(row.try_get(1)?),
-                region: region(&row.try_get::<String, _>(2)?, row.try_get(0)?)?,
-                name: row.try_get(3)?,
-                revoked_at: time(row.try_get(4)?),
-                heard: version.zip(time(row.try_get(6)?)),
-                batch_at: time(row.try_get(7)?),
-                through: time(row.try_get(8)?),
-                report: report.and_then(|json| serde_json::from_value(json.0).ok()),
-            })
-        })
-        .collect()
 }
 
 fn kinds(names: Vec<String>) -> Vec<Kind> {

@@ -4,6 +4,7 @@ use picket_shared::time::Timestamp;
 use serde_json::Value;
 
 use super::{Conn, MonitorKey, OrgKey, StoreError, Worker};
+use crate::wake::Bell;
 
 /// A monitor that is to be judged now; its row is locked until the transaction ends.
 #[derive(Debug, sqlx::FromRow)]
@@ -75,7 +76,8 @@ pub async fn write(worker: &mut Worker, now: Timestamp, written: &Written<'_>) -
     .bind(now.micros())
     .execute(worker.conn())
     .await?;
-    StoreError::expect_rows("states", 1, done.rows_affected())
+    StoreError::expect_rows("states", 1, done.rows_affected())?;
+    worker.ring(Bell::Pages).await
 }
 
 /// Puts off monitors that could not be judged, so that one bad row does not stop the others.

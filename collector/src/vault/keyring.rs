@@ -1,18 +1,16 @@
 //! The master keys: one text file, mode 0600, outside the data. The last key seals, every key opens.
 
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use picket_shared::secret::{Secret, SecretString};
+use picket_shared::secret::Secret;
 use zeroize::Zeroizing;
 
-use super::{MasterKey, VaultError, token};
+use super::{MasterKey, VaultError, files, token};
 
 /// The file's name in the keys' directory.
 pub const FILE: &str = "master-keys.txt";
@@ -55,15 +53,7 @@ impl KeyRing {
     /// When it cannot be read, others can read it, or it is damaged.
     pub fn load(directory: &Path) -> Result<Option<Self>, VaultError> {
         let path = directory.join(FILE);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => SecretString::new(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(VaultError::File { path, error }),
-        };
-        let mode = fs::metadata(&path).map_err(|error| VaultError::File { path: path.clone(), error })?.mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(VaultError::Exposed { path, mode });
-        }
+        let Some(text) = files::read(&path)? else { return Ok(None) };
         parse(text.expose()).map(Some).map_err(|line| VaultError::Damaged { path, line })
     }
 
@@ -74,7 +64,9 @@ impl KeyRing {
     pub fn create(directory: &Path) -> Result<Self, VaultError> {
         let ring = Self::generate()?;
         let path = directory.join(FILE);
-        write_new(directory, &path, &ring.text()).map_err(|error| VaultError::File { path, error })?;
+        files::write_new(&path, &ring.text())?;
+        let note = directory.join("README.txt");
+        fs::write(&note, README).map_err(|error| VaultError::File { path: note, error })?;
         Ok(ring)
     }
 
@@ -130,24 +122,10 @@ fn parse_key(line: &str) -> Option<(u32, Arc<MasterKey>)> {
     Some((u32::from_str_radix(id, 16).ok()?, Arc::new(Secret::new(key))))
 }
 
-/// Writes beside and links into place: a crash half-way leaves no half a key ring, and no key is ever replaced.
-fn write_new(directory: &Path, path: &Path, text: &str) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let beside = directory.join(format!("{FILE}.new"));
-    let _ = fs::remove_file(&beside);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::hard_link(&beside, path)?;
-    fs::remove_file(&beside)?;
-    fs::write(directory.join("README.txt"), README)?;
-    fs::File::open(directory)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     fn ids(ring: &KeyRing) -> Vec<u32> {
         ring.keys().map(|(id, _)| id).collect()

@@ -1,7 +1,8 @@
 //! All key material, and nothing else.
 //!
 //! [`keyring`] keeps the master keys in one file outside the data; [`sealer`] turns secrets into [`Sealed`] bytes for a
-//! table; [`opener`] turns them back, for the few who must read them; [`token`] makes random bytes.
+//! table; [`opener`] turns them back, for the few who must read them; [`token`] makes random bytes, codes and what
+//! browsers hold; [`password`] hashes passwords; [`authority`] signs the collector's own certificates.
 //!
 //! A sealed value is `version (1) | key id (4) | nonce (12) | ciphertext and tag`: AES-256-GCM under a key that
 //! HKDF-SHA256 derives from a master key for each [`Class`]. Class and context (the row's uuid) are authenticated, so a
@@ -9,8 +10,11 @@
 //!
 //! [`Sealed`]: picket_shared::secret::Sealed
 
+pub mod authority;
+mod files;
 pub mod keyring;
 pub mod opener;
+pub mod password;
 pub mod sealer;
 pub mod token;
 
@@ -18,9 +22,11 @@ use std::path::PathBuf;
 
 use aws_lc_rs::aead::{AES_256_GCM, RandomizedNonceKey};
 use aws_lc_rs::hkdf::{self, HKDF_SHA256, Salt};
+use aws_lc_rs::hmac;
 use picket_shared::secret::Secret;
 use zeroize::Zeroizing;
 
+pub use authority::{Authority, Issued};
 pub use keyring::KeyRing;
 pub use opener::Opener;
 pub use sealer::Sealer;
@@ -34,11 +40,13 @@ pub enum Class {
     MonitorSecret,
     /// Addresses and tokens of a channel. Context: the channel's uuid.
     ChannelSettings,
+    /// The code that proves a channel. Context: sealed, the delivery's uuid; as a mark, the channel's.
+    ChannelCode,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 3] = [Self::ProbeSecret, Self::MonitorSecret, Self::ChannelSettings];
+    pub const ALL: [Self; 4] = [Self::ProbeSecret, Self::MonitorSecret, Self::ChannelSettings, Self::ChannelCode];
 
     /// Its name, part of every key and every sealed value: never change one.
     pub const fn as_str(self) -> &'static str {
@@ -46,6 +54,7 @@ impl Class {
             Self::ProbeSecret => "probe-secret",
             Self::MonitorSecret => "monitor-secret",
             Self::ChannelSettings => "channel-settings",
+            Self::ChannelCode => "channel-code",
         }
     }
 }
@@ -68,30 +77,33 @@ pub enum VaultError {
     /// The machine gives no random bytes.
     #[error("the system gives no random bytes")]
     NoRandomness,
-    /// The key ring's file cannot be read or written.
-    #[error("the key ring {path}: {error}", path = path.display())]
+    /// A file of keys cannot be read or written.
+    #[error("the file of keys {path}: {error}", path = path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// What the system says.
         error: std::io::Error,
     },
-    /// The key ring's file is not one.
-    #[error("the key ring {path} is damaged (line {line}): put back your copy of it", path = path.display())]
+    /// A file of keys is not one.
+    #[error("the file of keys {path} is damaged (line {line}): put back your copy of it", path = path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
         /// The line that cannot be read.
         line: usize,
     },
-    /// Others may read the key ring.
-    #[error("the key ring {path} can be read by others (mode {mode:03o}): chmod 600 {path}", path = path.display())]
+    /// Others may read a file of keys.
+    #[error("the file of keys {path} can be read by others (mode {mode:03o}): chmod 600 {path}", path = path.display())]
     Exposed {
         /// The file.
         path: PathBuf,
         /// Its mode.
         mode: u32,
     },
+    /// The collector's own authority cannot be made, or cannot sign.
+    #[error("the collector's own authority: {0}")]
+    Authority(String),
 }
 
 const VERSION: u8 = 1;
@@ -103,11 +115,21 @@ type MasterKey = Secret<[u8; 32]>;
 
 /// The key for one class, derived from a master key (RFC 5869).
 fn class_key(master: &MasterKey, class: Class) -> Result<RandomizedNonceKey, VaultError> {
+    let key = derived(master, &[class.as_str().as_bytes()])?;
+    RandomizedNonceKey::new(&AES_256_GCM, key.as_slice()).map_err(|_| VaultError::Unsealed)
+}
+
+/// The key for marks of one class: another than the one that seals.
+fn mark_key(master: &MasterKey, class: Class) -> Result<hmac::Key, VaultError> {
+    let key = derived(master, &[class.as_str().as_bytes(), b" mark"])?;
+    Ok(hmac::Key::new(hmac::HMAC_SHA256, key.as_slice()))
+}
+
+fn derived(master: &MasterKey, info: &[&[u8]]) -> Result<Zeroizing<[u8; 32]>, VaultError> {
     let prk = Salt::new(HKDF_SHA256, b"picket vault 1").extract(master.expose());
     let mut key = Zeroizing::new([0_u8; 32]);
-    let info = [class.as_str().as_bytes()];
-    let filled = prk.expand(&info, KeyLength).and_then(|okm| okm.fill(key.as_mut_slice()));
-    filled.and_then(|()| RandomizedNonceKey::new(&AES_256_GCM, key.as_slice())).map_err(|_| VaultError::Unsealed)
+    prk.expand(info, KeyLength).and_then(|okm| okm.fill(key.as_mut_slice())).map_err(|_| VaultError::Unsealed)?;
+    Ok(key)
 }
 
 struct KeyLength;
@@ -165,6 +187,22 @@ mod tests {
         let sealed = sealer.seal(Class::MonitorSecret, b"row", b"secret").unwrap();
         assert!(matches!(opener.open(Class::MonitorSecret, b"other", &sealed), Err(VaultError::Refused)));
         assert!(matches!(opener.open(Class::ChannelSettings, b"row", &sealed), Err(VaultError::Refused)));
+    }
+
+    #[test]
+    fn a_mark_is_the_same_for_the_same_secret_of_the_same_row_and_ring_only() {
+        let (sealer, _, _) = vault();
+        let (stranger, _, _) = vault();
+        let mark = sealer.mark(Class::ChannelCode, b"row", b"482913").unwrap();
+        assert_eq!(sealer.mark(Class::ChannelCode, b"row", b"482913").unwrap(), mark);
+        for other in [
+            sealer.mark(Class::ChannelCode, b"row", b"482914"),
+            sealer.mark(Class::ChannelCode, b"other", b"482913"),
+            sealer.mark(Class::ChannelSettings, b"row", b"482913"),
+            stranger.mark(Class::ChannelCode, b"row", b"482913"),
+        ] {
+            assert_ne!(other.unwrap(), mark);
+        }
     }
 
     #[test]

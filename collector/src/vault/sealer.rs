@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use aws_lc_rs::aead::Aad;
+use aws_lc_rs::hmac;
 use picket_shared::secret::Sealed;
 
-use super::{Class, HEADER, KeyRing, MasterKey, NONCE, TAG, VERSION, VaultError, associated, class_key};
+use super::{Class, HEADER, KeyRing, MasterKey, NONCE, TAG, VERSION, VaultError, associated, class_key, mark_key};
 
 /// Turns secrets into sealed values, with the newest key; it cannot read one. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -36,5 +37,23 @@ impl Sealer {
         bytes.extend_from_slice(nonce.as_ref());
         bytes.extend_from_slice(&body);
         Ok(Sealed(bytes))
+    }
+
+    /// Seals what a monitor logs in with at its target; `context` is the monitor's uuid.
+    ///
+    /// # Errors
+    /// Only when the cryptographic library fails.
+    pub fn seal_monitor_secret(&self, context: &[u8], secret: &[u8]) -> Result<Sealed, VaultError> {
+        self.seal(Class::MonitorSecret, context, secret)
+    }
+
+    /// A keyed hash of a secret of one row (`context`, its uuid): tells whether another is the same. Short secrets cannot be
+    /// found from it without the key. After a rotation the same secret has another mark.
+    ///
+    /// # Errors
+    /// Only when the cryptographic library fails.
+    pub fn mark(&self, class: Class, context: &[u8], secret: &[u8]) -> Result<[u8; 32], VaultError> {
+        let tag = hmac::sign(&mark_key(&self.master, class)?, &associated(secret, class, context));
+        tag.as_ref().try_into().map_err(|_| VaultError::Unsealed)
     }
 }

@@ -1,22 +1,35 @@
 //! What probes and people call over HTTP.
 //!
-//! [`serve`] accepts connections; [`router`] is the table of routes; [`guard`] holds the request-time controls, one a
-//! file; [`probe`] is the probe protocol; [`health`] says whether this works.
+//! [`serve`] accepts connections, by the certificate of [`tls`]; [`router`] is the table of routes; [`guard`] holds the
+//! request-time controls, one a file; [`extract`] is what handlers are given; [`probe`] is the probe protocol; [`ui`] is
+//! the pages, with [`texts`] and [`assets`]; [`health`] says whether this works, [`metrics`] how well.
 
+pub mod assets;
 pub mod error;
+pub mod extract;
 pub mod guard;
 pub mod health;
+pub mod metrics;
 pub mod probe;
 pub mod router;
 pub mod serve;
+pub mod texts;
+pub mod tls;
+pub mod ui;
 
 use std::sync::Arc;
 
 use picket_shared::time::Clock;
 use tokio_util::sync::CancellationToken;
 
+use self::guard::csrf::Origins;
+use self::guard::session::Cookie;
 use self::probe::Door;
+use crate::login::Porter;
+use crate::meters::Meters;
+use crate::probes::Desk;
 use crate::store::Pools;
+use crate::vault::Sealer;
 use crate::wake::{Bells, Standstill};
 
 /// What handlers use. Cheap to clone.
@@ -34,6 +47,41 @@ pub struct Site {
     pub door: Door,
     /// The host names that requests may be for.
     pub hosts: Arc<guard::host::Hosts>,
+    /// What lets people in.
+    pub porter: Porter,
+    /// Seals what people type in.
+    pub sealer: Sealer,
+    /// Adds probes.
+    pub desk: Desk,
+    /// Where people find us.
+    pub front: Arc<Front>,
+    /// Counts what comes in.
+    pub meters: Meters,
+    /// What `/metrics` shows, and to whom.
+    pub instance: Arc<metrics::Instance>,
     /// Ends long polls and connections.
     pub stop: CancellationToken,
+}
+
+/// Where people find us, and what follows from that.
+#[derive(Clone, Debug)]
+pub struct Front {
+    /// The address that people and probes use, without a slash at the end.
+    pub public_url: String,
+    /// How sessions are kept.
+    pub cookie: Cookie,
+    /// Where requests that change something may come from.
+    pub origins: Arc<Origins>,
+}
+
+impl Front {
+    /// What follows from the public URL; on loopback the collector is also found at `localhost` and `127.0.0.1`.
+    pub fn new(public_url: &str, loopback_port: Option<u16>) -> Self {
+        let cookie = if public_url.starts_with("https:") { Cookie::Secure } else { Cookie::Local };
+        let local = loopback_port
+            .into_iter()
+            .flat_map(|port| ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("http://{host}:{port}")));
+        let origins = Arc::new(Origins::new(local.chain([public_url.to_owned()])));
+        Self { public_url: public_url.to_owned(), cookie, origins }
+    }
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use picket_shared::secret::SecretString;
 use rustls::ServerConfig;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -19,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Site;
+use super::guard::client::{Peer, Proxies};
 use super::guard::headers::Transport;
-use super::router::router;
+use super::router::{Audience, router};
 
 /// A handshake that takes longer is given up.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -29,43 +30,44 @@ const HEADERS: Duration = Duration::from_secs(30);
 /// After this time a connection is dropped although a request still runs on it.
 const STOP: Duration = Duration::from_secs(10);
 
-/// Why TLS cannot be served.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// The files hold something else.
-    #[error("the certificate or its key is not PEM: {0}")]
-    Pem(#[from] rustls_pki_types::pem::Error),
-    /// They do not fit together.
-    #[error("the certificate and its key cannot be used: {0}")]
-    Unusable(#[from] rustls::Error),
+/// Where and for whom connections are taken.
+#[derive(Debug)]
+pub struct Entrance {
+    /// The socket.
+    pub listener: TcpListener,
+    /// Settings for TLS; without them plain HTTP is spoken.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// What that is to browsers.
+    pub transport: Transport,
+    /// Which routes are served.
+    pub audience: Audience,
+    /// Whose word on clients is taken.
+    pub proxies: Arc<Proxies>,
+    /// Nobody but these proxies, and this machine, may connect.
+    pub only_proxies: bool,
+    /// How many connections may be open at once.
+    pub connections: usize,
 }
 
-/// Settings for HTTPS from a certificate chain (leaf first) and its key, both in PEM.
-///
-/// # Errors
-/// When they cannot be read or do not fit together.
-pub fn tls_config(chain_pem: &str, key_pem: &SecretString) -> Result<Arc<ServerConfig>, TlsError> {
-    let chain = CertificateDer::pem_slice_iter(chain_pem.as_bytes()).collect::<Result<Vec<_>, _>>()?;
-    let key = PrivateKeyDer::from_pem_slice(key_pem.expose().as_bytes())?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+impl Entrance {
+    /// Plain HTTP for everybody who reaches this listener, which is on loopback.
+    pub fn plain(listener: TcpListener, connections: usize) -> Self {
+        Self {
+            listener,
+            tls: None,
+            transport: Transport::Plain,
+            audience: Audience::Everyone,
+            proxies: Arc::default(),
+            only_proxies: false,
+            connections,
+        }
+    }
 }
 
-/// Serves until `shutdown`, `connections` at once; then lets requests end, for ten seconds at most.
-pub async fn serve(
-    site: Site,
-    listener: TcpListener,
-    tls: Option<Arc<ServerConfig>>,
-    connections: usize,
-    shutdown: CancellationToken,
-) {
-    let transport = if tls.is_some() { Transport::Https } else { Transport::Plain };
-    let router = router(site, transport);
+/// Serves until `shutdown`; then lets requests end, for ten seconds at most.
+pub async fn serve(site: Site, entrance: Entrance, shutdown: CancellationToken) {
+    let Entrance { listener, tls, transport, audience, proxies, only_proxies, connections } = entrance;
+    let router = router(site, transport, audience, Arc::clone(&proxies));
     let acceptor = tls.map(TlsAcceptor::from);
     let room = Arc::new(Semaphore::new(connections));
     let tracker = TaskTracker::new();
@@ -77,7 +79,11 @@ pub async fn serve(
             accepted = accept(&listener, &room) => accepted,
         };
         let Some((stream, place)) = accepted else { continue };
-        let connection = connection(stream, acceptor.clone(), router.clone(), shutdown.clone());
+        let Some(peer) = peer_of(&stream, acceptor.is_some()).filter(|peer| !only_proxies || proxies.admit(*peer))
+        else {
+            continue;
+        };
+        let connection = connection(stream, peer, acceptor.clone(), router.clone(), shutdown.clone());
         let dropped = dropped.clone();
         tracker.spawn(async move {
             tokio::select! {
@@ -111,20 +117,31 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, router: Router, shutdown: CancellationToken) {
+/// Both ends; `None` when the other is gone already.
+fn peer_of(stream: &TcpStream, tls: bool) -> Option<Peer> {
+    Some(Peer::new(stream.peer_addr().ok()?, stream.local_addr().ok()?, tls))
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: Peer,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    shutdown: CancellationToken,
+) {
     let _ = stream.set_nodelay(true);
     match tls {
-        None => speak(stream, router, shutdown).await,
+        None => speak(stream, peer, router, shutdown).await,
         // A failed handshake is the caller's affair; scanners make them all day.
         Some(tls) => {
             if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                speak(stream, router, shutdown).await;
+                speak(stream, peer, router, shutdown).await;
             }
         }
     }
 }
 
-async fn speak<S>(stream: S, router: Router, shutdown: CancellationToken)
+async fn speak<S>(stream: S, peer: Peer, router: Router, shutdown: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -136,7 +153,12 @@ where
         .max_concurrent_streams(100)
         .keep_alive_interval(HEADERS)
         .keep_alive_timeout(HANDSHAKE);
-    let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
+    let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         _ = served.as_mut() => return,
         () = shutdown.cancelled() => served.as_mut().graceful_shutdown(),

@@ -11,12 +11,16 @@ use std::sync::Arc;
 
 use database::TestDatabase;
 use picket_collector::flow::verify::{Gate, Limits};
-use picket_collector::store::Pools;
+use picket_collector::login::Porter;
+use picket_collector::meters::Meters;
+use picket_collector::probes::Desk;
+use picket_collector::store::{OrgKey, Pools};
 use picket_collector::vault::{Class, KeyRing, Opener, Sealer};
 use picket_collector::wake::{Bells, Standstill};
 use picket_collector::web::guard::host::Hosts;
 use picket_collector::web::probe::Door;
-use picket_collector::web::{Site, serve};
+use picket_collector::web::serve::{self, Entrance};
+use picket_collector::web::{Front, Site};
 use picket_shared::batch::{Batch, Missed, Report};
 use picket_shared::check::Kind;
 use picket_shared::daykeys::{self, DayKeyGrant, KeyId};
@@ -73,11 +77,17 @@ impl World {
             standstill: Standstill::default(),
             door: Door { gate: Gate { collector, opener: Opener::new(&ring) }, limits: Arc::new(Limits::default()) },
             hosts: Arc::new(Hosts::new([], true)),
+            porter: Porter::new(pools.clone(), OrgKey(1)).unwrap(),
+            sealer: Sealer::new(&ring),
+            front: Arc::new(Front::new("http://localhost:8080", Some(8080))),
+            desk: Desk { pools: pools.clone(), sealer: Sealer::new(&ring), collector, config: Arc::default() },
+            meters: Meters::default(),
+            instance: Arc::default(),
             stop: stop.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        tokio::spawn(serve::serve(site, listener, None, 100, stop.clone()));
+        tokio::spawn(serve::serve(site, Entrance::plain(listener, 100), stop.clone()));
         let sealer = Sealer::new(&ring);
         let world = Self { clock, bells, owner, pools, collector, monitor, port, sealer, stop };
         world.rows().await;

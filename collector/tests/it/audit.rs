@@ -39,6 +39,7 @@ async fn every_change_of_a_monitor_or_channel_is_told_with_its_actor_and_without
     let expected = [
         "collector monitor.add shop",
         "collector channel.add hook",
+        "collector channel.verify hook",
         "command:ana monitor.add api",
         "command:ana monitor.edit api 2",
         "command:ana monitor.pause api 2",

@@ -7,7 +7,7 @@ use picket_collector::config::Retention;
 use picket_collector::domain::outage::{Span, Verdict};
 use picket_collector::domain::uptime;
 use picket_collector::ops::retention;
-use picket_collector::store::clock::{self, KEPT, TIMES};
+use picket_collector::store::clock::{self, FORGOTTEN, KEPT, TIMES};
 use picket_collector::store::{MonitorKey, spans};
 use picket_shared::time::Timestamp;
 use sqlx::{AssertSqlSafe, Executor, query_as, query_scalar};
@@ -73,6 +73,7 @@ async fn every_column_that_holds_a_time_moves_or_is_kept_on_purpose() {
     let found: BTreeSet<_> = found.into_iter().collect();
     let listed = TIMES
         .iter()
+        .chain(FORGOTTEN)
         .chain(KEPT)
         .flat_map(|(table, columns)| columns.iter().map(move |column| ((*table).to_owned(), (*column).to_owned())));
     assert_eq!(listed.collect::<BTreeSet<_>>(), found);
@@ -108,6 +109,8 @@ async fn what_lies_ahead_moves_back_by_as_much_and_nothing_else_moves() {
              VALUES (gen_random_uuid(), 1, 1, @98, @86510, @86530, 'recovered', 'other', '', '{}');
          INSERT INTO states (org_id, monitor_id, state, since, data, watch, due_at)
              VALUES (1, 1, 'up', @20, '{\"since\": @86515, \"version\": 3, \"list\": [@30, @86540]}', false, @86600);
+         INSERT INTO manual_checks (uuid, org_id, region_id, kind, spec, eu_only, timeout_ms, asked_by, asked_at, expires_at)
+             SELECT gen_random_uuid(), 1, 1, 'tcp', '{}', false, 1000, 'me', at, at + 60000000 FROM unnest(ARRAY[@60, @86540]) AS at;
          UPDATE instance SET last_alive_at = @86548",
     )
     .await;
@@ -128,6 +131,11 @@ async fn what_lies_ahead_moves_back_by_as_much_and_nothing_else_moves() {
                       UNION ALL SELECT (data->'list'->>1)::bigint FROM states UNION ALL SELECT due_at FROM states";
     assert_eq!(all(remembered).await, [115, 30, 140, 200].map(Some));
     assert_eq!(all("SELECT last_alive_at FROM instance").await, [Some(148)]);
+    assert_eq!(
+        all("SELECT asked_at FROM manual_checks").await,
+        [Some(60)],
+        "nobody waits for a check of that time any more"
+    );
     assert_eq!(step_back(&database, DAY, at(250)).await, 0, "nothing lies ahead any more");
 }
 

@@ -52,10 +52,21 @@ pub(crate) struct TestDatabase {
 impl TestDatabase {
     /// A fresh database with every migration and no rows but those that migrations make.
     pub(crate) async fn new() -> Self {
+        Self::of(TEMPLATE).await
+    }
+
+    /// A fresh database without any migration.
+    pub(crate) async fn empty() -> Self {
+        let database = Self::of("template0").await;
+        database.login("postgres").await.execute("ALTER SCHEMA public OWNER TO picket_owner").await.unwrap();
+        database
+    }
+
+    async fn of(template: &str) -> Self {
         let cluster = CLUSTER.get_or_init(Cluster::start).await;
         let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         let mut conn = connect(&cluster.folder, "postgres", "postgres").await;
-        let make = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER picket_owner");
+        let make = format!("CREATE DATABASE {name} TEMPLATE {template} OWNER picket_owner");
         conn.execute(AssertSqlSafe(make)).await.unwrap();
         let pool = |role: &str| lazy_pool(options(&cluster.folder, &name, &format!("picket_{role}")));
         let pools = Pools { app: pool("app"), intake: pool("intake"), worker: pool("worker"), auth: pool("auth") };

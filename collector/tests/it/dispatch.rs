@@ -139,7 +139,7 @@ async fn a_removed_channel_gets_nothing_and_its_settings_are_forgotten() {
     assert!(!channels::remove(&mut scoped, hook, START).await.unwrap());
     scoped.commit().await.unwrap();
     let mut worker = told.database.pools.worker().await.unwrap();
-    assert_eq!(deliveries::supersede_removed(&mut worker, START).await.unwrap(), 1);
+    assert_eq!(deliveries::supersede_unwanted(&mut worker, START).await.unwrap(), 1);
     worker.commit().await.unwrap();
     assert_eq!(told.deliveries().await, [("superseded".to_owned(), 0), ("pending".to_owned(), 0)]);
     assert_eq!(told.number("SELECT count(*) FROM channels WHERE length(sealed_settings) > 0").await, 1);

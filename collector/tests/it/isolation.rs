@@ -9,6 +9,7 @@ use crate::database::TestDatabase;
 const ALL_ROWS: &[(&str, &str)] = &[
     ("audit", "auth backup intake worker"),
     ("changes", "backup intake worker"),
+    ("channel_proofs", "backup worker"),
     ("channels", "backup worker"),
     ("deliveries", "backup worker"),
     ("delivery_attempts", "backup worker"),
@@ -16,6 +17,7 @@ const ALL_ROWS: &[(&str, &str)] = &[
     ("incident_events", "backup worker"),
     ("incidents", "backup worker"),
     ("manual_checks", "backup intake worker"),
+    ("memberships", "auth backup worker"),
     ("monitor_regions", "backup intake worker"),
     ("monitors", "backup intake worker"),
     ("notices", "backup worker"),
@@ -163,11 +165,15 @@ async fn only_listed_tables_show_every_row_to_a_role() {
 }
 
 #[tokio::test]
-async fn tenants_cannot_read_what_a_probe_proves_itself_with() {
+async fn tenants_cannot_read_secrets_that_they_or_others_have_written() {
     let database = two_tenants().await;
-    for sql in
-        ["SELECT sealed_secret FROM probes", "SELECT nonce FROM probe_keys", "SELECT sealed_secret FROM manual_checks"]
-    {
+    for sql in [
+        "SELECT sealed_secret FROM probes",
+        "SELECT nonce FROM probe_keys",
+        "SELECT sealed_settings FROM channels",
+        "SELECT sealed_code FROM channel_proofs",
+        "SELECT sealed_secret FROM manual_checks",
+    ] {
         let error = database.login("picket_app").await.execute(sql).await.unwrap_err().to_string();
         assert!(error.contains("permission denied"), "{sql}: {error}");
     }

@@ -17,6 +17,36 @@ async fn migrating_again_changes_nothing() {
 }
 
 #[tokio::test]
+async fn channels_that_are_there_stay_told_when_proofs_come() {
+    const PROOFS: i64 = 20;
+    let database = TestDatabase::empty().await;
+    let mut owner = database.login("picket_owner").await;
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version < PROOFS) {
+        sqlx::raw_sql(migration.sql.clone()).execute(&mut owner).await.unwrap();
+    }
+    let mut conn = database.login("postgres").await;
+    sqlx::raw_sql(
+        "INSERT INTO organizations (uuid, name, created_at) VALUES (gen_random_uuid(), 'acme', 0);
+         INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at)
+             VALUES (gen_random_uuid(), 1, 'hook', 'webhook', 'h', 'sealed', 42)",
+    )
+    .execute(&mut conn)
+    .await
+    .unwrap();
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version >= PROOFS) {
+        sqlx::raw_sql(migration.sql.clone()).execute(&mut owner).await.unwrap();
+    }
+    let verified: (i64, String, bool) = sqlx::query_as(
+        "SELECT verified_at, verified_by, (SELECT relforcerowsecurity FROM pg_class WHERE oid = 'channels'::regclass)
+         FROM channels",
+    )
+    .fetch_one(&mut conn)
+    .await
+    .unwrap();
+    assert_eq!(verified, (42, "before".to_owned(), true));
+}
+
+#[tokio::test]
 async fn no_role_passes_by_row_security_and_none_but_the_owner_owns_anything() {
     let database = TestDatabase::new().await;
     let mut conn = database.login("postgres").await;

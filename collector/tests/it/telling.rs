@@ -5,12 +5,13 @@ use std::time::Duration;
 use picket_collector::config::{Mail, Outbound};
 use picket_collector::domain::outage::{Notice, NoticeKind};
 use picket_collector::flow::deliver::Ctx;
+use picket_collector::meters::Meters;
 use picket_collector::notify::channels::email::Email;
 use picket_collector::notify::channels::webhook::Webhook;
 use picket_collector::notify::{Client, Settings as Channel};
-use picket_collector::store::channels::{self, ChannelRow};
+use picket_collector::store::channels::{self, ChannelRow, NewChannel};
 use picket_collector::store::monitors::{self, Settings};
-use picket_collector::store::{ChannelKey, MonitorKey, OrgKey, RegionKey, facts, notices};
+use picket_collector::store::{ChannelKey, MonitorKey, OrgKey, RegionKey, Scoped, facts, notices};
 use picket_collector::vault::{Class, KeyRing, Opener, Sealer};
 use picket_collector::wake::Bells;
 use picket_shared::check::{CheckSpec, HttpSpec};
@@ -59,22 +60,40 @@ impl Told {
         Self { database, org, monitor, region, ring: KeyRing::generate().unwrap() }
     }
 
-    /// Makes a channel.
+    /// Makes a channel that is verified.
     pub(crate) async fn channel(&self, name: &str, settings: &Channel) -> ChannelKey {
-        let row = ChannelRow {
-            key: ChannelKey(0),
-            id: ChannelId::at(START),
-            name: name.to_owned(),
-            kind: settings.kind().as_str().to_owned(),
-            hint: settings.hint(),
-            created_at: START,
-        };
-        let plain = serde_json::to_vec(settings).unwrap();
-        let sealed = Sealer::new(&self.ring).seal(Class::ChannelSettings, row.id.0.as_bytes(), &plain).unwrap();
-        let mut scoped = self.database.pools.scoped(self.org).await.unwrap();
-        let key = channels::insert(&mut scoped, &row, &sealed).await.unwrap();
+        let row = self.unverified(name, settings).await;
+        let mut scoped = self.scoped().await;
+        assert!(picket_collector::channels::trust(&mut scoped, &row, START).await.unwrap());
         scoped.commit().await.unwrap();
-        key
+        row.key
+    }
+
+    /// Makes a channel that nobody has verified.
+    pub(crate) async fn unverified(&self, name: &str, settings: &Channel) -> ChannelRow {
+        let id = ChannelId::at(START);
+        let plain = serde_json::to_vec(settings).unwrap();
+        let sealed = self.sealer().seal(Class::ChannelSettings, id.0.as_bytes(), &plain).unwrap();
+        let new = NewChannel { id, name, kind: settings.kind().as_str(), hint: &settings.hint() };
+        let mut scoped = self.scoped().await;
+        channels::insert(&mut scoped, &new, &sealed, START).await.unwrap();
+        scoped.commit().await.unwrap();
+        self.row(name).await
+    }
+
+    /// A channel as it is now.
+    pub(crate) async fn row(&self, name: &str) -> ChannelRow {
+        let rows = channels::list(&mut self.scoped().await).await.unwrap();
+        rows.into_iter().find(|row| row.name == name).unwrap()
+    }
+
+    /// A transaction of the organization.
+    pub(crate) async fn scoped(&self) -> Scoped {
+        self.database.pools.scoped(self.org).await.unwrap()
+    }
+
+    pub(crate) fn sealer(&self) -> Sealer {
+        Sealer::new(&self.ring)
     }
 
     /// Writes a notice of the monitor, as the judge does.
@@ -92,6 +111,7 @@ impl Told {
             pools: self.database.pools.clone(),
             opener: Opener::new(&self.ring),
             client: Client::new(mail, outbound, guard).unwrap(),
+            meters: Meters::default(),
             bells: Bells::default(),
             public_url: Some("https://picket.example".to_owned()),
         }
@@ -107,6 +127,14 @@ impl Told {
     pub(crate) async fn attempts(&self) -> Vec<(String, String)> {
         let mut conn = self.database.login("postgres").await;
         sqlx::query_as("SELECT result, answer FROM delivery_attempts ORDER BY id").fetch_all(&mut conn).await.unwrap()
+    }
+
+    /// One text from the database, empty for NULL.
+    pub(crate) async fn text(&self, select: &str) -> String {
+        let mut conn = self.database.login("postgres").await;
+        let text: Option<String> =
+            sqlx::query_scalar(AssertSqlSafe(select.to_owned())).fetch_one(&mut conn).await.unwrap();
+        text.unwrap_or_default()
     }
 
     /// One number from the database.

@@ -1,13 +1,15 @@
 //! Runs one check: in comes what to ask and the time there is, out goes what was found.
 //!
 //! One kind a file ([`http`], [`dns`], [`tls`], [`tcp`]); [`reach`] looks the name up and connects through the egress
-//! guard, [`trust`] shakes hands ([`verified`] spares it what was verified), [`exchange`] speaks HTTP, [`certificate`] reads certificates. A check never decides how often it
-//! runs, nor what its result means for a monitor, and never fails as a call: whatever happens is a [`Found`].
+//! guard, [`trust`] shakes hands ([`verified`] spares it what was verified, [`handshake_failure`] says what it failed by),
+//! [`exchange`] speaks HTTP, [`certificate`] reads certificates. A check never decides how often it runs, nor what its result
+//! means for a monitor, and never fails as a call: whatever happens is a [`Found`].
 
 mod certificate;
 mod deadline;
 mod dns;
 mod exchange;
+mod handshake_failure;
 mod http;
 mod reach;
 mod targets;

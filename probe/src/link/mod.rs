@@ -338,7 +338,7 @@ fn reason(error: &reqwest::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
-        let more = inner.to_string();
+        let more = tls::why(inner).unwrap_or_else(|| inner.to_string());
         if !text.contains(&more) {
             text = format!("{text}: {more}");
         }

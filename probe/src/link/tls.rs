@@ -48,8 +48,20 @@ struct Pinned {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("no certificate of the collector has the pinned SHA-256; compare `pin` with the collector's authority")]
+#[error(
+    "what answers does not show the certificate that the token (or `pin`) names: its authority was made anew, or somebody is \
+     in between. `picket-collector doctor` says which SHA-256 is right; a new token holds it"
+)]
 struct PinMismatch;
+
+/// What this file itself has against a certificate, for a person: the library would show the error's inside.
+pub(super) fn why(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(Error::InvalidCertificate(CertificateError::Other(OtherError(why)))) = error.downcast_ref() {
+        return Some(why.to_string());
+    }
+    // It comes wrapped as a fault of the connection, more than once.
+    why(error.downcast_ref::<std::io::Error>()?.get_ref()?)
+}
 
 impl ServerCertVerifier for Pinned {
     fn verify_server_cert(
@@ -127,8 +139,14 @@ mod tests {
             collector.link_with(good).refresh_keys().await.unwrap();
         }
         let (other, _) = authority("other");
-        for bad in [Trust::Pin(body_hash(&other)), Trust::Roots(vec![other]), Trust::Roots(Vec::new())] {
-            assert!(matches!(collector.link_with(bad).refresh_keys().await, Err(LinkError::Unreachable(_))));
+        let refused = async |trust: Trust| match collector.link_with(trust).refresh_keys().await {
+            Err(LinkError::Unreachable(why)) => why,
+            other => panic!("{other:?}"),
+        };
+        let why = refused(Trust::Pin(body_hash(&other))).await;
+        assert!(why.contains("does not show the certificate that the token") && !why.contains("OtherError"), "{why}");
+        for bad in [Trust::Roots(vec![other]), Trust::Roots(Vec::new())] {
+            refused(bad).await;
         }
         assert_eq!(collector.seen(picket_shared::wire::KEYS_PATH).len(), 2, "no token went to a stranger");
     }

@@ -21,7 +21,7 @@ const FOLLOWED_WITHIN: Duration = Duration::from_secs(60);
 fn started(regions: &[&str], ahead: i64) -> (World, String, Mailbox, Target) {
     let mut world = World::with_clocks(regions, ahead);
     let (shop, mailbox) = (world.target(None, &[]), world.mailbox());
-    world.collector.run(&["channel", "add", "email", "operator@example.org", "--name", "operator"]);
+    world.collector.trusted_channel(&["email", "operator@example.org", "--name", "operator"]);
     if regions.is_empty() {
         world.probe("eu");
     } else {

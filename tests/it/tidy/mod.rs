@@ -1,13 +1,14 @@
 //! Rules about the source that no compiler holds: who may import whom, what each floor may not touch, sizes.
 //!
 //! [`lexer`] turns a file into tokens and sets its tests aside; [`paths`] finds every path that it names, `use` trees
-//! and macro bodies included; [`table`] is the rules as data; [`rules`] and [`documents`] apply them.
+//! and macro bodies included; [`table`] is the rules as data; [`rules`], [`documents`] and [`texts`] apply them.
 
 mod documents;
 mod lexer;
 mod paths;
 mod rules;
 mod table;
+mod texts;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,6 +63,16 @@ fn documents_name_files_that_exist() {
     let exists = |path: &str| root().join(path).exists();
     let complaints: Vec<String> =
         documents.iter().flat_map(|(name, text)| documents::check(name, text, exists)).collect();
+    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
+}
+
+#[test]
+fn every_string_of_every_page_is_in_the_catalogue() {
+    let catalogue = fs::read_to_string(root().join("collector/texts/en.toml")).unwrap();
+    let templates = files(&["collector/templates"], "html");
+    let sources = files(&["collector/src/web"], "rs");
+    assert!(templates.len() > 5 && sources.len() > 20);
+    let complaints = texts::check(&catalogue, &templates, &sources);
     assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
 }
 

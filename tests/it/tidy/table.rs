@@ -11,7 +11,20 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("collector::objects", &["shared", "collector::config", "collector::vault"]),
     // A store function that leaves work behind also rings, by the bell's name.
     ("collector::store", &["shared", "collector::domain", "collector::config", "collector::wake"]),
+    ("collector::meters", &["shared", "collector::store"]),
     ("collector::postgres", &["shared", "collector::config", "collector::store"]),
+    // It seals credentials, and opens none.
+    (
+        "collector::import",
+        &[
+            "shared",
+            "collector::domain",
+            "collector::store",
+            "collector::vault::Sealer",
+            "collector::vault::Class",
+            "collector::vault::VaultError",
+        ],
+    ),
     ("collector::notify", &["shared", "collector::domain", "collector::config"]),
     ("collector::login", &["shared", "collector::domain", "collector::config", "collector::vault", "collector::store"]),
     (
@@ -47,6 +60,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "collector::config",
             "collector::vault",
             "collector::store",
+            "collector::meters",
             "collector::notify",
             "collector::wake",
         ],
@@ -58,23 +72,31 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "collector::config",
             "collector::vault",
             "collector::store",
+            "collector::meters",
             "collector::notify",
             "collector::wake",
         ],
     ),
+    // What pages and commands do to channels: read, sealed, stored, proven.
+    ("collector::channels", &["shared", "collector::vault", "collector::store", "collector::notify"]),
+    ("collector::probes", &["shared", "collector::config", "collector::vault", "collector::store"]),
     (
         "collector::web",
         &[
             "shared",
             "collector::app",
+            "collector::channels",
             "collector::config",
             "collector::vault::Sealer",
             "collector::store",
+            "collector::meters",
             "collector::notify",
             "collector::wake",
             "collector::domain",
+            "collector::import",
             "collector::login",
             "collector::privacy",
+            "collector::probes",
         ],
     ),
     (
@@ -85,6 +107,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "collector::config",
             "collector::vault",
             "collector::store",
+            "collector::meters",
             "collector::wake",
             "collector::domain",
             "collector::flow::verify",
@@ -100,6 +123,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "collector::config",
             "collector::vault",
             "collector::store",
+            "collector::meters",
             "collector::notify",
             "collector::wake",
             "collector::flow",
@@ -144,7 +168,12 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
 ];
 
 /// What only these may name.
-pub(super) const ONLY: &[(&str, &[&str])] = &[("collector::store::batches", &["collector::flow::ingest"])];
+pub(super) const ONLY: &[(&str, &[&str])] = &[
+    ("collector::store::batches", &["collector::flow::ingest"]),
+    // Who vouches for a channel is at the console; everybody else proves it.
+    ("collector::store::channels::mark_verified", &["collector::channels"]),
+    ("collector::channels::trust", &["collector::cmd"]),
+];
 
 /// Stages meet only in tables: none names another, but for these.
 pub(super) const STAGES: (&str, &[(&str, &str)]) = (

@@ -18,7 +18,8 @@ use crate::config::{Config, DatabaseMode};
 use crate::notify::Client;
 use crate::notify::channels::email;
 use crate::postgres::{Access, roles};
-use crate::vault::{KeyRing, keyring};
+use crate::vault::{Authority, KeyRing, authority, keyring};
+use crate::web::tls::Pair;
 
 /// Says what is wrong and what to do; exit code 1 if anything is.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -61,14 +62,19 @@ impl Finding {
 /// When standard output is closed.
 pub async fn run(args: DoctorArgs, config: &Config, clock: &Clock) -> Result<ExitCode, CmdError> {
     let mut findings = vec![keys(config), disk(config)];
+    let mut told = Vec::new();
     match access(config) {
-        Ok(access) => database(&access, clock, &mut findings).await,
+        Ok(access) => {
+            database(&access, clock, &mut findings).await;
+            told = probes::look(&access, clock, &mut findings).await;
+        }
         Err(error) => findings.push(Finding::new("database", State::Fail, error.to_string())),
     }
     findings.push(process::confinement(config));
     match Client::new(config.mail.clone(), config.outbound.clone(), EgressGuard::default()) {
         Ok(client) => {
             findings.push(reach::listener(config, &client).await);
+            findings.extend(reach::door(config, &told).await);
             if !args.local {
                 findings.extend(reach::public_url(config, &client).await);
                 findings.push(mail(config, &client).await);
@@ -156,7 +162,6 @@ async fn database(access: &Access, clock: &Clock, findings: &mut Vec<Finding>) {
         Err(error) => Finding::new("migrations", State::Fail, error.to_string()),
     });
     let _ = conn.close().await;
-    findings.extend(probes::look(access, clock).await);
 }
 
 fn row_security(without: &[String]) -> Finding {
@@ -204,23 +209,39 @@ async fn mail(config: &Config, client: &Client) -> Finding {
 }
 
 fn certificate(config: &Config, now: Timestamp) -> Option<Finding> {
-    let certificate = config.http.certificate()?;
+    const NAME: &str = "certificate";
+    let Some(certificate) = config.http.certificate() else {
+        return config.http.needs_authority().then(|| own_authority(config));
+    };
     let file = certificate.chain_file.display();
-    Some(match not_after(certificate.chain_pem.as_bytes()) {
-        None => Finding::new("certificate", State::Fail, format!("{file} holds no certificate in PEM")),
-        Some(end) if end <= now => {
-            Finding::new("certificate", State::Fail, format!("{file} ended at {end:.0}: renew it"))
+    Some(match Pair::parse(&certificate.chain_pem, &certificate.key_pem) {
+        Err(error) => {
+            let why = format!("{file}: {error}. A collector that runs goes on to show the certificate before it");
+            Finding::new(NAME, State::Fail, why)
         }
-        Some(end) if end.since(now) < Duration::from_secs(14 * 86_400) => {
-            Finding::new("certificate", State::Warning, format!("{file} ends at {end:.0}: renew it"))
+        Ok(pair) if pair.not_after <= now => {
+            Finding::new(NAME, State::Fail, format!("{file} ended at {:.0}: renew it", pair.not_after))
         }
-        Some(end) => Finding::new("certificate", State::Pass, format!("{file} holds until {end:.0}")),
+        Ok(pair) if pair.not_after.since(now) < Duration::from_secs(14 * 86_400) => {
+            Finding::new(NAME, State::Warning, format!("{file} ends at {:.0}: renew it", pair.not_after))
+        }
+        Ok(pair) => Finding::new(NAME, State::Pass, format!("{file} holds until {:.0}", pair.not_after)),
     })
 }
 
-/// When the first certificate of a chain ends.
-fn not_after(pem: &[u8]) -> Option<Timestamp> {
-    let (_, pem) = x509_parser::pem::parse_x509_pem(pem).ok()?;
-    let seconds = pem.parse_x509().ok()?.validity().not_after.timestamp();
-    Some(Timestamp::from_seconds(seconds))
+fn own_authority(config: &Config) -> Finding {
+    const NAME: &str = "certificate";
+    let directory = config.keys.directory();
+    match Authority::load(directory) {
+        Ok(Some(authority)) => {
+            let why = format!("by our own authority, which probes know by its SHA-256 {}", authority.pin());
+            Finding::new(NAME, State::Pass, why)
+        }
+        Ok(None) => {
+            let file = authority::file(directory);
+            let why = format!("{} is missing: start the collector, or copy it back", file.display());
+            Finding::new(NAME, State::Fail, why)
+        }
+        Err(error) => Finding::new(NAME, State::Fail, error.to_string()),
+    }
 }

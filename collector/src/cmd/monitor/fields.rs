@@ -1,6 +1,5 @@
 //! What can be said of a monitor on the command line, and how it becomes a specification.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -44,7 +43,7 @@ pub(super) struct Fields {
     pub(super) region: Vec<Region>,
     /// How many regions must see a failure: any, majority, all, or a number.
     #[arg(long)]
-    pub(super) quorum: Option<Quorum>,
+    pub(super) quorum: Option<QuorumRule>,
     /// Only regions in the EU may run it.
     #[arg(long, conflicts_with = "not_eu_only")]
     pub(super) eu_only: bool,
@@ -124,27 +123,6 @@ enum Matching {
     All,
     Any,
     Exact,
-}
-
-/// A quorum as typed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Quorum(pub(super) QuorumRule);
-
-impl FromStr for Quorum {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let rule = match text {
-            "any" => QuorumRule::Any,
-            "all" => QuorumRule::All,
-            "majority" | "default" => QuorumRule::Default,
-            number => match number.parse() {
-                Ok(k) if k > 0 => QuorumRule::AtLeast(k),
-                _ => return Err("use any, majority, all, or a number of regions".to_owned()),
-            },
-        };
-        Ok(Self(rule))
-    }
 }
 
 impl Fields {

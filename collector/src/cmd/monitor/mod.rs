@@ -1,9 +1,11 @@
-//! `monitor add|edit|list|show|test|check|pause|resume|delete`.
+//! `monitor add|edit|list|show|test|check|pause|resume|delete|import|release`.
 
 mod fields;
+mod import;
 mod manual;
 mod parse;
 mod render;
+mod report;
 mod show;
 
 use std::process::ExitCode;
@@ -16,10 +18,11 @@ use serde_json::json;
 use super::{CmdError, print};
 use crate::app::App;
 use crate::store::monitors::{self, Found, MonitorRow, Settings};
-use crate::store::read::monitor::has_channel;
+use crate::store::read::telling;
 use crate::store::regions::{self, RegionRow};
 use crate::store::{Scoped, StoreError};
 use fields::Fields;
+use import::{ImportArgs, ReleaseArgs};
 
 /// Manages monitors.
 #[derive(Debug, Subcommand)]
@@ -42,6 +45,10 @@ pub enum MonitorCommand {
     Resume(OneArgs),
     /// Delete a monitor; its history is kept until it expires.
     Delete(OneArgs),
+    /// Take over what another program watches; nobody is told before `monitor release`.
+    Import(Box<ImportArgs>),
+    /// Let imported monitors tell what they find.
+    Release(ReleaseArgs),
 }
 
 /// Arguments of `monitor add`.
@@ -109,6 +116,8 @@ pub async fn run(command: MonitorCommand, app: &App) -> Result<ExitCode, CmdErro
         MonitorCommand::Pause(args) => switch(args, scoped, now, Switch::Pause).await?,
         MonitorCommand::Resume(args) => switch(args, scoped, now, Switch::Resume).await?,
         MonitorCommand::Delete(args) => switch(args, scoped, now, Switch::Delete).await?,
+        MonitorCommand::Import(args) => return import::run(&args, app, scoped, now).await,
+        MonitorCommand::Release(args) => import::release(&args, scoped, now).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -126,7 +135,7 @@ async fn add(args: AddArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> Re
         name: name.unwrap_or_else(|| spec.target()),
         interval_s: args.fields.interval_s(None)?,
         timeout_ms,
-        quorum: args.fields.quorum.map(|quorum| quorum.0),
+        quorum: args.fields.quorum,
         eu_only,
         tags: args.fields.tag.clone(),
         regions: regions.iter().map(|region| region.key).collect(),
@@ -135,13 +144,13 @@ async fn add(args: AddArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> Re
     };
     fields::check(&settings)?;
     monitors::insert(&mut scoped, id, &settings, now).await.map_err(|error| named(error, &settings.name))?;
-    let told = has_channel(&mut scoped).await?;
+    let telling = telling::of(&mut scoped).await?;
     scoped.commit().await?;
     let regions: Vec<_> = regions.iter().map(|region| region.code.to_string()).collect();
     if args.json {
         return print::json(&json!({
             "id": id, "name": settings.name, "kind": settings.spec.kind(), "target": settings.spec.target(),
-            "regions": regions, "eu_only": eu_only, "reaches_a_channel": told,
+            "regions": regions, "eu_only": eu_only, "told": telling.is_told(), "why": telling.why(),
         }));
     }
     print::line(&format!(
@@ -157,8 +166,8 @@ async fn add(args: AddArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> Re
     if settings.spec.is_unverified() {
         print::line("Warning: its certificate is NOT VERIFIED (--verify off).")?;
     }
-    if !told {
-        print::line("Warning: there is no channel, so nobody is told of its incidents: picket-collector channel add")?;
+    if let Some(why) = telling.why() {
+        print::line(&format!("Warning: {why}."))?;
     }
     if all == 0 { Err(no_region()) } else { Ok(()) }
 }
@@ -179,7 +188,7 @@ async fn edit(args: EditArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> 
         settings.name.clone_from(name);
     }
     if let Some(quorum) = args.fields.quorum {
-        settings.quorum = Some(quorum.0);
+        settings.quorum = Some(quorum);
     }
     if !args.fields.tag.is_empty() {
         settings.tags.clone_from(&args.fields.tag);
@@ -208,8 +217,9 @@ async fn edit(args: EditArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> 
 
 async fn list(args: &Json, scoped: &mut Scoped) -> Result<(), CmdError> {
     let rows = monitors::list(scoped).await?;
+    let telling = telling::of(scoped).await?;
     if args.json {
-        let rows: Vec<_> = rows.iter().map(render::summary).collect();
+        let rows: Vec<_> = rows.iter().map(|row| render::summary(row, telling)).collect();
         return print::json(&rows);
     }
     if rows.is_empty() {
@@ -217,10 +227,11 @@ async fn list(args: &Json, scoped: &mut Scoped) -> Result<(), CmdError> {
     }
     let headings = ["", "STATE", "SINCE", "NAME", "KIND", "TARGET", "EVERY", "REGIONS", "ID"];
     print::table(&headings, &rows.iter().map(render::row).collect::<Vec<_>>())?;
-    if !has_channel(scoped).await? {
-        print::line("\nWarning: there is no channel, so nobody is told of incidents: picket-collector channel add")?;
+    // One line for all, as it is the same for each.
+    match telling.why() {
+        Some(why) => print::line(&format!("\nWarning: {why}.")),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 #[derive(Clone, Copy)]

@@ -1,80 +1,20 @@
-//! How hosts, headers and times are written on the command line.
-
-use std::time::Duration;
+//! Hosts and headers of the command line, with its own words for what is wrong.
 
 use crate::cmd::CmdError;
+use crate::domain::written::{self, BadHeader};
+
+pub(super) use written::duration;
 
 /// `HOST`, `HOST:PORT`, `[V6]:PORT`, or a bare IPv6 address.
 pub(super) fn host_port(text: &str) -> Result<(String, Option<u16>), CmdError> {
-    let wrong =
-        || CmdError::new(format!("{text:?} is not HOST or HOST:PORT, such as example.org:443 or [2001:db8::1]:443"));
-    if text.parse::<std::net::Ipv6Addr>().is_ok() {
-        return Ok((text.to_owned(), None));
-    }
-    if let Some(rest) = text.strip_prefix('[') {
-        let (host, port) = rest.split_once(']').ok_or_else(wrong)?;
-        let port = port.strip_prefix(':').map(str::parse).transpose().map_err(|_| wrong())?;
-        return Ok((host.to_owned(), port));
-    }
-    match text.rsplit_once(':') {
-        Some((host, port)) => Ok((host.to_owned(), Some(port.parse().map_err(|_| wrong())?))),
-        None => Ok((text.to_owned(), None)),
-    }
+    written::host_port(text).map_err(CmdError::new)
 }
 
 pub(super) fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("write it as 'Name: value'")?;
-    let name = name.trim();
-    if name.eq_ignore_ascii_case("authorization") || name.eq_ignore_ascii_case("proxy-authorization") {
-        return Err("headers are not kept sealed: give credentials by --bearer-file, or --basic-user with \
-                    --basic-password-file"
-            .to_owned());
-    }
-    Ok((name.to_owned(), value.trim().to_owned()))
-}
-
-/// `500ms`, `30s`, `5m`, `1h`, or a number of seconds.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let wrong = || format!("{text:?} is not a time: use 500ms, 30s, 5m or 1h");
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let millis = match unit {
-        "ms" => Some(number),
-        "" | "s" => number.checked_mul(1000),
-        "m" => number.checked_mul(60_000),
-        "h" => number.checked_mul(3_600_000),
-        _ => None,
-    };
-    millis.map(Duration::from_millis).ok_or_else(wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_header_that_holds_credentials_is_refused() {
-        assert_eq!(header("X-Team: shop "), Ok(("X-Team".to_owned(), "shop".to_owned())));
-        assert!(header("authorization: Bearer x").is_err_and(|why| why.contains("--bearer-file")));
-    }
-
-    #[test]
-    fn times_are_written_as_people_do() {
-        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
-        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
-        assert_eq!(duration("1500ms"), Ok(Duration::from_millis(1500)));
-        for bad in ["", "s", "5 m", "1d", "-3s", "99999999999999999999s"] {
-            assert!(duration(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn hosts_and_ports_are_told_apart() {
-        assert_eq!(host_port("example.org:443").unwrap(), ("example.org".to_owned(), Some(443)));
-        assert_eq!(host_port("example.org").unwrap(), ("example.org".to_owned(), None));
-        assert_eq!(host_port("[2001:db8::1]:25").unwrap(), ("2001:db8::1".to_owned(), Some(25)));
-        assert_eq!(host_port("2001:db8::1").unwrap(), ("2001:db8::1".to_owned(), None));
-        assert!(host_port("example.org:https").is_err());
-    }
+    written::header(text).map_err(|bad| match bad {
+        BadHeader::NoColon => "write it as 'Name: value'".to_owned(),
+        BadHeader::Credentials => "headers are not kept sealed: give credentials by --bearer-file, or --basic-user \
+                                   with --basic-password-file"
+            .to_owned(),
+    })
 }

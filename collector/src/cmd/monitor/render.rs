@@ -4,6 +4,7 @@ use picket_shared::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::store::monitors::MonitorRow;
+use crate::store::read::telling::Telling;
 
 /// The shape that tells a state without its colour.
 pub(super) fn symbol(state: &str) -> &'static str {
@@ -28,9 +29,10 @@ pub(super) fn row(row: &MonitorRow) -> Vec<String> {
     if row.settings.spec.is_unverified() {
         target.push_str("  NOT VERIFIED");
     }
+    let muted = if row.muted_at.is_some() { ", muted" } else { "" };
     vec![
         symbol(state(row)).to_owned(),
-        state(row).to_owned(),
+        format!("{}{muted}", state(row)),
         format!("{:.0}", row.paused_at.unwrap_or(row.since)),
         row.settings.name.clone(),
         row.settings.spec.kind().to_string(),
@@ -42,7 +44,7 @@ pub(super) fn row(row: &MonitorRow) -> Vec<String> {
 }
 
 /// What every JSON form of a monitor holds.
-pub(super) fn summary(row: &MonitorRow) -> Value {
+pub(super) fn summary(row: &MonitorRow, telling: Telling) -> Value {
     json!({
         "id": row.id,
         "name": row.settings.name,
@@ -58,7 +60,12 @@ pub(super) fn summary(row: &MonitorRow) -> Value {
         "verified": !row.settings.spec.is_unverified(),
         "holds_credentials": row.settings.sealed_secret.is_some(),
         "tags": row.settings.tags,
+        "external_key": row.external_key,
+        "muted_since": row.muted_at.map(time),
+        "spec": row.settings.spec,
         "region_names": row.regions,
+        "told": telling.is_told(),
+        "why": telling.why(),
         "created_at": time(row.created_at),
     })
 }

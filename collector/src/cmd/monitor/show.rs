@@ -13,6 +13,7 @@ use crate::domain::uptime;
 use crate::store::Scoped;
 use crate::store::monitors::MonitorRow;
 use crate::store::read::monitor::{self, Page, RegionRow};
+use crate::store::read::telling::{self, Telling};
 use crate::store::results::OutcomeRow;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -23,11 +24,12 @@ pub(super) async fn run(scoped: &mut Scoped, row: &MonitorRow, as_json: bool, no
     let interval = Duration::from_secs(u64::try_from(row.settings.interval_s).unwrap_or(60));
     let recent = now - (interval * 40).max(Duration::from_secs(900));
     let page = monitor::page(scoped, row.key, now, recent, now - DAY * 30).await?;
-    if as_json { print::json(&full(row, &page, now)) } else { text(row, &page, now) }
+    let telling = telling::of(scoped).await?;
+    if as_json { print::json(&full(row, &page, telling, now)) } else { text(row, &page, telling, now) }
 }
 
-fn full(row: &MonitorRow, page: &Page, now: Timestamp) -> Value {
-    let mut shown = render::summary(row);
+fn full(row: &MonitorRow, page: &Page, telling: Telling, now: Timestamp) -> Value {
+    let mut shown = render::summary(row, telling);
     let names: BTreeMap<i64, &str> = page.regions.iter().map(|region| (region.id, region.code.as_str())).collect();
     let more = json!({
         "overlays": overlays(page),
@@ -172,7 +174,7 @@ fn micros(at: i64) -> String {
     time(Timestamp::from_micros(at))
 }
 
-fn text(row: &MonitorRow, page: &Page, now: Timestamp) -> Result<(), CmdError> {
+fn text(row: &MonitorRow, page: &Page, telling: Telling, now: Timestamp) -> Result<(), CmdError> {
     let overlays = overlays(page);
     let beside = if overlays.is_empty() { String::new() } else { format!(" [{}]", overlays.join(", ")) };
     let since = row.paused_at.unwrap_or(row.since);
@@ -191,16 +193,7 @@ fn text(row: &MonitorRow, page: &Page, now: Timestamp) -> Result<(), CmdError> {
         f64::from(row.settings.timeout_ms) / 1000.0,
         row.version
     ))?;
-    if row.settings.spec.is_unverified() {
-        print::line("  NOT VERIFIED: any certificate is accepted (--verify off)")?;
-    }
-    if row.settings.sealed_secret.is_some() {
-        print::line(if row.settings.eu_only {
-            "  holds credentials; runs in the EU only"
-        } else {
-            "  holds credentials; may run outside the EU"
-        })?;
-    }
+    remarks(row, telling)?;
     let sums = uptime::of_monitor(&page.spans, (now - DAY * 30).max(row.created_at), now);
     let share =
         |share: Option<f64>| share.map_or_else(|| "unknown".to_owned(), |share| format!("{:.3} %", share * 100.0));
@@ -242,6 +235,30 @@ fn text(row: &MonitorRow, page: &Page, now: Timestamp) -> Result<(), CmdError> {
     )?;
     let names: BTreeMap<i64, &str> = page.regions.iter().map(|region| (region.id, region.code.as_str())).collect();
     section("Last outcomes", page.outcomes.iter().take(LINES).map(|outcome| outcome_line(outcome, &names)).collect())
+}
+
+/// What a person must know beside the state.
+fn remarks(row: &MonitorRow, telling: Telling) -> Result<(), CmdError> {
+    if let Some(muted) = row.muted_at {
+        print::line(&format!(
+            "  muted since {muted:.0}: nobody is told before picket-collector monitor release {}",
+            row.id
+        ))?;
+    }
+    if row.settings.spec.is_unverified() {
+        print::line("  NOT VERIFIED: any certificate is accepted (--verify off)")?;
+    }
+    if row.settings.sealed_secret.is_some() {
+        print::line(if row.settings.eu_only {
+            "  holds credentials; runs in the EU only"
+        } else {
+            "  holds credentials; may run outside the EU"
+        })?;
+    }
+    match telling.why() {
+        Some(why) => print::line(&format!("  {why}")),
+        None => Ok(()),
+    }
 }
 
 /// As a person reads it; JSON has the microseconds.

@@ -3,7 +3,6 @@
 //! It runs this very program's commands, as a person would.
 
 use std::io::Write;
-use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -15,8 +14,10 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use super::children::{Children, LocalProbe, this_program};
-use crate::cmd::CmdError;
-use crate::config::Config;
+use crate::cmd::{CmdError, reachable};
+use crate::config::{Config, Served};
+use crate::probes::machine::own_addresses;
+use crate::vault::Authority;
 
 /// How long the collector may take until it answers; PostgreSQL's recovery after a crash is part of it.
 const HEALTHY_WITHIN: Duration = Duration::from_secs(120);
@@ -71,14 +72,15 @@ pub(super) async fn healthy(config: &Config, children: &mut Children) -> Result<
 /// The status of `/healthz`; with HTTPS only whether the port is open, which it is once everything runs.
 async fn ask(config: &Config) -> Result<u16, String> {
     #[expect(clippy::disallowed_methods, reason = "the collector's own address, from its own settings")]
-    let stream = tokio::net::TcpStream::connect(config.http.listen).await.map_err(|error| error.to_string())?;
-    if config.http.certificate().is_some() {
+    let stream =
+        tokio::net::TcpStream::connect(reachable(config.http.listen)).await.map_err(|error| error.to_string())?;
+    if config.http.served().is_tls() {
         return Ok(200);
     }
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     let request = hyper::Request::get("/healthz")
-        .header("host", config.http.listen.to_string())
+        .header("host", reachable(config.http.listen).to_string())
         .body(Empty::<bytes::Bytes>::new())
         .map_err(|error| error.to_string())?;
     let answer = async { sender.send_request(request).await.map(|answer| answer.status().as_u16()) };
@@ -93,39 +95,49 @@ pub(super) async fn local_probe(config: &Config, config_file: Option<&Path>) -> 
     let directory = config.keys.directory();
     let token_file = directory.join("local-probe.token");
     if !token_file.exists() {
-        let arguments = ["probe", "add", "--region", REGION, "--network", REGION, "--eu", "--name", "local probe"];
+        let mut arguments =
+            vec!["probe", "add", "--region", REGION, "--network", REGION, "--eu", "--name", "local probe"];
+        // It is told again, by its file, at each start; said here, no door is opened for it.
+        let url = local_url(config);
+        arguments.extend(["--url", &url]);
         let added = command(config_file, &arguments).await?;
         let token =
             added.get("token").and_then(Value::as_str).ok_or_else(|| CmdError::new("`probe add` gave no token"))?;
         write_private(&token_file, token)?;
     }
     let probe_config = directory.join("local-probe.toml");
-    write_private(&probe_config, &probe_settings(config))?;
+    write_private(&probe_config, &probe_settings(config)?)?;
     Ok(LocalProbe { config_file: probe_config, token_file })
 }
 
-fn probe_settings(config: &Config) -> String {
+/// Where the local probe finds the collector.
+fn local_url(config: &Config) -> String {
+    let http = &config.http;
+    match (http.served(), http.listen.ip().is_unspecified()) {
+        (Served::Certificate | Served::OwnAuthority, _) => http.public_url(),
+        (_, true) => format!("http://localhost:{}", http.listen.port()),
+        (_, false) if http.listen.ip().is_loopback() => format!("http://{}", http.listen),
+        // A probe speaks plain HTTP on loopback only: it comes by the proxy like everybody.
+        (_, false) => http.public_url(),
+    }
+}
+
+fn probe_settings(config: &Config) -> Result<String, CmdError> {
     let mut allow: Vec<String> = PRIVATE.iter().map(|range| format!("{range:?}")).collect();
     allow.extend(own_addresses().into_iter().map(|address| {
         let prefix = if address.is_ipv4() { 32 } else { 128 };
         format!("\"{address}/{prefix}\"")
     }));
-    let collector = format!("http://{}", config.http.listen);
-    let url = if config.http.certificate().is_some() { config.http.public_url() } else { collector };
-    format!(
-        "# Written by `picket-collector up` at each start.\ncollector_url = {url:?}\n\n[egress]\nallow = [{}]\n\n[log]\nlevel = \"warn\"\n",
+    let url = local_url(config);
+    let authority = match config.http.served() {
+        Served::OwnAuthority => Authority::load(config.keys.directory())?,
+        _ => None,
+    };
+    let pin = authority.map(|authority| format!("pin = {:?}\n", authority.pin())).unwrap_or_default();
+    Ok(format!(
+        "# Written by `picket-collector up` at each start.\ncollector_url = {url:?}\n{pin}\n[egress]\nallow = [{}]\n\n[log]\nlevel = \"warn\"\n",
         allow.join(", ")
-    )
-}
-
-/// The addresses of this machine, which a probe reaches only when each is named.
-fn own_addresses() -> Vec<IpAddr> {
-    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
-    let addresses = interfaces.filter_map(|interface| interface.address).filter_map(|address| {
-        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
-        v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
-    });
-    addresses.filter(|address| !address.is_loopback()).collect()
+    ))
 }
 
 /// A monitor for each URL; one that is watched already is left as it is.

@@ -64,6 +64,8 @@ pub struct MonitorFacts {
     pub deleted_at: Option<Timestamp>,
     /// Since when a maintenance window has been running.
     pub maintenance_since: Option<Timestamp>,
+    /// Since when it is judged and tells its members nothing, until somebody releases it.
+    pub muted_since: Option<Timestamp>,
 }
 
 /// One assigned region.

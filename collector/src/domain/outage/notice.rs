@@ -162,7 +162,8 @@ impl Notice {
 pub(super) fn make_up(draft: &mut Draft<'_>) {
     let settled = flap::settle(draft);
     let overlays = &draft.standing.overlays;
-    let withheld = !overlays.paused && (overlays.maintenance || overlays.flapping);
+    let muted = draft.input.monitor.muted_since.is_some();
+    let withheld = muted || (!overlays.paused && (overlays.maintenance || overlays.flapping));
     if !withheld {
         outage(draft);
         if settled && draft.open_since.is_none() {
@@ -210,7 +211,8 @@ fn regional(draft: &mut Draft<'_>) {
 
 fn never_up(draft: &mut Draft<'_>) {
     let memory = &draft.standing.memory;
-    if memory.told_never_up {
+    // What does not run cannot come up; when it runs again, the time begins anew.
+    if memory.told_never_up || draft.standing.overlays.paused {
         return;
     }
     let waits = match &draft.standing.state {

@@ -1,6 +1,7 @@
 //! How many regions must agree, and whether those that vote do.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use picket_shared::ids::Region;
 use picket_shared::time::Timestamp;
@@ -27,6 +28,23 @@ pub enum QuorumRule {
     All,
     /// So many, or all when fewer vote.
     AtLeast(u8),
+}
+
+impl FromStr for QuorumRule {
+    type Err = String;
+
+    /// As people write it: any, majority, all, or a number of regions.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "any" => Ok(Self::Any),
+            "all" => Ok(Self::All),
+            "majority" | "default" => Ok(Self::Default),
+            number => match number.parse() {
+                Ok(k) if k > 0 => Ok(Self::AtLeast(k)),
+                _ => Err("use any, majority, all, or a number of regions".to_owned()),
+            },
+        }
+    }
 }
 
 impl QuorumRule {

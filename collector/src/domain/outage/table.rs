@@ -367,6 +367,63 @@ fn maintenance_withholds_notices_and_what_still_stands_is_told_when_it_ends() {
 }
 
 #[test]
+fn a_muted_monitor_is_judged_and_what_still_stands_is_told_when_it_is_released() {
+    let mut case = Case::up(3);
+    case.input.monitor.muted_since = Some(at(0));
+    case.fails_for_good(0, 200).fails_for_good(1, 200).at(204);
+    assert_eq!((case.state(), case.told(), case.incidents.len()), ("down", vec![], 1));
+    assert_eq!(case.verdict(), Some((Verdict::Down, 200)));
+    case.input.monitor.muted_since = None;
+    assert_eq!(case.at(230).told(), ["down"]);
+    case.good(0, 300).good(1, 300).at(301);
+    case.good(0, 340).good(1, 340).good(2, 340).at(341);
+    assert_eq!(case.told(), ["down", "up"]);
+}
+
+#[test]
+fn what_began_and_ended_while_a_monitor_was_muted_is_never_told_however_often_it_did() {
+    let mut case = Case::up(3);
+    case.input.monitor.muted_since = Some(at(0));
+    for start in [300, 600, 900, 1200] {
+        case.fails_for_good(0, start).fails_for_good(1, start).at(start + 4);
+        case.good(0, start + 60).good(1, start + 60).good(2, start + 60).at(start + 61);
+        case.good(0, start + 100).good(1, start + 100).good(2, start + 100).at(start + 101);
+    }
+    assert_eq!((case.state(), case.incidents.len(), case.told()), ("up", 8, vec![]));
+    case.input.monitor.muted_since = None;
+    assert_eq!(case.at(1400).told(), Vec::<&str>::new());
+}
+
+#[test]
+fn a_muted_monitor_that_never_came_up_is_told_when_it_is_released() {
+    let mut case = Case::pending(1);
+    case.input.monitor.muted_since = Some(at(0));
+    let never = |case: &Case| case.told().iter().filter(|kind| **kind == "never_came_up").count();
+    assert_eq!(never(case.at(2000)), 0);
+    case.input.monitor.muted_since = None;
+    assert_eq!(never(case.at(2001)), 1);
+}
+
+#[test]
+fn the_operator_is_told_of_a_silent_region_though_the_monitor_is_muted() {
+    let mut case = Case::up(2);
+    case.input.monitor.muted_since = Some(at(0));
+    assert_eq!(case.at_without(&[1], 300).told(), ["region_silent"]);
+}
+
+#[test]
+fn a_monitor_that_is_paused_before_it_came_up_is_not_told_as_never_up() {
+    let mut case = Case::pending(1);
+    case.input.monitor.paused_at = Some(at(10));
+    case.at(11).at(700);
+    assert_eq!(case.told(), Vec::<&str>::new());
+    case.input.monitor.paused_at = None;
+    case.at(800).at(1399);
+    assert!(!case.told().contains(&"never_came_up"));
+    assert!(case.at(1400).told().contains(&"never_came_up"));
+}
+
+#[test]
 fn the_third_opening_within_thirty_minutes_is_told_as_flapping_then_nothing_until_steady() {
     let mut case = Case::up(3);
     for start in [300, 600, 900, 1200] {

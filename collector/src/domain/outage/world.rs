@@ -53,6 +53,7 @@ pub(super) fn input(regions: usize, interval_s: u64, timeout_s: u64) -> Input {
             paused_at: None,
             deleted_at: None,
             maintenance_since: None,
+            muted_since: None,
         },
         regions: (0..regions).map(facts).collect(),
         standing: Standing::new(at(0), 1),

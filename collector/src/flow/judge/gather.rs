@@ -130,6 +130,7 @@ fn monitor_facts(row: &MonitorRow, created_at: Timestamp, version: u32) -> Resul
         paused_at: row.paused_at.map(Timestamp::from_micros),
         deleted_at: row.deleted_at.map(Timestamp::from_micros),
         maintenance_since: None,
+        muted_since: row.muted_at.map(Timestamp::from_micros),
     })
 }
 

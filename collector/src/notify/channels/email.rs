@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::{Answer, InvalidSettings, SendError, shorten};
+use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten};
 use crate::config::MailTls;
 use crate::notify::client::Client;
 use crate::notify::message::Message;
@@ -44,20 +44,33 @@ impl fmt::Debug for Email {
     }
 }
 
-impl Email {
-    pub(super) fn hint(&self) -> String {
+impl Channel for Email {
+    const KIND: &'static str = "email";
+    const FIELDS: &'static [Field] = &[Field::new("address", "oncall@example.org")];
+
+    fn read(form: &Form) -> Result<Self, InvalidSettings> {
+        Ok(Self { to: form.text("address") })
+    }
+
+    fn check(&self) -> Vec<InvalidSettings> {
+        let good = !self.to.chars().any(|c| c.is_control() || c.is_whitespace()) && self.to.parse::<Address>().is_ok();
+        let why = "it is not a mail address: use one such as oncall@example.org";
+        InvalidSettings::unless(good, "address", why).into_iter().collect()
+    }
+
+    fn hint(&self) -> String {
         match self.to.rsplit_once('@') {
             Some((user, domain)) => format!("{}***@{domain}", user.chars().take(1).collect::<String>()),
             None => "***".to_owned(),
         }
     }
 
-    pub(super) fn validate(&self) -> Result<(), InvalidSettings> {
-        let wrong = || InvalidSettings::new("address", "it is not a mail address: use one such as oncall@example.org");
-        if self.to.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err(wrong());
-        }
-        self.to.parse::<Address>().map(drop).map_err(|_| wrong())
+    fn name(&self) -> String {
+        self.to.clone()
+    }
+
+    async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
+        send(self, message, client).await
     }
 }
 
@@ -76,7 +89,7 @@ pub async fn reach(client: &Client) -> Result<(), SendError> {
     in_time(reaching).await
 }
 
-pub(super) async fn send(settings: &Email, message: &Message, client: &Client) -> Result<Answer, SendError> {
+async fn send(settings: &Email, message: &Message, client: &Client) -> Result<Answer, SendError> {
     let (host, from) = server(client)?;
     let letter = letter(settings, from.clone(), message)?;
     let hello = ClientId::Domain(from.email.domain().to_owned());
@@ -111,7 +124,9 @@ fn letter(settings: &Email, from: Mailbox, message: &Message) -> Result<lettre::
     if message.subject.chars().any(char::is_control) {
         return Err(refused("the subject"));
     }
-    settings.validate().map_err(|_| refused("the address"))?;
+    if !settings.check().is_empty() {
+        return Err(refused("the address"));
+    }
     let to: Address = settings.to.parse().map_err(|_| refused("the address"))?;
     let domain = from.email.domain().to_owned();
     let seconds = u64::try_from(message.at.seconds()).unwrap_or(0);

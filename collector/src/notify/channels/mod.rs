@@ -1,43 +1,172 @@
 //! The table of channels: one way to tell people a file, one row here for each.
 //!
-//! A channel has settings (sealed as JSON), a hint for people, and a way to send that says whether trying again helps.
+//! A channel has settings (sealed as JSON), fields from which they are read, a hint for people, a proof that its owner wants
+//! messages, and a way to send that says whether trying again helps.
 
 pub mod email;
+pub mod pagerduty;
+pub mod slack;
+pub mod telegram;
+pub mod twilio;
 pub mod webhook;
+
+mod form;
 
 use std::time::Duration;
 
+use picket_shared::secret::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::client::Client;
 use super::message::Message;
 
-/// The settings of a channel, as they are sealed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Settings {
-    /// By mail.
-    Email(email::Email),
-    /// By a signed request.
-    Webhook(webhook::Webhook),
+pub use form::{Field, Form, InvalidSettings};
+
+/// What proves that the owner of a destination wants its messages; `docs/decisions/0020-what-proves-a-channel.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A code is sent there, and comes back by whoever set the channel up.
+    Code,
+    /// The provider takes an event under a key that only its owner can make.
+    Acceptance,
 }
 
-/// The kinds of channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+/// What each channel is.
+trait Channel: Sized {
+    /// Its name in tables and commands.
+    const KIND: &'static str;
+    /// What is asked of whoever sets one up, in this order.
+    const FIELDS: &'static [Field];
+    /// What proves that it is wanted.
+    const PROOF: Proof = Proof::Code;
+
+    /// Takes the fields as they are.
+    fn read(form: &Form) -> Result<Self, InvalidSettings>;
+
+    /// Every field that cannot be, with what would be right.
+    fn check(&self) -> Vec<InvalidSettings>;
+
+    /// Whom it reaches, shortened so that it may be shown.
+    fn hint(&self) -> String;
+
+    /// What to call it unless told otherwise.
+    fn name(&self) -> String {
+        self.hint()
+    }
+
+    /// A secret that was made rather than given: the only one that is ever shown, once.
+    fn made(&self, _form: &Form) -> Option<&SecretString> {
+        None
+    }
+
+    /// Sends one message.
+    fn send(&self, message: &Message, client: &Client) -> impl Future<Output = Result<Answer, SendError>> + Send;
+}
+
+macro_rules! channels {
+    ($($(#[$doc:meta])* $name:ident: $settings:ty),+ $(,)?) => {
+        /// The settings of a channel, as they are sealed.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "kind", rename_all = "snake_case")]
+        pub enum Settings {
+            $($(#[$doc])* $name($settings)),+
+        }
+
+        /// The kinds of channel.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Kind {
+            $($(#[$doc])* $name),+
+        }
+
+        impl Kind {
+            /// Every kind, in the order in which they are offered.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// Its name in tables and commands.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => <$settings as Channel>::KIND),+ }
+            }
+
+            /// What is asked of whoever sets one up, in this order.
+            pub const fn fields(self) -> &'static [Field] {
+                match self { $(Self::$name => <$settings as Channel>::FIELDS),+ }
+            }
+
+            /// What proves that it is wanted.
+            pub const fn proof(self) -> Proof {
+                match self { $(Self::$name => <$settings as Channel>::PROOF),+ }
+            }
+        }
+
+        impl Settings {
+            /// Reads settings from fields: the one place for commands and pages.
+            ///
+            /// # Errors
+            /// Every field that cannot be, with what would be right.
+            pub fn parse(kind: Kind, form: &Form) -> Result<Self, Vec<InvalidSettings>> {
+                let read = match kind {
+                    $(Kind::$name => <$settings as Channel>::read(form).map(Self::$name)),+
+                };
+                let settings = read.map_err(|wrong| vec![wrong])?;
+                let wrong = settings.check();
+                if wrong.is_empty() { Ok(settings) } else { Err(wrong) }
+            }
+
+            /// Which kind these are of.
+            pub const fn kind(&self) -> Kind {
+                match self { $(Self::$name(_) => Kind::$name),+ }
+            }
+
+            /// Every field that cannot be, with what would be right.
+            pub fn check(&self) -> Vec<InvalidSettings> {
+                match self { $(Self::$name(settings) => settings.check()),+ }
+            }
+
+            /// Whom they reach, shortened so that it may be shown.
+            pub fn hint(&self) -> String {
+                match self { $(Self::$name(settings) => settings.hint()),+ }
+            }
+
+            /// What to call the channel unless told otherwise.
+            pub fn name(&self) -> String {
+                match self { $(Self::$name(settings) => settings.name()),+ }
+            }
+
+            /// A secret that was made because the form has none; show it once.
+            pub fn made(&self, form: &Form) -> Option<&SecretString> {
+                match self { $(Self::$name(settings) => settings.made(form)),+ }
+            }
+
+            /// Sends one message.
+            ///
+            /// # Errors
+            /// Why it was not taken, and whether trying again helps.
+            pub async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
+                match self { $(Self::$name(settings) => settings.send(message, client).await),+ }
+            }
+        }
+    };
+}
+
+channels! {
     /// By mail.
-    Email,
+    Email: email::Email,
     /// By a signed request.
-    Webhook,
+    Webhook: webhook::Webhook,
+    /// By a bot, to a chat.
+    Telegram: telegram::Telegram,
+    /// By SMS.
+    Twilio: twilio::Twilio,
+    /// To a channel of a workspace.
+    Slack: slack::Slack,
+    /// To who is on call.
+    Pagerduty: pagerduty::Pagerduty,
 }
 
 impl Kind {
-    /// Its name in tables and commands.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Webhook => "webhook",
-        }
+    /// The kind of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
     }
 }
 
@@ -65,69 +194,63 @@ impl SendError {
     pub(super) fn retry(reason: impl Into<String>) -> Self {
         Self::Retry { reason: reason.into(), after: None }
     }
-}
 
-/// A field of a channel's settings that cannot be, with what would be right.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {message}")]
-pub struct InvalidSettings {
-    /// The field at fault.
-    pub field: &'static str,
-    /// What is wrong and what would be right.
-    pub message: String,
-}
-
-impl InvalidSettings {
-    pub(super) fn new(field: &'static str, message: impl Into<String>) -> Self {
-        Self { field, message: message.into() }
-    }
-}
-
-impl Settings {
-    /// Which kind these are of.
-    pub const fn kind(&self) -> Kind {
+    /// The same refusal, with what helps against it.
+    fn but(self, advice: &str) -> Self {
         match self {
-            Self::Email(_) => Kind::Email,
-            Self::Webhook(_) => Kind::Webhook,
-        }
-    }
-
-    /// Whom they reach, shortened so that it may be shown.
-    pub fn hint(&self) -> String {
-        match self {
-            Self::Email(email) => email.hint(),
-            Self::Webhook(webhook) => webhook.hint(),
-        }
-    }
-
-    /// Checks every field.
-    ///
-    /// # Errors
-    /// The first field that cannot be, with what would be right.
-    pub fn validate(&self) -> Result<(), InvalidSettings> {
-        match self {
-            Self::Email(email) => email.validate(),
-            Self::Webhook(webhook) => webhook.validate(),
-        }
-    }
-
-    /// Sends one message.
-    ///
-    /// # Errors
-    /// Why it was not taken, and whether trying again helps.
-    pub async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
-        match self {
-            Self::Email(email) => email::send(email, message, client).await,
-            Self::Webhook(webhook) => webhook::send(webhook, message, client).await,
+            Self::Permanent(reason) => Self::Permanent(format!("{reason}: {advice}")),
+            later @ Self::Retry { .. } => later,
         }
     }
 }
 
 /// At most 200 characters on one line, without the texts in `hidden`.
-pub(super) fn shorten(text: &str, hidden: &[&str]) -> String {
+pub fn shorten(text: &str, hidden: &[&str]) -> String {
     let mut text = text.to_owned();
     for secret in hidden.iter().filter(|secret| !secret.is_empty()) {
         text = text.replace(secret, "***");
     }
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect::<String>().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_known_by_their_names_which_settings_carry_too() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::parse(kind.as_str()), Some(*kind));
+            assert!(!kind.fields().is_empty());
+        }
+        assert_eq!(Kind::parse("pigeon"), None);
+        let mail = Settings::parse(Kind::Email, &Form::default().with("address", "a@example.org")).unwrap();
+        assert_eq!(serde_json::to_string(&mail).unwrap(), r#"{"kind":"email","to":"a@example.org"}"#);
+    }
+
+    #[test]
+    fn an_empty_form_names_every_field_that_must_be_given() {
+        for kind in Kind::ALL {
+            let wrong = Settings::parse(*kind, &Form::default()).unwrap_err();
+            let named: Vec<_> = wrong.iter().map(|wrong| wrong.field).collect();
+            let required: Vec<_> = kind.fields().iter().filter(|f| f.required).map(|f| f.name).collect();
+            assert_eq!(named, required, "{kind:?}");
+            assert!(wrong.iter().all(|wrong| wrong.message.len() > 20), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_examples_are_good_and_no_hint_or_debug_shows_a_secret() {
+        for kind in Kind::ALL {
+            let form: Form = kind.fields().iter().map(|f| (f.name.to_owned(), f.example.to_owned())).collect();
+            let settings = Settings::parse(*kind, &form).unwrap();
+            assert_eq!(settings.kind(), *kind);
+            let seen = format!("{settings:?} {form:?} {} {}", settings.hint(), settings.name());
+            for secret in kind.fields().iter().filter(|field| field.secret) {
+                assert!(!seen.contains(secret.example), "{} in {seen}", secret.name);
+            }
+            let sealed = serde_json::to_string(&settings).unwrap();
+            assert_eq!(serde_json::from_str::<Settings>(&sealed).unwrap(), settings);
+        }
+    }
 }

@@ -3,21 +3,19 @@
 //!
 //! The URL was named by a tenant: its address is judged by the egress guard, redirects are not followed.
 
-use std::time::Duration;
-
 use aws_lc_rs::{hmac, rand};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::{Method, Request, StatusCode};
 use http_body_util::Full;
 use picket_shared::egress::parse_target;
 use picket_shared::secret::SecretString;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, InvalidSettings, SendError, shorten};
-use crate::notify::client::{Client, Reply};
+use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten};
+use crate::notify::client::{AGENT, Client, Reply};
 use crate::notify::message::Message;
 
 const PREFIX: &str = "whsec_";
@@ -25,8 +23,6 @@ const PREFIX: &str = "whsec_";
 const KEY_BYTES: usize = 32;
 /// Shorter parts of a URL are words, and hiding those would garble the answer.
 const SHORTEST_TOKEN: usize = 8;
-/// A receiver that wants to be left alone for longer is asked again after this.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// Settings of a webhook. The URL may hold a token, so it is a secret too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,20 +43,52 @@ pub fn make_secret() -> Result<SecretString, InvalidSettings> {
     Ok(SecretString::new(format!("{PREFIX}{}", BASE64_STANDARD.encode(key))))
 }
 
-impl Webhook {
-    pub(super) fn hint(&self) -> String {
+impl Channel for Webhook {
+    const KIND: &'static str = "webhook";
+    const FIELDS: &'static [Field] = &[
+        Field::new("url", "https://hooks.example.org/picket?token=5f2c91d07b3e").secret(),
+        Field::new("secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").secret().optional(),
+    ];
+
+    fn read(form: &Form) -> Result<Self, InvalidSettings> {
+        let secret = if form.get("secret").is_some() { form.secret("secret") } else { make_secret()? };
+        Ok(Self { url: form.secret("url"), secret })
+    }
+
+    fn check(&self) -> Vec<InvalidSettings> {
+        let url = match parse_target(self.url.expose()) {
+            _ if self.url.expose().is_empty() => {
+                Some("give the URL, such as https://hooks.example.org/picket".to_owned())
+            }
+            _ if self.url.expose().len() > 2048 => Some("a URL may have at most 2048 bytes".to_owned()),
+            Err(error) => Some(error.to_string()),
+            Ok(_) => None,
+        };
+        let url = url.map(|why| InvalidSettings::new("url", why));
+        url.into_iter().chain(key(&self.secret).err()).collect()
+    }
+
+    fn hint(&self) -> String {
         match parse_target(self.url.expose()) {
             Ok(target) => format!("{}://{}/...", target.url.scheme(), target.host),
             Err(_) => "...".to_owned(),
         }
     }
 
-    pub(super) fn validate(&self) -> Result<(), InvalidSettings> {
-        parse_target(self.url.expose()).map_err(|error| InvalidSettings::new("url", error.to_string()))?;
-        if self.url.expose().len() > 2048 {
-            return Err(InvalidSettings::new("url", "a URL may have at most 2048 bytes"));
-        }
-        key(&self.secret).map(drop)
+    fn name(&self) -> String {
+        parse_target(self.url.expose()).map_or_else(|_| self.hint(), |target| target.host.to_string())
+    }
+
+    fn made(&self, form: &Form) -> Option<&SecretString> {
+        form.get("secret").is_none().then_some(&self.secret)
+    }
+
+    async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
+        let request = request(self, message)?;
+        let reply = client.post(self.url.expose(), request).await?;
+        // A server that repeats what it is sent would hand the code to whoever named its URL.
+        let reply = if message.code.is_some() { Reply { body: Bytes::new(), ..reply } } else { reply };
+        judge(self, &reply)
     }
 }
 
@@ -84,12 +112,6 @@ fn key(secret: &SecretString) -> Result<hmac::Key, InvalidSettings> {
     }
 }
 
-pub(super) async fn send(settings: &Webhook, message: &Message, client: &Client) -> Result<Answer, SendError> {
-    let request = request(settings, message)?;
-    let reply = client.post(settings.url.expose(), request).await?;
-    judge(settings, &reply)
-}
-
 fn request(settings: &Webhook, message: &Message) -> Result<Request<Full<Bytes>>, SendError> {
     let broken = |error: &dyn std::fmt::Display| SendError::Permanent(format!("the settings cannot be used: {error}"));
     let target = parse_target(settings.url.expose()).map_err(|_| broken(&"the URL is none"))?;
@@ -103,7 +125,7 @@ fn request(settings: &Webhook, message: &Message) -> Result<Request<Full<Bytes>>
         .method(Method::POST)
         .uri(path)
         .header(HOST, host)
-        .header(USER_AGENT, concat!("Picket/", env!("CARGO_PKG_VERSION")))
+        .header(USER_AGENT, AGENT)
         .header(CONTENT_TYPE, "application/json")
         .header("webhook-id", id)
         .header("webhook-timestamp", timestamp)
@@ -120,12 +142,7 @@ fn judge(settings: &Webhook, reply: &Reply) -> Result<Answer, SendError> {
     match reply.status {
         status if status.is_success() => Ok(Answer(said)),
         StatusCode::GONE => Err(SendError::Permanent(format!("the receiver wants no more messages: {said}"))),
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
-            Err(SendError::Retry { reason: said, after: retry_after(&reply.headers) })
-        }
-        status if status.is_server_error() => {
-            Err(SendError::Retry { reason: said, after: retry_after(&reply.headers) })
-        }
+        _ if reply.is_for_later() => Err(SendError::Retry { reason: said, after: reply.retry_after() }),
         status if status.is_redirection() => {
             Err(SendError::Permanent(format!("redirects are not followed; name the URL that it leads to: {said}")))
         }
@@ -150,13 +167,13 @@ fn hidden(settings: &Webhook) -> Vec<SecretString> {
     hidden
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use http::HeaderMap;
+    use http::header::RETRY_AFTER;
+
     use super::*;
 
     fn settings(url: &str, secret: &str) -> Webhook {
@@ -179,13 +196,13 @@ mod tests {
     #[test]
     fn secrets_are_made_long_enough_and_bad_ones_refused() {
         let made = make_secret().unwrap();
-        assert_eq!(settings("https://example.org/x", made.expose()).validate(), Ok(()));
+        assert_eq!(settings("https://example.org/x", made.expose()).check(), []);
         assert_ne!(made, make_secret().unwrap());
         for bad in ["", "whsec_", "whsec_c2hvcnQ=", "whsec_***"] {
-            assert_eq!(settings("https://example.org/", bad).validate().map_err(|e| e.field), Err("secret"), "{bad}");
+            assert_eq!(settings("https://example.org/", bad).check()[0].field, "secret", "{bad}");
         }
         for bad in ["ftp://example.org/", "https://u:p@example.org/", "example.org"] {
-            assert_eq!(settings(bad, made.expose()).validate().map_err(|e| e.field), Err("url"), "{bad}");
+            assert_eq!(settings(bad, made.expose()).check()[0].field, "url", "{bad}");
         }
     }
 
@@ -216,6 +233,8 @@ mod tests {
         }
         let after = Some(Duration::from_secs(7));
         assert!(matches!(judged(503, Some("7")), Err(SendError::Retry { after: a, .. }) if a == after));
-        assert!(matches!(judged(429, Some("99999")), Err(SendError::Retry { after: Some(LONGEST_WAIT), .. })));
+        assert!(
+            matches!(judged(429, Some("99999")), Err(SendError::Retry { after: Some(a), .. }) if a.as_secs() == 3600)
+        );
     }
 }

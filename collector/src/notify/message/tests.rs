@@ -1,11 +1,14 @@
 //! What people read, as snapshots.
 
+use std::time::Duration;
+
 use insta::assert_snapshot;
 use picket_shared::time::Timestamp;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::outage::{FailureFacts, Over};
+use crate::domain::outage::vote::Vote;
+use crate::domain::outage::{FailureFacts, NoticeKind, Over, RegionLine, Resolution};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -239,4 +242,52 @@ fn durations_are_written_for_people() {
     for (seconds, text) in [(0, "0 s"), (65, "1 min 5 s"), (7620, "2 h 7 min"), (349_200, "4 d 1 h")] {
         assert_eq!(duration(Duration::from_secs(seconds)), text);
     }
+}
+
+#[test]
+fn every_alarm_that_is_raised_has_a_key_of_its_own_and_its_end_the_same() {
+    let over = Over { at: at("2026-03-01T10:07:05Z"), resolution: Resolution::Recovered };
+    let region = || "eu-1".parse().unwrap();
+    let pairs = [
+        (NoticeKind::Down, Some(NoticeKind::Up { over })),
+        (NoticeKind::Regional { failing: [region()].into() }, Some(NoticeKind::RegionalOver)),
+        (
+            NoticeKind::RegionSilent { region: region(), heard: None },
+            Some(NoticeKind::RegionHeard { region: region() }),
+        ),
+        (NoticeKind::Flapping { openings: 4 }, Some(NoticeKind::FlappingOver)),
+        (NoticeKind::NeverCameUp, None),
+        (NoticeKind::NoData { since: at("2026-03-01T10:00:00Z") }, None),
+    ];
+    let mut keys = std::collections::BTreeSet::new();
+    for (begin, end) in pairs {
+        let alarm = |kind: NoticeKind| {
+            let incident = matches!(kind, NoticeKind::Down | NoticeKind::Up { .. }).then(|| incident(None));
+            let alarms = write(&facts(kind, incident, "2026-03-01T10:00:13Z")).alarms;
+            assert_eq!(alarms.len(), 1, "{alarms:?}");
+            (alarms[0].act, alarms[0].key.clone())
+        };
+        let (act, key) = alarm(begin);
+        assert_eq!(act, Act::Raise);
+        if let Some(end) = end {
+            assert_eq!(alarm(end), (Act::Clear, key.clone()));
+        }
+        assert!(keys.insert(key));
+    }
+    let over = write(&facts(NoticeKind::Down, Some(incident(Some("2026-03-01T10:07:05Z"))), "2026-03-01T11:00:00Z"));
+    assert_eq!(over.alarms[0].severity, Severity::Warning, "nobody is woken as if it were not over");
+}
+
+#[test]
+fn the_code_is_in_every_form_of_its_message_but_the_subject() {
+    let (code, until) = (SecretString::new("482913".to_owned()), at("2026-03-01T10:15:00Z"));
+    let occasion = Occasion::Code { code, until };
+    let facts = Facts { occasion, ..facts(NoticeKind::FlappingOver, None, "2026-03-01T10:00:00Z") };
+    assert!(!format!("{facts:?}").contains("482913"));
+    let message = write(&facts);
+    let brief = message.brief.lines("\n");
+    for form in [&message.text, &message.html, &message.event.to_string(), &brief, &short::sms(&message.brief)] {
+        assert!(form.contains("482913") && form.contains("2026-03-01T10:15:00"), "{form}");
+    }
+    assert!(!message.subject.contains("482913") && !message.brief.headline.contains("482913"));
 }

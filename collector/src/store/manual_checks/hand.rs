@@ -114,7 +114,7 @@ pub async fn refuse(
     conn.ring(Bell::Manual).await
 }
 
-/// Stores what a probe found (a [`ManualOutcome`] as JSON), if it was asked, still is, and has not answered; rings for
+/// Stores what a probe found (a `ManualOutcome` as JSON), if it was asked, still is, and has not answered; rings for
 /// whoever waits. Else why it is not stored.
 ///
 /// # Errors

@@ -1,4 +1,8 @@
 //! Read models: one page's queries, shared by commands, pages and API.
 
+pub mod dashboard;
+pub mod gauges;
 pub mod live;
 pub mod monitor;
+pub mod probes;
+pub mod telling;

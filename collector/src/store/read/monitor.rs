@@ -175,14 +175,3 @@ async fn month_of_spans(
         })
         .collect()
 }
-
-/// Whether any channel would tell people of this tenant's incidents.
-///
-/// # Errors
-/// When the database fails.
-pub async fn has_channel(scoped: &mut Scoped) -> Result<bool, StoreError> {
-    let (any,): (bool,) = sqlx::query_as("SELECT EXISTS (SELECT FROM channels WHERE deleted_at IS NULL)")
-        .fetch_one(scoped.conn())
-        .await?;
-    Ok(any)
-}

@@ -5,6 +5,8 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::client::ClientScheme;
+
 const FIXED: [(HeaderName, &str); 7] = [
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -18,23 +20,27 @@ const FIXED: [(HeaderName, &str); 7] = [
     (header::CACHE_CONTROL, "no-store"),
 ];
 
-/// Whether answers go over HTTPS.
+/// How a listener is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// With certificates.
+    /// HTTPS, by a certificate that clients trust.
     Https,
-    /// Loopback only.
+    /// HTTPS, by a certificate of the collector's own authority.
+    OwnAuthority,
+    /// Plain HTTP: on loopback, or to proxies that do HTTPS.
     Plain,
 }
 
-/// Adds the headers; over HTTPS browsers are told to stay there.
+/// Adds the headers; over HTTPS browsers are told to stay there, but not with a certificate that they warn of: they would
+/// not even offer to go on.
 pub async fn add(State(transport): State<Transport>, request: Request, next: Next) -> Response {
+    let https = request.extensions().get() == Some(&ClientScheme::Https) && transport != Transport::OwnAuthority;
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in FIXED {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    if transport == Transport::Https {
+    if https {
         headers
             .insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains"));
     }

@@ -1,7 +1,8 @@
 //! Requests are answered only under the names that the operator gave: no rebinding, no poisoned links.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header, uri::Authority};
@@ -11,16 +12,24 @@ use axum::response::{IntoResponse, Response};
 use crate::web::error::Problem;
 
 /// The host names that requests may be for.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Hosts {
-    names: Vec<String>,
+    names: RwLock<BTreeSet<String>>,
     loopback: bool,
 }
 
 impl Hosts {
     /// The host of the public URL, and with `loopback` also `localhost` and loopback addresses.
     pub fn new(public: impl IntoIterator<Item = String>, loopback: bool) -> Self {
-        Self { names: public.into_iter().map(|name| name.to_ascii_lowercase()).collect(), loopback }
+        let hosts = Self { loopback, ..Self::default() };
+        hosts.add(public);
+        hosts
+    }
+
+    /// Also these, from now on: names of the certificate, and addresses that probes were told.
+    pub fn add(&self, more: impl IntoIterator<Item = String>) {
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        names.extend(more.into_iter().map(|name| name.trim_matches(['[', ']']).to_ascii_lowercase()));
     }
 
     /// Whether a request for this host, with or without a port, is answered.
@@ -30,7 +39,8 @@ impl Hosts {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let is_loopback = bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
         !authority.as_str().contains('@')
-            && (self.names.iter().any(|name| name == &host || name == bare) || self.loopback && is_loopback)
+            && (self.loopback && is_loopback
+                || self.names.read().unwrap_or_else(PoisonError::into_inner).contains(bare))
     }
 }
 
@@ -63,5 +73,7 @@ mod tests {
             assert!(!hosts.allow(bad), "{bad}");
         }
         assert!(!Hosts::new(["picket.example".to_owned()], false).allow("localhost"));
+        hosts.add(["[2001:db8::1]".to_owned(), "192.0.2.1".to_owned()]);
+        assert!(hosts.allow("[2001:db8::1]:8443") && hosts.allow("192.0.2.1:8443") && hosts.allow("picket.example"));
     }
 }

@@ -1,6 +1,9 @@
 //! Request-time controls, one a file.
 
 pub mod body_limit;
+pub mod client;
+pub mod csrf;
 pub mod headers;
 pub mod host;
 pub mod rate_limit;
+pub mod session;

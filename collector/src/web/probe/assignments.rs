@@ -50,7 +50,7 @@ pub async fn get_assignments(
 ) -> Response {
     let now = site.clock.now();
     let manual = takes.split(',').any(|name| name == TAKES_MANUAL);
-    answer(poll(&site, request, (since, manual), now).await, site.clock.now())
+    answer(&site.meters, poll(&site, request, (since, manual), now).await, site.clock.now())
 }
 
 async fn poll(

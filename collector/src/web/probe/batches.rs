@@ -3,7 +3,7 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
 use picket_shared::batch::{MAX_BODY, Receipt};
-use picket_shared::time::Timestamp;
+use picket_shared::time::{Stopwatch, Timestamp};
 use picket_shared::wire::RefusalCode;
 
 use super::{Site, answer, is_json, is_zstd, read_body, token};
@@ -12,11 +12,25 @@ use crate::flow::verify::{self, Opened, Refused};
 
 /// Answers a batch with its receipt.
 pub async fn post_batch(State(site): State<Site>, request: Request) -> Response {
-    let now = site.clock.now();
-    answer(take(&site, request, now).await, now)
+    let (now, watch) = (site.clock.now(), Stopwatch::start());
+    let taken = take(&site, request, now).await;
+    match &taken {
+        Ok(Taken::Stored(receipt)) => site.meters.stored(receipt, watch.elapsed()),
+        Ok(Taken::Repeated(_)) => site.meters.repeated(),
+        Err(_) => site.meters.refused_batch(),
+    }
+    answer(&site.meters, taken.map(|(Taken::Stored(receipt) | Taken::Repeated(receipt))| receipt), now)
 }
 
-async fn take(site: &Site, request: Request, now: Timestamp) -> Result<Receipt, Refused> {
+/// A batch that has its receipt.
+enum Taken {
+    /// It was stored just now.
+    Stored(Receipt),
+    /// It was stored before.
+    Repeated(Receipt),
+}
+
+async fn take(site: &Site, request: Request, now: Timestamp) -> Result<Taken, Refused> {
     let (parts, body) = request.into_parts();
     if !is_json(&parts.headers) || !is_zstd(&parts.headers) {
         return Err(Refused::rule(
@@ -48,9 +62,9 @@ async fn take(site: &Site, request: Request, now: Timestamp) -> Result<Receipt, 
         Opened::New(verified) => {
             let receipt = ingest::ingest(&mut conn, *verified, now).await?;
             conn.commit().await?;
-            Ok(receipt)
+            Ok(Taken::Stored(receipt))
         }
-        Opened::Repeated(receipt) => Ok(receipt),
+        Opened::Repeated(receipt) => Ok(Taken::Repeated(receipt)),
         Opened::Conflict => {
             ingest::note_conflict(&mut conn, &probe, id, now).await?;
             conn.commit().await?;

@@ -12,7 +12,7 @@ use crate::store::probes::{self, HelloRow};
 /// Answers a hello.
 pub async fn post_hello(State(site): State<Site>, request: Request) -> Response {
     let welcome = welcome(&site, request).await;
-    answer(welcome, site.clock.now())
+    answer(&site.meters, welcome, site.clock.now())
 }
 
 async fn welcome(site: &Site, request: Request) -> Result<Welcome, Refused> {

@@ -15,7 +15,7 @@ use crate::store::{Intake, ProbeKey, probe_keys};
 pub async fn get_keys(State(site): State<Site>, request: Request) -> Response {
     let _working = site.standstill.working().await;
     let now = site.clock.now();
-    answer(keys(&site, request, now).await, now)
+    answer(&site.meters, keys(&site, request, now).await, now)
 }
 
 async fn keys(site: &Site, request: Request, now: Timestamp) -> Result<Keys, Refused> {

@@ -22,7 +22,7 @@ const AT_ONCE: i64 = 8;
 /// Answers what a manual check found.
 pub async fn post_manual(State(site): State<Site>, request: Request) -> Response {
     let now = site.clock.now();
-    answer(take(&site, request, now).await, now)
+    answer(&site.meters, take(&site, request, now).await, now)
 }
 
 async fn take(site: &Site, request: Request, now: Timestamp) -> Result<ManualReceipt, Refused> {

@@ -23,6 +23,7 @@ use serde::Serialize;
 use super::Site;
 use super::guard::body_limit::{self, Unread};
 use crate::flow::verify::{Caller, Gate, Limits, Refused, RequestFacts, signature};
+use crate::meters::Meters;
 use crate::store::{Intake, probes};
 
 /// The largest body of a hello, in bytes.
@@ -47,7 +48,7 @@ pub async fn add_headers(State(clock): State<Clock>, request: Request, next: Nex
 }
 
 /// Turns what a handler found into an answer. What is no rule of the protocol is logged here, and told without details.
-fn answer<T: Serialize>(result: Result<T, Refused>, now: Timestamp) -> Response {
+fn answer<T: Serialize>(meters: &Meters, result: Result<T, Refused>, now: Timestamp) -> Response {
     let (code, message, retry_after) = match result {
         Ok(value) => return json(StatusCode::OK, &value),
         Err(Refused::Rule { code, message, retry_after }) => {
@@ -63,6 +64,7 @@ fn answer<T: Serialize>(result: Result<T, Refused>, now: Timestamp) -> Response 
             (RefusalCode::Internal, "a defect in the collector; its log says more".to_owned(), None)
         }
     };
+    meters.refused(code);
     let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json(status, &Refusal { error: code, message, time: now });
     if let Some(after) = retry_after {

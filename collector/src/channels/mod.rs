@@ -1,0 +1,144 @@
+//! Managing channels, for pages and commands alike: settings are read, sealed and stored; proofs begin and end.
+//!
+//! Nothing here is sent: proofs and tests are rows that `flow::deliver` takes, and [`answer()`] waits for what came of one.
+//! Every function but [`verify`] leaves the commit to its caller.
+
+mod answer;
+mod proof;
+
+use picket_shared::ids::{ChannelId, DeliveryId};
+use picket_shared::secret::SecretString;
+use picket_shared::time::Timestamp;
+
+use crate::notify::Settings;
+use crate::notify::channels::{Form, InvalidSettings, Kind};
+use crate::store::channels::{self, ChannelRow, NewChannel};
+use crate::store::deliveries::{self, WithoutNotice};
+use crate::store::{Scoped, StoreError};
+use crate::vault::{Class, Sealer, VaultError};
+
+pub use answer::answer;
+pub use proof::{Begun, Verdict, prove, trust, verify};
+
+/// Why a channel cannot be as somebody wants it, for a person.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelError {
+    /// Fields cannot be.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Settings(Vec<InvalidSettings>),
+    /// The name cannot be.
+    #[error("name: use 1 to 200 characters on one line")]
+    Name,
+    /// Another channel is called so.
+    #[error("a channel is called {0:?} already: choose another name")]
+    NameTaken(String),
+    /// It was removed meanwhile, or is of a kind that this version does not know.
+    #[error("this channel is not there any more: look at the list of channels")]
+    Gone,
+    /// Only what is verified is sent a test.
+    #[error("{0} is not verified yet: verify it first; that shows too whether messages reach it")]
+    NotVerified(String),
+    /// So many messages were asked for that it has to wait.
+    #[error("enough messages were asked for: the next can be at {0:.0}")]
+    Wait(Timestamp),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The key ring.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+/// A channel that was made, or given other settings.
+#[derive(Debug)]
+pub struct Made {
+    /// The channel.
+    pub row: ChannelRow,
+    /// The signing secret, if one was made: show it, this once.
+    pub secret: Option<SecretString>,
+}
+
+/// Makes a channel; it is told nothing before it was verified: go on with [`prove`].
+///
+/// # Errors
+/// Every field that cannot be, with what would be right; that the name is taken; that the database fails.
+pub async fn add(
+    scoped: &mut Scoped,
+    sealer: &Sealer,
+    (kind, form): (Kind, &Form),
+    name: Option<&str>,
+    now: Timestamp,
+) -> Result<Made, ChannelError> {
+    let settings = Settings::parse(kind, form).map_err(ChannelError::Settings)?;
+    let name = checked(name.map_or_else(|| settings.name(), ToOwned::to_owned))?;
+    let id = ChannelId::at(now);
+    let sealed = seal(sealer, id, &settings)?;
+    let new = NewChannel { id, name: &name, kind: kind.as_str(), hint: &settings.hint() };
+    channels::insert(scoped, &new, &sealed, now).await.map_err(|error| taken(error, &name))?;
+    let row = channels::get(scoped, id).await?.ok_or(ChannelError::Gone)?;
+    Ok(Made { row, secret: settings.made(form).cloned() })
+}
+
+/// Gives a channel other settings, all of them, as those that are there are never shown; it has to be verified anew: go on
+/// with [`prove`].
+///
+/// # Errors
+/// Every field that cannot be, with what would be right; that it is gone; that the database fails.
+pub async fn edit(
+    scoped: &mut Scoped,
+    sealer: &Sealer,
+    row: &ChannelRow,
+    form: &Form,
+    now: Timestamp,
+) -> Result<Made, ChannelError> {
+    let kind = Kind::parse(&row.kind).ok_or(ChannelError::Gone)?;
+    let settings = Settings::parse(kind, form).map_err(ChannelError::Settings)?;
+    let sealed = seal(sealer, row.id, &settings)?;
+    if !channels::replace_settings(scoped, row, &settings.hint(), &sealed, now).await? {
+        return Err(ChannelError::Gone);
+    }
+    let row = channels::get(scoped, row.id).await?.ok_or(ChannelError::Gone)?;
+    Ok(Made { row, secret: settings.made(form).cloned() })
+}
+
+/// Gives a channel another name.
+///
+/// # Errors
+/// That the name cannot be or is taken; that the channel is gone; that the database fails.
+pub async fn rename(scoped: &mut Scoped, row: &ChannelRow, name: &str, now: Timestamp) -> Result<(), ChannelError> {
+    let name = checked(name.trim().to_owned())?;
+    let renamed = channels::rename(scoped, row, &name, now).await.map_err(|error| taken(error, &name))?;
+    if renamed { Ok(()) } else { Err(ChannelError::Gone) }
+}
+
+/// Makes a test message for a verified channel; [`answer()`] tells what came of it.
+///
+/// # Errors
+/// That it is not verified, or was sent enough tests; that the database fails.
+pub async fn test(scoped: &mut Scoped, row: &ChannelRow, now: Timestamp) -> Result<DeliveryId, ChannelError> {
+    if row.verified_at.is_none() {
+        return Err(ChannelError::NotVerified(row.name.clone()));
+    }
+    proof::throttle(scoped, row.key, WithoutNotice::Test, now).await?;
+    let id = DeliveryId::at(now);
+    deliveries::insert_without_notice(scoped, row.key, id, WithoutNotice::Test, now).await?;
+    Ok(id)
+}
+
+fn seal(sealer: &Sealer, id: ChannelId, settings: &Settings) -> Result<picket_shared::secret::Sealed, ChannelError> {
+    // Serialising cannot fail: every part is text.
+    let plain = SecretString::new(serde_json::to_string(settings).map_err(|_| ChannelError::Gone)?);
+    Ok(sealer.seal(Class::ChannelSettings, id.0.as_bytes(), plain.expose().as_bytes())?)
+}
+
+fn checked(name: String) -> Result<String, ChannelError> {
+    let good = !name.is_empty() && name.chars().count() <= 200 && !name.chars().any(char::is_control);
+    if good { Ok(name) } else { Err(ChannelError::Name) }
+}
+
+fn taken(error: StoreError, name: &str) -> ChannelError {
+    match error.constraint() {
+        Some("channels_org_name") => ChannelError::NameTaken(name.to_owned()),
+        _ => error.into(),
+    }
+}

@@ -1,0 +1,160 @@
+//! The arguments of `channel add` and `channel edit`: one set a kind, turned into the fields of its form. Secrets come from
+//! files, for a command line is seen by everyone on the machine.
+
+use clap::Subcommand;
+
+use crate::cmd::file_text::{self, FileText};
+use crate::notify::channels::{Form, Kind};
+
+/// Which kind of channel, and where it leads.
+#[derive(Debug, Subcommand)]
+pub enum SettingsCommand {
+    /// To a mail address, by the server of the mail section.
+    Email(EmailArgs),
+    /// To a URL, signed as Standard Webhooks says.
+    Webhook(WebhookArgs),
+    /// To a chat, by a bot of yours.
+    Telegram(TelegramArgs),
+    /// To a phone, as an SMS.
+    Twilio(TwilioArgs),
+    /// To a channel of a Slack workspace, by an incoming webhook.
+    Slack(SlackArgs),
+    /// To who is on call, by an Events API v2 integration.
+    Pagerduty(PagerdutyArgs),
+}
+
+/// What every kind takes.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Common {
+    /// What to call the channel; what it reaches unless given.
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// Take your word that the destination is yours and wants to be told: nothing is sent to prove it, and the audit log
+    /// says that you vouched for it.
+    #[arg(long)]
+    pub(super) trust: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Arguments of `email`.
+#[derive(Debug, clap::Args)]
+pub struct EmailArgs {
+    /// The address.
+    address: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Arguments of `webhook`.
+#[derive(Debug, clap::Args)]
+pub struct WebhookArgs {
+    /// The URL.
+    url: String,
+    /// A file with the signing secret (whsec_...); made and shown once unless given.
+    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
+    secret_file: Option<FileText>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Arguments of `telegram`.
+#[derive(Debug, clap::Args)]
+pub struct TelegramArgs {
+    /// The chat: its number (negative for a group), or @name of a public channel.
+    #[arg(allow_hyphen_values = true)]
+    chat: String,
+    /// A file with the bot's token, as @BotFather gave it.
+    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
+    token_file: FileText,
+    /// The topic's number, in a group that has topics.
+    #[arg(long)]
+    topic: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Arguments of `twilio`.
+#[derive(Debug, clap::Args)]
+pub struct TwilioArgs {
+    /// The phone, with + and the country's code.
+    to: String,
+    /// A number of yours, a sender's name, or the SID of a messaging service (MG...).
+    #[arg(long)]
+    from: String,
+    /// The account's SID (AC...).
+    #[arg(long)]
+    account: String,
+    /// The SID of an API key (SK...); without it the secret is the account's auth token.
+    #[arg(long)]
+    key: Option<String>,
+    /// A file with the API key's secret, or the account's auth token.
+    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
+    secret_file: FileText,
+    /// Where Twilio handles it: us1 (unless given), or ie1 in Ireland with credentials of that region.
+    #[arg(long)]
+    region: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Arguments of `slack`.
+#[derive(Debug, clap::Args)]
+pub struct SlackArgs {
+    /// A file with the webhook's URL, which is a secret (hooks.slack.com/services/...).
+    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
+    url_file: FileText,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Arguments of `pagerduty`.
+#[derive(Debug, clap::Args)]
+pub struct PagerdutyArgs {
+    /// A file with the integration key.
+    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
+    key_file: FileText,
+    /// The service region: us (unless given) or eu.
+    #[arg(long)]
+    region: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl SettingsCommand {
+    /// The kind, its form, and the rest.
+    pub(super) fn taken_apart(self) -> (Kind, Form, Common) {
+        let form = Form::default();
+        match self {
+            Self::Email(args) => (Kind::Email, form.with("address", args.address), args.common),
+            Self::Webhook(args) => {
+                let form = form.with("url", args.url).with_some("secret", args.secret_file.as_ref().map(text));
+                (Kind::Webhook, form, args.common)
+            }
+            Self::Telegram(args) => {
+                let form = form.with("chat", args.chat).with("token", text(&args.token_file));
+                (Kind::Telegram, form.with_some("topic", args.topic), args.common)
+            }
+            Self::Twilio(args) => {
+                let form = form
+                    .with("to", args.to)
+                    .with("from", args.from)
+                    .with("account", args.account)
+                    .with("secret", text(&args.secret_file))
+                    .with_some("key", args.key)
+                    .with_some("region", args.region);
+                (Kind::Twilio, form, args.common)
+            }
+            Self::Slack(args) => (Kind::Slack, form.with("url", text(&args.url_file)), args.common),
+            Self::Pagerduty(args) => {
+                let form = form.with("key", text(&args.key_file)).with_some("region", args.region);
+                (Kind::Pagerduty, form, args.common)
+            }
+        }
+    }
+}
+
+fn text(file: &FileText) -> String {
+    file.text().to_owned()
+}

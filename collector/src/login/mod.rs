@@ -1,0 +1,137 @@
+//! Ways in: who is asking, never what is answered.
+//!
+//! [`set_up`] makes the first administrator from a link that the collector printed; [`password`] turns an address and a
+//! password into an [`Identity`]; [`session`] keeps a browser signed in; [`throttle`] slows guessing down.
+
+pub mod password;
+pub mod session;
+pub mod set_up;
+pub mod throttle;
+
+use std::sync::Arc;
+
+use crate::store::{OrgKey, Pools, StoreError, UserKey};
+use crate::vault::VaultError;
+use crate::vault::password::Passwords;
+use throttle::Throttle;
+
+/// Lets people in. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Porter {
+    pools: Pools,
+    passwords: Passwords,
+    throttle: Arc<Throttle>,
+    org: OrgKey,
+}
+
+impl Porter {
+    /// A porter; `org` is what the first administrator will own.
+    ///
+    /// # Errors
+    /// When the machine gives no random bytes.
+    pub fn new(pools: Pools, org: OrgKey) -> Result<Self, VaultError> {
+        Ok(Self { pools, passwords: Passwords::new()?, throttle: Arc::default(), org })
+    }
+}
+
+/// Who proved who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    user: UserKey,
+}
+
+impl Identity {
+    /// Whose row it is.
+    pub const fn user(&self) -> UserKey {
+        self.user
+    }
+}
+
+/// Why nobody could be let in, other than for a wrong answer.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// A statement.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Randomness or memory.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+/// What is wrong with an address or a password that somebody chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// Not an e-mail address.
+    Email,
+    /// Fewer than [`MIN_PASSWORD`] characters.
+    Short,
+    /// More than [`MAX_PASSWORD`] characters.
+    Long,
+    /// The address is (part of) the password, or one character is repeated.
+    Guessable,
+}
+
+/// Fewest characters of a password.
+pub const MIN_PASSWORD: usize = 12;
+/// Most characters of a password: each is hashed.
+pub const MAX_PASSWORD: usize = 128;
+
+/// An address as it is stored: trimmed, in lower case.
+///
+/// # Errors
+/// [`Unfit::Email`] unless it has the form of an address that mail can be sent to.
+pub fn address(text: &str) -> Result<String, Unfit> {
+    let address = text.trim().to_lowercase();
+    let (local, domain) = address.rsplit_once('@').ok_or(Unfit::Email)?;
+    let plain = address.chars().all(|c| !c.is_control() && !c.is_whitespace() && !"<>\",;:\\()[]".contains(c));
+    let fits = !local.is_empty()
+        && local.len() <= 64
+        && (3..=254).contains(&address.len())
+        && domain.split('.').all(|label| !label.is_empty())
+        && plain
+        && !local.contains('@');
+    if fits { Ok(address) } else { Err(Unfit::Email) }
+}
+
+/// Whether a password may be chosen by who has this address. Its characters are free: no composition rules.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn fit_password(password: &str, address: &str) -> Result<(), Unfit> {
+    let count = password.chars().count();
+    if count < MIN_PASSWORD {
+        return Err(Unfit::Short);
+    }
+    if count > MAX_PASSWORD {
+        return Err(Unfit::Long);
+    }
+    let lower = password.to_lowercase();
+    let same = password.chars().all(|c| password.starts_with(c));
+    if same || (!address.is_empty() && lower.contains(address)) { Err(Unfit::Guessable) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_stored_in_one_spelling() {
+        assert_eq!(address(" Ada@Example.ORG\n"), Ok("ada@example.org".to_owned()));
+        for bad in
+            ["", "ada", "@example.org", "ada@", "a b@example.org", "a@b..c", "<a@b.c>", "a@b@c.d", "a@b\r\nBcc: c@d.e"]
+        {
+            assert_eq!(address(bad), Err(Unfit::Email), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_long_enough_and_not_its_owner() {
+        let check = |password: &str| fit_password(password, "ada@example.org");
+        assert_eq!(check("elevenchars"), Err(Unfit::Short));
+        assert_eq!(check(&"x1".repeat(65)), Err(Unfit::Long));
+        assert_eq!(check("aaaaaaaaaaaaaa"), Err(Unfit::Guessable));
+        assert_eq!(check("Ada@Example.org!"), Err(Unfit::Guessable));
+        assert_eq!(check("twelve chars"), Ok(()));
+        assert_eq!(check("пароль из слов"), Ok(()));
+    }
+}

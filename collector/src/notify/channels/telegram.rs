@@ -1,0 +1,188 @@
+//! Telegram: a message of a bot to a chat, `sendMessage` of the Bot API.
+//! <https://core.telegram.org/bots/api#sendmessage>, errors: <https://core.telegram.org/bots/api#making-requests> and
+//! <https://core.telegram.org/bots/api#responseparameters>.
+//!
+//! By Telegram's design the bot's token is part of the path, so no error, answer or log names the path: what the server says
+//! is kept without the token. `ok: false` carries `error_code` and `description`; 429 names `parameters.retry_after` in
+//! seconds; a group that became a supergroup names its new id. 429 and 5xx help by waiting, everything else does not.
+
+use std::fmt;
+
+use http::StatusCode;
+use picket_shared::secret::SecretString;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::form::masked;
+use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten};
+use crate::notify::client::{Ask, Client, Reply, wait};
+use crate::notify::message::{Message, short};
+
+const API: &str = "https://api.telegram.org";
+/// "1-4096 characters after entities parsing".
+const LIMIT: usize = 4096;
+
+/// Settings of a Telegram chat.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Telegram {
+    /// The bot's token, as @BotFather gave it.
+    pub token: SecretString,
+    /// The chat: a number, or @name of a public channel.
+    pub chat: String,
+    /// The topic in a forum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+}
+
+impl fmt::Debug for Telegram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Telegram({})", self.hint())
+    }
+}
+
+impl Channel for Telegram {
+    const KIND: &'static str = "telegram";
+    const FIELDS: &'static [Field] = &[
+        Field::new("token", "123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc").secret(),
+        Field::new("chat", "-1001234567890"),
+        Field::new("topic", "42").optional(),
+    ];
+
+    fn read(form: &Form) -> Result<Self, InvalidSettings> {
+        let topic = form.get("topic").map(ToOwned::to_owned);
+        Ok(Self { token: form.secret("token"), chat: form.text("chat"), topic })
+    }
+
+    fn check(&self) -> Vec<InvalidSettings> {
+        let token = self.token.expose().split_once(':').is_some_and(|(id, key)| {
+            is_number(id)
+                && (30..=64).contains(&key.len())
+                && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+        });
+        let name = |name: &str| {
+            let first = name.chars().next().is_some_and(|c| c.is_ascii_alphabetic());
+            first && (4..=32).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        };
+        let chat = match self.chat.strip_prefix('@') {
+            Some(public) => name(public),
+            None => is_number(self.chat.strip_prefix('-').unwrap_or(&self.chat)),
+        };
+        let topic = self.topic.as_deref().is_none_or(is_number);
+        let wrong = [
+            InvalidSettings::unless(
+                token,
+                "token",
+                "it is not a bot's token: those look like 123456789:AAEhBOweik6ad9r...",
+            ),
+            InvalidSettings::unless(chat, "chat", "it is not a chat: use its number, such as -1001234567890, or @name"),
+            InvalidSettings::unless(topic, "topic", "it is not a topic: use its number, or leave it empty"),
+        ];
+        wrong.into_iter().flatten().collect()
+    }
+
+    fn hint(&self) -> String {
+        match self.chat.strip_prefix('@') {
+            Some(_) => format!("chat {}", self.chat),
+            None => format!("chat {}", masked(&self.chat, 0, 4)),
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("Telegram {}", self.hint())
+    }
+
+    async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
+        let mut body = json!({
+            "chat_id": self.chat,
+            "text": text(message),
+            "parse_mode": "HTML",
+            "link_preview_options": { "is_disabled": true },
+        });
+        if let Some(topic) = self.topic.as_deref().and_then(|topic| topic.parse::<i64>().ok()) {
+            body["message_thread_id"] = topic.into();
+        }
+        let ask = Ask {
+            kind: Self::KIND,
+            usual: API,
+            path: SecretString::new(format!("/bot{}/sendMessage", self.token.expose())),
+            content_type: "application/json",
+            authorization: None,
+            body: body.to_string().into_bytes(),
+        };
+        self.judge(&client.call(ask).await?)
+    }
+}
+
+/// What the Bot API answers.
+#[derive(Default, Deserialize)]
+struct Said {
+    #[serde(default)]
+    ok: bool,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    result: Sent,
+    #[serde(default)]
+    parameters: Parameters,
+}
+
+#[derive(Default, Deserialize)]
+struct Sent {
+    #[serde(default)]
+    message_id: i64,
+}
+
+#[derive(Default, Deserialize)]
+struct Parameters {
+    retry_after: Option<u64>,
+    migrate_to_chat_id: Option<i64>,
+}
+
+impl Telegram {
+    fn judge(&self, reply: &Reply) -> Result<Answer, SendError> {
+        let said: Option<Said> = serde_json::from_slice(&reply.body).ok();
+        let (parsed, said) = (said.is_some(), said.unwrap_or_default());
+        if reply.status.is_success() && said.ok {
+            return Ok(Answer(format!("{} message {}", reply.status, said.result.message_id)));
+        }
+        let words = if parsed { said.description } else { String::from_utf8_lossy(&reply.body).into_owned() };
+        let key = self.token.expose().split_once(':').map_or("", |(_, key)| key);
+        let reason = shorten(&format!("{} {words}", reply.status), &[self.token.expose(), key]);
+        if reply.is_for_later() {
+            let after = said.parameters.retry_after.map(wait).or_else(|| reply.retry_after());
+            return Err(SendError::Retry { reason, after });
+        }
+        let refused = SendError::Permanent(reason);
+        if let Some(chat) = said.parameters.migrate_to_chat_id {
+            return Err(refused.but(&format!("the group is a supergroup now; edit the channel: its chat is {chat}")));
+        }
+        Err(match reply.status {
+            StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND => {
+                refused.but("edit the channel and enter the token that @BotFather shows")
+            }
+            StatusCode::FORBIDDEN => {
+                refused.but("let the bot into the chat again (a person: unblock it and press Start)")
+            }
+            StatusCode::BAD_REQUEST => refused.but("check the chat's number and that the bot is in it"),
+            _ => refused,
+        })
+    }
+}
+
+/// The message as HTML of Telegram's kind; what would not fit is cut before it is escaped, for it counts unescaped.
+fn text(message: &Message) -> String {
+    let brief = &message.brief;
+    let headline = short::cut(&brief.headline, LIMIT);
+    let room = LIMIT - headline.encode_utf16().count().min(LIMIT);
+    let rest = short::cut(&brief.lines("\n"), room);
+    format!("<b>{}</b>{}", escape(&headline), escape(&rest)).trim_end().to_owned()
+}
+
+/// "All <, > and & symbols that are not a part of a tag or an HTML entity must be replaced".
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+fn is_number(text: &str) -> bool {
+    (1..=19).contains(&text.len()) && text.chars().all(|c| c.is_ascii_digit())
+}

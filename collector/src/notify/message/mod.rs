@@ -1,0 +1,160 @@
+//! The texts of messages. Pure: facts in; subject, plain text, HTML, a JSON event, a few short lines and alarms out.
+//!
+//! A message names what, where, since when, why, what was seen, what each region says, and where to look.
+
+mod alarm;
+mod event;
+mod sheet;
+pub(super) mod short;
+mod words;
+
+use picket_shared::ids::{DeliveryId, IncidentId, MonitorId};
+use picket_shared::outcome::{Evidence, FailureKind};
+use picket_shared::secret::SecretString;
+use picket_shared::time::Timestamp;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::domain::outage::Notice;
+
+pub use alarm::{Act, Alarm, Severity};
+pub use short::Brief;
+pub use words::{duration, vote};
+
+/// All that a message says.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Which delivery this is; the receiver knows a repeated one by it.
+    pub delivery: DeliveryId,
+    /// When it is written.
+    pub now: Timestamp,
+    /// Where people find the collector; no link without one.
+    pub public_url: Option<String>,
+    /// What has to be told.
+    pub occasion: Occasion,
+}
+
+/// What has to be told.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, and notices are the rule")]
+pub enum Occasion {
+    /// Somebody wants to know whether the channel works.
+    Test {
+        /// The channel's name.
+        channel: String,
+    },
+    /// Somebody says that this channel is theirs; the code that comes back proves it. Nothing here is of a tenant's
+    /// wording, as nobody has agreed yet to be sent anything.
+    Code {
+        /// The code.
+        code: SecretString,
+        /// Until when it works.
+        until: Timestamp,
+    },
+    /// The judge decided something.
+    Notice {
+        /// What.
+        notice: Notice,
+        /// About which monitor.
+        monitor: MonitorFacts,
+        /// Its incident, as it is now.
+        incident: Option<IncidentFacts>,
+    },
+}
+
+/// What is watched.
+#[derive(Clone, Debug, Serialize)]
+pub struct MonitorFacts {
+    /// Its id.
+    pub id: MonitorId,
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: String,
+    /// A URL, a name with record type, host and port.
+    pub target: String,
+}
+
+/// An incident.
+#[derive(Clone, Debug)]
+pub struct IncidentFacts {
+    /// Its id, which ties its messages together.
+    pub id: IncidentId,
+    /// The start of the first failing check.
+    pub started_at: Timestamp,
+    /// When the judge was sure.
+    pub confirmed_at: Timestamp,
+    /// When it was over.
+    pub resolved_at: Option<Timestamp>,
+    /// What failed.
+    pub failure: FailureKind,
+    /// The same for a person.
+    pub message: String,
+    /// What was seen.
+    pub evidence: Evidence,
+}
+
+/// A message, ready for any channel.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The delivery's id.
+    pub id: DeliveryId,
+    /// The incident that ties messages together.
+    pub thread: Option<IncidentId>,
+    /// When it was written.
+    pub at: Timestamp,
+    /// One line, without line breaks.
+    pub subject: String,
+    /// The whole as plain text.
+    pub text: String,
+    /// The whole as HTML.
+    pub html: String,
+    /// The whole for a program.
+    pub event: serde_json::Value,
+    /// The whole in a few short lines.
+    pub brief: Brief,
+    /// The same for a pager.
+    pub alarms: Vec<Alarm>,
+    /// What must not be read from an answer that repeats the message: the code in it.
+    pub code: Option<SecretString>,
+}
+
+/// Writes the message.
+pub fn write(facts: &Facts) -> Message {
+    let (sheet, event, thread) = match &facts.occasion {
+        Occasion::Test { channel } => (words::test(channel), json!({ "channel": channel }), None),
+        Occasion::Code { code, until } => {
+            let event = json!({ "code": code, "expires_at": until.to_string() });
+            (words::code(code, *until), event, None)
+        }
+        Occasion::Notice { notice, monitor, incident } => {
+            let sheet = words::tell(facts, notice, monitor, incident.as_ref());
+            let event = event::event(notice, monitor, incident.as_ref());
+            let thread = incident.as_ref().map(|incident| incident.id);
+            (sheet, event, thread)
+        }
+    };
+    let kind = match &facts.occasion {
+        Occasion::Test { .. } => "test".to_owned(),
+        Occasion::Code { .. } => "channel.code".to_owned(),
+        Occasion::Notice { notice, .. } => format!("monitor.{}", notice.kind.as_str()),
+    };
+    Message {
+        id: facts.delivery,
+        thread,
+        at: facts.now,
+        subject: words::one_line(&sheet.subject),
+        text: sheet.text(),
+        html: sheet.html(),
+        event: json!({ "type": kind, "timestamp": facts.now.to_string(), "data": event }),
+        brief: short::brief(facts, &sheet),
+        alarms: alarm::alarms(facts),
+        code: match &facts.occasion {
+            Occasion::Code { code, .. } => Some(code.clone()),
+            Occasion::Test { .. } | Occasion::Notice { .. } => None,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,48 @@
+//! A message laid out for mail: a headline and labelled lines, as plain text and as HTML.
+
+use std::fmt::Write;
+
+/// A message before it is laid out: a headline and labelled lines.
+pub(super) struct Sheet {
+    pub(super) subject: String,
+    pub(super) lead: String,
+    pub(super) rows: Vec<(&'static str, String)>,
+    pub(super) link: Option<String>,
+}
+
+impl Sheet {
+    pub(super) fn text(&self) -> String {
+        let mut text = format!("{}\n", self.lead);
+        if !self.rows.is_empty() {
+            text.push('\n');
+        }
+        for (label, value) in &self.rows {
+            let _ = writeln!(text, "{label:<10}{}", value.replace('\n', "\n          "));
+        }
+        if let Some(link) = &self.link {
+            let _ = write!(text, "\n{link}\n");
+        }
+        text
+    }
+
+    pub(super) fn html(&self) -> String {
+        let mut html = format!("<!DOCTYPE html>\n<html><body>\n<p><strong>{}</strong></p>\n", escape(&self.lead));
+        if !self.rows.is_empty() {
+            html.push_str("<table>\n");
+            for (label, value) in &self.rows {
+                let value = escape(value).replace('\n', "<br>");
+                let _ = writeln!(html, "<tr><th align=\"left\" valign=\"top\">{label}</th><td>{value}</td></tr>");
+            }
+            html.push_str("</table>\n");
+        }
+        if let Some(link) = &self.link {
+            let _ = writeln!(html, "<p><a href=\"{0}\">{0}</a></p>", escape(link));
+        }
+        html.push_str("</body></html>\n");
+        html
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

@@ -1,0 +1,166 @@
+//! Deliveries are leased: what is due, with everything that its message needs.
+
+use std::time::Duration;
+
+use picket_shared::ids::{ChannelId, DeliveryId, IncidentId, MonitorId};
+use picket_shared::outcome::FailureKind;
+use picket_shared::secret::Sealed;
+use picket_shared::time::Timestamp;
+use sqlx::types::Json;
+
+use super::{About, IncidentNow, Leased, LeasedChannel, Proof};
+use crate::domain::outage::Notice;
+use crate::store::{ChannelKey, Conn, DeliveryKey, OrgKey, StoreError, Worker};
+
+/// Ends what must not be sent any more: to a channel that was removed, a notice to one that is not verified (its settings
+/// were replaced), a proof that was replaced.
+///
+/// # Errors
+/// When the database fails.
+pub async fn supersede_unwanted(conn: &mut Worker, now: Timestamp) -> Result<u64, StoreError> {
+    let done = sqlx::query(
+        "UPDATE deliveries d SET state = 'superseded', ended_at = $1, leased_until = NULL FROM channels c
+         WHERE c.id = d.channel_id AND d.state = 'pending' AND (d.leased_until IS NULL OR d.leased_until <= $1)
+            AND (c.deleted_at IS NOT NULL OR (d.notice_id IS NOT NULL AND c.verified_at IS NULL)
+                OR (d.payload ->> 'kind' = 'proof'
+                    AND NOT EXISTS (SELECT FROM channel_proofs p WHERE p.delivery_id = d.id)))",
+    )
+    .bind(now.micros())
+    .execute(conn.conn())
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Leases up to `limit` due deliveries for `term`: one a channel, none to the channels in `busy`, and of one incident
+/// none before the earlier ones to the same channel have ended.
+///
+/// # Errors
+/// When the database fails or a row cannot be read.
+pub async fn lease(
+    conn: &mut Worker,
+    busy: &[ChannelKey],
+    limit: i64,
+    term: Duration,
+    now: Timestamp,
+) -> Result<Vec<Leased>, StoreError> {
+    let until = now + term;
+    let keys: Vec<i64> = sqlx::query_scalar(LEASE)
+        .bind(now.micros())
+        .bind(busy.iter().map(|channel| channel.0).collect::<Vec<_>>())
+        .bind(limit)
+        .bind(until.micros())
+        .fetch_all(conn.conn())
+        .await?;
+    let rows: Vec<Row> = sqlx::query_as(READ).bind(keys).fetch_all(conn.conn()).await?;
+    rows.into_iter().map(|row| row.leased(until)).collect()
+}
+
+const LEASE: &str = "UPDATE deliveries SET leased_until = $4 WHERE id IN (
+        SELECT d.id FROM deliveries d WHERE d.state = 'pending' AND d.next_at <= $1
+            AND (d.leased_until IS NULL OR d.leased_until <= $1) AND d.id IN (
+                SELECT DISTINCT ON (w.channel_id) w.id FROM deliveries w LEFT JOIN notices n ON n.id = w.notice_id
+                WHERE w.state = 'pending' AND w.next_at <= $1 AND (w.leased_until IS NULL OR w.leased_until <= $1)
+                    AND w.channel_id <> ALL ($2::bigint[])
+                    AND NOT EXISTS (SELECT 1 FROM deliveries e JOIN notices en ON en.id = e.notice_id
+                        WHERE e.state = 'pending' AND e.channel_id = w.channel_id AND e.id < w.id
+                            AND en.incident_id = n.incident_id)
+                ORDER BY w.channel_id, w.next_at, w.id)
+        ORDER BY d.next_at, d.id LIMIT $3 FOR UPDATE SKIP LOCKED)
+    RETURNING id";
+
+/// What became unwanted since it was leased is not read: it is superseded when its lease has run out.
+const READ: &str =
+    "SELECT d.id, d.org_id, d.uuid, d.attempts, d.created_at, c.id AS channel_id, c.uuid AS channel_uuid,
+        c.name AS channel_name, c.kind AS channel_kind, c.sealed_settings, n.payload -> 'notice' AS payload, m.uuid AS monitor_uuid,
+        m.name AS monitor_name, m.kind AS monitor_kind, m.target, i.uuid AS incident_uuid, i.started_at, i.confirmed_at,
+        i.resolved_at, i.failure, i.message, i.detail, p.sealed_code, p.expires_at
+    FROM deliveries d JOIN channels c ON c.id = d.channel_id
+    LEFT JOIN channel_proofs p ON p.delivery_id = d.id
+    LEFT JOIN notices n ON n.id = d.notice_id LEFT JOIN monitors m ON m.id = n.monitor_id
+    LEFT JOIN incidents i ON i.id = n.incident_id
+    WHERE d.id = ANY ($1) AND c.deleted_at IS NULL AND (d.notice_id IS NULL OR c.verified_at IS NOT NULL)
+        AND (d.payload ->> 'kind' IS DISTINCT FROM 'proof' OR p.delivery_id IS NOT NULL)
+    ORDER BY d.id";
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: i64,
+    org_id: OrgKey,
+    uuid: uuid::Uuid,
+    attempts: i32,
+    created_at: i64,
+    channel_id: ChannelKey,
+    channel_uuid: uuid::Uuid,
+    channel_name: String,
+    channel_kind: String,
+    sealed_settings: Vec<u8>,
+    payload: Option<Json<Notice>>,
+    monitor_uuid: Option<uuid::Uuid>,
+    monitor_name: Option<String>,
+    monitor_kind: Option<String>,
+    target: Option<String>,
+    incident_uuid: Option<uuid::Uuid>,
+    started_at: Option<i64>,
+    confirmed_at: Option<i64>,
+    resolved_at: Option<i64>,
+    failure: Option<String>,
+    message: Option<String>,
+    detail: Option<serde_json::Value>,
+    sealed_code: Option<Vec<u8>>,
+    expires_at: Option<i64>,
+}
+
+impl Row {
+    fn leased(self, until: Timestamp) -> Result<Leased, StoreError> {
+        let row = self.id;
+        let lost = |column| StoreError::Inconsistent { table: "deliveries", column, row };
+        let incident = self.incident();
+        let about = match self.payload {
+            None => None,
+            Some(Json(notice)) => Some(About {
+                notice,
+                monitor: MonitorId(self.monitor_uuid.ok_or_else(|| lost("notice_id"))?),
+                name: self.monitor_name.ok_or_else(|| lost("notice_id"))?,
+                kind: self.monitor_kind.ok_or_else(|| lost("notice_id"))?,
+                target: self.target.ok_or_else(|| lost("notice_id"))?,
+                incident,
+            }),
+        };
+        Ok(Leased {
+            key: DeliveryKey(row),
+            org: self.org_id,
+            id: DeliveryId(self.uuid),
+            until,
+            attempts: self.attempts,
+            created_at: Timestamp::from_micros(self.created_at),
+            channel: LeasedChannel {
+                key: self.channel_id,
+                id: ChannelId(self.channel_uuid),
+                name: self.channel_name,
+                kind: self.channel_kind,
+                settings: Sealed(self.sealed_settings),
+            },
+            about,
+            proof: self
+                .expires_at
+                .map(|at| Proof { code: self.sealed_code.map(Sealed), expires_at: Timestamp::from_micros(at) }),
+        })
+    }
+
+    fn incident(&self) -> Option<IncidentNow> {
+        let failure = self.failure.as_deref()?;
+        Some(IncidentNow {
+            id: IncidentId(self.incident_uuid?),
+            started_at: Timestamp::from_micros(self.started_at?),
+            confirmed_at: Timestamp::from_micros(self.confirmed_at?),
+            resolved_at: self.resolved_at.map(Timestamp::from_micros),
+            failure: FailureKind::ALL
+                .iter()
+                .copied()
+                .find(|kind| kind.as_str() == failure)
+                .unwrap_or(FailureKind::Other),
+            message: self.message.clone()?,
+            detail: self.detail.clone().unwrap_or_default(),
+        })
+    }
+}

@@ -1,0 +1,132 @@
+//! Deliveries are made: of a notice for every channel that was verified, and without one for a test or a proof.
+
+use picket_shared::ids::DeliveryId;
+use picket_shared::time::Timestamp;
+
+use crate::store::{ChannelKey, Conn, DeliveryKey, NoticeKey, OrgKey, Scoped, StoreError, Worker};
+use crate::wake::Bell;
+
+/// A message that no notice asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithoutNotice {
+    /// Somebody wants to know whether the channel works.
+    Test,
+    /// Its owner has to prove that it is wanted.
+    Proof,
+}
+
+impl WithoutNotice {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Proof => "proof",
+        }
+    }
+}
+
+/// Makes one delivery for each channel of the organization that was verified when the notice was written, and rings; gives
+/// how many. Who is verified later is not told of what was before.
+///
+/// # Errors
+/// When the database fails.
+pub async fn insert_for_notice(
+    conn: &mut Worker,
+    org: OrgKey,
+    notice: NoticeKey,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let channels: Vec<ChannelKey> = sqlx::query_scalar(
+        "SELECT c.id FROM channels c JOIN notices n ON n.org_id = c.org_id
+             WHERE n.id = $1 AND c.deleted_at IS NULL AND c.verified_at <= n.at ORDER BY c.id",
+    )
+    .bind(notice)
+    .fetch_all(conn.conn())
+    .await?;
+    let ids: Vec<_> = channels.iter().map(|_| DeliveryId::at(now).0).collect();
+    let done = sqlx::query(
+        "INSERT INTO deliveries (uuid, org_id, notice_id, channel_id, state, next_at, created_at)
+         SELECT u, $1, $2, c, 'pending', $3, $3 FROM unnest($4::uuid[], $5::bigint[]) AS x (u, c)",
+    )
+    .bind(org)
+    .bind(notice)
+    .bind(now.micros())
+    .bind(ids)
+    .bind(channels.iter().map(|channel| channel.0).collect::<Vec<_>>())
+    .execute(conn.conn())
+    .await?;
+    StoreError::expect_rows("deliveries", channels.len() as u64, done.rows_affected())?;
+    if done.rows_affected() > 0 {
+        conn.ring(Bell::Deliver).await?;
+    }
+    Ok(done.rows_affected())
+}
+
+/// Makes a message without a notice for a channel, and rings.
+///
+/// # Errors
+/// When the database fails.
+pub async fn insert_without_notice(
+    conn: &mut Scoped,
+    channel: ChannelKey,
+    id: DeliveryId,
+    what: WithoutNotice,
+    now: Timestamp,
+) -> Result<DeliveryKey, StoreError> {
+    let org = conn.org();
+    let key = sqlx::query_scalar(
+        "INSERT INTO deliveries (uuid, org_id, channel_id, payload, state, next_at, created_at)
+         VALUES ($1, $2, $3, $4, 'pending', $5, $5) RETURNING id",
+    )
+    .bind(id.0)
+    .bind(org)
+    .bind(channel)
+    .bind(serde_json::json!({ "kind": what.as_str() }))
+    .bind(now.micros())
+    .fetch_one(conn.conn())
+    .await?;
+    conn.ring(Bell::Deliver).await?;
+    Ok(key)
+}
+
+/// How many messages without a notice were made after `since`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Made {
+    /// For this channel.
+    pub channel: i64,
+    /// For all channels of the organization.
+    pub org: i64,
+    /// When the first of them was made, in microseconds.
+    pub channel_first: Option<i64>,
+    /// The same for the organization.
+    pub org_first: Option<i64>,
+}
+
+/// Counts messages without a notice, and keeps others of the organization from making one before this transaction ends.
+///
+/// # Errors
+/// When the database fails.
+pub async fn count_without_notice(
+    conn: &mut Scoped,
+    channel: ChannelKey,
+    what: WithoutNotice,
+    since: Timestamp,
+) -> Result<Made, StoreError> {
+    let org = conn.org();
+    // Any number will do that nothing else locks: the digits spell "channels".
+    sqlx::query("SELECT pg_advisory_xact_lock(24266357, $1::int)")
+        .bind(i32::try_from(org.0 % i64::from(i32::MAX)).unwrap_or(0))
+        .execute(conn.conn())
+        .await?;
+    Ok(sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE channel_id = $1) AS channel, count(*) AS org,
+                min(created_at) FILTER (WHERE channel_id = $1) AS channel_first, min(created_at) AS org_first
+         FROM deliveries
+         WHERE notice_id IS NULL AND org_id = $2 AND created_at > $3 AND payload ->> 'kind' = $4",
+    )
+    .bind(channel)
+    .bind(org)
+    .bind(since.micros())
+    .bind(what.as_str())
+    .fetch_one(conn.conn())
+    .await?)
+}

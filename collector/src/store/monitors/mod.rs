@@ -1,0 +1,375 @@
+//! Monitors: what is watched. Every change takes the next number of the assignment clock, marks the monitor for the
+//! judge, is audited, and rings both bells.
+
+mod undo;
+
+use picket_shared::check::CheckSpec;
+use picket_shared::ids::{MonitorId, Region};
+use picket_shared::secret::Sealed;
+use picket_shared::time::Timestamp;
+use serde_json::json;
+use sqlx::types::Json;
+
+use super::audit;
+use super::imports::Imported;
+use super::{Conn, MonitorKey, OrgKey, RegionKey, Scoped, StoreError};
+use crate::domain::outage::{QuorumRule, Standing};
+use crate::wake::Bell;
+
+pub use undo::{UNDO_FOR, delete, forget_secrets, restore};
+
+/// What a person sets of a monitor. `spec` holds no credentials: those are JSON of `HttpAuth`, sealed with the monitor's
+/// uuid as context.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// What it is called; no two monitors of an organization are called the same.
+    pub name: String,
+    /// What to ask, without credentials.
+    pub spec: CheckSpec,
+    /// The sealed credentials.
+    pub sealed_secret: Option<Sealed>,
+    /// From slot to slot.
+    pub interval_s: i32,
+    /// After which a check is given up.
+    pub timeout_ms: i32,
+    /// How many regions must agree; the judge's own rule if absent.
+    pub quorum: Option<QuorumRule>,
+    /// Whether only regions in the EU may run it.
+    pub eu_only: bool,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// Where it runs.
+    pub regions: Vec<RegionKey>,
+}
+
+/// A monitor as stored.
+#[derive(Clone, Debug)]
+pub struct MonitorRow {
+    /// Its row.
+    pub key: MonitorKey,
+    /// Its id.
+    pub id: MonitorId,
+    /// What a person set.
+    pub settings: Settings,
+    /// The names of its regions, sorted.
+    pub regions: Vec<Region>,
+    /// Raised by every edit.
+    pub version: i32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Since when it is paused.
+    pub paused_at: Option<Timestamp>,
+    /// What the judge holds of it.
+    pub state: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Since when it tells nobody, until it is released.
+    pub muted_at: Option<Timestamp>,
+    /// What names it in imports from another program.
+    pub external_key: Option<String>,
+    /// What the last import left.
+    pub imported: Option<Imported>,
+}
+
+/// What a search by id, name or beginning of the id gave.
+#[derive(Debug)]
+pub enum Found<T> {
+    /// Nothing.
+    None,
+    /// Exactly one.
+    One(Box<T>),
+    /// Several ids begin so; these are their names.
+    Many(Vec<String>),
+}
+
+/// Makes a monitor, in the state pending.
+///
+/// # Errors
+/// Constraint `monitors_org_name` when the name is taken; when the database fails.
+pub async fn insert(
+    conn: &mut Scoped,
+    id: MonitorId,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<MonitorKey, StoreError> {
+    let org = conn.org();
+    let assigned = next_version(conn).await?;
+    let key: MonitorKey = sqlx::query_scalar(
+        "INSERT INTO monitors (uuid, org_id, name, kind, target, spec, sealed_secret, interval_s, timeout_ms, quorum,
+                eu_only, tags, assigned_at_version, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14) RETURNING id",
+    )
+    .bind(id.0)
+    .bind(org)
+    .bind(&settings.name)
+    .bind(settings.spec.kind().as_str())
+    .bind(settings.spec.target())
+    .bind(Json(&settings.spec))
+    .bind(settings.sealed_secret.as_ref().map(|sealed| sealed.0.as_slice()))
+    .bind(settings.interval_s)
+    .bind(settings.timeout_ms)
+    .bind(settings.quorum.as_ref().map(Json))
+    .bind(settings.eu_only)
+    .bind(&settings.tags)
+    .bind(assigned)
+    .bind(now.micros())
+    .fetch_one(conn.conn())
+    .await?;
+    write_regions(conn, key, &settings.regions).await?;
+    sqlx::query(
+        "INSERT INTO states (org_id, monitor_id, state, since, data, watch, dirty_at)
+         VALUES ($1, $2, 'pending', $3, $4, true, $3)",
+    )
+    .bind(org)
+    .bind(key)
+    .bind(now.micros())
+    .bind(Json(Standing::new(now, 1)))
+    .execute(conn.conn())
+    .await?;
+    note(conn, key, "monitor.add", now).await?;
+    ring(conn).await?;
+    Ok(key)
+}
+
+/// Replaces what a person set and raises the version; `expected` is the version that was read.
+///
+/// # Errors
+/// [`StoreError::RowCount`] when somebody else edited it meanwhile; else as [`insert`].
+pub async fn edit(
+    conn: &mut Scoped,
+    key: MonitorKey,
+    expected: i32,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let assigned = next_version(conn).await?;
+    let done = sqlx::query(
+        "UPDATE monitors SET name = $3, kind = $4, target = $5, spec = $6, sealed_secret = $7, interval_s = $8,
+                timeout_ms = $9, quorum = $10, eu_only = $11, tags = $12, assigned_at_version = $13, updated_at = $14,
+                version = version + 1
+         WHERE id = $1 AND version = $2 AND deleted_at IS NULL",
+    )
+    .bind(key)
+    .bind(expected)
+    .bind(&settings.name)
+    .bind(settings.spec.kind().as_str())
+    .bind(settings.spec.target())
+    .bind(Json(&settings.spec))
+    .bind(settings.sealed_secret.as_ref().map(|sealed| sealed.0.as_slice()))
+    .bind(settings.interval_s)
+    .bind(settings.timeout_ms)
+    .bind(settings.quorum.as_ref().map(Json))
+    .bind(settings.eu_only)
+    .bind(&settings.tags)
+    .bind(assigned)
+    .bind(now.micros())
+    .execute(conn.conn())
+    .await?;
+    StoreError::expect_rows("monitors", 1, done.rows_affected())?;
+    sqlx::query("DELETE FROM monitor_regions WHERE monitor_id = $1").bind(key).execute(conn.conn()).await?;
+    write_regions(conn, key, &settings.regions).await?;
+    note(conn, key, "monitor.edit", now).await?;
+    mark_dirty(conn, key, now).await
+}
+
+/// Pauses a monitor that runs. False when it was paused already.
+///
+/// # Errors
+/// When the database fails.
+pub async fn pause(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Result<bool, StoreError> {
+    const SQL: &str = "UPDATE monitors SET paused_at = $2, updated_at = $2, assigned_at_version = $3
+                       WHERE id = $1 AND paused_at IS NULL AND deleted_at IS NULL";
+    switch(conn, key, SQL, "monitor.pause", now).await
+}
+
+/// Lets a paused monitor run again. False when it was not paused.
+///
+/// # Errors
+/// When the database fails.
+pub async fn resume(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Result<bool, StoreError> {
+    const SQL: &str = "UPDATE monitors SET paused_at = NULL, updated_at = $2, assigned_at_version = $3
+                       WHERE id = $1 AND paused_at IS NOT NULL AND deleted_at IS NULL";
+    switch(conn, key, SQL, "monitor.resume", now).await
+}
+
+/// The monitor of that id.
+///
+/// # Errors
+/// When the database fails or the row cannot be read.
+pub async fn by_id(conn: &mut Scoped, id: MonitorId) -> Result<Option<MonitorRow>, StoreError> {
+    let row: Option<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} AND m.uuid = $1 {GROUP}")))
+        .bind(id.0)
+        .fetch_optional(conn.conn())
+        .await?;
+    row.map(MonitorRow::try_from).transpose()
+}
+
+/// Every monitor of the organization, by name.
+///
+/// # Errors
+/// When the database fails or a row cannot be read.
+pub async fn list(conn: &mut Scoped) -> Result<Vec<MonitorRow>, StoreError> {
+    let rows: Vec<Row> =
+        sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} {GROUP}"))).fetch_all(conn.conn()).await?;
+    rows.into_iter().map(MonitorRow::try_from).collect()
+}
+
+/// The monitor of that id or name, or the one whose id begins so (4 characters at least).
+///
+/// # Errors
+/// When the database fails or a row cannot be read.
+pub async fn find(conn: &mut Scoped, text: &str) -> Result<Found<MonitorRow>, StoreError> {
+    let rows = list(conn).await?;
+    Ok(pick(rows, text, |row| row.id.0, |row| &row.settings.name))
+}
+
+/// One of `rows` by id or name, or by the beginning of its id.
+pub(super) fn pick<T>(
+    mut rows: Vec<T>,
+    text: &str,
+    id: impl Fn(&T) -> uuid::Uuid,
+    name: impl Fn(&T) -> &str,
+) -> Found<T> {
+    let exact = rows.iter().position(|row| id(row).to_string() == text || name(row) == text);
+    if let Some(index) = exact {
+        return Found::One(Box::new(rows.swap_remove(index)));
+    }
+    let wanted = text.to_ascii_lowercase();
+    let begins = |row: &T| wanted.len() >= 4 && id(row).to_string().starts_with(&wanted);
+    let mut found: Vec<T> = rows.into_iter().filter(begins).collect();
+    match found.len() {
+        0 => Found::None,
+        1 => Found::One(Box::new(found.swap_remove(0))),
+        _ => Found::Many(found.iter().map(|row| name(row).to_owned()).collect()),
+    }
+}
+
+const SELECT: &str =
+    "SELECT m.id, m.uuid, m.name, m.spec, m.sealed_secret, m.interval_s, m.timeout_ms, m.quorum, m.eu_only,
+        m.tags, m.version, m.created_at, m.paused_at, m.muted_at, m.external_key, m.imported, s.state, s.since,
+        coalesce(array_agg(r.id ORDER BY r.code) FILTER (WHERE r.id IS NOT NULL), '{}') AS region_keys,
+        coalesce(array_agg(r.code ORDER BY r.code) FILTER (WHERE r.id IS NOT NULL), '{}') AS regions
+    FROM monitors m JOIN states s ON s.monitor_id = m.id
+    LEFT JOIN monitor_regions mr ON mr.monitor_id = m.id LEFT JOIN regions r ON r.id = mr.region_id
+    WHERE m.deleted_at IS NULL";
+const GROUP: &str = "GROUP BY m.id, s.monitor_id ORDER BY m.name";
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: i64,
+    uuid: uuid::Uuid,
+    name: String,
+    spec: Json<CheckSpec>,
+    sealed_secret: Option<Vec<u8>>,
+    interval_s: i32,
+    timeout_ms: i32,
+    quorum: Option<Json<QuorumRule>>,
+    eu_only: bool,
+    tags: Vec<String>,
+    version: i32,
+    created_at: i64,
+    paused_at: Option<i64>,
+    muted_at: Option<i64>,
+    external_key: Option<String>,
+    imported: Option<Json<serde_json::Value>>,
+    state: String,
+    since: i64,
+    region_keys: Vec<i64>,
+    regions: Vec<String>,
+}
+
+impl TryFrom<Row> for MonitorRow {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let unreadable = |_| StoreError::Inconsistent { table: "regions", column: "code", row: row.id };
+        let regions = row.regions.iter().map(|code| code.parse().map_err(unreadable)).collect::<Result<_, _>>()?;
+        Ok(Self {
+            key: MonitorKey(row.id),
+            id: MonitorId(row.uuid),
+            settings: Settings {
+                name: row.name,
+                spec: row.spec.0,
+                sealed_secret: row.sealed_secret.map(Sealed),
+                interval_s: row.interval_s,
+                timeout_ms: row.timeout_ms,
+                quorum: row.quorum.map(|json| json.0),
+                eu_only: row.eu_only,
+                tags: row.tags,
+                regions: row.region_keys.into_iter().map(RegionKey).collect(),
+            },
+            regions,
+            version: row.version,
+            created_at: Timestamp::from_micros(row.created_at),
+            paused_at: row.paused_at.map(Timestamp::from_micros),
+            state: row.state,
+            since: Timestamp::from_micros(row.since),
+            muted_at: row.muted_at.map(Timestamp::from_micros),
+            external_key: row.external_key,
+            // Of an import that cannot be read it is not known what a person changed: it counts as edited.
+            imported: row.imported.and_then(|json| serde_json::from_value(json.0).ok()),
+        })
+    }
+}
+
+pub(super) async fn next_version(conn: &mut Scoped) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar("UPDATE assignment_clock SET version = version + 1 RETURNING version")
+        .fetch_one(conn.conn())
+        .await?)
+}
+
+async fn write_regions(conn: &mut Scoped, key: MonitorKey, regions: &[RegionKey]) -> Result<(), StoreError> {
+    let org: OrgKey = conn.org();
+    sqlx::query(
+        "INSERT INTO monitor_regions (org_id, monitor_id, region_id) SELECT $1, $2, r FROM unnest($3::bigint[]) r",
+    )
+    .bind(org)
+    .bind(key)
+    .bind(regions.iter().map(|region| region.0).collect::<Vec<_>>())
+    .execute(conn.conn())
+    .await?;
+    Ok(())
+}
+
+async fn switch(
+    conn: &mut Scoped,
+    key: MonitorKey,
+    sql: &'static str,
+    action: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let assigned = next_version(conn).await?;
+    let done = sqlx::query(sql).bind(key).bind(now.micros()).bind(assigned).execute(conn.conn()).await?;
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    StoreError::expect_rows("monitors", 1, done.rows_affected())?;
+    note(conn, key, action, now).await?;
+    mark_dirty(conn, key, now).await?;
+    Ok(true)
+}
+
+/// Audits a change that was just made. The target is left out: a URL may hold a token.
+async fn note(conn: &mut Scoped, key: MonitorKey, action: &str, now: Timestamp) -> Result<(), StoreError> {
+    let (id, name, kind, version): (uuid::Uuid, String, String, i32) =
+        sqlx::query_as("SELECT uuid, name, kind, version FROM monitors WHERE id = $1")
+            .bind(key)
+            .fetch_one(conn.conn())
+            .await?;
+    audit::note(conn, action, id, json!({ "name": name, "kind": kind, "version": version }), now).await
+}
+
+async fn mark_dirty(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Result<(), StoreError> {
+    let done = sqlx::query("UPDATE states SET dirty_at = $2 WHERE monitor_id = $1")
+        .bind(key)
+        .bind(now.micros())
+        .execute(conn.conn())
+        .await?;
+    StoreError::expect_rows("states", 1, done.rows_affected())?;
+    ring(conn).await
+}
+
+pub(super) async fn ring(conn: &mut Scoped) -> Result<(), StoreError> {
+    conn.ring(Bell::Assignments).await?;
+    conn.ring(Bell::Judge).await
+}

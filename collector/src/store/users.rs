@@ -1,0 +1,109 @@
+//! Users and their memberships: who may sign in, and where they belong.
+
+use picket_shared::ids::UserId;
+use picket_shared::time::Timestamp;
+
+use super::{Auth, Conn, OrgKey, StoreError, UserKey};
+
+/// What signing in needs to know of a user.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct UserRow {
+    /// Its row.
+    pub id: UserKey,
+    /// Its id.
+    pub uuid: uuid::Uuid,
+    /// What it signs in with.
+    pub email: String,
+    /// Argon2id, as a PHC string.
+    pub password_hash: String,
+}
+
+/// Whether there is any user.
+///
+/// # Errors
+/// When the database fails.
+pub async fn any(auth: &mut Auth) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM users WHERE deleted_at IS NULL)").fetch_one(auth.conn()).await?)
+}
+
+/// The user of that address, in lower case.
+///
+/// # Errors
+/// When the database fails.
+pub async fn by_email(auth: &mut Auth, email: &str) -> Result<Option<UserRow>, StoreError> {
+    Ok(sqlx::query_as("SELECT id, uuid, email, password_hash FROM users WHERE email = $1 AND deleted_at IS NULL")
+        .bind(email)
+        .fetch_optional(auth.conn())
+        .await?)
+}
+
+/// The user of that row.
+///
+/// # Errors
+/// When the database fails.
+pub async fn by_key(auth: &mut Auth, key: UserKey) -> Result<Option<UserRow>, StoreError> {
+    Ok(sqlx::query_as("SELECT id, uuid, email, password_hash FROM users WHERE id = $1 AND deleted_at IS NULL")
+        .bind(key)
+        .fetch_optional(auth.conn())
+        .await?)
+}
+
+/// Makes a user who owns the organization.
+///
+/// # Errors
+/// Constraint `users_email` when the address is taken; when the database fails.
+pub async fn insert_owner(
+    auth: &mut Auth,
+    org: OrgKey,
+    email: &str,
+    password_hash: &str,
+    now: Timestamp,
+) -> Result<(UserKey, uuid::Uuid), StoreError> {
+    let uuid = UserId::at(now).0;
+    let key: UserKey = sqlx::query_scalar(
+        "INSERT INTO users (uuid, email, password_hash, created_at, password_changed_at) VALUES ($1, $2, $3, $4, $4)
+         RETURNING id",
+    )
+    .bind(uuid)
+    .bind(email)
+    .bind(password_hash)
+    .bind(now.micros())
+    .fetch_one(auth.conn())
+    .await?;
+    sqlx::query("INSERT INTO memberships (org_id, user_id, role, created_at) VALUES ($1, $2, 'owner', $3)")
+        .bind(org)
+        .bind(key)
+        .bind(now.micros())
+        .execute(auth.conn())
+        .await?;
+    Ok((key, uuid))
+}
+
+/// Gives a user another password.
+///
+/// # Errors
+/// When the user is gone or the database fails.
+pub async fn set_password(auth: &mut Auth, key: UserKey, hash: &str, now: Timestamp) -> Result<(), StoreError> {
+    let done = sqlx::query(
+        "UPDATE users SET password_hash = $2, password_changed_at = $3 WHERE id = $1 AND deleted_at IS NULL",
+    )
+    .bind(key)
+    .bind(hash)
+    .bind(now.micros())
+    .execute(auth.conn())
+    .await?;
+    StoreError::expect_rows("users", 1, done.rows_affected())
+}
+
+/// Notes that a user signed in.
+///
+/// # Errors
+/// When the user is gone or the database fails.
+pub async fn signed_in(auth: &mut Auth, key: UserKey, now: Timestamp) -> Result<(), StoreError> {
+    let done = sqlx::query("UPDATE users SET signed_in_at = $2 WHERE id = $1")
+        .bind(key)
+        .bind(now.micros())
+        .execute(auth.conn())
+        .await?;
+    StoreError::expect_rows("users", 1, done.rows_affected())
+}

@@ -1,0 +1,4 @@
+//! What a handler is given, parsed before it runs.
+
+pub mod form;
+pub mod user;

@@ -1,0 +1,42 @@
+//! Who is asking.
+
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::Response;
+
+use crate::login::session::{Member, Ticket};
+use crate::store::{Scoped, StoreError};
+use crate::web::{Site, ui};
+
+/// A signed-in user; there is none without `guard::session`.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// Who, and where.
+    pub member: Member,
+    /// The session.
+    pub ticket: Ticket,
+}
+
+impl User {
+    /// A transaction for the user's organization, on the user's behalf.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn scoped(&self, site: &Site) -> Result<Scoped, StoreError> {
+        Ok(site.pools.scoped(self.member.org).await?.by(format!("user:{}", self.member.email)))
+    }
+}
+
+impl FromRequestParts<Site> for User {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Site) -> Result<Self, Response> {
+        // A route without the guard in front is a defect; it lets nobody in.
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(|| ui::error::page(StatusCode::UNAUTHORIZED, "error.signed_out"))
+    }
+}

@@ -1,0 +1,64 @@
+//! Every string that people read in pages: one catalogue a language, compiled in.
+//!
+//! `texts/en.toml` has a table a page and a key a text; `{}` in a text is filled by what the page gives. A test holds
+//! templates and pages to it: no key that is missing, none that nobody uses, no text beside it.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// The catalogue as its translators see it.
+pub const ENGLISH: &str = include_str!("../../texts/en.toml");
+
+static CATALOGUE: LazyLock<HashMap<String, String>> = LazyLock::new(|| read(ENGLISH));
+
+/// The text of `key`; the key itself if there is none, which a test keeps from happening.
+pub fn text(key: &'static str) -> &'static str {
+    known(key).unwrap_or(key)
+}
+
+/// The text of `key`, where it is put together from names that somebody else gave.
+pub fn known(key: &str) -> Option<&'static str> {
+    CATALOGUE.get(key).map(String::as_str)
+}
+
+/// The text of `key` with its first `{}` replaced by `value`.
+pub fn filled(key: &'static str, value: impl std::fmt::Display) -> String {
+    text(key).replacen("{}", &value.to_string(), 1)
+}
+
+fn read(toml: &str) -> HashMap<String, String> {
+    let tables: HashMap<String, HashMap<String, String>> = toml::from_str(toml).unwrap_or_default();
+    let keys = tables
+        .into_iter()
+        .flat_map(|(page, texts)| texts.into_iter().map(move |(key, text)| (format!("{page}.{key}"), text)));
+    keys.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_of_every_channel_has_its_words_and_no_other() {
+        use crate::notify::channels::Kind;
+        let mut wanted: Vec<String> = Vec::new();
+        for kind in Kind::ALL {
+            let table = format!("channel_{}", kind.as_str());
+            wanted.extend(["label", "lead"].map(|key| format!("{table}.{key}")));
+            for field in kind.fields() {
+                wanted.extend([format!("{table}.{}", field.name), format!("{table}.{}_help", field.name)]);
+            }
+        }
+        let mut found: Vec<&String> = CATALOGUE.keys().filter(|key| key.starts_with("channel_")).collect();
+        found.sort();
+        wanted.sort();
+        assert_eq!(found, wanted.iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_catalogue_can_be_read_and_fills_in() {
+        assert!(CATALOGUE.len() > 50);
+        assert_eq!(text("nowhere.nothing"), "nowhere.nothing");
+        assert_eq!(filled("time.minutes", 3), "3 min");
+    }
+}

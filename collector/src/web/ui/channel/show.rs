@@ -1,0 +1,181 @@
+//! A channel's page: whether it is told, what proves it, what the provider said last; and what its buttons do.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::{find, kind_word, result_word, shown, standing};
+use crate::channels::{self, ChannelError, Verdict};
+use crate::notify::channels::{Kind, Proof};
+use crate::store::channels::{self as store, ChannelRow};
+use crate::web::Site;
+use crate::web::extract::form::Form;
+use crate::web::extract::user::User;
+use crate::web::texts::{filled, text};
+use crate::web::ui::frame::Frame;
+use crate::web::ui::shape::{Shape, When, when};
+use crate::web::ui::{filters, page_with, see};
+
+#[derive(Template)]
+#[template(path = "channel/page.html")]
+struct Page {
+    frame: Frame,
+    id: String,
+    name: String,
+    kind: &'static str,
+    hint: String,
+    shape: Shape,
+    verified: Option<When>,
+    by_code: bool,
+    last: Option<(&'static str, Shape, When, Option<String>)>,
+    error: Option<String>,
+}
+
+/// How long a page waits for the provider's answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// `GET /channels/{id}`.
+pub async fn get_channel(
+    State(site): State<Site>,
+    user: User,
+    Path(id): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
+    let shows = async {
+        let Some(row) = find(&mut user.scoped(&site).await?, &id).await? else { return Ok(None) };
+        Ok(Some(show(&site, &user, &row, &query, None)))
+    };
+    shown(shows.await)
+}
+
+/// `POST /channels/{id}/verify`: the code that came there.
+pub async fn post_verify(State(site): State<Site>, user: User, Path(id): Path<String>, form: Form) -> Response {
+    let verifies = async {
+        let mut scoped = user.scoped(&site).await?;
+        let Some(row) = find(&mut scoped, &id).await? else { return Ok(None) };
+        let verdict = channels::verify(scoped, &site.sealer, &row, form.text("code"), site.clock.now()).await?;
+        Ok(Some(match verdict {
+            Verdict::Verified | Verdict::Already => see(&format!("/channels/{}?done=verified", row.id)),
+            Verdict::Wrong { left } => wrong(&site, &user, &row, filled("channel.wrong_code", left)),
+            Verdict::NoneWorks => wrong(&site, &user, &row, text("channel.no_code").to_owned()),
+        }))
+    };
+    shown(verifies.await)
+}
+
+/// `POST /channels/{id}/prove`: another code, or another try.
+pub async fn post_prove(State(site): State<Site>, user: User, Path(id): Path<String>, _: Form) -> Response {
+    let proves = async {
+        let mut scoped = user.scoped(&site).await?;
+        let Some(row) = find(&mut scoped, &id).await? else { return Ok(None) };
+        match channels::prove(&mut scoped, &site.sealer, &row, site.clock.now()).await {
+            Ok(begun) => {
+                scoped.commit().await?;
+                channels::answer(&site.pools, user.member.org, begun.delivery, ANSWER_WITHIN).await?;
+                Ok(Some(see(&format!("/channels/{}", row.id))))
+            }
+            Err(ChannelError::Wait(until)) => {
+                Ok(Some(wrong(&site, &user, &row, filled("channel.wait", format!("{until:.0}")))))
+            }
+            Err(failed) => Err(failed),
+        }
+    };
+    shown(proves.await)
+}
+
+/// `POST /channels/{id}/test`: a test message, and what the provider says to it.
+pub async fn post_test(State(site): State<Site>, user: User, Path(id): Path<String>, _: Form) -> Response {
+    let tests = async {
+        let mut scoped = user.scoped(&site).await?;
+        let Some(row) = find(&mut scoped, &id).await? else { return Ok(None) };
+        match channels::test(&mut scoped, &row, site.clock.now()).await {
+            Ok(delivery) => {
+                scoped.commit().await?;
+                channels::answer(&site.pools, user.member.org, delivery, ANSWER_WITHIN).await?;
+                Ok(Some(see(&format!("/channels/{}", row.id))))
+            }
+            Err(ChannelError::Wait(until)) => {
+                Ok(Some(wrong(&site, &user, &row, filled("channel.wait", format!("{until:.0}")))))
+            }
+            Err(ChannelError::NotVerified(_)) => {
+                Ok(Some(wrong(&site, &user, &row, text("channel.not_verified").to_owned())))
+            }
+            Err(failed) => Err(failed),
+        }
+    };
+    shown(tests.await)
+}
+
+/// `POST /channels/{id}/rename`.
+pub async fn post_rename(State(site): State<Site>, user: User, Path(id): Path<String>, form: Form) -> Response {
+    let renames = async {
+        let mut scoped = user.scoped(&site).await?;
+        let Some(row) = find(&mut scoped, &id).await? else { return Ok(None) };
+        match channels::rename(&mut scoped, &row, form.text("name"), site.clock.now()).await {
+            Ok(()) => {
+                scoped.commit().await?;
+                Ok(Some(see(&format!("/channels/{}?done=renamed", row.id))))
+            }
+            Err(ChannelError::Name) => Ok(Some(wrong(&site, &user, &row, text("form.bad_name").to_owned()))),
+            Err(ChannelError::NameTaken(name)) => {
+                Ok(Some(wrong(&site, &user, &row, filled("channel.name_taken", name))))
+            }
+            Err(failed) => Err(failed),
+        }
+    };
+    shown(renames.await)
+}
+
+/// `POST /channels/{id}/remove`.
+pub async fn post_remove(State(site): State<Site>, user: User, Path(id): Path<String>, _: Form) -> Response {
+    let removes = async {
+        let mut scoped = user.scoped(&site).await?;
+        let Some(row) = find(&mut scoped, &id).await? else { return Ok(None) };
+        store::remove(&mut scoped, row.key, site.clock.now()).await?;
+        scoped.commit().await?;
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        let query = query.append_pair("done", "removed").append_pair("name", &row.name).finish();
+        Ok(Some(see(&format!("/channels?{query}"))))
+    };
+    shown(removes.await)
+}
+
+fn wrong(site: &Site, user: &User, row: &ChannelRow, error: String) -> Response {
+    show(site, user, row, &HashMap::new(), Some(error))
+}
+
+fn show(
+    site: &Site,
+    user: &User,
+    row: &ChannelRow,
+    query: &HashMap<String, String>,
+    error: Option<String>,
+) -> Response {
+    let now = site.clock.now();
+    let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let last = row.last.as_ref().map(|last| {
+        let shape = crate::web::ui::shape::shape(match last.state.as_str() {
+            "sent" => "up",
+            "failed" => "down",
+            _ => "pending",
+        });
+        (result_word(&last.state), shape, when(last.at, now), last.answer.clone())
+    });
+    let page = Page {
+        frame: Frame::of(user, "/channels", row.name.clone()).noting(query),
+        id: row.id.to_string(),
+        name: row.name.clone(),
+        kind: kind_word(&row.kind),
+        hint: row.hint.clone(),
+        shape: standing(row),
+        verified: row.verified_at.map(|at| when(at, now)),
+        by_code: Kind::parse(&row.kind).is_none_or(|kind| kind.proof() == Proof::Code),
+        last,
+        error,
+    };
+    page_with(status, &page)
+}

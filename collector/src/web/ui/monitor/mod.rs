@@ -1,0 +1,35 @@
+//! Monitors: the form that makes and changes one, its own page, and what its buttons do.
+//!
+//! [`draft`] reads the form, [`edit`] shows it and stores what it says, [`show`] is the page, [`series`] the data of its
+//! chart, [`switch`] pauses, resumes, deletes and restores, [`trial`] tries a form out.
+
+pub mod draft;
+pub mod edit;
+pub mod series;
+pub mod show;
+pub mod switch;
+pub mod trial;
+
+use axum::response::Response;
+use picket_shared::ids::MonitorId;
+
+use super::error;
+use crate::store::monitors::{self, MonitorRow};
+use crate::store::{Scoped, StoreError};
+
+/// The monitor of an address; anything else is not found, whosever it is.
+async fn find(scoped: &mut Scoped, id: &str) -> Result<Option<MonitorRow>, StoreError> {
+    match id.parse::<MonitorId>() {
+        Ok(id) => monitors::by_id(scoped, id).await,
+        Err(_) => Ok(None),
+    }
+}
+
+/// A handler's answer, or what to show instead.
+fn shown(result: Result<Option<Response>, StoreError>) -> Response {
+    match result {
+        Ok(Some(response)) => response,
+        Ok(None) => error::not_found(),
+        Err(failed) => error::unavailable(&failed),
+    }
+}

@@ -1,0 +1,216 @@
+//! Monitors made, changed, paused, deleted and brought back in a browser; never those of others.
+
+use axum::http::StatusCode;
+
+use crate::common::{Browser, World};
+
+/// Adds a monitor for this URL and gives its path.
+async fn add(browser: &mut Browser<'_>, url: &str) -> String {
+    browser.get("/monitors/new").await;
+    let answer = browser.post("/monitors/new", &[("kind", "http"), ("target", url)]).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    answer.to().split('?').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_url_alone_makes_a_monitor_in_every_region() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    browser.get("/").await.shows("Nothing is watched yet");
+    browser.get("/monitors/new?target=example.org").await.shows("value=\"example.org\"");
+    let path = add(&mut browser, "example.org").await;
+    let page = browser.get(&format!("{path}?done=added")).await;
+    page.shows("https://example.org/");
+    page.shows("The monitor is added");
+    browser.get("/").await.shows("https://example.org/");
+    assert_eq!(world.one("SELECT count(*) FROM monitor_regions").await, "2");
+    assert_eq!(world.one("SELECT actor FROM audit WHERE action = 'monitor.add'").await, "user:ada@example.org");
+}
+
+#[tokio::test]
+async fn each_field_says_what_is_wrong_with_it_and_keeps_what_was_typed() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    browser.get("/monitors/new").await;
+    let fields = [
+        ("kind", "http"),
+        ("target", "ftp://example.org/<script>"),
+        ("every", "1s"),
+        ("timeout", "10h"),
+        ("headers", "nonsense"),
+        ("auth", "bearer"),
+        ("secret", ""),
+    ];
+    let answer = browser.post("/monitors/new", &fields).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for what in ["whole seconds from 5s to 24h", "less than the time from check", "is no header", "Give the token."] {
+        answer.shows(what);
+    }
+    answer.shows("ftp://example.org/&#60;script&#62;");
+    answer.hides("<script>alert");
+    assert_eq!(world.one("SELECT count(*) FROM monitors").await, "0");
+    let answer = browser.post("/monitors/new", &[("kind", "http"), ("target", "ftp://example.org/")]).await;
+    answer.shows("cannot be checked: use http or https");
+}
+
+#[tokio::test]
+async fn credentials_are_sealed_kept_and_never_shown() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    browser.get("/monitors/new").await;
+    let fields =
+        [("kind", "http"), ("target", "example.org"), ("auth", "basic"), ("user", "bot"), ("secret", "canary-7f3a")];
+    let path = browser.post("/monitors/new", &fields).await.to().split('?').next().unwrap().to_owned();
+    assert_eq!(world.one("SELECT eu_only FROM monitors").await, "true", "credentials stay in the EU");
+    assert_eq!(world.one("SELECT count(*) FROM monitor_regions").await, "1");
+    assert_eq!(world.one("SELECT position('canary'::bytea in sealed_secret) FROM monitors").await, "0");
+    for page in [path.clone(), format!("{path}/edit")] {
+        browser.get(&page).await.hides("canary-7f3a");
+    }
+    let sealed = world.one("SELECT sealed_secret FROM monitors").await;
+    let kept = [("target", "https://example.org/x"), ("auth", "keep"), ("eu_only", "yes")];
+    assert_eq!(browser.post(&format!("{path}/edit"), &kept).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(world.one("SELECT sealed_secret FROM monitors").await, sealed);
+    let dropped = [("target", "https://example.org/x"), ("auth", "none")];
+    browser.post(&format!("{path}/edit"), &dropped).await;
+    assert_eq!(world.one("SELECT sealed_secret IS NULL FROM monitors").await, "true");
+}
+
+#[tokio::test]
+async fn a_deletion_can_be_undone_for_an_hour() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    let path = add(&mut browser, "example.org").await;
+    let answer = browser.post(&format!("{path}/delete"), &[]).await;
+    let list = browser.get(answer.to()).await;
+    list.shows("https://example.org/ is deleted.");
+    list.shows(&format!("{path}/restore"));
+    assert_eq!(browser.get(&path).await.status, StatusCode::NOT_FOUND);
+    let answer = browser.post(&format!("{path}/restore"), &[]).await;
+    assert_eq!(answer.to(), format!("{path}?done=restored"));
+    browser.get(&path).await.shows("https://example.org/");
+
+    browser.post(&format!("{path}/delete"), &[]).await;
+    let taken = add(&mut browser, "example.org").await;
+    assert_eq!(browser.post(&format!("{path}/restore"), &[]).await.status, StatusCode::CONFLICT);
+    browser.post(&format!("{taken}/delete"), &[]).await;
+    world.clock.advance(std::time::Duration::from_secs(3_601));
+    assert_eq!(browser.post(&format!("{path}/restore"), &[]).await.status, StatusCode::GONE);
+}
+
+#[tokio::test]
+async fn pausing_and_resuming_say_what_they_did() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    let path = add(&mut browser, "example.org").await;
+    let answer = browser.post(&format!("{path}/pause"), &[]).await;
+    let page = browser.get(answer.to()).await;
+    page.shows("The monitor is paused");
+    page.shows(&format!("{path}/resume"));
+    browser.get("/?state=paused").await.shows("https://example.org/");
+    browser.get("/?state=up").await.shows("No monitor is like that.");
+    browser.post(&format!("{path}/resume"), &[]).await;
+    browser.get("/?state=paused").await.hides("https://example.org/");
+}
+
+#[tokio::test]
+async fn what_belongs_to_another_organization_is_not_there() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    add(&mut browser, "example.org").await;
+    let theirs = "01900000-0000-7000-8000-000000000001";
+    world
+        .sql(&format!(
+            "INSERT INTO monitors (uuid, org_id, name, kind, target, spec, interval_s, timeout_ms, assigned_at_version, created_at, updated_at)
+             VALUES ('{theirs}', 2, 'theirs', 'tcp', 'secret.example:1', '{{\"kind\":\"tcp\",\"host\":\"secret.example\",\"port\":1}}', 60, 1000, 1, 0, 0)"
+        ))
+        .await;
+    world.sql("INSERT INTO states (org_id, monitor_id, state, since, data, watch) SELECT 2, id, 'up', 0, '{}', false FROM monitors WHERE org_id = 2").await;
+    browser.get("/?q=theirs").await.hides("secret.example");
+    let missing = "01900000-0000-7000-8000-0000000000ff";
+    for (method, tail) in [
+        ("GET", ""),
+        ("GET", "/edit"),
+        ("GET", "/series?from=1&to=2"),
+        ("POST", "/edit"),
+        ("POST", "/pause"),
+        ("POST", "/resume"),
+        ("POST", "/delete"),
+    ] {
+        let path = |id: &str| format!("/monitors/{id}{tail}");
+        let (foreign, miss) = if method == "GET" {
+            (browser.get(&path(theirs)).await, browser.get(&path(missing)).await)
+        } else {
+            (browser.post(&path(theirs), &[]).await, browser.post(&path(missing), &[]).await)
+        };
+        assert_eq!((foreign.status, miss.status), (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND), "{method} {tail}");
+        assert_eq!(foreign.text, miss.text, "{method} {tail}");
+    }
+    assert_eq!(
+        world.one("SELECT paused_at IS NULL AND deleted_at IS NULL FROM monitors WHERE org_id = 2").await,
+        "true"
+    );
+}
+
+#[tokio::test]
+async fn the_list_is_searched_filtered_sorted_and_turned() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    world
+        .sql(
+            "INSERT INTO monitors (uuid, org_id, name, kind, target, spec, interval_s, timeout_ms, tags, assigned_at_version, created_at, updated_at)
+             SELECT gen_random_uuid(), 1, 'm' || lpad(n::text, 3, '0'), CASE n % 2 WHEN 0 THEN 'tcp' ELSE 'dns' END, 't' || n, '{\"kind\":\"tcp\",\"host\":\"x\",\"port\":1}',
+                    60, 1000, CASE WHEN n < 3 THEN '{few}'::text[] ELSE '{}' END, 1, 0, 0 FROM generate_series(0, 119) n",
+        )
+        .await;
+    world.sql("INSERT INTO states (org_id, monitor_id, state, since, data, watch) SELECT 1, id, CASE WHEN name = 'm117' THEN 'down' ELSE 'up' END, id, '{}', false FROM monitors").await;
+    let names = |text: &str| -> Vec<String> {
+        text.split("<span class=\"what\">")
+            .skip(1)
+            .map(|rest| rest.split("\">").nth(1).unwrap().split('<').next().unwrap().to_owned())
+            .collect()
+    };
+    let page = browser.get("/").await;
+    assert_eq!((names(&page.text).len(), names(&page.text)[0].as_str()), (50, "m117"), "what is down comes first");
+    page.shows("<b>120</b>");
+    let mut seen = names(&page.text);
+    let mut next = page
+        .text
+        .split("rel=\"next\"")
+        .next()
+        .unwrap()
+        .rsplit("href=\"")
+        .next()
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap()
+        .replace("&#38;", "&");
+    for _ in 0..2 {
+        let page = browser.get(&next).await;
+        seen.extend(names(&page.text));
+        next = page
+            .text
+            .split("rel=\"next\"")
+            .next()
+            .unwrap()
+            .rsplit("href=\"")
+            .next()
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap()
+            .replace("&#38;", "&");
+    }
+    assert_eq!(seen.len(), 120);
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 120, "no monitor twice, none left out");
+    assert_eq!(names(&browser.get("/?q=M11").await.text).len(), 10);
+    assert_eq!(names(&browser.get("/?q=%25").await.text).len(), 0, "a percent sign is no pattern");
+    assert_eq!(names(&browser.get("/?tag=few&kind=dns").await.text), ["m001"]);
+    assert_eq!(names(&browser.get("/?sort=name").await.text)[0], "m000");
+    assert_eq!(names(&browser.get("/?sort=since").await.text)[0], "m119");
+    let answer = browser.get("/?q='%3BDROP+TABLE+monitors--%00&state=up%00&rank=0&id=1&name=%00").await;
+    assert_eq!((answer.status, names(&answer.text).len()), (StatusCode::OK, 0));
+}

@@ -1,0 +1,95 @@
+// What a person does on the first day: set up, watch a website, see it break and be mended without reloading.
+//
+// Arguments: base URL, set-up link, URL to watch, folder for screenshots. Says what it waits for, a line each, on standard
+// output; the story around it does that and answers with a line.
+import fs from "node:fs";
+import readline from "node:readline";
+import { look, problems, start, watch } from "./look.mjs";
+
+const [base, link, target, shots] = process.argv.slice(2);
+fs.mkdirSync(shots, { recursive: true });
+const lines = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const ask = async (what) => {
+  console.log(what);
+  return (await lines.next()).value;
+};
+const PASSWORD = "a few words are easy";
+
+const browser = await start();
+try {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+  const page = await context.newPage();
+  watch(page);
+
+  await page.goto(link);
+  await page.fill("#email", "ada@example.org");
+  await page.fill("#password", PASSWORD);
+  await page.click("button.main");
+  await page.waitForURL(`${base}/`);
+  const state = await context.storageState();
+  const weights = {};
+  const seen = async (where, name, expected) => { weights[name] = await look(browser, base, state, where, name, shots, expected); };
+  await seen("/", "empty");
+
+  // By keyboard alone: the address is all that is needed.
+  await page.keyboard.press("Tab");
+  await page.focus("#first");
+  await page.keyboard.type(target);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/monitors\/new/);
+  await page.fill("#name", "Shop");
+  await page.fill("#every", "5s");
+  await page.fill("#timeout", "2s").catch(() => {});
+  await page.focus("button.main");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/monitors\/[0-9a-f-]{36}/);
+  const monitor = new URL(page.url()).pathname;
+  await ask("added");
+
+  await page.goto(`${base}/`);
+  const shows = (word) => page.waitForFunction((wanted) => document.querySelector(".monitors .state")?.textContent.trim() === wanted, word, { timeout: 90_000 });
+  await shows("Up");
+  // A reload would lose this mark.
+  await page.evaluate(() => { window.sameDocument = true; });
+  await ask("break");
+  await shows("Down");
+  await seen("/", "dashboard-down");
+  await seen(monitor, "monitor-down");
+  await ask("mend");
+  await shows("Up");
+  if (!(await page.evaluate(() => window.sameDocument))) problems.push("the list was reloaded");
+
+  for (const [where, name, expected] of [
+    ["/", "dashboard"], [monitor, "monitor"], [`${monitor}/edit`, "monitor-edit"], ["/monitors/new", "monitor-new"],
+    ["/monitors/new?kind=dns", "monitor-new-dns"], ["/monitors/new?kind=tls", "monitor-new-tls"], ["/monitors/new?kind=tcp", "monitor-new-tcp"],
+    ["/account", "account"], ["/probes", "probes"], ["/probes/new", "probe-new"], ["/channels", "channels"], ["/channels/new?kind=twilio", "channel-new"],
+    ["/import", "import"], ["/nowhere", "not-found", [404]],
+  ]) await seen(where, name, expected);
+
+  // Without JavaScript: delete, undo, sign out, sign in.
+  const plain = await browser.newContext({ javaScriptEnabled: false, storageState: state });
+  const still = await plain.newPage();
+  await still.goto(base + monitor);
+  await still.click("button.risky");
+  await still.waitForURL(/done=deleted/);
+  await still.click(".note button");
+  await still.waitForURL(/done=restored/);
+  await still.click(".me summary");
+  await still.click(".menu button");
+  await still.waitForURL(/sign-in/);
+  await still.fill("#email", "ada@example.org");
+  await still.fill("#password", PASSWORD);
+  await still.click("button.main");
+  await still.waitForURL(`${base}/`);
+  await plain.close();
+  await look(browser, base, undefined, "/sign-in", "sign-in", shots).then((bytes) => { weights["sign-in"] = bytes; });
+
+  console.log(`weights ${JSON.stringify(weights)}`);
+} catch (error) {
+  problems.push(String(error.stack ?? error));
+} finally {
+  await browser.close();
+}
+for (const problem of problems) console.log(`problem ${problem}`);
+console.log("done");
+process.exit(problems.length === 0 ? 0 : 1);

@@ -1,0 +1,36 @@
+//! A real browser: set-up link, first monitor, a real target breaks and the list turns red without a reload, a mail comes,
+//! the target is mended and the list is green. On every page: no report of the content security policy, no error on the
+//! console, nothing that axe-core finds, below 100 KiB, on desktop and phone, light and dark.
+
+use std::time::Duration;
+
+use picket_tests::browser::{Browser, screenshots};
+use picket_tests::wait;
+use picket_tests::world::World;
+
+#[test]
+fn a_person_sees_an_outage_without_reloading() {
+    let mut world = World::local();
+    let mut shop = world.target(None, &[]);
+    let mailbox = world.mailbox();
+    world.probe("eu");
+    world.collector.trusted_channel(&["email", "ada@example.org", "--name", "mail"]);
+    let link = wait::until("the set-up link", Duration::from_secs(20), || {
+        let log = world.collector.log();
+        log.split_whitespace().find(|word| word.contains("/set-up/")).map(str::to_owned).ok_or(log)
+    });
+
+    let shots = screenshots();
+    let mut browser =
+        Browser::start("journey.mjs", &[&world.collector.url, &link, &world.url(), shots.to_str().unwrap()]);
+    browser.asks("added", Duration::from_secs(120));
+    browser.answer();
+    browser.asks("break", Duration::from_secs(120));
+    shop.breaks();
+    browser.answer();
+    browser.asks("mend", Duration::from_secs(180));
+    wait::until("the mail", Duration::from_secs(30), || if mailbox.mails().is_empty() { Err(()) } else { Ok(()) });
+    shop.starts();
+    browser.answer();
+    browser.ends_well(Duration::from_secs(240));
+}
