@@ -277,6 +277,7 @@ impl Ledger {
                             GapReason::CollectorDown => &mut figures.slots_collector_down,
                             GapReason::NotScheduled => &mut figures.slots_not_scheduled,
                             GapReason::BufferOverflow => &mut figures.slots_overflown,
+                            GapReason::ClockSet => &mut figures.slots_clock_set,
                             _ => &mut figures.slots_given_up,
                         } += 1;
                         if !self.is_true(plan, *reason, (region, monitor), slot) && !self.stepped {

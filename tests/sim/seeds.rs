@@ -71,3 +71,16 @@ fn a_probe_knows_when_it_began_though_its_clock_stood_still_since() {
 fn a_collector_that_was_down_is_blamed_from_when_it_was_last_alive() {
     holds(12537);
 }
+
+#[test]
+fn an_answer_that_was_long_on_its_way_sets_no_clock() {
+    // The collector's clock was two seconds off, and an answer from before came after others: the probe stepped back and
+    // forth, and told of slots that the clock was set over and that it had run.
+    holds(837);
+}
+
+#[test]
+fn missed_slots_before_a_hello_are_another_starts() {
+    // The first answer took 13 s, so the probe thought that it had begun 13 s earlier.
+    holds(128);
+}

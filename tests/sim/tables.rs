@@ -273,6 +273,7 @@ impl Tables {
                 paused_at: None,
                 deleted_at: None,
                 maintenance_since: None,
+                muted_since: None,
             },
             regions: regions.collect(),
             standing: monitor.standing.clone().unwrap_or_else(|| Standing::new(monitor.created_at, 1)),

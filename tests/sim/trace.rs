@@ -34,6 +34,7 @@ pub(crate) struct Figures {
     pub(crate) slots_collector_down: u64,
     pub(crate) slots_not_scheduled: u64,
     pub(crate) slots_overflown: u64,
+    pub(crate) slots_clock_set: u64,
     pub(crate) slots_given_up: u64,
     pub(crate) judged: u64,
     pub(crate) incidents: u64,
@@ -85,6 +86,7 @@ numbers!(
     slots_collector_down,
     slots_not_scheduled,
     slots_overflown,
+    slots_clock_set,
     slots_given_up,
     judged,
     incidents

@@ -128,7 +128,7 @@ impl World {
         };
         let ways = LINES.map(way);
         let post = net.place("post", POST);
-        let mut world = Self { disk, ..Self::new(places, Some(net), folder) };
+        let mut world = Self { disk, ..Self::new(places, Some(net), folder, None) };
         let witness = world.authority.good(&[&COLLECTOR.to_string()]);
         for (region, place, round_trip) in ways {
             let onward = Onward { place: post.clone(), address: world.collector.address };

@@ -27,7 +27,7 @@ const CAFE: Ports = Ports { http: 81, https: 444 };
 fn a_collector_that_is_killed_loses_nothing() {
     let mut busy = Busy::start(World::of_lines());
     let mailbox = busy.world.mailbox();
-    busy.world.collector.run(&["channel", "add", "email", "oncall@example.org", "--name", "on call"]);
+    busy.world.collector.trusted_channel(&["email", "oncall@example.org", "--name", "on call"]);
     let (place, address) = (busy.world.target_place().clone(), busy.world.target_address());
     let mut cafe = Target::start(&place, address, CAFE, &busy.world.folder("cafe"), None, &[]);
     let url = format!("http://{address}:{}/", CAFE.http);
