@@ -54,9 +54,9 @@ impl Discipline {
         let Some(known) = self.measured else {
             // Nothing was stamped with the machine's own time yet, so the first correction may step either way.
             self.applied_us = correction_us;
-            // The latest that it can have been, as if the whole round trip had been the answer's: never before the true start,
-            // whose slots were another start's, and never after the collector heard the hello, from which it expects slots.
-            self.began = self.start.shifted(server.shifted(whole).micros_since(self.start + elapsed));
+            // The earliest that it can have been: never after the collector heard the hello, from which it expects slots. What
+            // lies before that is another start's, and the collector leaves it out.
+            self.began = self.start.shifted(server.micros_since(self.start + elapsed));
             self.measured = Some(found);
             return;
         };
@@ -215,17 +215,17 @@ mod tests {
         clock.observe(START + seconds(300), Duration::from_millis(2), seconds(0));
         clock.observe(START + seconds(400), Duration::from_millis(2), seconds(10));
         clock.now(seconds(10));
-        assert_eq!(clock.began(), (START + seconds(300)).shifted(2_000));
+        assert_eq!(clock.began(), START + seconds(300));
         clock.observe(START + seconds(60), Duration::from_millis(2), seconds(20));
         clock.now(seconds(20));
-        assert_eq!(clock.began(), (START + seconds(300)).shifted(2_000 - 350_000_000));
+        assert_eq!(clock.began(), (START + seconds(300)).shifted(-350_000_000));
     }
 
     #[test]
-    fn a_first_answer_that_was_long_on_its_way_lets_no_clock_have_begun_before_it_did() {
+    fn a_clock_began_before_the_collector_heard_of_it_however_long_the_first_answer_took() {
         let mut clock = Discipline::new(START);
         clock.observe(START.shifted(100_000), seconds(13), seconds(13));
-        assert_eq!(clock.began(), START.shifted(100_000));
+        assert_eq!(clock.began(), START.shifted(100_000 - 13_000_000));
     }
 
     #[test]

@@ -4,8 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use picket_collector::domain::outage::timing::LATE_AFTER;
-use picket_collector::domain::outage::{IncidentAction, NoticeKind, Verdict};
-use picket_collector::domain::uptime;
+use picket_collector::domain::outage::{IncidentAction, NoticeKind};
 use picket_probe::batch::Press;
 use picket_probe::link::Frozen;
 use picket_probe::runner::rota::{Event, What};
@@ -18,6 +17,7 @@ use super::collector::Judged;
 use super::plan::{Fault, Plan, SECOND};
 use super::tables::{Stored, Tables, repetitions};
 use super::trace::{Figures, Note, Trace};
+use super::verdicts::{alternate, may_resolve, sums};
 use super::wire::Shelf;
 use super::world::{since_start, stamp};
 
@@ -43,6 +43,8 @@ struct Life {
     assigned: Option<i64>,
     life: u32,
     frozen: Vec<(i64, i64)>,
+    /// What its clock stepped over.
+    stepped_over: Vec<(Timestamp, Timestamp)>,
 }
 
 impl Ledger {
@@ -58,12 +60,25 @@ impl Ledger {
     }
 
     pub(crate) fn started(&mut self, probe: usize, time: i64) {
-        self.lives[probe].push(Life { from: time, to: i64::MAX, assigned: None, life: 0, frozen: Vec::new() });
+        self.lives[probe].push(Life {
+            from: time,
+            to: i64::MAX,
+            assigned: None,
+            life: 0,
+            frozen: Vec::new(),
+            stepped_over: Vec::new(),
+        });
     }
 
     pub(crate) fn ended(&mut self, probe: usize, time: i64) {
         if let Some(life) = self.lives[probe].last_mut() {
             life.to = life.to.min(time);
+        }
+    }
+
+    pub(crate) fn stepped_over(&mut self, probe: usize, ranges: &mut Vec<(Timestamp, Timestamp)>) {
+        if let Some(life) = self.lives[probe].last_mut() {
+            life.stepped_over.append(ranges);
         }
     }
 
@@ -321,7 +336,12 @@ impl Ledger {
             }
             GapReason::NotScheduled => self.missed.contains(&key),
             // Its clock stood still, of which it learns once it hears from the collector again, whose clock seems to be set.
-            GapReason::ClockSet => self.missed.contains(&key) && lives.iter().any(|life| life.frozen.iter().any(slept)),
+            // Or it knew the time no better, because its first answers were long on their way.
+            GapReason::ClockSet => {
+                let over = |(from, to): &(Timestamp, Timestamp)| *from <= slot && slot <= *to;
+                let set = |life: &Life| life.frozen.iter().any(slept) || life.stepped_over.iter().any(over);
+                self.missed.contains(&key) && lives.iter().any(set)
+            }
             // It ran and was lost.
             GapReason::BufferOverflow => self.told.contains_key(&key) && plan.buffer < 64 << 20,
             GapReason::TooOld | GapReason::Other => self.told.contains_key(&key),
@@ -345,53 +365,6 @@ fn gaps_over(tables: &Tables, (monitor, region): (usize, usize), slot: Timestamp
     let silences = tables.silences.iter().filter(|silence| silence.probe == region).map(|silence| silence.row);
     let silences = silences.filter(|row| row.after < slot && row.until.is_none_or(|until| slot <= until));
     own.chain(silences.map(|row| (row.reason, true))).collect()
-}
-
-/// An incident ends when a region truly saw the target good since.
-fn may_resolve(monitor: usize, at: Timestamp, tables: &Tables) -> Result<(), String> {
-    let good = |row: &Stored| row.status.is_good() && row.last.max(row.began) >= at;
-    if tables.monitors[monitor].results.iter().flatten().any(good) {
-        return Ok(());
-    }
-    Err(format!("the incident of monitor {monitor} was resolved at {:.3} s and nobody saw it good", seconds(at)))
-}
-
-fn alternate(monitor: usize, notices: &[picket_collector::domain::outage::Notice]) -> Result<(), String> {
-    let mut down = false;
-    for notice in notices {
-        match notice.kind {
-            NoticeKind::Down if down => return Err(format!("monitor {monitor} was told as down twice")),
-            NoticeKind::Up { .. } if !down => return Err(format!("monitor {monitor} was told as up and was not down")),
-            NoticeKind::Down => down = true,
-            NoticeKind::Up { .. } => down = false,
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn sums(index: usize, monitor: &super::tables::Monitor, now: Timestamp) -> Result<(), String> {
-    let mut own = HashMap::new();
-    let mut add = |verdict: Verdict, us: i64| *own.entry(verdict).or_insert(0) += us;
-    let mut from = (monitor.created_at, Verdict::Unknown);
-    for span in &monitor.spans {
-        let start = span.start.min(now).max(monitor.created_at);
-        if span.start < from.0 {
-            return Err(format!("the spans of monitor {index} run backwards"));
-        }
-        add(from.1, start.micros_since(from.0));
-        from = (start, span.verdict);
-    }
-    add(from.1, now.micros_since(from.0));
-    let sums = uptime::of_monitor(&monitor.spans, monitor.created_at, now);
-    let of = |verdict| own.get(&verdict).copied().unwrap_or(0);
-    let wall = now.micros_since(monitor.created_at);
-    let expected =
-        (of(Verdict::Up), of(Verdict::Down), of(Verdict::Unknown) + of(Verdict::Pending), of(Verdict::Maintenance));
-    if (sums.up_us, sums.down_us, sums.unknown_us, sums.maintenance_us) != expected || sums.total_us() != wall {
-        return Err(format!("the sums of monitor {index} are {sums:?} of {wall} us, and should be {expected:?}"));
-    }
-    Ok(())
 }
 
 pub(crate) fn seconds(time: Timestamp) -> f64 {

@@ -16,6 +16,7 @@ mod run;
 mod seeds;
 mod tables;
 mod trace;
+mod verdicts;
 mod wire;
 mod world;
 

@@ -27,6 +27,9 @@ pub(crate) struct Process {
     /// When it started, in true time, and for how long its clock has stood still since.
     pub(crate) started: i64,
     pub(crate) stood_still: i64,
+    /// The sum of all steps that its clock has made, and what those forwards went over, until the ledger has it.
+    pub(crate) steps: i64,
+    pub(crate) stepped_over: Vec<(Timestamp, Timestamp)>,
     /// After hello.
     pub(crate) work: Option<Work>,
     pub(crate) calls: BTreeMap<u64, Pending>,
@@ -105,6 +108,10 @@ impl Process {
     pub(crate) fn time(&mut self, time: i64) -> (Timestamp, i64) {
         let now = self.now(time);
         let steps = self.clock.stepped_us();
+        let by = steps - std::mem::replace(&mut self.steps, steps);
+        if by > 0 {
+            self.stepped_over.push((now.shifted(-by), now));
+        }
         if let Some(work) = &mut self.work {
             work.packer.keep_time(now, steps);
         }

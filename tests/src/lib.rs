@@ -7,7 +7,7 @@
 //! together; [`forger`] speaks the probe protocol by hand, [`desk`] is a collector in the hands of a test, and [`golden`] a
 //! probe of long ago; [`curl`] asks over HTTP, [`browser`] drives a real browser.
 //!
-//! For faults: a [`line`] is long and can be bad ([`relay`]), and what passes over it is written into the [`ledger`] by a
+//! For faults: a [`mod@line`] is long and can be bad ([`relay`]), and what passes over it is written into the [`ledger`] by a
 //! [`recorder`]; [`postgres`] reaches the collector's database past the collector, [`disk`] is one that fills up, and
 //! [`audit`] compares in the end.
 //!

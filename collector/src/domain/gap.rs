@@ -115,7 +115,8 @@ impl Watched {
 /// While the collector did not run (`started_at`) nobody could send: that time is another gap's.
 pub fn falls_silent(probe: &Watched, started_at: Timestamp, now: Timestamp) -> Option<Timestamp> {
     let through = probe.through.filter(|_| probe.revoked_at.is_none() && !probe.is_open)?;
-    (probe.heard().max(started_at) < now - SILENT_AFTER).then(|| probe.noted_until.map_or(through, |noted| noted.max(through)))
+    (probe.heard().max(started_at) < now - SILENT_AFTER)
+        .then(|| probe.noted_until.map_or(through, |noted| noted.max(through)))
 }
 
 /// What a revoked probe had not accounted for when it was revoked: nobody will send it any more.

@@ -33,7 +33,8 @@ pub async fn run(conn: &mut Worker, now: Timestamp) -> Result<Report, StoreError
     gaps::alive(conn, was_away(last_alive, now).then_some(now), now).await?;
     let mut report = Report { kept_out, ended: gaps::close_revoked(conn).await?, opened: 0 };
     let (_, started_at) = gaps::instance(conn).await?;
-    let concerned = |probe: &Watched| left_by_revoked(probe).is_some() || falls_silent(probe, started_at, now).is_some();
+    let concerned =
+        |probe: &Watched| left_by_revoked(probe).is_some() || falls_silent(probe, started_at, now).is_some();
     for (probe, region, watched) in locked(conn, concerned).await? {
         if let Some(range) = left_by_revoked(&watched) {
             gaps::append_silence(conn, (probe, region), range, GapReason::ProbeOffline, now).await?;

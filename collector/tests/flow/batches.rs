@@ -314,6 +314,7 @@ async fn a_missed_range_ends_the_run_and_is_cut_at_72_hours_and_where_the_monito
     let probe = world.probe().await;
     let old = (START - Duration::from_secs(100 * 3600)).micros();
     sqlx::query("UPDATE monitors SET created_at = $1").bind(old).execute(&world.owner).await.unwrap();
+    sqlx::query("UPDATE probe_status SET hello_at = $1").bind(old).execute(&world.owner).await.unwrap();
     let (claims, body) = probe.batch(&world, 1, vec![world.outcome(START, Status::Up)]);
     assert_eq!(world.ship(&probe, &claims, &body).await.0, 200);
     world.clock.advance(Duration::from_secs(30));
@@ -355,6 +356,7 @@ async fn slots_that_the_clock_was_set_over_are_a_gap_and_take_no_vote() {
         |reason| Missed { monitor: world.monitor, from: now - Duration::from_secs(60), to: now, count: 2, reason };
     let made = (now - Duration::from_secs(3600)).micros();
     sqlx::query("UPDATE monitors SET created_at = $1").bind(made).execute(&world.owner).await.unwrap();
+    sqlx::query("UPDATE probe_status SET hello_at = $1").bind(made).execute(&world.owner).await.unwrap();
     let run = || sqlx::query_scalar::<_, String>("SELECT status FROM region_states").fetch_one(&world.owner);
     let (claims, body) = probe.batch(&world, 1, vec![world.outcome(now - Duration::from_secs(90), Status::Up)]);
     assert_eq!(world.ship(&probe, &claims, &body).await.0, 200);

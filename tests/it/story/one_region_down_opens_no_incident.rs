@@ -19,9 +19,11 @@ fn one_region_down_opens_no_incident() {
 
     world.target_place().ignores(world.address_of("us-east"));
     let shown = world.collector.until(&monitor, "the overlay", Duration::from_secs(90), |shown| {
-        shown.overlays().contains("regional") && shown.overlays().contains("us-east")
+        let regional = shown.overlays().contains("regional") && shown.overlays().contains("us-east");
+        // A machine that is crowded may let a check of another region fail, which is looked into first.
+        regional && shown.state() == "up"
     });
-    assert_eq!((shown.state().as_str(), shown.incidents().len()), ("up", 0), "{shown:#?}");
+    assert!(shown.incidents().is_empty(), "{shown:#?}");
     assert_eq!(shown.region("us-east")["status"], "down", "{shown:#?}");
     wait::never("an incident", Duration::from_secs(15), || {
         let shown = world.collector.show(&monitor);

@@ -54,6 +54,8 @@ impl World {
             clock: Discipline::new(wall),
             started: self.time,
             stood_still: 0,
+            steps: 0,
+            stepped_over: Vec::new(),
             work: None,
             calls: BTreeMap::new(),
             next_call: 0,
@@ -73,6 +75,7 @@ impl World {
         let (time, plan) = (self.time, &self.plan);
         let Some(process) = &mut self.probes[probe] else { return Ok(()) };
         let (now, steps) = process.time(time);
+        self.ledger.stepped_over(probe, &mut process.stepped_over);
         let elapsed = process.elapsed(time);
         let offset = Some(stamp(time).micros_since(process.clock.best(elapsed)));
         let Some(work) = &mut process.work else { return Ok(()) };

@@ -76,7 +76,7 @@ pub fn plan(verified: &VerifiedBatch, now: Timestamp) -> Plan<'_> {
         late: late_failures(verified, &rows, now),
         runs,
         changes,
-        missed: missed_rows(batch, &verified.known, now),
+        missed: missed_rows(batch, &verified.known, verified.standing.hello_at, now),
         rows,
     }
 }
@@ -115,15 +115,20 @@ fn late_failures(
     rows.iter().filter(late).map(|row| (row.org, row.monitor, row.outcome.at)).collect()
 }
 
-fn missed_rows(batch: &Batch, known: &HashMap<MonitorId, KnownRow>, now: Timestamp) -> Vec<MissedRow> {
+fn missed_rows(
+    batch: &Batch,
+    known: &HashMap<MonitorId, KnownRow>,
+    hello_at: Timestamp,
+    now: Timestamp,
+) -> Vec<MissedRow> {
     let oldest = now - MAX_AGE;
     let in_time = |missed: &&Missed| missed.from <= missed.to && missed.to <= now + AHEAD && missed.to > oldest;
     let rows = batch.missed.iter().filter(in_time);
     rows.filter_map(|missed| {
         let known = known.get(&missed.monitor)?;
         // A range begins after its first time; the slot itself is in it. A probe that was told late what to run does not
-        // know since when there was anything to run.
-        let after = missed.from.shifted(-1).max(oldest).max(known.created_at);
+        // know since when there was anything to run; and what lies before its hello is another start's.
+        let after = missed.from.shifted(-1).max(oldest).max(known.created_at).max(hello_at);
         let range = Range { after, until: missed.to };
         (range.until > range.after).then_some(MissedRow {
             org: known.org,
