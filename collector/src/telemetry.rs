@@ -1,16 +1,15 @@
 //! Logs: to standard error, a line an event, for a person or as JSON.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Format, Level, Log};
-use picket_shared::log_line;
+use picket_shared::log_line::{Form, Lines};
 use picket_shared::time::Clock;
 
 /// Begins to log. A second call changes nothing.
@@ -30,7 +29,11 @@ pub fn start(log: &Log) {
         ("sqlx_postgres::options::pgpass", LevelFilter::OFF),
     ]);
     let colours = io::stderr().is_terminal();
-    let lines = Lines { format: log.format, colours };
+    let form = match log.format {
+        Format::Text => Form::Text { colours },
+        Format::Json => Form::Json,
+    };
+    let lines = move || Lines::new(form, io::stderr().lock());
     // A standard error that is gone, as with a closed terminal, must not end what runs.
     let layer = tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(lines).with_timer(Stamp);
     let registry = tracing_subscriber::registry();
@@ -44,36 +47,6 @@ pub fn start(log: &Log) {
     if started.is_ok() {
         // A panic is a line of the log like any other.
         std::panic::set_hook(Box::new(|panic| tracing::error!("A defect of Picket, please report it: {panic}")));
-    }
-}
-
-/// Standard error, a whole line at a time.
-#[derive(Clone, Copy)]
-struct Lines {
-    format: Format,
-    colours: bool,
-}
-
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        *self
-    }
-}
-
-impl Write for Lines {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // The formatter hands over one whole event, as valid UTF-8.
-        let clean = match self.format {
-            Format::Text => log_line::text(line, self.colours),
-            Format::Json => log_line::json(line),
-        };
-        io::stderr().lock().write_all(&clean).map(|()| line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().lock().flush()
     }
 }
 

@@ -1,11 +1,10 @@
 //! Logs: lines on standard error, without targets. Only Picket's own lines are let through, because libraries
 //! (resolver, HTTP) name hosts in theirs.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
-use picket_shared::log_line;
+use picket_shared::log_line::{Form, Lines};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::{Log, LogFormat, LogLevel};
 
@@ -19,11 +18,15 @@ pub fn start(log: &Log) {
     };
     let filter = EnvFilter::new(format!("off,picket_probe={level},picket_shared={level}"));
     let colours = io::stderr().is_terminal();
+    let form = match log.format {
+        LogFormat::Text => Form::Text { colours },
+        LogFormat::Json => Form::Json,
+    };
     // A standard error that is gone, as with a closed terminal, must not end what runs.
     let lines = tracing_subscriber::fmt()
         .log_internal_errors(false)
         .with_env_filter(filter)
-        .with_writer(Lines { format: log.format, colours })
+        .with_writer(move || Lines::new(form, io::stderr().lock()))
         .with_target(log.format == LogFormat::Json);
     let started = match log.format {
         LogFormat::Text => lines.with_ansi(colours).try_init(),
@@ -33,35 +36,5 @@ pub fn start(log: &Log) {
     if started.is_ok() {
         // A panic is a line of the log like any other.
         std::panic::set_hook(Box::new(|panic| tracing::error!("A defect of Picket, please report it: {panic}")));
-    }
-}
-
-/// Standard error, a whole line at a time.
-#[derive(Clone, Copy)]
-struct Lines {
-    format: LogFormat,
-    colours: bool,
-}
-
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        *self
-    }
-}
-
-impl Write for Lines {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // The formatter hands over one whole event, as valid UTF-8.
-        let clean = match self.format {
-            LogFormat::Text => log_line::text(line, self.colours),
-            LogFormat::Json => log_line::json(line),
-        };
-        io::stderr().lock().write_all(&clean).map(|()| line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().lock().flush()
     }
 }

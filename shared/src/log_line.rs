@@ -5,6 +5,47 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::io;
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For a person; the formatter's own colours stay if there are some.
+    Text {
+        /// Whether the formatter colours its lines.
+        colours: bool,
+    },
+    /// For a program.
+    Json,
+}
+
+/// What takes the formatter's lines, a whole event with each write, and passes them on clean.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines<W> {
+    form: Form,
+    to: W,
+}
+
+impl<W: io::Write> Lines<W> {
+    /// Passes lines of this form on to `to`.
+    pub const fn new(form: Form, to: W) -> Self {
+        Self { form, to }
+    }
+}
+
+impl<W: io::Write> io::Write for Lines<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let clean = match self.form {
+            Form::Text { colours } => text(line, colours),
+            Form::Json => json(line),
+        };
+        self.to.write_all(&clean).map(|()| line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
 
 /// A line of text with every control character but its end escaped; with `colours` the formatter's own stay.
 pub fn text(line: &[u8], colours: bool) -> Cow<'_, [u8]> {

@@ -170,37 +170,19 @@ async fn the_list_is_searched_filtered_sorted_and_turned() {
             .map(|rest| rest.split("\">").nth(1).unwrap().split('<').next().unwrap().to_owned())
             .collect()
     };
+    let next_of = |text: &str| {
+        let before = text.split("rel=\"next\"").next().unwrap();
+        before.rsplit("href=\"").next().unwrap().split('"').next().unwrap().replace("&#38;", "&")
+    };
     let page = browser.get("/").await;
     assert_eq!((names(&page.text).len(), names(&page.text)[0].as_str()), (50, "m117"), "what is down comes first");
     page.shows("<b>120</b>");
     let mut seen = names(&page.text);
-    let mut next = page
-        .text
-        .split("rel=\"next\"")
-        .next()
-        .unwrap()
-        .rsplit("href=\"")
-        .next()
-        .unwrap()
-        .split('"')
-        .next()
-        .unwrap()
-        .replace("&#38;", "&");
+    let mut next = next_of(&page.text);
     for _ in 0..2 {
         let page = browser.get(&next).await;
         seen.extend(names(&page.text));
-        next = page
-            .text
-            .split("rel=\"next\"")
-            .next()
-            .unwrap()
-            .rsplit("href=\"")
-            .next()
-            .unwrap()
-            .split('"')
-            .next()
-            .unwrap()
-            .replace("&#38;", "&");
+        next = next_of(&page.text);
     }
     assert_eq!(seen.len(), 120);
     seen.sort();

@@ -8,7 +8,10 @@ use picket_shared::ids::{MonitorId, Region};
 use picket_shared::secret::Sealed;
 use picket_shared::time::Timestamp;
 use serde_json::json;
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
 use sqlx::types::Json;
+use sqlx::{Postgres, Row as _};
 
 use super::audit;
 use super::imports::Imported;
@@ -94,27 +97,15 @@ pub async fn insert(
 ) -> Result<MonitorKey, StoreError> {
     let org = conn.org();
     let assigned = next_version(conn).await?;
-    let key: MonitorKey = sqlx::query_scalar(
+    let insert = sqlx::query(
         "INSERT INTO monitors (uuid, org_id, name, kind, target, spec, sealed_secret, interval_s, timeout_ms, quorum,
                 eu_only, tags, assigned_at_version, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14) RETURNING id",
     )
     .bind(id.0)
-    .bind(org)
-    .bind(&settings.name)
-    .bind(settings.spec.kind().as_str())
-    .bind(settings.spec.target())
-    .bind(Json(&settings.spec))
-    .bind(settings.sealed_secret.as_ref().map(|sealed| sealed.0.as_slice()))
-    .bind(settings.interval_s)
-    .bind(settings.timeout_ms)
-    .bind(settings.quorum.as_ref().map(Json))
-    .bind(settings.eu_only)
-    .bind(&settings.tags)
-    .bind(assigned)
-    .bind(now.micros())
-    .fetch_one(conn.conn())
-    .await?;
+    .bind(org);
+    let row = bind_settings(insert, settings, assigned, now).fetch_one(conn.conn()).await?;
+    let key: MonitorKey = row.try_get(0)?;
     write_regions(conn, key, &settings.regions).await?;
     sqlx::query(
         "INSERT INTO states (org_id, monitor_id, state, since, data, watch, dirty_at)
@@ -131,6 +122,28 @@ pub async fn insert(
     Ok(key)
 }
 
+/// Binds what a person sets as `$3` to `$12`, then the number of the assignment clock and the time.
+fn bind_settings<'q>(
+    query: Query<'q, Postgres, PgArguments>,
+    settings: &'q Settings,
+    assigned: i64,
+    now: Timestamp,
+) -> Query<'q, Postgres, PgArguments> {
+    query
+        .bind(&settings.name)
+        .bind(settings.spec.kind().as_str())
+        .bind(settings.spec.target())
+        .bind(Json(&settings.spec))
+        .bind(settings.sealed_secret.as_ref().map(|sealed| sealed.0.as_slice()))
+        .bind(settings.interval_s)
+        .bind(settings.timeout_ms)
+        .bind(settings.quorum.as_ref().map(Json))
+        .bind(settings.eu_only)
+        .bind(&settings.tags)
+        .bind(assigned)
+        .bind(now.micros())
+}
+
 /// Replaces what a person set and raises the version; `expected` is the version that was read.
 ///
 /// # Errors
@@ -143,28 +156,15 @@ pub async fn edit(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let assigned = next_version(conn).await?;
-    let done = sqlx::query(
+    let update = sqlx::query(
         "UPDATE monitors SET name = $3, kind = $4, target = $5, spec = $6, sealed_secret = $7, interval_s = $8,
                 timeout_ms = $9, quorum = $10, eu_only = $11, tags = $12, assigned_at_version = $13, updated_at = $14,
                 version = version + 1
          WHERE id = $1 AND version = $2 AND deleted_at IS NULL",
     )
     .bind(key)
-    .bind(expected)
-    .bind(&settings.name)
-    .bind(settings.spec.kind().as_str())
-    .bind(settings.spec.target())
-    .bind(Json(&settings.spec))
-    .bind(settings.sealed_secret.as_ref().map(|sealed| sealed.0.as_slice()))
-    .bind(settings.interval_s)
-    .bind(settings.timeout_ms)
-    .bind(settings.quorum.as_ref().map(Json))
-    .bind(settings.eu_only)
-    .bind(&settings.tags)
-    .bind(assigned)
-    .bind(now.micros())
-    .execute(conn.conn())
-    .await?;
+    .bind(expected);
+    let done = bind_settings(update, settings, assigned, now).execute(conn.conn()).await?;
     StoreError::expect_rows("monitors", 1, done.rows_affected())?;
     sqlx::query("DELETE FROM monitor_regions WHERE monitor_id = $1").bind(key).execute(conn.conn()).await?;
     write_regions(conn, key, &settings.regions).await?;

@@ -10,7 +10,7 @@ use picket_shared::time::Timestamp;
 
 use super::frame::Frame;
 use super::shape::{self, Bar, Shape, When};
-use super::{error, filters, page};
+use super::{filters, page_of};
 use crate::domain::gap::SILENT_AFTER;
 use crate::store::StoreError;
 use crate::store::read::dashboard::{self as read, After, Filter, ItemRow, Sort, VoteRow};
@@ -72,10 +72,7 @@ pub async fn get_dashboard(
     user: User,
     Query(query): Query<HashMap<String, String>>,
 ) -> Response {
-    match gather(&site, &user, &query).await {
-        Ok(template) => page(&template),
-        Err(failed) => error::unavailable(&failed),
-    }
+    page_of(gather(&site, &user, &query).await)
 }
 
 async fn gather(site: &Site, user: &User, query: &HashMap<String, String>) -> Result<Page, StoreError> {

@@ -22,6 +22,8 @@ use askama::Template;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 
+use crate::store::StoreError;
+
 /// What scripts, styles and forms of a page may do: what we serve ourselves, and nothing inline.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
     font-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; \
@@ -32,6 +34,14 @@ const PERMISSIONS: &str = "accelerometer=(), camera=(), geolocation=(), gyroscop
 /// A page as an answer.
 fn page(template: &impl Template) -> Response {
     page_with(StatusCode::OK, template)
+}
+
+/// A page of what was read, or that it could not be.
+fn page_of(read: Result<impl Template, StoreError>) -> Response {
+    match read {
+        Ok(template) => page(&template),
+        Err(failed) => error::unavailable(&failed),
+    }
 }
 
 /// A page with another status.

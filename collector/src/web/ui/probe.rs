@@ -14,7 +14,7 @@ use picket_shared::time::Timestamp;
 
 use super::frame::Frame;
 use super::shape::{Shape, When, lasting, shape, when};
-use super::{error, filters, page, page_with, see};
+use super::{error, filters, page, page_of, page_with, see};
 use crate::probes::place::Reach;
 use crate::probes::{self, AddError, Added, New};
 use crate::store::StoreError;
@@ -84,10 +84,7 @@ pub async fn get_probes(
     user: User,
     Query(query): Query<HashMap<String, String>>,
 ) -> Response {
-    match gather(&site, &user, &query).await {
-        Ok(template) => page(&template),
-        Err(failed) => error::unavailable(&failed),
-    }
+    page_of(gather(&site, &user, &query).await)
 }
 
 async fn gather(site: &Site, user: &User, query: &HashMap<String, String>) -> Result<List, StoreError> {

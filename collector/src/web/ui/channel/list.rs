@@ -15,7 +15,7 @@ use crate::web::extract::user::User;
 use crate::web::texts::text;
 use crate::web::ui::frame::Frame;
 use crate::web::ui::shape::{Shape, When, when};
-use crate::web::ui::{error, filters, page};
+use crate::web::ui::{filters, page_of};
 
 #[derive(Template)]
 #[template(path = "channel/list.html")]
@@ -41,10 +41,7 @@ pub async fn get_channels(
     user: User,
     Query(query): Query<HashMap<String, String>>,
 ) -> Response {
-    match gather(&site, &user, &query).await {
-        Ok(template) => page(&template),
-        Err(failed) => error::unavailable(&failed),
-    }
+    page_of(gather(&site, &user, &query).await)
 }
 
 async fn gather(site: &Site, user: &User, query: &HashMap<String, String>) -> Result<Page, StoreError> {
