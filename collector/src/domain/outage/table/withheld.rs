@@ -1,0 +1,161 @@
+//! Rows of the table in which less is said than is seen: unknown, paused, muted, maintained, flapping, held, warming up.
+
+use super::*;
+
+#[test]
+fn silence_while_up_is_unknown_and_fresh_votes_bring_it_back() {
+    let mut case = Case::up(3);
+    case.at_without(&[0, 1, 2], 500);
+    assert_eq!((case.state(), case.incidents.len()), ("unknown", 0));
+    assert_eq!(case.verdict().map(|(verdict, _)| verdict), Some(Verdict::Unknown));
+    case.good(0, 600).good(1, 600).at_without(&[2], 601);
+    assert_eq!((case.state(), case.verdict()), ("up", Some((Verdict::Up, 601))));
+}
+
+#[test]
+fn a_pause_resolves_as_paused_and_when_it_ends_only_new_checks_count() {
+    let mut case = Case::down();
+    case.input.monitor.paused_at = Some(at(250));
+    case.at(251);
+    let expected = IncidentAction::Resolve { started_at: at(200), at: at(250), resolution: Resolution::Paused };
+    assert_eq!((case.incidents.last(), case.told()), (Some(&expected), vec!["down", "up"]));
+    assert_eq!((case.verdict(), case.last.next_due), (Some((Verdict::Paused, 250)), None));
+    case.input.monitor.paused_at = None;
+    assert_eq!(case.at(300).state(), "pending");
+    assert_eq!(case.good(0, 310).good(1, 310).at(311).state(), "up");
+}
+
+#[test]
+fn a_deletion_closes_the_incident() {
+    let mut case = Case::down();
+    case.input.monitor.deleted_at = Some(at(250));
+    case.at(251);
+    let expected = IncidentAction::Resolve { started_at: at(200), at: at(250), resolution: Resolution::Deleted };
+    assert_eq!((case.incidents.last(), case.last.watch), (Some(&expected), false));
+}
+
+#[test]
+fn an_edit_keeps_the_incident_and_marks_it_and_older_results_do_not_vote() {
+    let mut case = Case::down();
+    case.input.monitor.version = 2;
+    case.good(0, 300).good(1, 300).at(301);
+    assert_eq!(case.state(), "down");
+    assert_eq!(case.incidents.last(), Some(&IncidentAction::MarkEdited { started_at: at(200), version: 2 }));
+}
+
+#[test]
+fn maintenance_withholds_notices_and_what_still_stands_is_told_when_it_ends() {
+    let mut case = Case::up(3);
+    case.input.monitor.maintenance_since = Some(at(190));
+    case.fails_for_good(0, 200).fails_for_good(1, 200).at(204);
+    assert_eq!((case.state(), case.told(), case.incidents.len()), ("down", vec![], 1));
+    assert_eq!(case.verdict(), Some((Verdict::Maintenance, 190)));
+    case.input.monitor.maintenance_since = None;
+    case.at(230);
+    assert_eq!((case.told(), case.verdict()), (vec!["down"], Some((Verdict::Down, 230))));
+}
+
+#[test]
+fn a_muted_monitor_is_judged_and_what_still_stands_is_told_when_it_is_released() {
+    let mut case = Case::up(3);
+    case.input.monitor.muted_since = Some(at(0));
+    case.fails_for_good(0, 200).fails_for_good(1, 200).at(204);
+    assert_eq!((case.state(), case.told(), case.incidents.len()), ("down", vec![], 1));
+    assert_eq!(case.verdict(), Some((Verdict::Down, 200)));
+    case.input.monitor.muted_since = None;
+    assert_eq!(case.at(230).told(), ["down"]);
+    case.good(0, 300).good(1, 300).at(301);
+    case.good(0, 340).good(1, 340).good(2, 340).at(341);
+    assert_eq!(case.told(), ["down", "up"]);
+}
+
+#[test]
+fn what_began_and_ended_while_a_monitor_was_muted_is_never_told_however_often_it_did() {
+    let mut case = Case::up(3);
+    case.input.monitor.muted_since = Some(at(0));
+    for start in [300, 600, 900, 1200] {
+        case.fails_for_good(0, start).fails_for_good(1, start).at(start + 4);
+        case.good(0, start + 60).good(1, start + 60).good(2, start + 60).at(start + 61);
+        case.good(0, start + 100).good(1, start + 100).good(2, start + 100).at(start + 101);
+    }
+    assert_eq!((case.state(), case.incidents.len(), case.told()), ("up", 8, vec![]));
+    case.input.monitor.muted_since = None;
+    assert_eq!(case.at(1400).told(), Vec::<&str>::new());
+}
+
+#[test]
+fn a_muted_monitor_that_never_came_up_is_told_when_it_is_released() {
+    let mut case = Case::pending(1);
+    case.input.monitor.muted_since = Some(at(0));
+    let never = |case: &Case| case.told().iter().filter(|kind| **kind == "never_came_up").count();
+    assert_eq!(never(case.at(2000)), 0);
+    case.input.monitor.muted_since = None;
+    assert_eq!(never(case.at(2001)), 1);
+}
+
+#[test]
+fn the_operator_is_told_of_a_silent_region_though_the_monitor_is_muted() {
+    let mut case = Case::up(2);
+    case.input.monitor.muted_since = Some(at(0));
+    assert_eq!(case.at_without(&[1], 300).told(), ["region_silent"]);
+}
+
+#[test]
+fn a_monitor_that_is_paused_before_it_came_up_is_not_told_as_never_up() {
+    let mut case = Case::pending(1);
+    case.input.monitor.paused_at = Some(at(10));
+    case.at(11).at(700);
+    assert_eq!(case.told(), Vec::<&str>::new());
+    case.input.monitor.paused_at = None;
+    case.at(800).at(1399);
+    assert!(!case.told().contains(&"never_came_up"));
+    assert!(case.at(1400).told().contains(&"never_came_up"));
+}
+
+#[test]
+fn the_third_opening_within_thirty_minutes_is_told_as_flapping_then_nothing_until_steady() {
+    let mut case = Case::up(3);
+    for start in [300, 600, 900, 1200] {
+        case.fails_for_good(0, start).fails_for_good(1, start).at(start + 4);
+        assert_eq!(case.state(), "down");
+        case.good(0, start + 60).good(1, start + 60).good(2, start + 60).at(start + 61);
+        case.good(0, start + 100).good(1, start + 100).good(2, start + 100).at(start + 101);
+        assert_eq!(case.state(), "up");
+    }
+    assert_eq!(case.told(), ["down", "up", "down", "up", "flapping"]);
+    assert_eq!(case.incidents.len(), 8);
+    for second in (1400..3300).step_by(100) {
+        case.at(second);
+    }
+    assert_eq!(case.told().last(), Some(&"flapping_over"));
+}
+
+#[test]
+fn a_held_region_neither_suspects_nor_votes_and_the_hold_is_shown() {
+    let mut case = Case::up(3);
+    case.input.regions[0].hold_until = Some(at(290));
+    case.fails_for_good(0, 200).at(204);
+    assert_eq!((case.state(), case.input.standing.overlays.held_until), ("up", Some(at(290))));
+    assert_eq!(case.at(290).state(), "suspect");
+}
+
+#[test]
+fn after_a_start_of_the_collector_nothing_is_decided_until_every_region_was_heard_or_f_has_passed() {
+    let mut case = Case::up(3);
+    case.input.listening_since = at(1000);
+    case.at_without(&[0, 1, 2], 1001);
+    assert_eq!((case.state(), case.last.next_due), ("up", Some(at(1006))));
+    case.fails_for_good(0, 1010).fails_for_good(1, 1010).at_without(&[2], 1014);
+    assert_eq!(case.state(), "up");
+    assert_eq!(case.at(1020).state(), "down");
+}
+
+#[test]
+fn degraded_is_shown_when_a_quorum_says_so() {
+    let mut case = Case::up(3);
+    case.says(0, Status::Degraded, Trigger::Scheduled, 200);
+    assert!(!case.at(201).input.standing.overlays.degraded);
+    case.says(1, Status::Degraded, Trigger::Scheduled, 200);
+    assert!(case.at(202).input.standing.overlays.degraded);
+    assert_eq!(case.state(), "up");
+}
