@@ -130,7 +130,7 @@ fn after_outcome(
             // Failures that only asked are none of those in a row.
             let before = run(|run| run.fails).filter(|run| asks_only || run.last_trigger != Trigger::Other);
             let length = before.map_or(0, |run| run.fails);
-            (if asks_only { length.max(1) } else { longer(length) }, 0, before)
+            (if asks_only { 1 } else { longer(length) }, 0, before)
         }
         Status::Unmeasured | Status::Other => (0, 0, current.filter(|run| run.fails == 0 && run.oks == 0)),
     };
@@ -143,12 +143,8 @@ fn after_outcome(
         oks,
         since: carried_on.map_or(at, |run| run.since),
         last_at: outcome.fold.map_or(at, |fold| fold.last.max(at)),
-        // A repetition that came late confirms nothing, and after a late failure none will come.
-        last_trigger: if asks_only {
-            carried_on.map_or(Trigger::Other, |run| run.last_trigger)
-        } else {
-            outcome.trigger
-        },
+        // Nothing that came late confirms anything or is evidence, whatever came before it; nor will it be repeated.
+        last_trigger: if asks_only { Trigger::Other } else { outcome.trigger },
         self_check: outcome.self_check,
     }
 }
@@ -325,10 +321,10 @@ mod tests {
         let in_time = after(Some(&repeated), 190, "down", 200);
         assert_eq!((in_time.fails, in_time.since, in_time.last_trigger), (1, s(190), Trigger::Scheduled));
         assert_eq!(after(Some(&in_time), 193, "down-confirm", 200).fails, 2);
-        // A vote that was there before stays as it was.
+        // A vote that was there before has no new evidence.
         let voting = RunRow { fails: 2, last_trigger: Trigger::Confirm, ..first };
-        let still = after(Some(&voting), 180, "down", 200);
-        assert_eq!((still.fails, still.last_trigger), (2, Trigger::Confirm));
+        let asking = after(Some(&voting), 180, "down", 200);
+        assert_eq!((asking.fails, asking.since, asking.last_trigger), (1, s(160), Trigger::Other));
     }
 
     #[test]
