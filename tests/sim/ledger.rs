@@ -19,7 +19,7 @@ use super::tables::{Stored, Tables, repetitions};
 use super::trace::{Figures, Note, Trace};
 use super::verdicts::{alternate, may_resolve, sums};
 use super::wire::Shelf;
-use super::world::{since_start, stamp};
+use super::world::since_start;
 
 /// The truth of a run.
 pub(crate) struct Ledger {
@@ -41,6 +41,8 @@ struct Life {
     to: i64,
     /// When it had its assignments.
     assigned: Option<i64>,
+    /// What the collector's clock said then.
+    assigned_at: Option<Timestamp>,
     life: u32,
     frozen: Vec<(i64, i64)>,
     /// What its clock stepped over.
@@ -64,6 +66,7 @@ impl Ledger {
             from: time,
             to: i64::MAX,
             assigned: None,
+            assigned_at: None,
             life: 0,
             frozen: Vec::new(),
             stepped_over: Vec::new(),
@@ -99,7 +102,13 @@ impl Ledger {
     }
 
     /// The rota of a probe hands something on.
-    pub(crate) fn told(&mut self, probe: usize, number: u32, event: &Event, tables: &Tables, time: i64) {
+    pub(crate) fn told(
+        &mut self,
+        (probe, number): (usize, u32),
+        event: &Event,
+        tables: &Tables,
+        (time, now): (i64, Timestamp),
+    ) {
         match &event.what {
             What::Outcome(outcome, _) if outcome.trigger == Trigger::Scheduled => {
                 let monitor = tables.monitor_of(outcome.monitor).unwrap();
@@ -117,6 +126,7 @@ impl Ledger {
                 if let Some(life) = self.lives[probe].last_mut() {
                     life.life = number;
                     life.assigned.get_or_insert(time);
+                    life.assigned_at.get_or_insert(now);
                 }
             }
             What::Outcome(..) | What::Idle => {}
@@ -148,7 +158,11 @@ impl Ledger {
                     seconds(outcome.at)
                 ));
             }
-            if rows.filter(same).filter(|row| row.batch == frozen.id).count() > 1 {
+            // A clock that was set back has a slot come twice.
+            let told = batch.outcomes.iter().filter(|other| {
+                (other.monitor, other.at, other.trigger) == (outcome.monitor, outcome.at, outcome.trigger)
+            });
+            if rows.filter(same).filter(|row| row.batch == frozen.id).count() > told.count() {
                 return Err(format!("a batch is stored twice: probe {probe}, number {}", frozen.seq));
             }
         }
@@ -258,7 +272,7 @@ impl Ledger {
         let row = &tables.monitors[monitor];
         let interval = Duration::from_secs(u64::from(row.interval_s));
         let phase = phase_us(row.id, &tables.probes[region].region.code, interval);
-        let Some(first) = self.lives[region].iter().find_map(|life| life.assigned) else { return Ok(()) };
+        let Some(first) = self.lives[region].iter().find_map(|life| life.assigned_at) else { return Ok(()) };
         let probe = &tables.probes[region];
         let Some(status) = &probe.status else { return Ok(()) };
         let end = probe.revoked_at.map_or(status.through, |revoked| revoked);
@@ -267,7 +281,7 @@ impl Ledger {
             .filter(|stored| stored.trigger == Trigger::Scheduled)
             .flat_map(|stored| slots_of(stored, interval))
             .collect();
-        let mut slot = slot_after(phase, interval, stamp(first));
+        let mut slot = slot_after(phase, interval, first);
         while slot <= end {
             figures.slots += 1;
             let has = outcomes.contains(&slot);

@@ -89,3 +89,21 @@ fn missed_slots_before_a_hello_are_another_starts() {
 fn slots_that_a_first_answer_long_on_its_way_made_a_probe_step_over_are_a_gap() {
     holds(4607);
 }
+
+#[test]
+fn slots_count_from_the_collectors_time_of_the_first_assignments() {
+    // Its clock was two seconds ahead, and a slot lay in those.
+    holds(7181);
+}
+
+#[test]
+fn failures_that_came_late_are_no_evidence_after_others_that_came_in_time() {
+    // A region had failed in time before the suspicion, and in it only late: its vote was taken for one of then.
+    holds(17007);
+    holds(14341);
+}
+
+#[test]
+fn a_slot_that_a_clock_set_back_made_come_twice_may_come_twice_in_a_batch() {
+    holds(16536);
+}

@@ -72,7 +72,7 @@ impl World {
 
     /// Lets a probe do what is to be done now.
     pub(super) fn turn(&mut self, probe: usize) -> Result<(), String> {
-        let (time, plan) = (self.time, &self.plan);
+        let (time, theirs, plan) = (self.time, self.collector_now(), &self.plan);
         let Some(process) = &mut self.probes[probe] else { return Ok(()) };
         let (now, steps) = process.time(time);
         self.ledger.stepped_over(probe, &mut process.stepped_over);
@@ -101,7 +101,7 @@ impl World {
         let own = self_check(plan, probe, time);
         let about = || Report { version: "0.1.0".to_owned(), clock_offset_us: offset, ipv4: own, ..Report::default() };
         for event in told {
-            self.ledger.told(probe, process.life, &event, &self.collector.tables, time);
+            self.ledger.told((probe, process.life), &event, &self.collector.tables, (time, theirs));
             count(&mut self.figures, &event);
             if let What::Assigned { monitors, .. } = event.what {
                 self.trace.note(time, Note::Assigned { probe, monitors });
