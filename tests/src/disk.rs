@@ -40,6 +40,8 @@ impl Disk {
 
     /// Gives back what [`Disk::fill`] took.
     pub fn free(&self) {
+        // A program that is just being started holds whatever file was open: removing alone gives nothing back then.
+        File::create(self.ballast()).unwrap();
         fs::remove_file(self.ballast()).unwrap();
     }
 

@@ -16,6 +16,15 @@ pub(super) fn test_files(file: &str, text: &str) -> Vec<String> {
     names.flat_map(|name| [format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")]).collect()
 }
 
+/// Whether a file is one of these tests, or lies in the folder of one.
+pub(super) fn is_among(file: &str, tests: &[String]) -> bool {
+    let lies_in = |test: &String| {
+        let folder = test.trim_end_matches(".rs").trim_end_matches("/mod");
+        file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+    };
+    tests.iter().any(|test| test == file || lies_in(test))
+}
+
 /// Everything that is wrong with a file of the product, each with its line.
 pub(super) fn check(file: &str, text: &str) -> Vec<String> {
     let mut complaints = check_any(file, text);
@@ -182,7 +191,12 @@ mod tests {
         let parent = "mod real;\n#[cfg(test)]\nmod testing;\n";
         assert_eq!(test_files("probe/src/link/mod.rs", parent)[0], "probe/src/link/testing.rs");
         assert_eq!(test_files("probe/src/ship.rs", parent)[1], "probe/src/ship/testing/mod.rs");
-        assert_eq!(test_files("probe/src/ship.rs", parent).len(), 2);
+        let tests = test_files("probe/src/ship.rs", parent);
+        assert_eq!(tests.len(), 2);
+        for file in ["probe/src/ship/testing.rs", "probe/src/ship/testing/mod.rs", "probe/src/ship/testing/more.rs"] {
+            assert!(is_among(file, &tests), "{file}");
+        }
+        assert!(!is_among("probe/src/ship/testings.rs", &tests) && !is_among("probe/src/ship/real.rs", &tests));
     }
 
     #[test]
