@@ -53,7 +53,8 @@ async fn the_address_of_a_good_outcome_has_a_column_and_a_row_from_before_is_rea
     assert_eq!(world.count("results WHERE detail IS NULL").await, 2, "of a good outcome there is nothing more to say");
     assert_eq!(world.count("results WHERE detail ->> 'address' = '2001:db8::7'").await, 1, "a failure's own is whole");
     // As a program from before the column writes it.
-    let before = "INSERT INTO results (org_id, monitor_id, region_id, probe_id, received_at, at, version, trigger, status,
+    let before =
+        "INSERT INTO results (org_id, monitor_id, region_id, probe_id, received_at, at, version, trigger, status,
                                        self_check, late_us, total_us, detail)
                   SELECT org_id, monitor_id, region_id, probe_id, received_at, at + 3, version, trigger, status,
                          self_check, late_us, total_us, '{\"address\": \"192.0.2.9\"}' FROM results WHERE at = $1";
