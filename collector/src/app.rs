@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use picket_shared::egress::EgressGuard;
 use picket_shared::ids::CollectorId;
@@ -9,12 +10,15 @@ use picket_shared::time::{Clock, Timestamp};
 
 use crate::config::Config;
 use crate::notify::client::{BadRoots, Client};
-use crate::store::{OrgKey, Pools, StoreError, instance, organizations};
+use crate::store::{Auth, OrgKey, Pools, StoreError, clock, instance, organizations};
 use crate::vault::{KeyRing, Opener, Sealer, VaultError, keyring};
-use crate::wake::Bells;
+use crate::wake::{Bells, Standstill};
 
 /// The organization that everything belongs to until there are several.
 const DEFAULT_ORGANIZATION: &str = "default";
+
+/// A collector that noted its life so lately still runs.
+const ALIVE_WITHIN_US: u64 = 20_000_000;
 
 /// Pools, settings, clock, bells, vault.
 #[derive(Clone, Debug)]
@@ -39,6 +43,8 @@ pub struct App {
     pub org: OrgKey,
     /// When this was built.
     pub started_at: Timestamp,
+    /// How the clock is set while nobody works.
+    pub standstill: Standstill,
 }
 
 /// Why the parts do not come together.
@@ -83,13 +89,17 @@ impl App {
     }
 
     async fn build(pools: Pools, config: Config, clock: Clock, starting: bool) -> Result<Self, AppError> {
-        let now = clock.now();
         let mut auth = pools.auth().await?;
-        let instance = if starting {
-            instance::starting(&mut auth, now).await?
+        let (instance, clock) = if starting {
+            let clock = clock.even();
+            let instance = instance::starting(&mut auth, clock.now()).await?;
+            go_on_from(&clock, instance.last_alive_at);
+            (instance, clock)
         } else {
-            instance::read(&mut auth).await?.ok_or(AppError::NeverStarted)?
+            let instance = instance::read(&mut auth).await?.ok_or(AppError::NeverStarted)?;
+            (instance, time_of_the_collector(&mut auth, clock).await?)
         };
+        let now = clock.now();
         let org = organizations::ensure(&mut auth, DEFAULT_ORGANIZATION, now).await?;
         auth.commit().await?;
         let ring = ring(&pools, &config, starting).await?;
@@ -108,8 +118,47 @@ impl App {
             collector_id: instance.collector,
             org,
             started_at: now,
+            standstill: Standstill::default(),
         })
     }
+
+    /// Since when probes have been listened to in a time without a leap.
+    pub fn listening_since(&self) -> Timestamp {
+        self.clock.even_since().unwrap_or(self.started_at)
+    }
+}
+
+/// Time does not run backwards over a restart: what was stored last must not lie ahead.
+fn go_on_from(clock: &Clock, last_alive: Timestamp) {
+    let behind = last_alive.micros_since(clock.now());
+    if behind > 0 {
+        tracing::warn!(
+            clock.behind_s = behind / 1_000_000,
+            "The machine's clock is {} s behind the last start: the collector goes on from there, and follows it if the clocks \
+             of the probes agree with it",
+            behind / 1_000_000
+        );
+        clock.follow(behind);
+    }
+}
+
+/// The time of the collector that runs, where it does not follow its machine's clock just now.
+///
+/// # Errors
+/// When the database fails.
+pub async fn time_of_the_collector(conn: &mut Auth, machine: Clock) -> Result<Clock, StoreError> {
+    // A collector that runs notes that it does every few seconds, and within a second that its machine's clock was set.
+    for _ in 0..3 {
+        let Some(row) = clock::read(conn).await? else { return Ok(machine) };
+        let held = machine.now().shifted(row.clock_held_us);
+        if held.micros_since(Timestamp::from_micros(row.last_alive_at)).unsigned_abs() < ALIVE_WITHIN_US {
+            let clock = if row.clock_held_us == 0 { machine } else { machine.even() };
+            clock.slew(row.clock_held_us);
+            return Ok(clock);
+        }
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    Ok(machine)
 }
 
 /// Reads the key ring. Makes one at a first start, and never where sealed rows wait for the ring that made them.

@@ -2,12 +2,14 @@
 //!
 //! A store function that leaves work behind rings (`pg_notify`) in its own transaction, so that the bell is heard only
 //! if the rows are there. Every stage also runs on a period: a bell may be missed, work may not.
+//!
+//! And [`Standstill`]: how the clock is set while nobody works.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The channel of PostgreSQL on which every bell rings; the payload names which.
 pub const CHANNEL: &str = "picket";
@@ -79,5 +81,22 @@ impl Bells {
         if let Some(notify) = self.0.get(&bell) {
             let _ = tokio::time::timeout(period, notify.notified()).await;
         }
+    }
+}
+
+/// Held by whoever writes times, from before they ask what time it is; alone by whoever sets the clock. So no time of before is
+/// written after it.
+#[derive(Clone, Debug, Default)]
+pub struct Standstill(Arc<RwLock<()>>);
+
+impl Standstill {
+    /// The clock is not set while this is held.
+    pub async fn working(&self) -> RwLockReadGuard<'_, ()> {
+        self.0.read().await
+    }
+
+    /// Nobody works while this is held; `None` if somebody still does after `patience`.
+    pub async fn alone(&self, patience: Duration) -> Option<RwLockWriteGuard<'_, ()>> {
+        tokio::time::timeout(patience, self.0.write()).await.ok()
     }
 }

@@ -60,6 +60,7 @@ fn tasks() -> Vec<Task> {
 
 /// Runs every task until `stop`; a task that runs then is finished first. `limits` are those of the web.
 pub fn start(app: &App, limits: &Arc<Limits>, tracker: &TaskTracker, stop: &CancellationToken) {
+    tracker.spawn(keep_time(app.clone(), stop.clone()));
     for task in tasks() {
         tracker.spawn(repeat(app.clone(), Arc::clone(limits), task, stop.clone()));
     }
@@ -98,7 +99,19 @@ fn report(report: impl Debug + Send + 'static) -> Ran {
     Ok(Box::new(report))
 }
 
+/// Keeps the time in which all the others work: looks every second whether the machine's clock was set.
+async fn keep_time(app: App, stop: CancellationToken) {
+    let mut keeper = flow::clock::Timekeeper::default();
+    while !stop.is_cancelled() {
+        if let Err(error) = keeper.look(&app.pools, &app.clock, &app.standstill).await {
+            tracing::error!("The machine's clock could not be looked at: {error}");
+        }
+        tokio::select! { () = tokio::time::sleep(SECOND) => {}, () = stop.cancelled() => {} }
+    }
+}
+
 async fn gaps(app: App) -> Ran {
+    let _working = app.standstill.working().await;
     let mut worker = app.pools.worker().await?;
     let found = flow::gaps::run(&mut worker, app.clock.now()).await?;
     worker.commit().await?;
@@ -106,14 +119,17 @@ async fn gaps(app: App) -> Ran {
 }
 
 async fn replay(app: App) -> Ran {
+    let _working = app.standstill.working().await;
     report(flow::replay::run(&app.pools, app.clock.now()).await?)
 }
 
 async fn dispatch(app: App) -> Ran {
+    let _working = app.standstill.working().await;
     report(flow::dispatch::run(&app.pools, app.clock.now()).await?)
 }
 
 async fn deliver(app: App) -> Ran {
+    let _working = app.standstill.working().await;
     let ctx = flow::deliver::Ctx {
         pools: app.pools.clone(),
         opener: app.opener.clone(),
@@ -126,11 +142,13 @@ async fn deliver(app: App) -> Ran {
 }
 
 async fn retention(app: App) -> Ran {
+    let _working = app.standstill.working().await;
     report(ops::retention::run(&app.pools, &app.config.retention, app.clock.now()).await?)
 }
 
 async fn judge(app: App) -> Ran {
-    report(flow::judge::run(&app.pools, app.clock.now(), app.started_at).await?)
+    let _working = app.standstill.working().await;
+    report(flow::judge::run(&app.pools, app.clock.now(), app.listening_since()).await?)
 }
 
 /// Who has long been quiet has all of its allowance again: its row says nothing any more.

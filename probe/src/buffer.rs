@@ -111,6 +111,18 @@ impl Buffer {
         }
     }
 
+    /// Takes the times that lie after `now` back by `by_us`, after the collector's clock was set back.
+    pub fn set_back(&mut self, now: Timestamp, by_us: i64) {
+        for waiting in &mut self.items {
+            set_back(&mut waiting.outcome, now, by_us);
+        }
+        let missed = std::mem::take(&mut self.missed);
+        for (mut missed, interval) in missed.into_values() {
+            set_missed_back(&mut missed, now, by_us);
+            self.missed.insert((missed.monitor, missed.reason, missed.from), (missed, interval));
+        }
+    }
+
     /// Takes up to `most` outcomes from one end; they keep their order.
     pub fn take(&mut self, end: End, most: usize) -> Vec<Waiting> {
         let most = most.min(self.items.len());
@@ -220,6 +232,24 @@ impl Buffer {
             }
         }
     }
+}
+
+/// Takes the times of an outcome that lie after `now` back by `by_us`.
+pub fn set_back(outcome: &mut Outcome, now: Timestamp, by_us: i64) {
+    outcome.at = earlier(outcome.at, now, by_us);
+    if let Some(fold) = &mut outcome.fold {
+        fold.last = earlier(fold.last, now, by_us).max(outcome.at);
+    }
+}
+
+/// The same for a range of missed slots.
+pub fn set_missed_back(missed: &mut Missed, now: Timestamp, by_us: i64) {
+    missed.from = earlier(missed.from, now, by_us);
+    missed.to = earlier(missed.to, now, by_us).max(missed.from);
+}
+
+fn earlier(time: Timestamp, now: Timestamp, by_us: i64) -> Timestamp {
+    if time > now { time.shifted(by_us.saturating_neg()) } else { time }
 }
 
 /// Whether `next` is the next slot of the run and says the same.

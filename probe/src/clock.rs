@@ -2,13 +2,18 @@
 //!
 //! Every answer carries the collector's time; with the round trip's length that bounds the difference to this
 //! machine's monotonic clock (F. Cristian, "Probabilistic clock synchronization", 1989). [`Discipline`] is the pure
-//! rule, [`CollectorClock`] the handle. Times handed out never run backwards, so `at` of outcomes never does.
+//! rule, [`CollectorClock`] the handle. Times handed out run evenly and never backwards, so `at` of outcomes never does; but when
+//! the collector's own clock was set, they step with it, and whoever keeps times looks at [`CollectorClock::time`] for that.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use picket_shared::time::{Clock, Stopwatch, Timestamp};
 
+/// A larger difference is no drift: somebody set the collector's clock.
+const STEP_US: i64 = 5_000_000;
+/// An answer that took longer was a long poll's.
+const HELD: Duration = Duration::from_secs(2);
 /// How much a quartz may drift; the error of an old measurement grows by this part of its age.
 const DRIFT: f64 = 100e-6;
 
@@ -18,6 +23,7 @@ pub struct Discipline {
     start: Timestamp,
     measured: Option<Measured>,
     applied_us: i64,
+    stepped_us: i64,
     last: Duration,
 }
 
@@ -31,16 +37,19 @@ struct Measured {
 impl Discipline {
     /// Begins with the machine's own time of day; elapsed time counts from here.
     pub fn new(start: Timestamp) -> Self {
-        Self { start, measured: None, applied_us: 0, last: Duration::ZERO }
+        Self { start, measured: None, applied_us: 0, stepped_us: 0, last: Duration::ZERO }
     }
 
     /// Takes in that the collector said `server` in an answer that came at `elapsed` after a round trip of `rtt`.
     ///
     /// It is taken when it is sharper than what is known, or when both cannot be true.
     pub fn observe(&mut self, server: Timestamp, rtt: Duration, elapsed: Duration) {
-        let half = micros(rtt) / 2;
-        let correction_us = server.shifted(half).micros_since(self.start + elapsed);
-        let found = Measured { correction_us, error_us: half, at: elapsed };
+        // In the middle of the round trip is the best guess; but an answer that was long in coming was held by the collector
+        // and written at its end, and a guess ahead of the collector's time would stamp outcomes that are to come.
+        let whole = micros(rtt);
+        let (later, error_us) = if rtt > HELD { (0, whole) } else { (whole / 2, whole / 2) };
+        let correction_us = server.shifted(later).micros_since(self.start + elapsed);
+        let found = Measured { correction_us, error_us, at: elapsed };
         let Some(known) = self.measured else {
             // Nothing was stamped with the machine's own time yet, so the first correction may step either way.
             self.applied_us = correction_us;
@@ -48,18 +57,23 @@ impl Discipline {
             return;
         };
         let aged = known.error_us + drift(elapsed.saturating_sub(known.at));
-        let contradicts = correction_us.abs_diff(known.correction_us) > (half + aged).unsigned_abs();
-        if contradicts || half < aged {
+        let contradicts = correction_us.abs_diff(known.correction_us) > (error_us + aged).unsigned_abs();
+        if contradicts || error_us < aged {
             self.measured = Some(found);
         }
     }
 
-    /// The collector's time at `elapsed`; never earlier than a time given before. A correction forwards holds at once;
-    /// one backwards lets time run at half speed until it is made.
+    /// The collector's time at `elapsed`; but for a step never earlier than a time given before. A correction forwards holds at
+    /// once; one backwards lets time run at half speed until it is made. More than a few seconds are a step, either way.
     pub fn now(&mut self, elapsed: Duration) -> Timestamp {
         let elapsed = elapsed.max(self.last);
         let target = self.measured.map_or(0, |measured| measured.correction_us);
         let most = micros(elapsed - self.last) / 2;
+        let off = target.saturating_sub(self.applied_us);
+        if off.saturating_abs() > STEP_US {
+            self.applied_us = target;
+            self.stepped_us = self.stepped_us.saturating_add(off);
+        }
         self.applied_us = if target >= self.applied_us { target } else { target.max(self.applied_us - most) };
         self.last = elapsed;
         (self.start + elapsed).shifted(self.applied_us)
@@ -68,6 +82,11 @@ impl Discipline {
     /// The best guess at `elapsed`, which may step backwards: for tokens, whose time must be right rather than even.
     pub fn best(&self, elapsed: Duration) -> Timestamp {
         (self.start + elapsed).shifted(self.measured.map_or(0, |measured| measured.correction_us))
+    }
+
+    /// The sum of all steps that [`Discipline::now`] has made, in microseconds.
+    pub fn stepped_us(&self) -> i64 {
+        self.stepped_us
     }
 
     /// Whether the collector's time was ever heard.
@@ -82,18 +101,26 @@ pub struct CollectorClock {
     machine: Clock,
     since: Stopwatch,
     discipline: Mutex<Discipline>,
+    shown: Clock,
 }
 
 impl CollectorClock {
-    /// Starts from the machine's time of day.
-    pub fn start(machine: Clock) -> Self {
+    /// Starts from the machine's time of day. `shown` is an even clock that is to show the collector's time too, to whom this
+    /// one is not known.
+    pub fn start(machine: Clock, shown: Clock) -> Self {
         let start = machine.now();
-        Self { machine, since: Stopwatch::start(), discipline: Mutex::new(Discipline::new(start)) }
+        Self { machine, since: Stopwatch::start(), discipline: Mutex::new(Discipline::new(start)), shown }
     }
 
-    /// The collector's time; never runs backwards.
+    /// The collector's time; runs backwards only in a step.
     pub fn now(&self) -> Timestamp {
-        self.with(|discipline, elapsed| discipline.now(elapsed))
+        self.time().0
+    }
+
+    /// The collector's time, and the sum of all steps so far in microseconds: where it differs from the last one seen, times
+    /// that were kept are off by the difference.
+    pub fn time(&self) -> (Timestamp, i64) {
+        self.with(|discipline, elapsed| (discipline.now(elapsed), discipline.stepped_us()))
     }
 
     /// The best guess at the collector's time, for tokens.
@@ -103,7 +130,11 @@ impl CollectorClock {
 
     /// Takes in what an answer said that has just come, after a round trip of `rtt`.
     pub fn observe(&self, server: Timestamp, rtt: Duration) {
-        self.with(|discipline, elapsed| discipline.observe(server, rtt, elapsed));
+        let best = self.with(|discipline, elapsed| {
+            discipline.observe(server, rtt, elapsed);
+            discipline.best(elapsed)
+        });
+        self.shown.slew(best.micros_since(self.shown.now()));
     }
 
     /// The machine's time of day minus the collector's, in microseconds; `None` until measured.
@@ -158,6 +189,44 @@ mod tests {
     }
 
     #[test]
+    fn a_long_poll_that_tells_of_a_clock_that_was_set_is_not_taken_to_be_ahead_of_it() {
+        let mut clock = Discipline::new(START);
+        clock.observe(START, Duration::from_millis(2), seconds(0));
+        let server = START + seconds(3600);
+        clock.observe(server, seconds(24), seconds(24));
+        assert_eq!(clock.now(seconds(24)), server);
+    }
+
+    #[test]
+    fn a_collector_whose_clock_is_set_is_followed_at_once_both_ways_and_by_steps_that_can_be_seen() {
+        let mut clock = Discipline::new(START);
+        clock.observe(START.shifted(86_400_000_000), Duration::from_millis(2), seconds(0));
+        assert_eq!(
+            (clock.now(seconds(1)), clock.stepped_us()),
+            (START.shifted(86_401_001_000), 0),
+            "the first is none"
+        );
+        for (off, at) in [(0, 10), (300, 20), (-86_400, 30)] {
+            let before = clock.stepped_us();
+            let expected = clock.best(seconds(at));
+            let server = (START + seconds(at)).shifted(off * 1_000_000);
+            clock.observe(server, Duration::from_millis(2), seconds(at));
+            assert_eq!(clock.now(seconds(at)), server.shifted(1_000));
+            assert_eq!(clock.stepped_us() - before, server.shifted(1_000).micros_since(expected));
+        }
+    }
+
+    #[test]
+    fn a_small_correction_backwards_slows_time_down_and_is_no_step() {
+        let mut clock = Discipline::new(START);
+        clock.observe(START, Duration::from_millis(2), seconds(0));
+        let before = clock.now(seconds(10));
+        clock.observe(START + seconds(7), Duration::from_millis(2), seconds(10));
+        assert_eq!((clock.now(seconds(10)), clock.stepped_us()), (before, 0));
+        assert_eq!(clock.now(seconds(16)), (START + seconds(13)).shifted(1_000));
+    }
+
+    #[test]
     fn an_answer_that_contradicts_is_believed() {
         let mut clock = Discipline::new(START);
         clock.observe(START, Duration::from_millis(2), seconds(0));
@@ -174,8 +243,9 @@ mod tests {
                 elapsed += Duration::from_millis(wait_ms);
                 let heard_before = clock.is_measured();
                 clock.observe((START + elapsed).shifted(off_us), Duration::from_millis(rtt_ms), elapsed);
+                let stepped = clock.stepped_us();
                 let now = clock.now(elapsed);
-                prop_assert!(now >= last || !heard_before);
+                prop_assert!(now >= last || !heard_before || clock.stepped_us() < stepped);
                 last = now;
             }
             // Left alone, it arrives at the best guess.

@@ -106,7 +106,7 @@ pub fn attempts() -> Vec<Attempt> {
     let program = std::process::Command::new("/bin/true").status();
     [
         ("creating a file", writable.err().is_some_and(denied)),
-        ("opening a device for writing", open("/dev/null", OFlag::O_RDWR, Mode::empty()).err().is_some_and(denied)),
+        ("opening a file for writing", open("/dev/null", OFlag::O_RDWR, Mode::empty()).err().is_some_and(denied)),
         ("truncating a file", nix::unistd::truncate(nothing, 0).err().is_some_and(denied)),
         ("removing a file", nix::unistd::unlink(nothing).err().is_some_and(denied)),
         (

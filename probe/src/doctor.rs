@@ -16,7 +16,7 @@ use crate::cli::DoctorArgs;
 use crate::clock::CollectorClock;
 use crate::config::{ConfigError, File, Settings};
 use crate::link::{Link, LinkError, Lookup, TIMEOUT};
-use crate::pipeline::{asking, prepare};
+use crate::pipeline::{asking, prepare, runtime};
 use crate::selfcheck::SelfChecker;
 use crate::sign::Signer;
 use crate::{checks, confine};
@@ -63,13 +63,14 @@ pub fn run(args: &DoctorArgs, token: impl Fn(&File) -> Result<EnrolmentToken, Co
     let whole = confine::is_whole(&confinement);
     let sentence = confine::describe(&confinement);
     findings.push(judged("confinement", whole, sentence, "use a kernel of 5.13 or newer with Landlock and seccomp"));
-    findings.push(attempts());
-    if let (Some(settings), Some((env, lookup))) = (loaded, prepared) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        match runtime {
-            Ok(runtime) => runtime.block_on(Box::pin(line(&settings, env, lookup, &mut findings))),
-            Err(error) => findings.push(fail("runtime", error.to_string())),
-        }
+    match runtime() {
+        Ok(runtime) => runtime.block_on(async {
+            findings.push(attempts().await);
+            if let (Some(settings), Some((env, lookup))) = (loaded, prepared) {
+                Box::pin(line(&settings, env, lookup, &mut findings)).await;
+            }
+        }),
+        Err(error) => findings.push(fail("runtime", error.to_string())),
     }
     // Nothing is left to do if standard output is closed.
     print(&findings, args.json).ok();
@@ -98,13 +99,18 @@ fn load(
     }
 }
 
-/// Tries what must be refused, on a thread that was started after the process was confined.
-fn attempts() -> Finding {
-    let tried = std::thread::spawn(confine::attempts).join().unwrap_or_default();
+/// Tries what must be refused, on a worker thread of the runtime: one that was made after the confinement.
+async fn attempts() -> Finding {
+    let trying = tokio::task::spawn_blocking(|| {
+        let thread = std::thread::current().name().unwrap_or("without a name").to_owned();
+        (thread, confine::attempts())
+    });
+    let (thread, tried) = trying.await.unwrap_or_default();
     let open: Vec<&str> = tried.iter().filter(|attempt| !attempt.refused).map(|attempt| attempt.what).collect();
     let whole = open.is_empty() && !tried.is_empty();
     let seen = if whole {
-        format!("all {} attempts to write, read elsewhere or start a program were refused", tried.len())
+        let tried: Vec<&str> = tried.iter().map(|attempt| attempt.what).collect();
+        format!("refused on thread {thread}: {}", tried.join(", "))
     } else {
         format!("the kernel allowed {}", open.join(", "))
     };
@@ -114,7 +120,7 @@ fn attempts() -> Finding {
 async fn line(settings: &Settings, env: checks::Env, lookup: Lookup, findings: &mut Vec<Finding>) {
     let host = settings.collector.url.host_str().unwrap_or_default().to_owned();
     findings.push(name_of_the_collector(&host, &lookup).await);
-    let clock = Arc::new(CollectorClock::start(Clock::system()));
+    let clock = Arc::new(CollectorClock::start(Clock::system(), env.roots.collector_clock()));
     let signer = Arc::new(Signer::new(&settings.token, BootId::at(clock.now())));
     match Link::new(&settings.collector, lookup, signer, Arc::clone(&clock)) {
         Ok(link) => findings.extend(ask_the_collector(&link, &host).await),

@@ -9,7 +9,6 @@ use picket_probe::config::{ConfigError, File, Settings, TOKEN_FILE_VARIABLE, TOK
 use picket_probe::{check_once, confine, doctor, pipeline, telemetry};
 use picket_shared::enrolment::EnrolmentToken;
 use picket_shared::secret::Secret;
-use tokio::runtime::Runtime;
 
 /// The exit code of settings that cannot be used.
 const EXIT_SETTINGS: u8 = 2;
@@ -21,7 +20,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run(&args, token),
         Command::Doctor(args) => doctor::run(&args, |file| find_token(file, token.clone())),
-        Command::CheckOnce(args) => match runtime() {
+        Command::CheckOnce(args) => match pipeline::runtime() {
             Ok(runtime) => runtime.block_on(check_once::run(*args)),
             Err(error) => fail(&error),
         },
@@ -48,7 +47,7 @@ fn run(args: &ConfigArgs, token: Option<Secret<String>>) -> ExitCode {
     } else {
         tracing::warn!("Confined by the kernel only in part, so that the promise to write nothing is weaker: {holds}");
     }
-    match runtime() {
+    match pipeline::runtime() {
         Ok(runtime) => {
             runtime.block_on(Box::pin(pipeline::run(settings, pipeline::Parts { env, lookup, confinement })))
         }
@@ -69,12 +68,6 @@ fn load(
 fn find_token(file: &File, text: Option<Secret<String>>) -> Result<EnrolmentToken, ConfigError> {
     let path = std::env::var_os(TOKEN_FILE_VARIABLE).map(std::path::PathBuf::from);
     file.token(text, path.as_deref())
-}
-
-/// One thread runs everything: threads that wake each other cost a third more for each check than they save, and one
-/// core has room for 2,000 HTTPS checks a second.
-fn runtime() -> std::io::Result<Runtime> {
-    tokio::runtime::Builder::new_current_thread().max_blocking_threads(2).enable_all().build()
 }
 
 fn take_token_from_environment() -> Option<Secret<String>> {

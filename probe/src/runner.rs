@@ -20,7 +20,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::checks::Found;
-use crate::schedule::{Due, Schedule};
+use crate::schedule::{Due, Schedule, Turn};
 
 /// How much longer than its timeout a check may take before it is given up from outside.
 const GRACE: Duration = Duration::from_secs(2);
@@ -41,6 +41,10 @@ const MOST_HELD: usize = 256;
 pub trait Surroundings: Send + Sync + 'static {
     /// The collector's time.
     fn now(&self) -> Timestamp;
+    /// The same, and the sum of all steps of it in microseconds, when the collector's clock was set.
+    fn time(&self) -> (Timestamp, i64) {
+        (self.now(), 0)
+    }
     /// Runs one check.
     fn check(&self, spec: &CheckSpec, timeout: Duration) -> impl Future<Output = Found> + Send;
     /// The last judgement of the probe's own network, for an outcome at that address.
@@ -92,6 +96,7 @@ pub struct Runner<S> {
     urgent: bool,
     told: Timestamp,
     swept: Timestamp,
+    steps: i64,
 }
 
 /// Checks that want to start: what the judge or a failure asks for goes first, first checks of new monitors last.
@@ -115,6 +120,7 @@ impl<S: Surroundings> Runner<S> {
         Self {
             told: surroundings.now(),
             swept: surroundings.now(),
+            steps: surroundings.time().1,
             surroundings,
             limit: limit.max(1),
             schedule: Schedule::default(),
@@ -137,7 +143,8 @@ impl<S: Surroundings> Runner<S> {
         stop: CancellationToken,
     ) {
         loop {
-            let now = self.surroundings.now();
+            let (now, steps) = self.surroundings.time();
+            self.step(now, steps - self.steps);
             self.take_slots(now);
             self.start_waiting(now);
             if self.is_time_to_tell(now) && self.tell(&out, now).await.is_err() {
@@ -163,6 +170,25 @@ impl<S: Surroundings> Runner<S> {
         self.tell(&out, now).await.ok();
     }
 
+    /// Takes over that the collector's clock was set, by `by` microseconds.
+    fn step(&mut self, now: Timestamp, by: i64) {
+        if by == 0 {
+            return;
+        }
+        self.steps += by;
+        let confirms = std::mem::take(&mut self.confirms);
+        self.confirms = confirms.into_iter().map(|((at, id), what)| ((at.shifted(by), id), what)).collect();
+        if by > 0 {
+            let turn = self.schedule.leap(now);
+            return self.take(turn);
+        }
+        // What waits or runs was to fill slots that are still to come; whoever keeps outcomes takes their times back.
+        self.schedule.set_back(now);
+        self.waiting.planned.clear();
+        self.open.clear();
+        (self.told, self.swept) = (now, now);
+    }
+
     fn change(&mut self, news: Assignments) {
         let changed = self.schedule.apply(news, self.surroundings.now());
         self.waiting.urgent.extend(changed.rechecks);
@@ -170,13 +196,17 @@ impl<S: Surroundings> Runner<S> {
         self.news.push_back(What::Assigned { version: self.schedule.version(), monitors: self.schedule.len() });
     }
 
-    fn take_slots(&mut self, now: Timestamp) {
-        let turn = self.schedule.take_due(now);
+    fn take(&mut self, turn: Turn) {
         self.news.extend(turn.missed.into_iter().map(|(missed, interval)| What::Missed(missed, interval)));
         for due in turn.due {
             *self.open.entry(due.at).or_default() += 1;
             self.waiting.planned.push_back(due);
         }
+    }
+
+    fn take_slots(&mut self, now: Timestamp) {
+        let turn = self.schedule.take_due(now);
+        self.take(turn);
         while let Some(entry) = self.confirms.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((at, _), assignment) = entry.remove_entry();
             self.waiting.urgent.push_back(Due { assignment, at, trigger: Trigger::Confirm });
@@ -359,7 +389,7 @@ mod tests {
     use picket_shared::check::TcpSpec;
     use picket_shared::ids::RecheckId;
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
     use tokio::time::Instant;
     use uuid::Uuid;
 
@@ -370,6 +400,7 @@ mod tests {
         most: AtomicUsize,
         running: AtomicUsize,
         asked: Mutex<Vec<Option<IpAddr>>>,
+        steps: AtomicI64,
     }
 
     const START: Timestamp = Timestamp::from_seconds(1_008_000);
@@ -382,13 +413,19 @@ mod tests {
                 most: AtomicUsize::new(0),
                 running: AtomicUsize::new(0),
                 asked: Mutex::default(),
+                steps: AtomicI64::new(0),
             })
         }
     }
 
     impl Surroundings for World {
         fn now(&self) -> Timestamp {
-            START + self.began.elapsed()
+            self.time().0
+        }
+
+        fn time(&self) -> (Timestamp, i64) {
+            let steps = self.steps.load(Ordering::SeqCst);
+            ((START + self.began.elapsed()).shifted(steps), steps)
         }
 
         async fn check(&self, spec: &CheckSpec, _timeout: Duration) -> Found {
@@ -581,5 +618,39 @@ mod tests {
             .filter_map(|e| if let What::Missed(m, _) = &e.what { Some(m.reason) } else { None })
             .collect();
         assert_eq!(reasons, [GapReason::NotScheduled]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_the_collectors_clock_is_set_slots_go_on_in_its_time_and_what_was_leapt_over_is_said() {
+        let world = World::new(Duration::from_millis(10));
+        let (assign, assigned) = mpsc::channel(4);
+        let (tell, mut told) = mpsc::channel(10_000);
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(Runner::new(Arc::clone(&world), 8).run(assigned, tell, stop.clone()));
+        assign.send(full(vec![assignment(1, "good", 10)])).await.unwrap();
+        let mut seen = Vec::new();
+        // As it is for 25 s; then two hours back; then an hour forwards.
+        for step in [0, -7_200_000_000, 3_600_000_000] {
+            world.steps.fetch_add(step, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_secs(25)).await;
+            let (mut slots, mut missed) = (Vec::new(), Vec::new());
+            while let Ok(event) = told.try_recv() {
+                assert!(event.through <= world.now());
+                match event.what {
+                    What::Outcome(outcome, _) if outcome.trigger == Trigger::Scheduled => {
+                        slots.push(outcome.at.micros_since(START) / 1_000_000);
+                    }
+                    What::Missed(gap, _) => missed.push((gap.reason, gap.count)),
+                    _ => {}
+                }
+            }
+            seen.push((slots, missed));
+        }
+        assert_eq!(seen[0], (vec![4, 14, 24], vec![]));
+        assert_eq!(seen[1], (vec![-7166, -7156], vec![]));
+        // 50 s after the start and an hour back; the newest slot is more than half an interval ago.
+        assert_eq!(seen[2], (vec![-3546, -3536, -3526], vec![(GapReason::ClockSet, 360)]));
+        stop.cancel();
+        running.await.unwrap();
     }
 }

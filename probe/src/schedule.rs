@@ -123,6 +123,22 @@ impl Schedule {
         turn
     }
 
+    /// [`Schedule::take_due`] after the collector's clock was set forwards to `now`: the slots in between were never there.
+    pub fn leap(&mut self, now: Timestamp) -> Turn {
+        let mut turn = self.take_due(now);
+        turn.missed.iter_mut().for_each(|(missed, _)| missed.reason = GapReason::ClockSet);
+        turn
+    }
+
+    /// Begins anew at `now`, after the collector's clock was set back to it: all slots after it are still to come.
+    pub fn set_back(&mut self, now: Timestamp) {
+        self.slots.clear();
+        for (id, entry) in &mut self.monitors {
+            entry.next = entry.assignment.slot_after(now);
+            self.slots.insert((entry.next, *id));
+        }
+    }
+
     /// The assignment of a monitor as it is now.
     pub fn get(&self, id: MonitorId) -> Option<&Arc<Assignment>> {
         self.monitors.get(&id).map(|entry| &entry.assignment)
@@ -259,6 +275,20 @@ mod tests {
         let turn = schedule.take_due(at(58));
         assert!(turn.due.is_empty());
         assert_eq!(turn.missed[0].0.count, 1);
+    }
+
+    #[test]
+    fn when_the_clock_is_set_the_slots_between_were_never_there_or_come_again() {
+        let mut schedule = Schedule::default();
+        schedule.apply(full(vec![assignment(1, 10, 0)]), at(1));
+        let turn = schedule.leap(at(1001));
+        assert_eq!(
+            (turn.due[0].at, turn.missed[0].0.reason, turn.missed[0].0.count),
+            (at(1000), GapReason::ClockSet, 99)
+        );
+        schedule.set_back(at(42));
+        assert_eq!((schedule.next_slot(), schedule.take_due(at(49)).due.len()), (Some(at(50)), 0));
+        assert_eq!(schedule.take_due(at(51)).due[0].at, at(50));
     }
 
     #[test]

@@ -16,6 +16,8 @@ use crate::link::{Answer, Frozen, Link, LinkError, Stop};
 
 /// A longer time without success is an outage.
 pub const OUTAGE: Duration = Duration::from_secs(300);
+/// A batch that was cut so far ahead of the collector's clock is refused.
+const AHEAD: Duration = Duration::from_secs(2);
 /// Most batches in flight.
 const IN_FLIGHT: usize = 2;
 
@@ -24,6 +26,8 @@ const IN_FLIGHT: usize = 2;
 pub enum Step {
     /// Send this batch.
     Send(Frozen),
+    /// Cut this batch anew: it is from a time that is still to come, as the collector's clock was set back.
+    CutAnew(Frozen),
     /// Ask for keys: shows whether the collector is back.
     AskKeys,
     /// Cut a batch of the newest outcomes, now.
@@ -108,12 +112,19 @@ impl Courier {
             return Step::CutNewest;
         }
         match self.waiting.pop_front() {
+            Some(frozen) if frozen.id.cut_at().is_some_and(|cut| cut.since(now) > AHEAD) => Step::CutAnew(frozen),
             Some(frozen) => {
                 self.in_flight.push(frozen.clone());
                 Step::Send(frozen)
             }
             None => Step::Ready,
         }
+    }
+
+    /// The collector's clock was set back to `now`: nothing waits for a time that was to come soon.
+    pub fn set_back(&mut self, now: Timestamp) {
+        self.not_before = self.not_before.filter(|time| *time <= now);
+        self.failing_since = self.failing_since.map(|since| since.min(now));
     }
 
     /// Takes a batch that is to be sent after those that wait.
@@ -420,7 +431,7 @@ mod tests {
             let collector = TestCollector::start().await;
             let link = collector.link();
             link.refresh_keys().await.unwrap();
-            collector.with(|state| state.ahead_us = -300_000_000);
+            collector.with(|state| state.ahead_us = 300_000_000);
             let batch = real(&link);
             assert!(matches!(post(&link, &batch).await, Verdict::Delivered(_)));
             assert_eq!(collector.seen(BATCHES_PATH).len(), 2);

@@ -41,6 +41,13 @@ fn doctor_finds_that_nothing_can_be_written_or_started() {
     for name in ["settings", "confinement", "statelessness"] {
         assert_eq!(findings[name].0, "pass", "{name}: {}", findings[name].1);
     }
+    // On a thread of the runtime that checks run on, each of these was tried and refused.
+    let tried = &findings["statelessness"].1;
+    for what in
+        ["tokio-rt-worker", "creating a file", "opening a file for writing", "truncating a file", "starting a program"]
+    {
+        assert!(tried.contains(what), "{what}: {tried}");
+    }
     // Nobody listens at that port: doctor says so and what to do, and its exit code tells.
     assert_eq!((findings["collector"].0.as_str(), output.status.code()), ("fail", Some(1)));
     assert!(findings["collector"].1.contains("Check that the collector runs"));

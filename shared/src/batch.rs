@@ -67,6 +67,8 @@ pub enum GapReason {
     Paused,
     /// The batch was older than [`MAX_AGE`] when it came.
     TooOld,
+    /// The collector's clock was set forwards over them.
+    ClockSet,
     /// A reason that this version does not know.
     #[serde(other)]
     Other,
@@ -83,6 +85,7 @@ impl GapReason {
             Self::CollectorDown => "collector_down",
             Self::Paused => "paused",
             Self::TooOld => "too_old",
+            Self::ClockSet => "clock_set",
             Self::Other => "other",
         }
     }

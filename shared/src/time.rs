@@ -94,46 +94,118 @@ impl FromStr for Timestamp {
     }
 }
 
-/// Where the time of day comes from: the machine, or a test's hand.
+/// Where the time of day comes from: the machine, the machine at one time and even from there, or a test's hand.
 #[derive(Clone, Debug, Default)]
-pub struct Clock(Option<Arc<AtomicI64>>);
+pub struct Clock(Source);
+
+#[derive(Clone, Debug, Default)]
+enum Source {
+    #[default]
+    Machine,
+    Manual(Arc<AtomicI64>),
+    Even(Arc<Even>),
+}
+
+/// Begins with the machine's time, and goes on by the monotonic clock, which nobody sets.
+#[derive(Debug)]
+struct Even {
+    start: i64,
+    began: Instant,
+    moved: AtomicI64,
+    even_since: AtomicI64,
+}
 
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Self {
-        Self(None)
+        Self(Source::Machine)
     }
 
     /// A clock that stands still until [`Clock::advance`] or [`Clock::set`] moves it.
     pub fn manual(start: Timestamp) -> Self {
-        Self(Some(Arc::new(AtomicI64::new(start.0))))
+        Self(Source::Manual(Arc::new(AtomicI64::new(start.0))))
+    }
+
+    /// This clock's time now, and even from there: when somebody sets the machine's clock, this one goes on as before, until
+    /// [`Clock::follow`] moves it. A manual clock stays what it is.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one file that reads the clock")]
+    pub fn even(&self) -> Self {
+        if let Source::Manual(_) = self.0 {
+            return self.clone();
+        }
+        let start = self.now().0;
+        let (moved, even_since) = (AtomicI64::new(0), AtomicI64::new(start));
+        Self(Source::Even(Arc::new(Even { start, began: Instant::now(), moved, even_since })))
     }
 
     /// The time of day.
-    #[expect(clippy::disallowed_methods, reason = "this is the one file that reads the clock")]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Some(micros) => Timestamp(micros.load(Ordering::SeqCst)),
-            None => {
-                let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
+            Source::Manual(micros) => Timestamp(micros.load(Ordering::SeqCst)),
+            Source::Machine => machine(),
+            Source::Even(even) => {
+                let elapsed = i64::try_from(even.began.elapsed().as_micros()).unwrap_or(i64::MAX);
+                Timestamp(even.start.saturating_add(elapsed)).shifted(even.moved.load(Ordering::SeqCst))
             }
         }
     }
 
-    /// Moves a manual clock forward; the machine's clock stays as it is.
+    /// How far the machine's clock is ahead of an even one, in microseconds; 0 for any other.
+    pub fn machine_ahead_us(&self) -> i64 {
+        match &self.0 {
+            Source::Even(_) => machine().micros_since(self.now()),
+            Source::Machine | Source::Manual(_) => 0,
+        }
+    }
+
+    /// Since when an even clock has been so: its start, or when it last stepped. `None` for any other.
+    pub fn even_since(&self) -> Option<Timestamp> {
+        match &self.0 {
+            Source::Even(even) => Some(Timestamp(even.even_since.load(Ordering::SeqCst))),
+            Source::Machine | Source::Manual(_) => None,
+        }
+    }
+
+    /// Moves an even clock, both ways, by so little that nobody need know.
+    pub fn slew(&self, by_us: i64) {
+        if let Source::Even(even) = &self.0 {
+            even.moved.fetch_add(by_us, Ordering::SeqCst);
+        }
+    }
+
+    /// Moves an even clock in a step: after one forwards it is even from now on; one backwards takes the time since when it
+    /// has been even back too. Other clocks stay as they are.
+    pub fn follow(&self, by_us: i64) {
+        if let Source::Even(even) = &self.0 {
+            even.moved.fetch_add(by_us, Ordering::SeqCst);
+            if by_us > 0 {
+                even.even_since.store(self.now().0, Ordering::SeqCst);
+            } else {
+                even.even_since.fetch_add(by_us, Ordering::SeqCst);
+            }
+        }
+    }
+
+    /// Moves a manual clock forward; any other stays as it is.
     pub fn advance(&self, by: Duration) {
-        if let Some(micros) = &self.0 {
+        if let Source::Manual(micros) = &self.0 {
             micros.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
         }
     }
 
-    /// Sets a manual clock, backwards too; the machine's clock stays as it is.
+    /// Sets a manual clock, backwards too; any other stays as it is.
     pub fn set(&self, to: Timestamp) {
-        if let Some(micros) = &self.0 {
+        if let Source::Manual(micros) = &self.0 {
             micros.store(to.0, Ordering::SeqCst);
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one file that reads the clock")]
+fn machine() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// Measures elapsed time on the monotonic clock, which no correction of the time of day moves.
@@ -186,5 +258,20 @@ mod tests {
         assert_eq!(copy.now(), Timestamp::from_seconds(105));
         clock.set(Timestamp::from_seconds(1));
         assert_eq!(copy.now(), Timestamp::from_seconds(1));
+    }
+
+    #[test]
+    fn an_even_clock_goes_on_by_itself_and_steps_only_when_told() {
+        let clock = Clock::system().even();
+        let before = clock.now();
+        assert!(clock.machine_ahead_us().abs() < 60_000_000 && clock.even_since().is_some_and(|since| since <= before));
+        clock.follow(86_400_000_000);
+        assert!(clock.now() >= before + Duration::from_secs(86_400) && clock.machine_ahead_us() < -86_000_000_000);
+        let stepped = clock.even_since().unwrap();
+        assert!(stepped >= before + Duration::from_secs(86_400));
+        clock.follow(-86_400_000_000);
+        assert_eq!(clock.even_since(), Some(stepped - Duration::from_secs(86_400)));
+        assert!(clock.now() < before + Duration::from_secs(3600));
+        assert_eq!(Clock::manual(before).even().now(), before);
     }
 }

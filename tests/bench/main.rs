@@ -3,12 +3,11 @@
 //! Figures, not assertions: a run fails only if what it measures does not work. `docs/benchmarks.md` says how figures
 //! are made and what they are worth. Programs come from the folder that this one lies in.
 //!
-//! [`probe`] and [`intake`] are benchmarks; [`desk`], [`targets`] and [`peer`] are what the first talks to, [`meter`] reads
-//! what a program used, [`figure`] prints.
+//! [`probe`] and [`intake`] are benchmarks; [`targets`], [`peer`] and the harness's desk are what the first talks to, [`meter`]
+//! reads what a program used, [`figure`] prints.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark fails as a test does: at once, and saying where")]
 
-mod desk;
 mod figure;
 mod intake;
 mod meter;

@@ -16,11 +16,11 @@ use picket_tests::process::{Process, our_program};
 use picket_tests::wait;
 use uuid::Uuid;
 
-use crate::desk::{Desk, REGION, Slot};
 use crate::figure::Figure;
 use crate::meter;
 use crate::peer::{Exporter, NAME_OF_PEER};
 use crate::targets::{self, ADDRESS, NAME, Targets};
+use picket_tests::desk::{Desk, REGION, Slot};
 
 const BENCH: &str = "probe";
 /// Each figure is measured so often, and the peer after each.

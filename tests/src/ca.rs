@@ -3,10 +3,14 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 use picket_shared::daykeys::hex;
+use picket_shared::time::Timestamp;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+
+const HALF_A_DAY: Duration = Duration::from_secs(43_200);
 
 /// Signs for whom it is told to.
 pub struct Authority {
@@ -50,6 +54,14 @@ impl Authority {
         params.not_before = date_time_ymd(2019, 1, 1);
         params.not_after = date_time_ymd(2020, 1, 1);
         self.issue("expired", params)
+    }
+
+    /// One that is good from half a day before `now` until half a day after it.
+    pub fn good_today(&self, names: &[&str], now: Timestamp) -> Certificate {
+        let mut params = params(names, names[0]);
+        let now = date_time_ymd(1970, 1, 1) + now.since(Timestamp::default());
+        (params.not_before, params.not_after) = (now - HALF_A_DAY, now + HALF_A_DAY);
+        self.issue("today", params)
     }
 
     /// One that is good, for a name that nobody asks for.

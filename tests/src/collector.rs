@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::unistd::Pid;
+use picket_shared::time::Timestamp;
 use serde_json::Value;
 
 use crate::ca::Certificate;
@@ -114,6 +115,18 @@ impl Collector {
         (output.status.code(), json.unwrap_or_else(|error| panic!("{}: {error} in {output:?}", arguments.join(" "))))
     }
 
+    /// What `doctor` finds by that name, and what it says; without what is asked of the network.
+    #[track_caller]
+    pub fn doctor(&self, name: &str) -> (String, String) {
+        let mut command = self.place.command(our_program("picket-collector"));
+        let output = command.arg("--config").arg(&self.config).args(["doctor", "--local", "--json"]).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let findings = report["findings"].as_array().unwrap();
+        let found = findings.iter().find(|finding| finding["name"] == name);
+        let found = found.unwrap_or_else(|| panic!("doctor has no finding {name}: {report:#}"));
+        (text_of(found, "state"), text_of(found, "message"))
+    }
+
     /// Runs a command that must succeed.
     #[track_caller]
     pub fn run(&self, arguments: &[&str]) -> String {
@@ -193,6 +206,19 @@ impl Shown {
         self.list("incidents")
     }
 
+    /// What it was since it was made.
+    #[track_caller]
+    pub fn uptime(&self) -> Uptime {
+        let all = &self.0["availability"]["30d"];
+        let time = |key: &str| text_of(all, key).parse::<Timestamp>().unwrap();
+        let part = |key: &str| (all[key].as_f64().unwrap() * 1e6).round() as i64;
+        let [up_us, down_us, unknown_us] = ["up_s", "down_s", "unknown_s"].map(part);
+        let found = Uptime { from: time("from"), to: time("to"), up_us, down_us, unknown_us };
+        let sum = up_us + down_us + unknown_us + part("maintenance_s") + part("paused_s");
+        assert_eq!(sum, found.to.micros_since(found.from), "the sums are not the wall time: {all:#}");
+        found
+    }
+
     /// Its outcomes, newest first.
     pub fn outcomes(&self) -> &[Value] {
         self.list("outcomes")
@@ -221,6 +247,21 @@ impl Shown {
     fn list(&self, key: &str) -> &[Value] {
         self.0[key].as_array().map(Vec::as_slice).unwrap_or_default()
     }
+}
+
+/// How long a monitor was what, by `monitor show --json`; the parts are the wall time to the microsecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uptime {
+    /// When the monitor was made.
+    pub from: Timestamp,
+    /// When it was asked for, by the collector's time.
+    pub to: Timestamp,
+    /// Up.
+    pub up_us: i64,
+    /// Down.
+    pub down_us: i64,
+    /// Not known.
+    pub unknown_us: i64,
 }
 
 #[track_caller]

@@ -15,6 +15,7 @@ use picket_shared::wire;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::desk::Recorded;
 use crate::net::Place;
 
 /// A probe in the hands of a test.
@@ -181,25 +182,42 @@ impl Forger {
 
     #[track_caller]
     fn exchange(&self, head: &str, body: &mut dyn Iterator<Item = &[u8]>) -> Answer {
-        let mut stream = Place::here().connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
-        stream.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
-        stream.write_all(head.as_bytes()).unwrap();
-        let mut sent = 0;
-        for piece in body {
-            if answer_waits(&stream) || stream.write_all(piece).is_err() {
-                break;
-            }
-            sent += piece.len() as u64;
-        }
-        let mut bytes = Vec::new();
-        let mut part = [0; 16 * 1024];
-        // A collector that refuses early closes while we send: what it said before that counts.
-        while let Ok(length @ 1..) = stream.read(&mut part) {
-            bytes.extend_from_slice(&part[..length]);
-        }
-        parse(&bytes, sent)
+        exchange(self.address, head, body)
     }
+}
+
+/// Sends a request with the headers of a recorded one.
+#[track_caller]
+pub fn send_as_recorded(address: SocketAddr, recorded: &Recorded, token: &str, body: &[u8]) -> Answer {
+    let mut head = format!("{} {} HTTP/1.1\r\nhost: {address}\r\n", recorded.method, recorded.path);
+    for (name, value) in &recorded.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let length = body.len();
+    head.push_str(&format!("connection: close\r\nauthorization: Bearer {token}\r\ncontent-length: {length}\r\n\r\n"));
+    exchange(address, &head, &mut body.chunks(64 * 1024))
+}
+
+#[track_caller]
+fn exchange(address: SocketAddr, head: &str, body: &mut dyn Iterator<Item = &[u8]>) -> Answer {
+    let mut stream = Place::here().connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut sent = 0;
+    for piece in body {
+        if answer_waits(&stream) || stream.write_all(piece).is_err() {
+            break;
+        }
+        sent += piece.len() as u64;
+    }
+    let mut bytes = Vec::new();
+    let mut part = [0; 16 * 1024];
+    // A collector that refuses early closes while we send: what it said before that counts.
+    while let Ok(length @ 1..) = stream.read(&mut part) {
+        bytes.extend_from_slice(&part[..length]);
+    }
+    parse(&bytes, sent)
 }
 
 fn answer_waits(stream: &TcpStream) -> bool {
@@ -214,12 +232,28 @@ fn answer_waits(stream: &TcpStream) -> bool {
 
 #[track_caller]
 fn parse(bytes: &[u8], sent: u64) -> Answer {
-    let text = String::from_utf8_lossy(bytes);
+    let bytes = decoded(bytes);
+    let text = String::from_utf8_lossy(&bytes);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer, after {sent} bytes: {text:?}"));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap();
     let json = body.find(['{', '[']).map(|start| &body[start..]).unwrap_or_default();
     let body = serde_json::Deserializer::from_str(json).into_iter().next().and_then(Result::ok).unwrap_or_default();
     Answer { status, head: head.to_ascii_lowercase(), body, sent }
+}
+
+/// An answer whose body is not compressed any more.
+fn decoded(bytes: &[u8]) -> Vec<u8> {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(bytes.len(), |at| at + 4);
+    let (head, body) = bytes.split_at(end);
+    if !String::from_utf8_lossy(head).to_ascii_lowercase().contains("content-encoding: zstd") {
+        return bytes.to_vec();
+    }
+    // Where it comes in chunks, the frame begins after the first one's length.
+    let start = body.windows(4).position(|four| four == [0x28, 0xb5, 0x2f, 0xfd]).unwrap();
+    let mut plain = Vec::new();
+    let mut frame = zstd::Decoder::new(&body[start..]).unwrap().single_frame();
+    frame.read_to_end(&mut plain).unwrap();
+    [head, &plain].concat()
 }
 
 /// A body in zstd, as every body of the protocol is.

@@ -1,9 +1,10 @@
 //! The harness of every test that crosses a boundary: a [`world::World`] holds the real collector, real probes, and
 //! real servers that are not ours, each on addresses of its own.
 //!
-//! Reading order: [`process`] starts and ends programs, [`net`] makes places with a network of their own, [`ca`]
-//! makes certificates; [`target`], [`resolver`], [`mailbox`] and [`canary`] are what is watched and who is told;
-//! [`collector`] and [`probe`] run ours; [`world`] puts them together; [`forger`] speaks the probe protocol by hand.
+//! Reading order: [`process`] starts and ends programs, [`trace`] shows what they ask of the kernel, [`net`] makes places
+//! with a network of their own and [`machine_clock`] clocks, [`ca`] makes certificates; [`target`], [`resolver`], [`mailbox`] and [`canary`] are what is watched and who is told;
+//! [`collector`] and [`probe`] run ours; [`world`] puts them together; [`forger`] speaks the probe protocol by hand,
+//! [`desk`] is a collector in the hands of a test, and [`golden`] a probe of long ago.
 //!
 //! Everything started here is ended by its process id when it is dropped, also when a test panics.
 
@@ -16,8 +17,10 @@
 )]
 
 pub mod ca;
+pub mod machine_clock;
 pub mod net;
 pub mod process;
+pub mod trace;
 
 pub mod canary;
 pub mod mailbox;
@@ -28,5 +31,7 @@ pub mod collector;
 pub mod probe;
 pub mod world;
 
+pub mod desk;
 pub mod forger;
+pub mod golden;
 pub mod wait;

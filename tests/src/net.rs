@@ -13,21 +13,38 @@ use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
 
+use crate::machine_clock::MachineClock;
+
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// Where a program runs: on this machine as it is, or in a namespace.
+/// Where a program runs: on this machine as it is, or in a namespace; by this machine's clock, or one of its own.
 #[derive(Clone, Debug, Default)]
-pub struct Place(Option<String>);
+pub struct Place(Option<String>, Option<MachineClock>);
 
 impl Place {
     /// This machine's own network.
     pub const fn here() -> Self {
-        Self(None)
+        Self(None, None)
+    }
+
+    /// The same place with a clock of its own.
+    #[must_use]
+    pub fn with_clock(self, clock: MachineClock) -> Self {
+        Self(self.0, Some(clock))
+    }
+
+    /// Its own clock.
+    ///
+    /// # Panics
+    /// When it has none.
+    #[track_caller]
+    pub fn clock(&self) -> &MachineClock {
+        self.1.as_ref().expect("this place goes by the real clock")
     }
 
     /// A command that runs `program` in this place.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
-        match &self.0 {
+        let mut command = match &self.0 {
             None => Command::new(program.as_ref()),
             Some(name) => {
                 // `ip netns exec` becomes the program: the process id stays.
@@ -35,7 +52,11 @@ impl Place {
                 command.args(["netns", "exec", name]).arg(program.as_ref());
                 command
             }
+        };
+        if let Some(clock) = &self.1 {
+            clock.rules(&mut command);
         }
+        command
     }
 
     /// Does `work` on a thread that is in this place; the sockets it opens stay there.
@@ -130,7 +151,7 @@ impl Net {
         let port = format!("p{}", self.places.len());
         let place = self.namespace(name);
         let inside = place.0.clone().unwrap();
-        let switch = Place(Some(self.places[0].clone()));
+        let switch = Place(Some(self.places[0].clone()), None);
         switch.ip(&format!("link add {port} type veth peer name eth0 netns {inside}"));
         switch.ip(&format!("link set {port} master sw up"));
         place.ip("link set lo up");
@@ -143,7 +164,7 @@ impl Net {
         let name = format!("{}-{name}", self.prefix);
         ip(&["netns", "add", &name]);
         self.places.push(name.clone());
-        Place(Some(name))
+        Place(Some(name), None)
     }
 }
 

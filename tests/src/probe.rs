@@ -5,6 +5,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::Pid;
+
 use crate::collector::Collector;
 use crate::net::Place;
 use crate::process::{Process, our_program};
@@ -26,6 +28,8 @@ pub struct Settings<'a> {
     pub allow: &'a [String],
     /// The name servers that it asks.
     pub resolvers: &'a [SocketAddr],
+    /// What tells it whether its own network is good, as in its configuration.
+    pub references: &'a [String],
 }
 
 /// A running probe; dropping it ends it.
@@ -71,6 +75,11 @@ impl Probe {
         self.process.take().unwrap().kill();
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
+        self.process.as_ref().unwrap().pid()
+    }
+
     /// What it logged so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
@@ -85,6 +94,11 @@ fn configuration(collector: &Collector, settings: &Settings<'_>) -> String {
     }
     let resolvers = list(settings.resolvers.iter().map(ToString::to_string).collect());
     let allow = list(settings.allow.to_vec());
-    let _ = write!(text, "resolvers = [{resolvers}]\n[egress]\nallow = [{allow}]\n[log]\nlevel = \"debug\"\n");
+    let references = list(settings.references.to_vec());
+    let _ = write!(
+        text,
+        "resolvers = [{resolvers}]\n[egress]\nallow = [{allow}]\n[self_check]\ntargets = [{references}]\nperiod_s = 5\n\
+         [log]\nlevel = \"debug\"\n"
+    );
     text
 }

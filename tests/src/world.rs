@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::ca::{Authority, Certificate};
 use crate::collector::{self, Collector, MAIL_PORT};
+use crate::machine_clock::MachineClock;
 use crate::mailbox::{Mailbox, Receiver};
 use crate::net::{Net, Place};
 use crate::probe::{self, Probe};
@@ -36,6 +37,8 @@ pub struct World {
     pub collector: Collector,
     /// Who signs every certificate here.
     pub authority: Authority,
+    /// The reference targets of probes that are started from now on.
+    pub references: Vec<String>,
     places: Places,
     _net: Option<Net>,
     folder: TempDir,
@@ -51,15 +54,23 @@ struct Places {
 impl World {
     /// A collector on a loopback address that nobody else has; probes may reach that address and no other.
     pub fn local() -> Self {
+        Self::new(Self::local_places(&Place::here()), None, folder())
+    }
+
+    fn local_places(machine: &Place) -> Places {
         let number = (std::process::id() * 16 + NEXT.fetch_add(1, Ordering::Relaxed)) % 62_500;
         let [high, low] = [number / 250, number % 250 + 1].map(|part| u8::try_from(part).unwrap());
-        let here = (Place::here(), Ipv4Addr::new(127, 77, high, low));
-        let places = Places { collector: here.clone(), target: here.clone(), resolver: here, regions: BTreeMap::new() };
-        Self::new(places, None)
+        let here = (machine.clone(), Ipv4Addr::new(127, 77, high, low));
+        Places { collector: here.clone(), target: here.clone(), resolver: here, regions: BTreeMap::new() }
     }
 
     /// A collector, a target, a name server, and these regions, each in a place of its own with a public address.
     pub fn of_regions(regions: &[&str]) -> Self {
+        let (places, net) = Self::places_of(regions);
+        Self::new(places, Some(net), folder())
+    }
+
+    fn places_of(regions: &[&str]) -> (Places, Net) {
         let mut net = Net::new();
         let mut seat = |name: &str, address: Ipv4Addr| (net.place(name, address), address);
         let mut places = Places {
@@ -71,13 +82,31 @@ impl World {
         for (&region, last) in regions.iter().zip(101..) {
             places.regions.insert(region.to_owned(), seat(region, Ipv4Addr::new(45, 64, 0, last)));
         }
-        Self::new(places, Some(net))
+        (places, net)
     }
 
-    fn new(places: Places, net: Option<Net>) -> Self {
-        let folder = tempfile::Builder::new().prefix("picket-test-").tempdir().unwrap();
-        // The collector drops its privileges and must still reach what is in here.
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    /// The same as [`World::of_regions`], or as [`World::local`] without regions, but the collector and each region are
+    /// machines with clocks of their own; the collector's is so many seconds ahead from the start. In a local world all is one
+    /// machine.
+    pub fn with_clocks(regions: &[&str], ahead: i64) -> Self {
+        let folder = folder();
+        let clocks = folder.path().join("clocks");
+        let collector = MachineClock::new(&clocks, "collector");
+        collector.set_ahead(ahead);
+        let (mut places, net) = if regions.is_empty() {
+            (Self::local_places(&Place::here().with_clock(collector.clone())), None)
+        } else {
+            let (places, net) = Self::places_of(regions);
+            (places, Some(net))
+        };
+        places.collector.0 = places.collector.0.with_clock(collector);
+        for (name, (place, _)) in &mut places.regions {
+            *place = place.clone().with_clock(MachineClock::new(&clocks, name));
+        }
+        Self::new(places, net, folder)
+    }
+
+    fn new(places: Places, net: Option<Net>, folder: TempDir) -> Self {
         let authority = Authority::new(&folder.path().join("certificates"));
         let certificate = net.is_some().then(|| authority.good(&[&places.collector.1.to_string()]));
         let collector = Collector::start(&collector::Settings {
@@ -87,7 +116,8 @@ impl World {
             certificate: certificate.as_ref(),
             authority: &authority.file,
         });
-        Self { probes: BTreeMap::new(), collector, authority, places, _net: net, folder }
+        let references = Vec::new();
+        Self { probes: BTreeMap::new(), collector, authority, references, places, _net: net, folder }
     }
 
     /// A folder of this world.
@@ -109,7 +139,7 @@ impl World {
 
     /// Starts a probe in a region of this world; it asks the world's name server.
     pub fn probe(&mut self, region: &str) -> &mut Probe {
-        let here = (Place::here(), self.places.target.1);
+        let here = self.places.target.clone();
         let (place, _) = self.places.regions.get(region).unwrap_or(&here);
         let allow = if self.places.regions.is_empty() { vec![format!("{}/32", here.1)] } else { Vec::new() };
         let probe = Probe::start(
@@ -122,6 +152,7 @@ impl World {
                 authority: &self.authority.file,
                 allow: &allow,
                 resolvers: &[SocketAddr::from((self.places.resolver.1, 53))],
+                references: &self.references,
             },
         );
         self.probes.entry(region.to_owned()).insert_entry(probe).into_mut()
@@ -138,6 +169,11 @@ impl World {
     /// The probe that runs in a region.
     pub fn probe_in(&mut self, region: &str) -> &mut Probe {
         self.probes.get_mut(region).unwrap()
+    }
+
+    /// The collector's place.
+    pub fn collector_place(&self) -> &Place {
+        &self.places.collector.0
     }
 
     /// The place of a region.
@@ -204,6 +240,13 @@ impl World {
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
+}
+
+fn folder() -> TempDir {
+    let folder = tempfile::Builder::new().prefix("picket-test-").tempdir().unwrap();
+    // The collector drops its privileges and must still reach what is in here.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    folder
 }
 
 impl std::fmt::Debug for World {

@@ -255,21 +255,22 @@ fn in_words(row: &ListedRow, now: Timestamp) -> String {
     words.join(", ")
 }
 
+/// What is in force on the probe's kernel, by name, and what is not.
 fn confinement(confinement: &Confinement) -> String {
-    let missing: Vec<_> = [
-        ("Landlock", confinement.landlock_abi > 0),
-        ("seccomp", confinement.seccomp),
-        ("no new privileges", confinement.no_new_privileges),
-        ("no core dumps", confinement.no_core_dumps),
-    ]
-    .into_iter()
-    .filter(|(_, in_force)| !in_force)
-    .map(|(what, _)| what)
-    .collect();
-    if missing.is_empty() {
-        "confined by the kernel".to_owned()
-    } else {
-        format!("NOT fully confined (missing: {})", missing.join(", "))
+    let Confinement { landlock_abi, seccomp, no_new_privileges, no_core_dumps } = confinement;
+    let landlock = if *landlock_abi > 0 { format!("Landlock ABI {landlock_abi}") } else { "Landlock".to_owned() };
+    let parts = [
+        (landlock, *landlock_abi > 0),
+        ("seccomp".to_owned(), *seccomp),
+        ("no new privileges".to_owned(), *no_new_privileges),
+        ("no core dumps".to_owned(), *no_core_dumps),
+    ];
+    let (in_force, missing): (Vec<_>, Vec<_>) = parts.into_iter().partition(|(_, in_force)| *in_force);
+    let names = |parts: Vec<(String, bool)>| parts.into_iter().map(|(what, _)| what).collect::<Vec<_>>().join(", ");
+    match (in_force.is_empty(), missing.is_empty()) {
+        (_, true) => format!("confined by the kernel ({})", names(in_force)),
+        (true, false) => "NOT confined by the kernel".to_owned(),
+        (false, false) => format!("NOT fully confined (missing: {}; in force: {})", names(missing), names(in_force)),
     }
 }
 
@@ -289,6 +290,17 @@ mod tests {
             through: None,
             report: None,
         }
+    }
+
+    #[test]
+    fn what_the_kernel_enforces_is_named() {
+        let mut found = Confinement { landlock_abi: 6, seccomp: true, no_new_privileges: true, no_core_dumps: true };
+        let whole = "confined by the kernel (Landlock ABI 6, seccomp, no new privileges, no core dumps)";
+        assert_eq!(confinement(&found), whole);
+        found.landlock_abi = 0;
+        let part = "NOT fully confined (missing: Landlock; in force: seccomp, no new privileges, no core dumps)";
+        assert_eq!(confinement(&found), part);
+        assert_eq!(confinement(&Confinement::default()), "NOT confined by the kernel");
     }
 
     #[test]

@@ -74,10 +74,11 @@ async fn serve(
         tracing::info!("Ran {ran} migrations");
     }
     let app = App::start(open_pools(access, POOL_SIZE)?, config, clock).await?;
-    ops::retention::run(&app.pools, &app.config.retention, app.clock.now()).await?;
+    // First, for it says whether what seems old may be deleted.
     let mut worker = app.pools.worker().await?;
     flow::gaps::at_start(&mut worker, app.clock.now()).await?;
     worker.commit().await?;
+    ops::retention::run(&app.pools, &app.config.retention, app.clock.now()).await?;
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let limits = Arc::new(request_limits(&app.config.limits));
     serve_http(&app, Arc::clone(&limits), &tracker, &stop).await?;
@@ -130,6 +131,7 @@ async fn serve_http(
         pools: app.pools.clone(),
         clock: app.clock.clone(),
         bells: app.bells.clone(),
+        standstill: app.standstill.clone(),
         door: Door { gate: Gate { collector: app.collector_id, opener: app.opener.clone() }, limits },
         hosts: Arc::new(Hosts::new(
             public.into_iter().chain([http.listen.ip().to_string()]),

@@ -5,11 +5,12 @@
 //!
 //! Reading order: [`outage`] decides whether a monitor is down and what must be told; [`gap`] finds the slots without
 //! an outcome; [`assignment`] says which probe runs what; [`manual`] whether it can
-//! run what a person asks now; [`uptime`] adds verdicts up; [`retention`] says what has expired.
+//! run what a person asks now; [`uptime`] adds verdicts up; [`retention`] says what has expired; [`clock`] says when the machine's clock is followed.
 
 pub mod outage;
 
 pub mod assignment;
+pub mod clock;
 pub mod gap;
 pub mod manual;
 pub mod retention;

@@ -1,5 +1,7 @@
 //! Which daily partitions have expired, and which must exist before they are needed.
 
+use std::time::Duration;
+
 use picket_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +10,11 @@ use serde::{Deserialize, Serialize};
 pub struct Day(pub i64);
 
 const SECONDS: i64 = 86_400;
+
+/// A clock that went forwards by more at once, or a collector that was away for longer, may be wrong about what is old.
+pub const LEAP: Duration = Duration::from_secs(86_400);
+/// For so long nothing is deleted for its age after such a leap: somebody sees by then whether the clock is right.
+pub const WAIT_AFTER_LEAP: Duration = Duration::from_secs(86_400);
 
 impl Day {
     /// The day of a time.

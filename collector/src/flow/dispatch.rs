@@ -59,7 +59,13 @@ const fn is_for_channels(kind: &NoticeKind) -> bool {
 async fn is_told_already(conn: &mut Worker, notice: &NoticeRow, now: Timestamp) -> Result<bool, StoreError> {
     match &notice.notice.kind {
         NoticeKind::RegionSilent { region, .. } | NoticeKind::RegionHeard { region } => {
-            notices::told_of_region(conn, notice, region.as_str(), now - SAME_REGION).await
+            let kinds = ["region_silent", "region_heard"];
+            notices::told_of_region(conn, notice, region.as_str(), &kinds, now - SAME_REGION).await
+        }
+        // Monitors that are checked rarely learn of it late: what the operator was told last stands, however old it is.
+        NoticeKind::RegionNetworkBad { region, .. } | NoticeKind::RegionNetworkGood { region } => {
+            let kinds = ["region_network_bad", "region_network_good"];
+            notices::told_of_region(conn, notice, region.as_str(), &kinds, Timestamp::from_micros(0)).await
         }
         _ => Ok(false),
     }

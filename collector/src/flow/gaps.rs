@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use picket_shared::time::Timestamp;
 
+use crate::domain::clock::SMALL_STEP_BACK;
 use crate::domain::gap::SILENT_AFTER;
-use crate::store::{StoreError, Worker, gaps};
+use crate::domain::retention::{LEAP, WAIT_AFTER_LEAP};
+use crate::store::{StoreError, Worker, clock, gaps};
 
 /// A collector that was away for longer leaves a gap.
 pub const DOWN_AFTER: Duration = Duration::from_secs(30);
@@ -38,8 +40,15 @@ pub async fn run(conn: &mut Worker, now: Timestamp) -> Result<Report, StoreError
 /// # Errors
 /// When the database fails.
 pub async fn at_start(conn: &mut Worker, now: Timestamp) -> Result<u64, StoreError> {
-    let away = now.since(gaps::last_alive(conn).await?) > DOWN_AFTER;
-    let probes = if away { gaps::append_collector_down(conn, now).await? } else { 0 };
+    let away = now.since(gaps::last_alive(conn).await?);
+    let probes = if away > DOWN_AFTER { gaps::append_collector_down(conn, now).await? } else { 0 };
+    // Nobody knows whether it was away for so long, or came back with a wrong clock.
+    if away > SMALL_STEP_BACK {
+        clock::note_leap(conn, now).await?;
+    }
+    if away > LEAP {
+        clock::let_retention_wait(conn, now + WAIT_AFTER_LEAP).await?;
+    }
     gaps::alive(conn, Some(now), now).await?;
     Ok(probes)
 }

@@ -3,8 +3,10 @@
 //! bytes -> [`verify`] -> [`ingest`] -> `results, changes, region_states, gaps` -> [`judge`] -> `states, spans, incidents,
 //! notices` -> [`dispatch`] -> `deliveries` -> [`deliver`] -> the world.
 //!
-//! Beside them [`gaps`] writes down who is silent, and [`replay`] finds outages in outcomes that came late.
+//! Beside them [`gaps`] writes down who is silent, [`replay`] finds outages in outcomes that came late, and [`clock`] sees to it
+//! that all of this is written in a time that does not leap.
 
+pub mod clock;
 pub mod deliver;
 pub mod dispatch;
 pub mod gaps;

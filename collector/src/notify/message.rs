@@ -258,6 +258,17 @@ fn headline(
         NoticeKind::RegionHeard { region } => {
             (format!("Back: region {region}"), format!("Region {region} reports again."))
         }
+        NoticeKind::RegionNetworkBad { region, .. } => (
+            format!("Bad network: region {region}"),
+            format!(
+                "The probes of region {region} do not reach their own reference targets; what they see fail does not \
+                 count until they do. Check their network and resolver; `picket-probe doctor` there says more."
+            ),
+        ),
+        NoticeKind::RegionNetworkGood { region } => (
+            format!("Good network: region {region}"),
+            format!("The probes of region {region} reach their reference targets again; the region votes again."),
+        ),
         NoticeKind::Flapping { openings } => (
             format!("Flapping: {name}"),
             format!("{name} went down {openings} times in 30 minutes; until it settles, not every change is told."),
@@ -283,6 +294,7 @@ fn when(notice: &Notice, incident: Option<&IncidentFacts>) -> Vec<(&'static str,
     }
     match &notice.kind {
         NoticeKind::NoData { since } => vec![("Since", format!("{since:.0}"))],
+        NoticeKind::RegionNetworkBad { since, .. } => vec![("Since", format!("{since:.0}"))],
         NoticeKind::RegionSilent { heard: Some(heard), .. } => vec![("Heard", format!("until {heard:.0}"))],
         NoticeKind::RegionSilent { heard: None, .. } => vec![("Heard", "never".to_owned())],
         _ => vec![("At", format!("{:.0}", notice.at))],

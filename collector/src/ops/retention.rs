@@ -7,13 +7,16 @@ use std::time::Duration;
 use picket_shared::time::Timestamp;
 
 use crate::config::Retention;
+use crate::domain::clock::is_doubted;
 use crate::domain::retention::{Day, expired, missing};
-use crate::store::{Pools, StoreError, manual_checks, partitions};
+use crate::store::{Pools, StoreError, clock, manual_checks, partitions};
 
 /// Days before today for which batches may still come (72 h, and a day for the time of day).
 const BACK: u32 = 4;
 /// Days ahead, so that a stopped retention task does not stop intake.
 const AHEAD: u32 = 3;
+/// A probe that reported within this time is a witness of the time.
+const WITNESS: Duration = Duration::from_secs(60);
 /// Rows deleted in one transaction.
 const AT_ONCE: i64 = 5_000;
 
@@ -26,6 +29,8 @@ pub struct Report {
     pub dropped: usize,
     /// Rows deleted.
     pub deleted: u64,
+    /// Nothing was deleted for its age: the clock leapt lately, or the probes doubt it.
+    pub waits: bool,
 }
 
 /// Runs once; running it again at the same time changes nothing.
@@ -33,17 +38,21 @@ pub struct Report {
 /// # Errors
 /// When the database fails; what was committed before stays.
 pub async fn run(pools: &Pools, settings: &Retention, now: Timestamp) -> Result<Report, StoreError> {
-    let mut report = Report::default();
+    let mut report = Report { waits: waits(pools, now).await?, ..Report::default() };
     for (table, keep_days) in [("results", settings.results_days), ("receipts", settings.receipts_days)] {
         let mut worker = pools.worker().await?;
         let days: Vec<Day> = partitions::days(&mut worker, table).await?.into_iter().map(Day).collect();
         for day in missing(&days, BACK, AHEAD, now) {
             report.made += usize::from(partitions::ensure(&mut worker, table, day.0).await?);
         }
-        for day in expired(&days, u32::from(keep_days), now) {
+        let expired = if report.waits { Vec::new() } else { expired(&days, u32::from(keep_days), now) };
+        for day in expired {
             report.dropped += usize::from(partitions::drop(&mut worker, table, day.0).await?);
         }
         worker.commit().await?;
+    }
+    if report.waits {
+        return Ok(report);
     }
     let day = Duration::from_secs(86_400);
     loop {
@@ -58,4 +67,21 @@ pub async fn run(pools: &Pools, settings: &Retention, now: Timestamp) -> Result<
             return Ok(report);
         }
     }
+}
+
+/// Whether the clock may be so wrong that what seems old is not.
+async fn waits(pools: &Pools, now: Timestamp) -> Result<bool, StoreError> {
+    let mut worker = pools.worker().await?;
+    let until = clock::read(&mut worker).await?.and_then(|row| row.retention_waits_until).map(Timestamp::from_micros);
+    if let Some(until) = until.filter(|until| *until > now) {
+        tracing::warn!(
+            "Nothing is deleted for its age until {until:.0}: the clock leapt, or the collector was away for long"
+        );
+        return Ok(true);
+    }
+    let doubted = is_doubted(&clock::witnesses(&mut worker, now - WITNESS).await?);
+    if doubted {
+        tracing::warn!("Nothing is deleted for its age: by the clocks of the probes the collector's is far ahead");
+    }
+    Ok(doubted)
 }

@@ -215,9 +215,9 @@ pub async fn alive(conn: &mut Worker, started: Option<Timestamp>, now: Timestamp
 
 fn reason_of(text: &str) -> GapReason {
     use GapReason::{
-        BufferOverflow, CollectorDown, NotScheduled, Other, Paused, ProbeOffline, SelfCheckFailed, TooOld,
+        BufferOverflow, ClockSet, CollectorDown, NotScheduled, Other, Paused, ProbeOffline, SelfCheckFailed, TooOld,
     };
-    [ProbeOffline, BufferOverflow, NotScheduled, SelfCheckFailed, CollectorDown, Paused, TooOld]
+    [ProbeOffline, BufferOverflow, NotScheduled, SelfCheckFailed, CollectorDown, Paused, TooOld, ClockSet]
         .into_iter()
         .find(|reason| reason.as_str() == text)
         .unwrap_or(Other)

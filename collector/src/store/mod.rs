@@ -11,6 +11,7 @@ pub mod audit;
 pub mod batches;
 pub mod changes;
 pub mod channels;
+pub mod clock;
 pub mod deliveries;
 pub mod facts;
 pub mod gaps;

@@ -67,7 +67,8 @@ pub async fn waiting(conn: &mut Worker, limit: i64) -> Result<Vec<NoticeRow>, St
     Ok(rows.into_iter().map(|(key, org, Json(notice))| NoticeRow { key, org, notice }).collect())
 }
 
-/// Whether the last that the organization was told of a region after `since`, through any of its monitors, is the same.
+/// Whether the last that the organization was told of a region after `since`, through any of its monitors, is the same;
+/// `kinds` are those that tell of one thing.
 ///
 /// # Errors
 /// When the database fails.
@@ -75,11 +76,12 @@ pub async fn told_of_region(
     conn: &mut Worker,
     notice: &NoticeRow,
     region: &str,
+    kinds: &[&str],
     since: Timestamp,
 ) -> Result<bool, StoreError> {
     let last: Option<String> = sqlx::query_scalar(
         "SELECT n.kind FROM notices n
-         WHERE n.org_id = $1 AND n.kind IN ('region_silent', 'region_heard')
+         WHERE n.org_id = $1 AND n.kind = ANY($4)
             AND n.payload #>> '{notice,kind,region}' = $2 AND n.dispatched_at > $3
             AND EXISTS (SELECT 1 FROM deliveries d WHERE d.notice_id = n.id)
          ORDER BY n.id DESC LIMIT 1",
@@ -87,6 +89,7 @@ pub async fn told_of_region(
     .bind(notice.org)
     .bind(region)
     .bind(since.micros())
+    .bind(kinds)
     .fetch_optional(conn.conn())
     .await?;
     Ok(last.as_deref() == Some(notice.notice.kind.as_str()))

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::probe::Door;
 use crate::store::Pools;
-use crate::wake::Bells;
+use crate::wake::{Bells, Standstill};
 
 /// What handlers use. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Site {
     pub clock: Clock,
     /// Wakes long polls.
     pub bells: Bells,
+    /// Keeps the clock from being set while something is stored.
+    pub standstill: Standstill,
     /// What lets probes in.
     pub door: Door,
     /// The host names that requests may be for.

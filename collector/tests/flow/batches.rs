@@ -258,3 +258,23 @@ async fn a_missed_range_ends_the_run_and_is_cut_at_72_hours() {
     let micros = |range: [Timestamp; 2]| (range[0].micros(), range[1].micros());
     assert_eq!(gaps, [micros([hours(72), hours(70)]), micros([now.shifted(-1), now])]);
 }
+
+#[tokio::test]
+async fn slots_that_the_clock_was_set_over_are_a_gap_and_take_no_vote() {
+    let world = World::new().await;
+    let probe = world.probe().await;
+    let now = world.clock.now();
+    let missed =
+        |reason| Missed { monitor: world.monitor, from: now - Duration::from_secs(60), to: now, count: 2, reason };
+    let run = || sqlx::query_scalar::<_, String>("SELECT status FROM region_states").fetch_one(&world.owner);
+    let (claims, body) = probe.batch(&world, 1, vec![world.outcome(now - Duration::from_secs(90), Status::Up)]);
+    assert_eq!(world.ship(&probe, &claims, &body).await.0, 200);
+    for (seq, reason, status) in [(2, GapReason::ClockSet, "up"), (3, GapReason::NotScheduled, "unmeasured")] {
+        let (claims, body) = probe.batch_with_missed(&world, seq, vec![], vec![missed(reason)]);
+        assert_eq!(world.ship(&probe, &claims, &body).await.0, 200);
+        assert_eq!(run().await.unwrap(), status, "{reason:?}");
+    }
+    let reasons: Vec<String> =
+        sqlx::query_scalar("SELECT reason FROM gaps ORDER BY id").fetch_all(&world.owner).await.unwrap();
+    assert_eq!(reasons, ["clock_set", "not_scheduled"]);
+}

@@ -13,7 +13,7 @@ use database::TestDatabase;
 use picket_collector::flow::verify::{Gate, Limits};
 use picket_collector::store::Pools;
 use picket_collector::vault::{Class, KeyRing, Opener, Sealer};
-use picket_collector::wake::Bells;
+use picket_collector::wake::{Bells, Standstill};
 use picket_collector::web::guard::host::Hosts;
 use picket_collector::web::probe::Door;
 use picket_collector::web::{Site, serve};
@@ -70,6 +70,7 @@ impl World {
             pools: pools.clone(),
             clock: clock.clone(),
             bells: bells.clone(),
+            standstill: Standstill::default(),
             door: Door { gate: Gate { collector, opener: Opener::new(&ring) }, limits: Arc::new(Limits::default()) },
             hosts: Arc::new(Hosts::new([], true)),
             stop: stop.clone(),

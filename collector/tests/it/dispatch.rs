@@ -92,6 +92,22 @@ async fn a_silent_region_is_told_once_for_all_monitors_and_again_after_it_was_he
 }
 
 #[tokio::test]
+async fn a_bad_network_of_a_region_is_told_once_however_late_other_monitors_learn_of_it() {
+    let told = Told::new().await;
+    told.channel("hook", &webhook("https://hook.example/")).await;
+    let bad = || NoticeKind::RegionNetworkBad { region: region(), since: START };
+    let good = || NoticeKind::RegionNetworkGood { region: region() };
+    let mut made = Vec::new();
+    for (second, kind) in
+        [(0, bad()), (1, bad()), (2, silent()), (7200, bad()), (7300, good()), (9000, good()), (9001, bad())]
+    {
+        told.notice(kind, START + seconds(second)).await;
+        made.push(dispatch::run(&told.database.pools, START + seconds(second)).await.unwrap().deliveries);
+    }
+    assert_eq!(made, [1, 0, 1, 0, 1, 0, 1]);
+}
+
+#[tokio::test]
 async fn a_lease_that_ran_out_gives_the_same_delivery_again_and_the_old_one_ends_nothing() {
     let told = Told::new().await;
     told.channel("hook", &webhook("https://hook.example/")).await;

@@ -5,6 +5,7 @@
 
 mod audit;
 mod classes;
+mod clock;
 mod database;
 mod deliver;
 mod dispatch;

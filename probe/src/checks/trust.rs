@@ -44,7 +44,14 @@ struct Inner {
     base: ClientConfig,
     extra: Mutex<Extra>,
     verified: Mutex<Verified>,
-    clock: Clock,
+    clocks: Clocks,
+}
+
+/// Two clocks, of which either may be wrong: a certificate has ended only if both say so.
+#[derive(Clone, Debug)]
+struct Clocks {
+    machine: Clock,
+    collector: Clock,
 }
 
 /// Who vouches, and the number that these roots have in this process.
@@ -115,12 +122,18 @@ impl Roots {
         base.resumption = Resumption::disabled();
         let judge = Judge { verifier, roots: 0 };
         let (extra, verified) = (Mutex::default(), Mutex::default());
-        Ok(Self(Arc::new(Inner { store, provider, judge, base, extra, verified, clock: Clock::system() })))
+        let clocks = Clocks { machine: Clock::system(), collector: Clock::system().even() };
+        Ok(Self(Arc::new(Inner { store, provider, judge, base, extra, verified, clocks })))
     }
 
-    /// The time by which certificates are judged.
+    /// The collector's time, as far as [`Roots::collector_clock`] was told.
     pub fn now(&self) -> Timestamp {
-        self.0.clock.now()
+        self.0.clocks.collector.now()
+    }
+
+    /// An even clock that whoever hears the collector's time is to keep.
+    pub fn collector_clock(&self) -> Clock {
+        self.0.clocks.collector.clone()
     }
 
     /// Shakes hands over `stream`, before the deadline.
@@ -267,10 +280,21 @@ impl Watching {
             return Ok(Some(facts));
         }
         let [leaf, others @ ..] = chain else { return Err(rustls::Error::NoCertificatesPresented) };
-        let since_epoch = UnixTime::since_unix_epoch(now.since(Timestamp::from_micros(0)));
-        judge.verifier.verify_server_cert(leaf, others, name, ocsp, since_epoch)?;
-        if let Some(key) = key {
-            self.roots.verified().remember(key, chain, now);
+        let at = |time: Timestamp| {
+            let since_epoch = UnixTime::since_unix_epoch(time.since(Timestamp::from_micros(0)));
+            judge.verifier.verify_server_cert(leaf, others, name, ocsp, since_epoch)
+        };
+        match at(now) {
+            Err(rustls::Error::InvalidCertificate(why)) if is_of_time(&why) => {
+                // Only one of the clocks takes it, so it is looked at every time.
+                at(self.roots.0.clocks.machine.now())?;
+            }
+            judged => {
+                judged?;
+                if let Some(key) = key {
+                    self.roots.verified().remember(key, chain, now);
+                }
+            }
         }
         Ok(None)
     }
@@ -323,6 +347,16 @@ impl ServerCertVerifier for Watching {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.roots.0.provider.signature_verification_algorithms.supported_schemes()
     }
+}
+
+fn is_of_time(why: &CertificateError) -> bool {
+    matches!(
+        why,
+        CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. }
+    )
 }
 
 fn failure_of(error: &io::Error, chain: &[CertificateDer<'_>], name: &Host<String>) -> Failure {

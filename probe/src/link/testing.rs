@@ -140,7 +140,7 @@ impl TestCollector {
     }
 
     pub(crate) fn link_to(&self, settings: Collector) -> Link {
-        let clock = Arc::new(CollectorClock::start(Clock::system()));
+        let clock = Arc::new(CollectorClock::start(Clock::system(), Clock::system().even()));
         let signer = Arc::new(Signer::new(&token(), BootId::at(clock.now())));
         let lookup: Lookup = Arc::new(|name| Box::pin(std::future::ready(Err(format!("{name} is unknown")))));
         Link::new(&settings, lookup, signer, clock).unwrap()
@@ -218,6 +218,9 @@ impl TestCollector {
         let key = daykeys::day_key(&secret, probe, &grant.ok_or(RefusalCode::UnknownKey)?).unwrap();
         let claims =
             signing::verify::<BatchClaims>(token, kid, &key, collector, now).map_err(signing::TokenError::refusal)?;
+        if claims.jti.cut_at().is_none_or(|cut| cut > now + Duration::from_secs(60)) {
+            return Err(RefusalCode::ClockSkew);
+        }
         if claims.bh != signing::body_hash(body) {
             return Err(RefusalCode::BodyMismatch);
         }

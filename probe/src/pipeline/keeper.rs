@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::{self, Cutter, MAX_MISSED};
-use crate::buffer::{Buffer, End, Waiting};
+use crate::buffer::{self, Buffer, End, Waiting};
 use crate::link::{Frozen, Link, LinkError, Stop};
 use crate::runner::{Event, What};
 use crate::seen::Seen;
@@ -40,6 +40,8 @@ pub(super) struct Keeper {
     version: u64,
     monitors: usize,
     closing: bool,
+    steps: i64,
+    set_back_us: i64,
 }
 
 enum Landed {
@@ -50,7 +52,7 @@ enum Landed {
 impl Keeper {
     /// With nothing to deliver, and room for `limit` bytes.
     pub(super) fn new(link: Arc<Link>, self_checker: Arc<SelfChecker>, confinement: Confinement, limit: usize) -> Self {
-        let now = link.clock().now();
+        let (now, steps) = link.clock().time();
         Self {
             link,
             self_checker,
@@ -65,6 +67,8 @@ impl Keeper {
             version: 0,
             monitors: 0,
             closing: false,
+            steps,
+            set_back_us: 0,
         }
     }
 
@@ -80,7 +84,7 @@ impl Keeper {
         let mut last_chance = None;
         let mut burst = Vec::with_capacity(BURST);
         loop {
-            let now = self.link.clock().now();
+            let now = self.now();
             let wake = self.act(now);
             if self.closing && self.buffer.is_empty() && self.courier.is_empty() {
                 return Ok(());
@@ -117,15 +121,38 @@ impl Keeper {
         Ok(())
     }
 
+    /// The collector's time. When its clock was set back, first takes all times that are kept here back with it: the collector
+    /// does the same with those that it has.
+    fn now(&mut self) -> Timestamp {
+        let (now, steps) = self.link.clock().time();
+        let back = self.steps - steps;
+        self.steps = steps;
+        if back > 0 {
+            tracing::warn!(
+                "The collector's clock was set back by {} s; what waits here is taken back with it",
+                back / 1_000_000
+            );
+            self.set_back_us = back;
+            self.buffer.set_back(now, back);
+            self.courier.set_back(now);
+            self.cutter = Cutter::new(now);
+            self.through = self.through.min(now);
+        }
+        now
+    }
+
     fn take(&mut self, event: Event) {
-        let now = self.link.clock().now();
+        let now = self.now();
         match event.what {
             What::Outcome(mut outcome, interval) => {
+                // A check that ended in another time than it began in.
+                buffer::set_back(&mut outcome, now, self.set_back_us);
                 let urgent = self.seen.note(&mut outcome);
                 self.buffer.push(*outcome, interval);
                 self.cutter.note(urgent, now);
             }
-            What::Missed(missed, interval) => {
+            What::Missed(mut missed, interval) => {
+                buffer::set_missed_back(&mut missed, now, self.set_back_us);
                 self.buffer.miss(missed, interval);
                 self.cutter.note(false, now);
             }
@@ -139,7 +166,7 @@ impl Keeper {
             }
             What::Idle => {}
         }
-        self.through = self.through.max(event.through);
+        self.through = self.through.max(event.through.min(now));
         for monitor in self.buffer.take_lost() {
             self.seen.forget(monitor);
         }
@@ -156,6 +183,7 @@ impl Keeper {
                         Landed::Batch(frozen, verdict)
                     });
                 }
+                Step::CutAnew(frozen) => self.cut_anew(&frozen, now),
                 Step::AskKeys => {
                     let link = Arc::clone(&self.link);
                     self.sending.spawn(async move { Landed::Keys(ship::ask_keys(&link).await) });
@@ -216,6 +244,21 @@ impl Keeper {
         Some(frozen)
     }
 
+    /// Cuts a batch of a time that is still to come anew, under its number: under its id it would be refused until then.
+    fn cut_anew(&mut self, frozen: &Frozen, now: Timestamp) {
+        let Some(mut batch) = batch::thaw(frozen) else { return };
+        let back = self.set_back_us;
+        batch.outcomes.iter_mut().for_each(|outcome| buffer::set_back(outcome, now, back));
+        batch.missed.iter_mut().for_each(|missed| buffer::set_missed_back(missed, now, back));
+        if batch.through > now {
+            batch.through = batch.through.shifted(-back);
+        }
+        match batch::freeze(&batch, frozen.seq, now) {
+            Ok(anew) => self.courier.add_first(anew),
+            Err(_) => self.give_up(frozen, GapReason::Other, "it cannot be cut anew"),
+        }
+    }
+
     fn report(&self, outcomes: &[Outcome]) -> Report {
         let health = self.self_checker.last();
         Report {
@@ -235,7 +278,7 @@ impl Keeper {
     }
 
     fn land(&mut self, landed: Landed) -> Result<(), Stop> {
-        let now = self.link.clock().now();
+        let now = self.now();
         match landed {
             Landed::Keys(Err(LinkError::Stop(stop))) => return Err(stop),
             Landed::Keys(answer) => {
@@ -400,5 +443,47 @@ mod tests {
         }
         delivered.sort();
         assert_eq!(delivered, all, "each slot is delivered exactly once");
+    }
+
+    #[tokio::test]
+    async fn when_the_collectors_clock_is_set_back_what_waits_is_taken_back_and_cut_anew() {
+        const BACK: i64 = 600_000_000;
+        let collector = TestCollector::start().await;
+        collector.with(|state| state.ahead_us = BACK);
+        let link = Arc::new(collector.link());
+        link.refresh_keys().await.unwrap();
+        collector.script(BATCHES_PATH, Reply::Refuse(RefusalCode::Unavailable, None));
+        let ask: crate::selfcheck::Ask = Arc::new(|_, _| Box::pin(std::future::ready((true, None))));
+        let checker = Arc::new(SelfChecker::new(Vec::new(), ask));
+        let keeper = Keeper::new(Arc::clone(&link), checker, Confinement::default(), 1 << 20);
+        let (tell, told) = mpsc::channel(100);
+        let at = link.clock().now();
+        let event = |at: Timestamp| {
+            let what = What::Outcome(Box::new(outcome(at)), Duration::from_secs(5));
+            Event { what, through: at.shifted(1) }
+        };
+        tell.send(event(at)).await.unwrap();
+        let keeping = tokio::spawn(keeper.run(told, CancellationToken::new()));
+        while collector.seen(BATCHES_PATH).is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        collector.with(|state| state.ahead_us = 0);
+        // This one began before the clock was set, and ended after it.
+        tell.send(event(at.shifted(1_000))).await.unwrap();
+        drop(tell);
+        assert_eq!(keeping.await.unwrap(), Ok(()));
+        let now = link.clock().now();
+        let taken: Vec<_> = collector.seen(BATCHES_PATH).into_iter().filter_map(|seen| seen.batch).collect();
+        let delivered: Vec<_> = taken.iter().filter(|(claims, _)| claims.jti.cut_at() <= Some(now)).collect();
+        let mut times: Vec<Timestamp> = delivered.iter().flat_map(|(_, batch)| &batch.outcomes).map(|o| o.at).collect();
+        times.sort_unstable();
+        times.dedup();
+        let off = |time: &Timestamp| time.micros_since(at.shifted(-BACK));
+        assert_eq!(times.len(), 2, "{times:?}");
+        assert!(times.iter().all(|time| off(time).abs() < 1_000_000), "{times:?} and {at}");
+        assert!(
+            taken[0].0.jti != delivered[0].0.jti && delivered.iter().any(|(claims, _)| claims.seq == taken[0].0.seq)
+        );
+        assert!(delivered.iter().all(|(_, batch)| batch.through <= now));
     }
 }

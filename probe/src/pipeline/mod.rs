@@ -25,6 +25,7 @@ use picket_shared::outcome::SelfCheck;
 use picket_shared::retry::RetryPolicy;
 use picket_shared::time::{Clock, Timestamp};
 use picket_shared::wire::Welcome;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -76,6 +77,17 @@ pub fn prepare(settings: &Settings) -> Result<(Env, Lookup), String> {
         Box::pin(async move { resolver.lookup_ip(&name, LOOKUP_TIMEOUT).await.map_err(|error| error.to_string()) })
     });
     Ok((env, lookup))
+}
+
+/// What everything runs on; to be built only after the process is confined, so that every thread of it is.
+///
+/// One thread does: threads that wake each other cost a third more for each check than they save, and one core has room
+/// for 2,000 HTTPS checks a second.
+///
+/// # Errors
+/// When the system gives none.
+pub fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().max_blocking_threads(2).enable_all().build()
 }
 
 /// The addresses of this machine: a target that is the probe's own host must be allowed by name (`/32`, `/128`).
@@ -141,7 +153,7 @@ pub async fn run_until(
     stop: CancellationToken,
     drop_all: CancellationToken,
 ) -> Result<(), Ended> {
-    let clock = Arc::new(CollectorClock::start(Clock::system()));
+    let clock = Arc::new(CollectorClock::start(Clock::system(), parts.env.roots.collector_clock()));
     let signer = Arc::new(Signer::new(&settings.token, BootId::at(clock.now())));
     let link = Link::new(&settings.collector, parts.lookup, signer, Arc::clone(&clock)).map_err(Ended::Line)?;
     let link = Arc::new(link);
@@ -246,6 +258,10 @@ struct Here {
 impl Surroundings for Here {
     fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    fn time(&self) -> (Timestamp, i64) {
+        self.clock.time()
     }
 
     fn check(&self, spec: &CheckSpec, timeout: Duration) -> impl Future<Output = Found> + Send {

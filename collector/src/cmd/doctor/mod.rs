@@ -1,5 +1,6 @@
 //! `doctor`: says what is wrong and what to do.
 
+mod clock;
 mod probes;
 mod process;
 mod reach;
@@ -155,7 +156,7 @@ async fn database(access: &Access, clock: &Clock, findings: &mut Vec<Finding>) {
         Err(error) => Finding::new("migrations", State::Fail, error.to_string()),
     });
     let _ = conn.close().await;
-    findings.extend(probes::look(access, clock.now()).await);
+    findings.extend(probes::look(access, clock).await);
 }
 
 fn row_security(without: &[String]) -> Finding {

@@ -1,34 +1,39 @@
-//! What the probes say: whether they are heard and confined, and how far their clocks are from this one.
+//! What the probes say: whether they are heard and confined; and with it what the clocks say.
 
-use picket_shared::time::Timestamp;
+use picket_shared::time::{Clock, Timestamp};
 
-use super::{Finding, State};
+use super::{Finding, State, clock};
+use crate::app::time_of_the_collector;
 use crate::cmd::CmdError;
 use crate::domain::gap::SILENT_AFTER;
 use crate::postgres::{Access, open_pools};
+use crate::store::clock::{self as clocks, ClockRow};
 use crate::store::probes::{self, ListedRow};
 
-/// Further off than this, clocks are wrong.
-const MOST_OFFSET_US: i64 = 1_000_000;
-
-/// Asks the database for every probe.
-pub(super) async fn look(access: &Access, now: Timestamp) -> Vec<Finding> {
-    match listed(access).await {
-        Ok(mut rows) => {
+/// Asks the database for every probe, and for what is known of the clock.
+pub(super) async fn look(access: &Access, machine: &Clock) -> Vec<Finding> {
+    match listed(access, machine).await {
+        Ok((mut rows, clocks, now)) => {
             rows.retain(|row| row.revoked_at.is_none());
-            vec![heard(&rows, now), clock(&rows, now)]
+            let offsets = rows.iter().filter(|row| is_heard(row, now));
+            let offsets = offsets.filter_map(|row| row.report.as_ref()?.clock_offset_us).collect();
+            let mut findings = vec![heard(&rows, now), clock::beside_probes(offsets)];
+            findings.extend(clocks.map(|row| clock::of_the_machine(&row, now)));
+            findings
         }
         Err(error) => vec![Finding::new("probes", State::NotMeasured, error.to_string())],
     }
 }
 
-async fn listed(access: &Access) -> Result<Vec<ListedRow>, CmdError> {
+async fn listed(access: &Access, machine: &Clock) -> Result<(Vec<ListedRow>, Option<ClockRow>, Timestamp), CmdError> {
     let pools = open_pools(access, 1)?;
     let mut conn = pools.auth().await?;
     let rows = probes::list(&mut conn).await?;
+    let clocks = clocks::read(&mut conn).await?;
+    let now = time_of_the_collector(&mut conn, machine.clone()).await?.now();
     drop(conn);
     pools.close().await;
-    Ok(rows)
+    Ok((rows, clocks, now))
 }
 
 fn is_heard(row: &ListedRow, now: Timestamp) -> bool {
@@ -64,29 +69,4 @@ fn heard(rows: &[ListedRow], now: Timestamp) -> Finding {
     }
     let help = "`picket-collector probe list` says more, `picket-probe doctor` on its machine why";
     Finding::new(NAME, State::Warning, format!("{}: {help}", why.join("; ")))
-}
-
-/// Two probes or more that see this clock off the same way tell of this clock, not of theirs.
-fn clock(rows: &[ListedRow], now: Timestamp) -> Finding {
-    const NAME: &str = "clock";
-    let mut offsets: Vec<i64> =
-        rows.iter().filter(|row| is_heard(row, now)).filter_map(|row| row.report.as_ref()?.clock_offset_us).collect();
-    offsets.sort_unstable();
-    let Some(median) = offsets.get(offsets.len() / 2).copied() else {
-        let why = "no probe is heard whose clock this one could be compared with";
-        return Finding::new(NAME, State::NotMeasured, why);
-    };
-    let (least, most) = (offsets.first().copied().unwrap_or(median), offsets.last().copied().unwrap_or(median));
-    let seen = format!("{:+} to {:+} ms off those of {} probes", least / 1000, most / 1000, offsets.len());
-    if offsets.len() > 1 && (least > MOST_OFFSET_US || most < -MOST_OFFSET_US) {
-        return Finding::new(
-            NAME,
-            State::Fail,
-            format!("{seen}: set this machine's clock by NTP (chrony, for example)"),
-        );
-    }
-    if least < -MOST_OFFSET_US || most > MOST_OFFSET_US {
-        return Finding::new(NAME, State::Warning, format!("{seen}: set their clocks, or this one, by NTP"));
-    }
-    Finding::new(NAME, State::Pass, seen)
 }

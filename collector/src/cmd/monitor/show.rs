@@ -69,11 +69,16 @@ fn is_silent(region: &RegionRow, now: Timestamp) -> bool {
     region.seen_at.is_none_or(|seen| now.since(Timestamp::from_micros(seen)) > SILENT_AFTER)
 }
 
+/// Its probe did not reach its own reference targets around its last check.
+fn has_bad_network(region: &RegionRow) -> bool {
+    region.self_check.as_deref() == Some("bad")
+}
+
 /// What the region's last results amount to as a vote.
 fn vote(region: &RegionRow, now: Timestamp) -> &'static str {
     let rechecked = region.last_trigger.as_deref() == Some("recheck");
     match (region.status.as_deref(), region.fails) {
-        _ if is_silent(region, now) => "none",
+        _ if is_silent(region, now) || has_bad_network(region) => "none",
         (Some("down"), Some(fails)) if fails >= 2 || rechecked => "fail",
         (Some("down"), _) => "unconfirmed",
         (Some("up" | "degraded"), _) => "ok",
@@ -91,6 +96,7 @@ fn region_json(region: &RegionRow, now: Timestamp) -> Value {
         "message": region.message,
         "since": region.since.map(micros),
         "last_at": region.last_at.map(micros),
+        "self_check": region.self_check,
         "through": region.through.map(micros),
         "heard_at": region.seen_at.map(micros),
         "silent": is_silent(region, now),
@@ -143,8 +149,10 @@ fn outcome_json(outcome: &OutcomeRow, names: &BTreeMap<i64, &str>) -> Value {
 /// Shares of the last day, week and month; the time before the monitor was made counts as none of it.
 fn availability(row: &MonitorRow, page: &Page, now: Timestamp) -> Value {
     let over = |days: u32| {
-        let sums = uptime::of_monitor(&page.spans, (now - DAY * days).max(row.created_at), now);
+        let from = (now - DAY * days).max(row.created_at);
+        let sums = uptime::of_monitor(&page.spans, from, now);
         json!({
+            "from": time(from), "to": time(now),
             "availability": sums.availability(), "coverage": sums.coverage(),
             "up_s": seconds(sums.up_us), "down_s": seconds(sums.down_us), "unknown_s": seconds(sums.unknown_us),
             "maintenance_s": seconds(sums.maintenance_us), "paused_s": seconds(sums.paused_us),
@@ -252,6 +260,8 @@ fn section(title: &str, lines: Vec<String>) -> Result<(), CmdError> {
 fn region_row(region: &RegionRow, now: Timestamp) -> Vec<String> {
     let status = if is_silent(region, now) { "silent" } else { region.status.as_deref().unwrap_or("pending") };
     let heard = region.seen_at.map_or_else(|| "never".to_owned(), |seen| ago(now, Timestamp::from_micros(seen)));
+    let said = plain(region.message.as_deref().unwrap_or_default());
+    let why = if has_bad_network(region) { format!("its own network is bad; {said}") } else { said };
     vec![
         format!(" {}", symbol(if status == "degraded" { "up" } else { status })),
         region.code.clone(),
@@ -259,7 +269,7 @@ fn region_row(region: &RegionRow, now: Timestamp) -> Vec<String> {
         status.to_owned(),
         vote(region, now).to_owned(),
         heard,
-        plain(region.message.as_deref().unwrap_or_default()),
+        why.trim_end_matches("; ").to_owned(),
     ]
 }
 

@@ -10,6 +10,7 @@ use picket_shared::outcome::{FailureKind, SelfCheck, Status, Trigger};
 use picket_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::network::Network;
 use super::quorum::QuorumRule;
 use super::timing::Timing;
 
@@ -288,6 +289,9 @@ pub struct Memory {
     pub told_never_up: bool,
     /// The silent regions that the operator was told of.
     pub told_silent: BTreeSet<Region>,
+    /// The regions whose own network is bad, or was told to be.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub networks: BTreeMap<Region, Network>,
 }
 
 /// An incident that people know of.

@@ -11,6 +11,7 @@
 pub mod correlation;
 pub mod flap;
 pub mod incident;
+pub mod network;
 pub mod notice;
 pub mod quorum;
 pub mod replay;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::draft::Draft;
 use super::flap;
 use super::input::{Before, FailureFacts, Over, State, Told};
+use super::network;
 use super::state::JUST_AFTER;
 use super::timing::{NEVER_UP_AFTER, SILENCE_LOOK};
 use super::vote::Vote;
@@ -64,6 +65,18 @@ pub enum NoticeKind {
         /// Which.
         region: Region,
     },
+    /// The probes of a region say that their own network is bad: what they see fail does not count.
+    RegionNetworkBad {
+        /// Which.
+        region: Region,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The network of a region that was told to be bad is good again.
+    RegionNetworkGood {
+        /// Which.
+        region: Region,
+    },
     /// It opens and resolves so often that it is no longer told each time.
     Flapping {
         /// How many openings in 30 minutes.
@@ -98,6 +111,8 @@ impl NoticeKind {
             Self::NoData { .. } => "no_data",
             Self::RegionSilent { .. } => "region_silent",
             Self::RegionHeard { .. } => "region_heard",
+            Self::RegionNetworkBad { .. } => "region_network_bad",
+            Self::RegionNetworkGood { .. } => "region_network_good",
             Self::Flapping { .. } => "flapping",
             Self::FlappingOver => "flapping_over",
         }
@@ -111,7 +126,10 @@ impl NoticeKind {
             }
             Self::Regional { .. } | Self::RegionalOver => Audience::MembersIfWanted,
             Self::NoData { .. } => Audience::OperatorAndMembersIfWanted,
-            Self::RegionSilent { .. } | Self::RegionHeard { .. } => Audience::Operator,
+            Self::RegionSilent { .. }
+            | Self::RegionHeard { .. }
+            | Self::RegionNetworkBad { .. }
+            | Self::RegionNetworkGood { .. } => Audience::Operator,
         }
     }
 }
@@ -156,10 +174,11 @@ pub(super) fn make_up(draft: &mut Draft<'_>) {
     }
     if !draft.standing.overlays.paused {
         silence(draft);
+        network::compare(draft);
     }
 }
 
-fn tell(draft: &mut Draft<'_>, kind: NoticeKind, incident: Option<Timestamp>) {
+pub(super) fn tell(draft: &mut Draft<'_>, kind: NoticeKind, incident: Option<Timestamp>) {
     let notice = Notice::about(draft, kind, incident);
     draft.notices.push(notice);
 }

@@ -223,6 +223,28 @@ fn one_silent_region_of_two_leaves_one_voter_and_the_operator_is_told() {
 }
 
 #[test]
+fn a_region_whose_own_network_is_bad_has_no_vote_and_the_operator_is_told_once_of_each_turn() {
+    let mut case = Case::up(3);
+    let network = |case: &mut Case, bad: bool| case.input.regions[2].self_check_bad = bad;
+    network(&mut case, true);
+    case.fails_for_good(2, 200).at(204);
+    assert_eq!((case.state(), case.told(), case.last.next_due), ("up", vec![], Some(at(264))));
+    assert_eq!(case.at(263).told(), [""; 0]);
+    assert_eq!(case.at(264).told(), ["region_network_bad"]);
+    // It wavers, falls silent, and is bad still: nothing new.
+    network(&mut case, false);
+    case.good(2, 270).at(270);
+    network(&mut case, true);
+    case.at(300).at_without(&[2], 600).at(900);
+    assert_eq!((case.state(), case.told()), ("up", vec!["region_network_bad", "region_silent", "region_heard"]));
+    network(&mut case, false);
+    case.good(2, 910).at(910).at(969);
+    assert_eq!(case.told().len(), 3);
+    assert_eq!(case.at(970).told().last(), Some(&"region_network_good"));
+    assert!(case.input.standing.memory.networks.is_empty() && case.incidents.is_empty());
+}
+
+#[test]
 fn a_region_that_never_answers_leaves_the_vote_after_three_rounds_and_the_rest_votes_anew() {
     let mut case = Case::up(2);
     case.input.monitor.interval = Duration::from_secs(3600);

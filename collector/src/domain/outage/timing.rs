@@ -24,6 +24,8 @@ pub const LATE_AFTER: Duration = Duration::from_secs(15);
 
 /// While the collector warms up, it looks so often whether every region was heard.
 pub const WARM_UP_LOOK: Duration = Duration::from_secs(5);
+/// A region's own network is told to be bad, or good again, when it has been so for so long.
+pub const NETWORK_TOLD_AFTER: Duration = Duration::from_secs(60);
 /// While a region is silent, it is looked so often whether it is heard again: nothing else may ring for that.
 pub const SILENCE_LOOK: Duration = Duration::from_secs(60);
 

@@ -199,6 +199,8 @@ async fn write_runs(
             .batch
             .missed
             .iter()
+            // Slots that the clock was set over were never there: nobody failed to measure them.
+            .filter(|missed| missed.reason != GapReason::ClockSet)
             .filter(|missed| missed.from <= missed.to && missed.to <= now)
             .map(|missed| (missed.monitor, Event::Missed(missed.from, missed.to), None)),
     );

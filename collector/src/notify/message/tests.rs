@@ -143,6 +143,8 @@ fn every_kind_has_a_headline_that_names_what_it_is_about() {
         NoticeKind::NoData { since: at("2026-03-01T10:00:00Z") },
         NoticeKind::RegionSilent { region: region(), heard: None },
         NoticeKind::RegionHeard { region: region() },
+        NoticeKind::RegionNetworkBad { region: region(), since: at("2026-03-01T10:00:00Z") },
+        NoticeKind::RegionNetworkGood { region: region() },
         NoticeKind::Flapping { openings: 4 },
         NoticeKind::FlappingOver,
     ];
@@ -158,6 +160,8 @@ fn every_kind_has_a_headline_that_names_what_it_is_about() {
     No data: shop
     Silent: region eu-1
     Back: region eu-1
+    Bad network: region eu-1
+    Good network: region eu-1
     Flapping: shop
     Settled: shop
     "#);

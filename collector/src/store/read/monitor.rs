@@ -22,6 +22,7 @@ pub struct RegionRow {
     pub since: Option<i64>,
     pub last_at: Option<i64>,
     pub last_trigger: Option<String>,
+    pub self_check: Option<String>,
     pub through: Option<i64>,
     pub seen_at: Option<i64>,
     pub hold_until: Option<i64>,
@@ -105,7 +106,7 @@ pub async fn page(
 async fn regions(scoped: &mut Scoped, monitor: MonitorKey) -> Result<Vec<RegionRow>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT r.id, r.code, r.network, r.eu, s.status, s.failure, s.message, s.fails, s.since, s.last_at,
-                s.last_trigger, h.through, h.seen_at, hold.until_at AS hold_until
+                s.last_trigger, s.self_check, h.through, h.seen_at, hold.until_at AS hold_until
          FROM monitor_regions mr
          JOIN regions r ON r.id = mr.region_id
          LEFT JOIN region_states s ON s.monitor_id = mr.monitor_id AND s.region_id = mr.region_id

@@ -40,6 +40,9 @@ async fn take(site: &Site, request: Request, now: Timestamp) -> Result<Receipt, 
     let body = read_body(&parts.headers, body, MAX_BODY).await?;
     let batch = verify::read(&announced, &body)?;
     let (probe, id) = (announced.caller().row.clone(), announced.id());
+    // What it is now, for the body took its time; and the clock stays as it is until all is stored.
+    let _working = site.standstill.working().await;
+    let now = site.clock.now();
     let mut conn = site.pools.intake().await?;
     match verify::open(&mut conn, announced, batch, now).await? {
         Opened::New(verified) => {

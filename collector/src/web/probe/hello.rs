@@ -2,7 +2,6 @@
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use picket_shared::time::Timestamp;
 use picket_shared::wire::{Hello, Keys, RefusalCode, Welcome};
 
 use super::{HELLO_LIMIT, Site, answer, caller, is_zstd, keys, read_body};
@@ -12,13 +11,15 @@ use crate::store::probes::{self, HelloRow};
 
 /// Answers a hello.
 pub async fn post_hello(State(site): State<Site>, request: Request) -> Response {
-    let now = site.clock.now();
-    answer(welcome(&site, request, now).await, now)
+    let welcome = welcome(&site, request).await;
+    answer(welcome, site.clock.now())
 }
 
-async fn welcome(site: &Site, request: Request, now: Timestamp) -> Result<Welcome, Refused> {
+async fn welcome(site: &Site, request: Request) -> Result<Welcome, Refused> {
     let (parts, body) = request.into_parts();
     let body = read_body(&parts.headers, body, HELLO_LIMIT).await?;
+    let _working = site.standstill.working().await;
+    let now = site.clock.now();
     let mut conn = site.pools.intake().await?;
     let caller = caller(site, &mut conn, &parts, (&body, true), now).await?;
     // Only a body whose sender is known is decompressed; a small one may come as it is.

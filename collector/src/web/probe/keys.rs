@@ -13,6 +13,7 @@ use crate::store::{Intake, ProbeKey, probe_keys};
 
 /// Answers with the keys in force.
 pub async fn get_keys(State(site): State<Site>, request: Request) -> Response {
+    let _working = site.standstill.working().await;
     let now = site.clock.now();
     answer(keys(&site, request, now).await, now)
 }

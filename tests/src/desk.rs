@@ -1,11 +1,15 @@
-//! A collector that only takes in: it verifies every token as the real one does, hands out what it is told to, and counts
-//! what comes. It runs in the benchmark's own process, so that its work is on nobody's account.
+//! A collector that only takes in: it verifies every token as the real one does, hands out what it is told to, counts
+//! what comes, and keeps whole requests where that is asked for. It runs in the test's own process.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use http::request::Parts;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -21,24 +25,48 @@ use picket_shared::secret::Secret;
 use picket_shared::signing::{self, BatchClaims, RequestClaims};
 use picket_shared::time::{Clock, Timestamp};
 use picket_shared::wire::{self, Keys, Welcome};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 /// The region that it says the probe is in.
-pub(crate) const REGION: &str = "bench";
+pub const REGION: &str = "bench";
+
+/// A request as it came, but for the token, of which there are the claims.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// `GET` or `POST`.
+    pub method: String,
+    /// With the query.
+    pub path: String,
+    /// By name, in lower case; without the token, the address, and the length.
+    pub headers: BTreeMap<String, String>,
+    /// The head of the token.
+    pub token_head: Value,
+    /// What the token claims.
+    pub claims: Value,
+    /// The body, decompressed; empty where there is none.
+    pub body: String,
+}
 
 /// The desk; it serves until the program ends.
 #[derive(Clone, Debug)]
-pub(crate) struct Desk(Arc<Inner>);
+pub struct Desk(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     token: EnrolmentToken,
     grant: DayKeyGrant,
-    news: watch::Sender<Assignments>,
+    news: watch::Sender<News>,
     seen: Mutex<Seen>,
+    recorded: Option<Mutex<Vec<Recorded>>>,
 }
+
+/// What is handed out, and its version.
+#[derive(Clone, Debug)]
+struct News(u64, Vec<u8>);
 
 /// What came so far.
 #[derive(Debug, Default)]
@@ -49,15 +77,24 @@ struct Seen {
 
 /// One scheduled outcome.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Slot {
+pub struct Slot {
     at: Timestamp,
     /// How late it started.
-    pub(crate) late: Duration,
+    pub late: Duration,
 }
 
 impl Desk {
     /// Listens on a port of its own.
-    pub(crate) fn open() -> Self {
+    pub fn open() -> Self {
+        Self::new(None)
+    }
+
+    /// The same, and keeps every request.
+    pub fn recording() -> Self {
+        Self::new(Some(Mutex::default()))
+    }
+
+    fn new(recorded: Option<Mutex<Vec<Recorded>>>) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let now = Clock::system().now();
@@ -74,8 +111,9 @@ impl Desk {
             not_before: now.shifted(-1_000_000),
             not_after: now + daykeys::DAY_KEY_LIFE,
         };
-        let (news, _) = watch::channel(Assignments { version: 1, full: true, ..Assignments::default() });
-        let desk = Self(Arc::new(Inner { token, grant, news, seen: Mutex::default() }));
+        let nothing = Assignments { version: 1, full: true, ..Assignments::default() };
+        let (news, _) = watch::channel(News(1, serde_json::to_vec(&nothing).unwrap()));
+        let desk = Self(Arc::new(Inner { token, grant, news, seen: Mutex::default(), recorded }));
         let serving = desk.clone();
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -85,25 +123,45 @@ impl Desk {
     }
 
     /// What a probe is enrolled with.
-    pub(crate) fn token(&self) -> String {
+    pub fn token(&self) -> String {
         self.0.token.to_text().expose().clone()
     }
 
+    /// The key that batches are signed with.
+    pub fn grant(&self) -> &DayKeyGrant {
+        &self.0.grant
+    }
+
+    /// Every request that came, if they are kept.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.0.recorded.as_ref().map(|recorded| recorded.lock().unwrap().clone()).unwrap_or_default()
+    }
+
     /// Hands out exactly these from now on.
-    pub(crate) fn assign(&self, monitors: Vec<Assignment>) {
-        self.0.news.send_modify(|news| {
-            *news = Assignments { version: news.version + 1, full: true, monitors, ..Assignments::default() };
-        });
+    pub fn assign(&self, monitors: Vec<Assignment>) {
+        self.assign_as(|version| Assignments { version, full: true, monitors, ..Assignments::default() });
+    }
+
+    /// Hands out what is no assignments of ours, for the version given.
+    pub fn assign_as<T: Serialize>(&self, make: impl FnOnce(u64) -> T) {
+        let version = self.0.news.borrow().0 + 1;
+        let json = serde_json::to_vec(&make(version)).unwrap();
+        self.0.news.send_replace(News(version, json));
+    }
+
+    /// The outcomes that were not up, the first of them.
+    pub fn failure(&self) -> Option<Outcome> {
+        self.0.seen.lock().unwrap().failure.as_deref().cloned()
     }
 
     /// Forgets what came; fails if anything of it was not up.
-    pub(crate) fn clear(&self) {
+    pub fn clear(&self) {
         let seen = std::mem::take(&mut *self.0.seen.lock().unwrap());
         assert!(seen.failure.is_none(), "a check failed, so that its cost says nothing: {:#?}", seen.failure);
     }
 
     /// The scheduled outcomes that came, of slots in this span.
-    pub(crate) fn slots(&self, from: Timestamp, to: Timestamp) -> Vec<Slot> {
+    pub fn slots(&self, from: Timestamp, to: Timestamp) -> Vec<Slot> {
         let seen = self.0.seen.lock().unwrap();
         seen.slots.iter().filter(|slot| slot.at >= from && slot.at < to).copied().collect()
     }
@@ -127,6 +185,9 @@ impl Desk {
         let (head, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let token = head.headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap();
+        if let Some(recorded) = &self.0.recorded {
+            recorded.lock().unwrap().push(record(&head, token, &body));
+        }
         let json = match head.uri.path() {
             wire::BATCHES_PATH => self.take_batch(token, &body),
             path => {
@@ -184,12 +245,32 @@ impl Desk {
                 let since: u64 = asked.find_map(|pair| pair.strip_prefix("since=")).unwrap().parse().unwrap();
                 let mut news = self.0.news.subscribe();
                 let hold = Duration::from_secs(wire::LONG_POLL_SECONDS);
-                match tokio::time::timeout(hold, news.wait_for(|news| news.version > since)).await {
-                    Ok(news) => serde_json::to_vec(&*news.unwrap()),
+                match tokio::time::timeout(hold, news.wait_for(|news| news.0 > since)).await {
+                    Ok(news) => return news.unwrap().1.clone(),
                     Err(_) => serde_json::to_vec(&Assignments { version: since, ..Assignments::default() }),
                 }
             }
         }
         .unwrap()
+    }
+}
+
+fn record(head: &Parts, token: &str, body: &[u8]) -> Recorded {
+    let mut parts =
+        token.split('.').map(|part| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap_or_default()));
+    let mut json = || parts.next().and_then(Result::ok).unwrap();
+    let left_out = ["authorization", "host", "content-length"];
+    let headers = head.headers.iter().filter(|(name, _)| !left_out.contains(&name.as_str()));
+    Recorded {
+        method: head.method.to_string(),
+        path: head.uri.to_string(),
+        headers: headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect(),
+        token_head: json(),
+        claims: json(),
+        body: if body.is_empty() {
+            String::new()
+        } else {
+            String::from_utf8(zstd::bulk::decompress(body, MAX_DECOMPRESSED).unwrap()).unwrap()
+        },
     }
 }
