@@ -33,7 +33,7 @@ async fn ask(
     trail: &mut Trail,
 ) -> Result<Result<Answer, LookupError>, Failure> {
     let Some(server) = &spec.server else {
-        let answer = env.resolver.lookup(&spec.name, spec.record, deadline.left()).await;
+        let answer = Box::pin(env.resolver.lookup(&spec.name, spec.record, deadline.left())).await;
         trail.phases.resolve = Some(trail.watch.lap_us());
         return Ok(answer);
     };

@@ -77,7 +77,7 @@ where
     builder.max_headers(MAX_HEADER_COUNT).max_header_size(MAX_HEADERS);
     let (mut sender, connection) = builder.handshake(io).await?;
     let talk = async { read(sender.send_request(request).await?).await };
-    drive(talk, connection).await
+    drive(pin!(talk), pin!(connection)).await
 }
 
 async fn over_http2<S>(io: TokioIo<Marked<S>>, request: Request<Full<Bytes>>, marks: &Marks) -> hyper::Result<Answer>
@@ -93,15 +93,14 @@ where
         marks.came.store(marks.now(), Ordering::Relaxed);
         read(response).await
     };
-    drive(talk, connection).await
+    drive(pin!(talk), pin!(connection)).await
 }
 
 /// Polls the connection beside the talk over it, in this task.
 async fn drive<T>(
-    talk: impl Future<Output = hyper::Result<T>>,
-    connection: impl Future<Output = hyper::Result<()>>,
+    mut talk: Pin<&mut impl Future<Output = hyper::Result<T>>>,
+    mut connection: Pin<&mut impl Future<Output = hyper::Result<()>>>,
 ) -> hyper::Result<T> {
-    let (mut talk, mut connection) = (pin!(talk), pin!(connection));
     let mut open = true;
     loop {
         tokio::select! {

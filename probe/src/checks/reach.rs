@@ -49,7 +49,8 @@ pub(super) async fn addresses_of(
         Host::Ipv6(ip) => return Ok(vec![SocketAddr::new((*ip).into(), port)]),
         Host::Domain(name) => name,
     };
-    let found = env.resolver.lookup_ip(name, deadline.left()).await;
+    // Boxed, for it is large: a check of an address does not carry it around.
+    let found = Box::pin(env.resolver.lookup_ip(name, deadline.left())).await;
     trail.phases.resolve = Some(trail.watch.lap_us());
     let addresses = found.map_err(|error| lookup_failure(&error, name))?;
     Ok(addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())

@@ -219,8 +219,15 @@ impl fmt::Debug for Roots {
 /// else is offered too, hybrid key exchange included, for servers that want it.
 fn provider() -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
-    let cheapest = CipherSuite::TLS13_AES_128_GCM_SHA256;
-    provider.cipher_suites.sort_by_key(|suite| suite.suite() != cheapest);
+    let is_cheap = |suite: CipherSuite| {
+        matches!(
+            suite,
+            CipherSuite::TLS13_AES_128_GCM_SHA256
+                | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+                | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+        )
+    };
+    provider.cipher_suites.sort_by_key(|suite| !is_cheap(suite.suite()));
     provider.kx_groups.sort_by_key(|group| group.name() != NamedGroup::X25519);
     provider
 }

@@ -154,11 +154,12 @@ impl Datagrams {
         self.0.try_send(bytes).map(drop)
     }
 
-    /// The next datagram. A word of the network that nobody listens there may be anybody's: it is not heard.
-    pub(super) async fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// The next datagram, in place of what `buffer` holds and as far as it has room. A word of the network that nobody listens there may be anybody's: it is not heard.
+    pub(super) async fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<()> {
+        buffer.clear();
         loop {
-            match self.0.recv(buffer).await.map_err(classify) {
-                Ok(size) => return Ok(size),
+            match self.0.recv_buf(buffer).await.map_err(classify) {
+                Ok(_) => return Ok(()),
                 Err(ConnectErrorKind::Refused | ConnectErrorKind::Unreachable | ConnectErrorKind::Reset) => {}
                 Err(ConnectErrorKind::Local(error) | ConnectErrorKind::Other(error)) => return Err(error),
                 Err(kind) => return Err(io::Error::other(ConnectError { kind, address: None })),

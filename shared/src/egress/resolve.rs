@@ -236,7 +236,9 @@ pub async fn ask(server: NameServer, name: &str, record: RecordType, time: Durat
     for _ in 0..MOST_ALIASES {
         let question = Question::new(name, kind)?;
         let reply = match by_udp(server, &question, deadline).await? {
-            Reply::Cut => timeout_at(deadline, by_tcp(server, &question)).await.unwrap_or(Err(LookupError::Timeout))?,
+            Reply::Cut => {
+                timeout_at(deadline, Box::pin(by_tcp(server, &question))).await.unwrap_or(Err(LookupError::Timeout))?
+            }
             reply => reply,
         };
         match reply {
@@ -253,7 +255,7 @@ async fn by_udp(server: NameServer, question: &Question, deadline: Instant) -> R
     let now = Instant::now();
     let again = now + deadline.saturating_duration_since(now) / AGAIN_AFTER;
     let socket = server.send(question.bytes()).map_err(socket_error)?;
-    let mut buffer = vec![0; MOST_BY_UDP];
+    let mut buffer = Vec::with_capacity(MOST_BY_UDP);
     if let Ok(reply) = timeout_at(again, listen(&socket, question, &mut buffer)).await {
         return reply;
     }
@@ -262,10 +264,10 @@ async fn by_udp(server: NameServer, question: &Question, deadline: Instant) -> R
     timeout_at(deadline, listen(&socket, question, &mut buffer)).await.unwrap_or(Err(LookupError::Timeout))
 }
 
-async fn listen(socket: &Datagrams, question: &Question, buffer: &mut [u8]) -> Result<Reply, LookupError> {
+async fn listen(socket: &Datagrams, question: &Question, buffer: &mut Vec<u8>) -> Result<Reply, LookupError> {
     loop {
-        let size = socket.receive(buffer).await.map_err(|error| LookupError::Socket(error.to_string()))?;
-        if let Some(reply) = question.read(&buffer[..size]) {
+        socket.receive(buffer).await.map_err(|error| LookupError::Socket(error.to_string()))?;
+        if let Some(reply) = question.read(buffer) {
             return reply;
         }
     }
