@@ -289,13 +289,14 @@ pub async fn series(
                 sum(n) FILTER (WHERE status = 'u')::bigint, sum(n) FILTER (WHERE status = 'g')::bigint,
                 sum(n) FILTER (WHERE status = 'd')::bigint, sum(n) FILTER (WHERE status = 'n')::bigint,
                 min(coalesce(fold_min_us, total_us)) FILTER (WHERE status IN ('u', 'g')),
-                (sum(coalesce(fold_avg_us, total_us)::bigint * n) FILTER (WHERE status IN ('u', 'g'))
+                (sum(coalesce(fold_avg_us, total_us)::float8 * n) FILTER (WHERE status IN ('u', 'g'))
                     / sum(n) FILTER (WHERE status IN ('u', 'g')))::int,
                 max(coalesce(fold_max_us, total_us)) FILTER (WHERE status IN ('u', 'g')),
                 avg(resolve_us)::int, avg(connect_us)::int, avg(tls_us)::int, avg(send_us)::int, avg(wait_us)::int,
                 avg(receive_us)::int
-         FROM (SELECT DISTINCT ON (at, region_id) *, coalesce(fold_count, 1)::bigint AS n FROM results
-               WHERE monitor_id = $1 AND at >= $2 AND at < $3 AND trigger = 's' ORDER BY at, region_id, received_at) x
+         FROM (SELECT DISTINCT ON (at, region_id) at, region_id, status, total_us, fold_min_us, fold_avg_us, fold_max_us,
+                      resolve_us, connect_us, tls_us, send_us, wait_us, receive_us, coalesce(fold_count, 1) AS n
+               FROM results WHERE monitor_id = $1 AND at >= $2 AND at < $3 AND trigger = 's' ORDER BY at, region_id, received_at) x
          GROUP BY 1, 2 ORDER BY 2, 1",
     )
     .bind(monitor)
