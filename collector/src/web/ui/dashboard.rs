@@ -9,7 +9,7 @@ use picket_shared::check::Kind;
 use picket_shared::time::Timestamp;
 
 use super::frame::Frame;
-use super::shape::{self, Bar, Shape, When};
+use super::shape::{self, Bars, Shape, When};
 use super::{filters, page_of};
 use crate::domain::gap::SILENT_AFTER;
 use crate::store::StoreError;
@@ -55,7 +55,7 @@ struct Item {
     shape: Shape,
     since: When,
     notes: Vec<String>,
-    strip: Vec<Bar>,
+    strip: Vec<Bars>,
     strip_says: String,
     response: Option<String>,
     votes: Vec<Vote>,

@@ -79,35 +79,36 @@ pub fn percent(share: f64) -> String {
     if share >= 1.0 { "100 %".to_owned() } else { format!("{parts:.3} %") }
 }
 
-/// One bar of a strip: where it is, how high, and what it says. A better result is a higher bar.
-#[derive(Clone, Debug)]
-pub struct Bar {
-    /// From the left.
-    pub x: usize,
-    /// From the top.
-    pub y: u32,
-    /// How high.
-    pub height: u32,
-    /// The class that colours it.
+/// All bars of one kind in a strip, as one path: a page shows many strips.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bars {
+    /// The class that colours them.
     pub class: &'static str,
+    /// The path's `d`.
+    pub path: String,
 }
 
 /// How high a strip is.
 const HIGH: u32 = 24;
 
-/// The bars of these outcomes, oldest first, in a strip for `places`: the newest is at the right.
-pub fn strip(statuses: impl DoubleEndedIterator<Item = Status> + ExactSizeIterator, places: usize) -> Vec<Bar> {
+/// The bars of these outcomes, oldest first, in a strip for `places`: the newest is at the right, a better one is higher.
+pub fn strip(statuses: impl DoubleEndedIterator<Item = Status> + ExactSizeIterator, places: usize) -> Vec<Bars> {
     let count = statuses.len();
-    let bar = |(index, status): (usize, Status)| {
+    let mut strip: Vec<Bars> = Vec::new();
+    for (index, status) in statuses.enumerate() {
         let (class, height) = match status {
             Status::Up => ("up", HIGH),
             Status::Degraded => ("degraded", 17),
             Status::Down => ("down", 10),
             Status::Unmeasured | Status::Other => ("unknown", 4),
         };
-        Bar { x: (index + places.saturating_sub(count)) * 5, y: HIGH - height, height, class }
-    };
-    statuses.enumerate().map(bar).collect()
+        let bar = format!("M{} {}v{height}h4v-{height}z", (index + places.saturating_sub(count)) * 5, HIGH - height);
+        match strip.iter_mut().find(|bars| bars.class == class) {
+            Some(bars) => bars.path.push_str(&bar),
+            None => strip.push(Bars { class, path: bar }),
+        }
+    }
+    strip
 }
 
 #[cfg(test)]
@@ -129,7 +130,8 @@ mod tests {
 
     #[test]
     fn a_strip_ends_at_the_right_and_worse_is_lower() {
-        let bars = strip([Status::Up, Status::Down].into_iter(), 4);
-        assert_eq!(bars.iter().map(|bar| (bar.x, bar.height)).collect::<Vec<_>>(), [(10, 24), (15, 10)]);
+        let strip = strip([Status::Up, Status::Down, Status::Up].into_iter(), 4);
+        let bars: Vec<_> = strip.iter().map(|bars| (bars.class, bars.path.as_str())).collect();
+        assert_eq!(bars, [("up", "M5 0v24h4v-24zM15 0v24h4v-24z"), ("down", "M10 14v10h4v-10z")]);
     }
 }
