@@ -28,6 +28,10 @@ document.addEventListener("DOMContentLoaded", () => {
       : order.filter((name) => data.phases[name]?.some((us) => us != null)).map((name) => [name, data.phases[name]]);
     if (!columns.some(([, values]) => values.some((us) => us != null))) return say(box.dataset.none);
     const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
+    // Times as everywhere else: a day of 24 hours, dates from the year down.
+    const day = "\n{YYYY}-{MM}-{DD}";
+    const clock = (step, form) => [step, form, day, null, day, null, null, null, 1];
+    const times = [clock(86400, "{MM}-{DD}"), clock(60, "{HH}:{mm}"), clock(1, "{HH}:{mm}:{ss}")];
     // Steps in which a check failed are marked behind the lines.
     const marks = {
       hooks: {
@@ -54,8 +58,8 @@ document.addEventListener("DOMContentLoaded", () => {
       plugins: [marks],
       cursor: { drag: { x: true, y: false, setScale: false } },
       scales: { y: { range: (_, __, most) => [0, most * 1.1 || 1] } },
-      axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map(time) }],
-      series: [{}, ...columns.map(([name, values], index) => ({
+      axes: [{ ...axis, values: times }, { ...axis, size: 64, values: (_, ticks) => ticks.map(time) }],
+      series: [{ value: "{YYYY}-{MM}-{DD} {HH}:{mm}" }, ...columns.map(([name, values], index) => ({
         label: name,
         stroke: colours[index % colours.length],
         width: 1.6,

@@ -153,8 +153,7 @@ async fn deliver(app: App) -> Ran {
         client: app.client.clone(),
         meters: app.meters.clone(),
         bells: app.bells.clone(),
-        // There is no page yet that a link could lead to.
-        public_url: None,
+        public_url: app.config.http.link_url(),
     };
     report(flow::deliver::run(&ctx, app.clock.now()).await?)
 }

@@ -138,6 +138,12 @@ impl Http {
         self.public_url.clone().unwrap_or_else(|| format!("{scheme}://{host}:{}", self.listen.port()))
     }
 
+    /// The address that links in messages begin with; none as long as pages can be seen on this machine alone.
+    pub fn link_url(&self) -> Option<String> {
+        let is_seen = !self.listen.ip().is_loopback() && !self.listen.ip().is_unspecified();
+        (is_seen || self.public_url.is_some()).then(|| self.public_url())
+    }
+
     /// Where probes of other machines are let in by the collector's own authority, while `listen` is for this machine
     /// alone and no other address was given.
     pub fn probe_door(&self) -> Option<SocketAddr> {
@@ -222,6 +228,14 @@ mod tests {
         assert_eq!(proxied.served(), Served::BehindProxies);
         let beside = http("trusted_proxies = [\"127.0.0.1/32\"]");
         assert_eq!(beside.served(), Served::Plain);
+    }
+
+    #[test]
+    fn links_of_messages_begin_with_what_others_can_open() {
+        assert_eq!(http("").link_url(), None);
+        assert_eq!(http("listen = \"0.0.0.0:8443\"").link_url(), None, "which of its addresses is not known");
+        assert_eq!(http("listen = \"192.0.2.7:8443\"").link_url().unwrap(), "https://192.0.2.7:8443");
+        assert_eq!(http("public_url = \"https://p.example/\"").link_url().unwrap(), "https://p.example");
     }
 
     #[test]

@@ -78,6 +78,7 @@ pub const ROUTES: &[Route] = &[
     change("/monitors/test", Who::User, || post(ui::monitor::trial::post_new)),
     change("/monitors/{id}/test", Who::User, || post(ui::monitor::trial::post_edit)),
     page("/monitors/{id}", Who::User, || get(ui::monitor::show::get_monitor)),
+    page("/incidents/{id}", Who::User, || get(ui::monitor::incident::get_incident)),
     page("/monitors/{id}/series", Who::User, || get(ui::monitor::series::get_series)),
     page("/monitors/{id}/edit", Who::User, || get(ui::monitor::edit::get_edit)),
     change("/monitors/{id}/edit", Who::User, || post(ui::monitor::edit::post_edit)),

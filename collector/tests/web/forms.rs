@@ -153,6 +153,43 @@ async fn what_belongs_to_another_organization_is_not_there() {
 }
 
 #[tokio::test]
+async fn the_link_of_a_message_leads_to_the_incident_and_to_nobody_elses() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    let monitors: [&str; 2] = ["01900000-0000-7000-8000-000000000001", "01900000-0000-7000-8000-000000000002"];
+    for (org, monitor) in (1..).zip(monitors) {
+        let incident = format!("01900000-0000-7000-8000-00000000001{org}");
+        world
+            .sql(&format!(
+                "WITH m AS (
+                    INSERT INTO monitors (uuid, org_id, name, kind, target, spec, interval_s, timeout_ms, assigned_at_version, created_at, updated_at)
+                    VALUES ('{monitor}', {org}, 'm', 'tcp', 'x.example:1', '{{\"kind\":\"tcp\",\"host\":\"x.example\",\"port\":1}}', 60, 1000, 1, 0, 0)
+                    RETURNING org_id, id
+                 ), s AS (INSERT INTO states (org_id, monitor_id, state, since, data, watch) SELECT org_id, id, 'down', 0, '{{}}', false FROM m)
+                 INSERT INTO incidents (uuid, org_id, monitor_id, started_at, confirmed_at, failure, message, detail)
+                 SELECT '{incident}', org_id, id, 1000000, 2000000, 'http_status', 'the status is <503>', '{{}}' FROM m"
+            ))
+            .await;
+    }
+    let answer = browser.get("/incidents/01900000-0000-7000-8000-000000000011").await;
+    let anchor = "incident-01900000-0000-7000-8000-000000000011";
+    assert_eq!(
+        (answer.status, answer.to()),
+        (StatusCode::SEE_OTHER, format!("/monitors/{}#{anchor}", monitors[0]).as_str())
+    );
+    browser
+        .get(&format!("/monitors/{}", monitors[0]))
+        .await
+        .shows(&format!("id=\"{anchor}\">the status is &#60;503&#62;"));
+    let theirs = browser.get("/incidents/01900000-0000-7000-8000-000000000012").await;
+    let missing = browser.get("/incidents/01900000-0000-7000-8000-0000000000ff").await;
+    let nonsense = browser.get("/incidents/nonsense").await;
+    for answer in [&theirs, &missing, &nonsense] {
+        assert_eq!((answer.status, &answer.text), (StatusCode::NOT_FOUND, &missing.text));
+    }
+}
+
+#[tokio::test]
 async fn the_list_is_searched_filtered_sorted_and_turned() {
     let world = World::new().await;
     let mut browser = world.signed_in().await;

@@ -29,7 +29,12 @@ fn a_person_sees_an_outage_without_reloading() {
     shop.breaks();
     browser.answer();
     browser.asks("mend", Duration::from_secs(180));
-    wait::until("the mail", Duration::from_secs(30), || if mailbox.mails().is_empty() { Err(()) } else { Ok(()) });
+    let mails = wait::until("the mail", Duration::from_secs(30), || match mailbox.mails() {
+        none if none.is_empty() => Err(()),
+        mails => Ok(mails),
+    });
+    let link = format!("{}/incidents/", world.collector.url);
+    assert!(mails[0].text.contains(&link), "no link to the incident in {}", mails[0].text);
     shop.starts();
     browser.answer();
     browser.ends_well(Duration::from_secs(240));

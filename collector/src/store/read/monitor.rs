@@ -1,5 +1,6 @@
 //! Everything about one monitor, for its page and for `monitor show`.
 
+use picket_shared::ids::{IncidentId, MonitorId};
 use picket_shared::time::Timestamp;
 use serde_json::Value;
 
@@ -120,6 +121,15 @@ async fn regions(scoped: &mut Scoped, monitor: MonitorKey) -> Result<Vec<RegionR
     .bind(monitor)
     .fetch_all(scoped.conn())
     .await?)
+}
+
+/// The monitor that an incident is of.
+pub async fn of_incident(scoped: &mut Scoped, incident: IncidentId) -> Result<Option<MonitorId>, StoreError> {
+    Ok(sqlx::query_scalar("SELECT m.uuid FROM incidents i JOIN monitors m ON m.id = i.monitor_id WHERE i.uuid = $1")
+        .bind(incident.0)
+        .fetch_optional(scoped.conn())
+        .await?
+        .map(MonitorId))
 }
 
 async fn incidents(scoped: &mut Scoped, monitor: MonitorKey) -> Result<Vec<IncidentRow>, StoreError> {

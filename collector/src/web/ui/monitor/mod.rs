@@ -1,10 +1,11 @@
 //! Monitors: the form that makes and changes one, its own page, and what its buttons do.
 //!
-//! [`draft`] reads the form, [`edit`] shows it and stores what it says, [`show`] is the page, [`series`] the data of its
-//! chart, [`switch`] pauses, resumes, deletes and restores, [`trial`] tries a form out.
+//! [`draft`] reads the form, [`edit`] shows it and stores what it says, [`show`] is the page, [`incident`] leads there,
+//! [`series`] is the data of its chart, [`switch`] pauses, resumes, deletes and restores, [`trial`] tries a form out.
 
 pub mod draft;
 pub mod edit;
+pub mod incident;
 pub mod series;
 pub mod show;
 pub mod switch;

@@ -71,6 +71,7 @@ struct Region {
 }
 
 struct Incident {
+    id: String,
     started: When,
     ended: Option<When>,
     lasted: String,
@@ -244,6 +245,7 @@ fn told_of(incident: &IncidentRow, found: &read::Page, now: Timestamp) -> Incide
     let events = found.events.iter().filter(|(id, ..)| *id == incident.id);
     let evidence = incident.detail.get("evidence").and_then(Value::as_object).into_iter().flatten();
     Incident {
+        id: incident.uuid.to_string(),
         started: when(started, now),
         ended: ended.map(|at| when(at, now)),
         lasted: lasting(ended.unwrap_or(now).since(started).as_secs()),
@@ -279,10 +281,9 @@ fn more(detail: &Value) -> String {
 }
 
 fn line(outcome: &OutcomeRow, names: &BTreeMap<i64, &str>, now: Timestamp) -> Line {
-    let kind = outcome.failure.as_deref().map(|kind| kind.replace('_', " "));
-    let why = kind.map(|kind| match &outcome.detail.message {
-        Some(message) => format!("{kind}: {message}"),
-        None => kind,
+    let why = outcome.failure.as_deref().map(|kind| match &outcome.detail.message {
+        Some(message) => message.clone(),
+        None => kind.replace('_', " "),
     });
     let whole = outcome.phases.in_order().iter().filter_map(|(_, us)| *us).sum::<u32>().max(1);
     let (mut phases, mut words, mut x) = (Vec::new(), Vec::new(), 0_u64);
