@@ -3,14 +3,17 @@
 //! Figures, not assertions: a run fails only if what it measures does not work. `docs/benchmarks.md` says how figures
 //! are made and what they are worth. Programs come from the folder that this one lies in.
 //!
-//! [`probe`] and [`intake`] are benchmarks; [`targets`], [`peer`] and the harness's desk are what the first talks to, [`meter`]
-//! reads what a program used, [`figure`] prints.
+//! [`probe`], [`intake`] and [`pages`] are benchmarks; [`targets`], [`peer`] and the harness's desk are what the first talks
+//! to, [`load`] and [`database`] fill a collector and ask it, [`meter`] reads what a program used, [`figure`] prints.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark fails as a test does: at once, and saying where")]
 
+mod database;
 mod figure;
 mod intake;
+mod load;
 mod meter;
+mod pages;
 mod peer;
 mod probe;
 mod targets;
@@ -23,7 +26,7 @@ use std::process::ExitCode;
 type Bench = fn(&Path);
 
 /// What can be measured.
-const BENCHES: &[(&str, Bench)] = &[("probe", probe::run), ("intake", intake::run)];
+const BENCHES: &[(&str, Bench)] = &[("probe", probe::run), ("intake", intake::run), ("pages", pages::run)];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
