@@ -69,7 +69,15 @@ impl Postgres {
     /// # Errors
     /// What psql says.
     pub fn rows(&self, query: &str) -> Result<Vec<Value>, String> {
-        let query = format!("SELECT coalesce(json_agg(x), '[]') FROM ({query}) x");
+        let text = self.run(&format!("SELECT coalesce(json_agg(x), '[]') FROM ({query}) x"))?;
+        serde_json::from_str(&text).map_err(|error| error.to_string())
+    }
+
+    /// Runs a statement as superuser; gives what psql prints, values alone.
+    ///
+    /// # Errors
+    /// What psql says.
+    pub fn run(&self, statement: &str) -> Result<String, String> {
         let mut command = Command::new("psql");
         command.args([
             "--no-psqlrc",
@@ -80,13 +88,13 @@ impl Postgres {
             "--dbname",
             DATABASE,
         ]);
-        command.arg("--host").arg(&self.socket).arg("--command").arg(query).env("PGCONNECT_TIMEOUT", "5");
+        command.arg("--host").arg(&self.socket).arg("--command").arg(statement).env("PGCONNECT_TIMEOUT", "5");
         let output =
             command.output().map_err(|error| format!("psql: {error}: install postgresql, or run tests/run"))?;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }
-        serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 }
 
