@@ -1,34 +1,38 @@
-//! The PostgreSQL of a measured collector, asked for what no command tells.
+//! A collector that is measured, and its PostgreSQL, asked for what no command tells.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::net::Ipv4Addr;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use nix::unistd::Pid;
 use picket_shared::ids::MonitorId;
 use picket_shared::time::Clock;
+use picket_tests::ca::Authority;
+use picket_tests::collector::{Collector, Settings};
+use picket_tests::net::Place;
+use picket_tests::postgres::Postgres;
+
+/// Starts a collector at this address, with a database of its own.
+pub(crate) fn start(folder: &Path, address: Ipv4Addr) -> (Collector, Database) {
+    let authority = Authority::new(&folder.join("certificates"));
+    let (place, home) = (Place::here(), folder.join("collector"));
+    let settings = Settings { place: &place, address, folder: &home, certificate: None, authority: &authority.file };
+    let collector = Collector::start(&settings);
+    let postgres = collector.postgres();
+    let postmaster = postgres.postmaster().unwrap();
+    (collector, Database { postgres, postmaster })
+}
 
 /// The collector's own PostgreSQL, asked by its superuser.
 pub(crate) struct Database {
-    socket: PathBuf,
+    postgres: Postgres,
     pub(crate) postmaster: Pid,
 }
 
 impl Database {
-    pub(crate) fn of(data: &Path) -> Self {
-        let file = fs::read_to_string(data.join("postgres/postmaster.pid")).unwrap();
-        let lines: Vec<&str> = file.lines().collect();
-        Self { socket: lines[4].into(), postmaster: Pid::from_raw(lines[0].parse().unwrap()) }
-    }
-
     pub(crate) fn ask(&self, sql: &str) -> String {
-        let mut command = Command::new("psql");
-        command.args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "picket", "-h"]).arg(&self.socket);
-        let output = command.arg("-c").arg(sql).output().unwrap();
-        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        self.postgres.run(sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
     /// Makes these monitors, each of every region; thousands at once, which the command line is not for.

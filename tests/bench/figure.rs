@@ -8,7 +8,7 @@ use serde::Serialize;
 #[derive(Debug, Serialize)]
 pub(crate) struct Figure {
     bench: &'static str,
-    figure: &'static str,
+    figure: String,
     #[serde(flatten)]
     measured: Measured,
     unit: &'static str,
@@ -32,8 +32,8 @@ struct Measured {
 
 impl Figure {
     /// The median of `runs`.
-    pub(crate) fn of(bench: &'static str, figure: &'static str, unit: &'static str, runs: &[f64]) -> Self {
-        Self { bench, figure, measured: Measured::of(runs), unit, peer: None }
+    pub(crate) fn of(bench: &'static str, figure: impl Into<String>, unit: &'static str, runs: &[f64]) -> Self {
+        Self { bench, figure: figure.into(), measured: Measured::of(runs), unit, peer: None }
     }
 
     /// Beside what `name` needs for the same.

@@ -9,13 +9,10 @@ use nix::unistd::Pid;
 use picket_shared::batch::MAX_OUTCOMES;
 use picket_shared::ids::MonitorId;
 use picket_shared::time::{Clock, Stopwatch, Timestamp};
-use picket_tests::ca::Authority;
-use picket_tests::collector::{Collector, Settings};
 use picket_tests::forger::Forger;
-use picket_tests::net::Place;
 use uuid::Uuid;
 
-use crate::database::Database;
+use crate::database::{self, Database};
 use crate::figure::Figure;
 use crate::load::{Sender, outcome, scattered};
 use crate::meter;
@@ -35,13 +32,7 @@ const STEP: Duration = Duration::from_millis(700);
 
 /// Measures everything and prints it.
 pub(crate) fn run(folder: &Path) {
-    let authority = Authority::new(&folder.join("certificates"));
-    let place = Place::here();
-    let home = folder.join("collector");
-    let settings =
-        Settings { place: &place, address: ADDRESS, folder: &home, certificate: None, authority: &authority.file };
-    let collector = Collector::start(&settings);
-    let database = Database::of(&home.join("data"));
+    let (collector, database) = database::start(folder, ADDRESS);
     let mut senders: Vec<Sender> =
         (0..PROBES).map(|n| Sender::enrol(&collector, "bench", &format!("bench-{n}"))).collect();
     let monitors: Vec<Vec<MonitorId>> =

@@ -4,10 +4,11 @@
 //! are made and what they are worth. Programs come from the folder that this one lies in.
 //!
 //! [`probe`], [`intake`] and [`pages`] are benchmarks; [`targets`], [`peer`] and the harness's desk are what the first talks
-//! to, [`load`] and [`database`] fill a collector and ask it, [`meter`] reads what a program used, [`figure`] prints.
+//! to, [`client`] keeps a connection open, [`load`] and [`database`] fill a collector and ask it, [`meter`] reads what a program used, [`figure`] prints.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark fails as a test does: at once, and saying where")]
 
+mod client;
 mod database;
 mod figure;
 mod intake;

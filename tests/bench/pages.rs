@@ -1,26 +1,24 @@
 //! How long pages take to be answered with 1,000 monitors and a day of outcomes, and what they cost.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::client::conn::http1::SendRequest;
 use hyper::{Method, Request};
-use hyper_util::rt::TokioIo;
 use picket_shared::ids::MonitorId;
 use picket_shared::time::{Clock, Stopwatch, Timestamp};
-use picket_tests::ca::Authority;
-use picket_tests::collector::{Collector, Settings};
+use picket_tests::collector::Collector;
 use picket_tests::forger::Forger;
-use picket_tests::net::Place;
 use picket_tests::wait;
 use uuid::Uuid;
 
-use crate::database::Database;
+use crate::client::connect;
+use crate::database::{self, Database};
 use crate::figure::Figure;
 use crate::load::{Sender, outcome, scattered};
 use crate::meter;
@@ -40,13 +38,13 @@ const ROUNDS: usize = 3;
 const REQUESTS: usize = 200;
 const PASSWORD: &str = "a lantern in the window";
 
-/// What is asked for: a name, and the path for the nth request.
+/// What is asked for: a name, and its path for a monitor at a time, in seconds.
 type Page = (&'static str, fn(&str, i64) -> String);
 
 const PAGES: &[Page] = &[
     ("dashboard", |_, _| "/".to_owned()),
     ("dashboard_search", |monitor, _| format!("/?q={}", &monitor[..4])),
-    ("dashboard_down", |_, _| "/?state=down&sort=response".to_owned()),
+    ("dashboard_down", |_, _| "/?state=down&sort=since".to_owned()),
     ("monitor", |monitor, _| format!("/monitors/{monitor}")),
     ("chart_hour", |monitor, now| format!("/monitors/{monitor}/series?from={}&to={now}", now - 3600)),
     ("chart_day", |monitor, now| format!("/monitors/{monitor}/series?from={}&to={now}", now - 86_400)),
@@ -57,29 +55,21 @@ const PAGES: &[Page] = &[
 
 /// Measures everything and prints it.
 pub(crate) fn run(folder: &Path) {
-    let authority = Authority::new(&folder.join("certificates"));
-    let place = Place::here();
-    let home = folder.join("collector");
-    let settings =
-        Settings { place: &place, address: ADDRESS, folder: &home, certificate: None, authority: &authority.file };
-    let collector = Collector::start(&settings);
-    let database = Database::of(&home.join("data"));
+    let (collector, database) = database::start(folder, ADDRESS);
     let monitors: Vec<MonitorId> = (0..MONITORS).map(|_| MonitorId(Uuid::new_v4())).collect();
     let mut senders: Vec<Sender> = REGIONS.iter().map(|region| Sender::enrol(&collector, region, region)).collect();
     database.add_monitors(&monitors);
     fill(&mut senders, &monitors);
 
-    let over = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| go_on(&mut senders, &monitors, &over));
+        // Ends with this, also when something here fails.
+        let (_goes_on, over) = mpsc::channel();
+        scope.spawn(|| go_on(&mut senders, &monitors, over));
+        let down = OUTAGES.to_string();
         wait::until("the outages", Duration::from_secs(120), || {
-            match database.ask("SELECT count(*) FROM states WHERE state = 'down'") {
-                all if all == OUTAGES.to_string() => Ok(()),
-                some => Err(some),
-            }
+            Some(database.ask("SELECT count(*) FROM states WHERE state = 'down'")).filter(|all| *all == down).ok_or(())
         });
         measure(&collector, &database, &monitors);
-        over.store(true, Ordering::Relaxed);
     });
 }
 
@@ -101,8 +91,7 @@ fn measure(collector: &Collector, database: &Database, monitors: &[MonitorId]) {
             })
             .collect();
         let print = |figure: &str, unit, of: &dyn Fn(&Round) -> f64| {
-            let name: &'static str = Box::leak(format!("{name}_{figure}").into_boxed_str());
-            Figure::of(BENCH, name, unit, &rounds.iter().map(of).collect::<Vec<_>>()).print();
+            Figure::of(BENCH, format!("{name}_{figure}"), unit, &rounds.iter().map(of).collect::<Vec<_>>()).print();
         };
         print("ms_p50", "ms", &|round| round.times_ms[REQUESTS / 2]);
         print("ms_p95", "ms", &|round| round.times_ms[REQUESTS * 95 / 100]);
@@ -138,18 +127,13 @@ fn fill(senders: &mut [Sender], monitors: &[MonitorId]) {
     });
 }
 
-/// Sends what is seen now, again and again, until it is over: some monitors are down.
-fn go_on(senders: &mut [Sender], monitors: &[MonitorId], over: &AtomicBool) {
-    while !over.load(Ordering::Relaxed) {
+/// Sends what is seen now every 10 s until it is over: some monitors are down.
+fn go_on(senders: &mut [Sender], monitors: &[MonitorId], over: Receiver<()>) {
+    let is_down = |n| n % (MONITORS / OUTAGES) == 7;
+    while over.recv_timeout(Duration::from_secs(10)) == Err(RecvTimeoutError::Timeout) {
         let slot = Clock::system().now().shifted(-2_000_000);
-        senders
-            .iter_mut()
-            .enumerate()
-            .for_each(|(region, sender)| send(sender, region, monitors, slot, |n| n % (MONITORS / OUTAGES) == 7));
-        for _ in 0..100 {
-            if !over.load(Ordering::Relaxed) {
-                thread::sleep(Duration::from_millis(100));
-            }
+        for (region, sender) in senders.iter_mut().enumerate() {
+            send(sender, region, monitors, slot, is_down);
         }
     }
 }
@@ -170,10 +154,7 @@ struct Reader {
 impl Reader {
     /// Opens the set-up link that the collector printed.
     async fn enter(collector: &Collector) -> Self {
-        let link = wait::until("the set-up link", Duration::from_secs(20), || {
-            let log = collector.log();
-            log.split_whitespace().find(|word| word.contains("/set-up/")).map(str::to_owned).ok_or(log)
-        });
+        let link = collector.set_up_link();
         let path = link[link.find("/set-up/").unwrap()..].to_owned();
         let mut reader = Self {
             host: collector.address.to_string(),
@@ -214,13 +195,4 @@ impl Reader {
         let cookie = cookie.map(|cookie| cookie.split(';').next().unwrap().to_owned());
         (cookie, answer.into_body().collect().await.unwrap().to_bytes().len())
     }
-}
-
-async fn connect(address: SocketAddr) -> SendRequest<Full<Bytes>> {
-    let stream = Place::here().connect(address).unwrap();
-    stream.set_nonblocking(true).unwrap();
-    let stream = tokio::net::TcpStream::from_std(stream).unwrap();
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    sender
 }

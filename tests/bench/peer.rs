@@ -10,8 +10,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use nix::unistd::Pid;
 use picket_tests::net::Place;
 use picket_tests::process::Process;
@@ -19,6 +17,7 @@ use picket_tests::wait;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
+use crate::client::connect;
 use crate::targets::{ADDRESS, NAME};
 
 /// Its name in figures.
@@ -80,11 +79,7 @@ impl Exporter {
 
 /// Asks for ever, or until the exporter ends the connection.
 async fn ask(exporter: SocketAddr, path: String, done: Arc<AtomicU64>) -> Result<(), hyper::Error> {
-    let stream = Place::here().connect(exporter).unwrap();
-    stream.set_nonblocking(true).unwrap();
-    let stream = tokio::net::TcpStream::from_std(stream).unwrap();
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
+    let mut sender = connect(exporter).await;
     loop {
         sender.ready().await?;
         let request = Request::get(&path).header("host", "exporter").body(Empty::<Bytes>::new()).unwrap();

@@ -15,10 +15,7 @@ fn a_person_sees_an_outage_without_reloading() {
     let mailbox = world.mailbox();
     world.probe("eu");
     world.collector.trusted_channel(&["email", "ada@example.org", "--name", "mail"]);
-    let link = wait::until("the set-up link", Duration::from_secs(20), || {
-        let log = world.collector.log();
-        log.split_whitespace().find(|word| word.contains("/set-up/")).map(str::to_owned).ok_or(log)
-    });
+    let link = world.collector.set_up_link();
 
     let shots = screenshots();
     let mut browser =
