@@ -39,10 +39,8 @@ pub(crate) struct Ledger {
 struct Life {
     from: i64,
     to: i64,
-    /// When it had its assignments.
-    assigned: Option<i64>,
-    /// What the collector's clock said then.
-    assigned_at: Option<Timestamp>,
+    /// When it had its assignments: truly, and by the collector's clock.
+    assigned: Option<(i64, Timestamp)>,
     life: u32,
     frozen: Vec<(i64, i64)>,
     /// What its clock stepped over.
@@ -66,7 +64,6 @@ impl Ledger {
             from: time,
             to: i64::MAX,
             assigned: None,
-            assigned_at: None,
             life: 0,
             frozen: Vec::new(),
             stepped_over: Vec::new(),
@@ -125,8 +122,7 @@ impl Ledger {
             What::Assigned { .. } => {
                 if let Some(life) = self.lives[probe].last_mut() {
                     life.life = number;
-                    life.assigned.get_or_insert(time);
-                    life.assigned_at.get_or_insert(now);
+                    life.assigned.get_or_insert((time, now));
                 }
             }
             What::Outcome(..) | What::Idle => {}
@@ -272,7 +268,7 @@ impl Ledger {
         let row = &tables.monitors[monitor];
         let interval = Duration::from_secs(u64::from(row.interval_s));
         let phase = phase_us(row.id, &tables.probes[region].region.code, interval);
-        let Some(first) = self.lives[region].iter().find_map(|life| life.assigned_at) else { return Ok(()) };
+        let Some((_, first)) = self.lives[region].iter().find_map(|life| life.assigned) else { return Ok(()) };
         let probe = &tables.probes[region];
         let Some(status) = &probe.status else { return Ok(()) };
         let end = probe.revoked_at.map_or(status.through, |revoked| revoked);
@@ -338,7 +334,7 @@ impl Ledger {
                 let lived = lives.iter().find(|life| within(life.from, life.to));
                 lived.is_none_or(|life| {
                     life.to != i64::MAX
-                        || life.assigned.is_none_or(|assigned| time <= assigned + SECOND)
+                        || life.assigned.is_none_or(|(assigned, _)| time <= assigned + SECOND)
                         || life.frozen.iter().any(|(from, to)| within(*from, *to))
                 })
             }
