@@ -7,6 +7,10 @@ document.addEventListener("DOMContentLoaded", () => {
   buttons.hidden = false;
   const colours = ["#3f8fbf", "#c28a1b", "#2f9a6a", "#b0529b", "#7d62c4", "#c2573a", "#7a8699", "#5f8f2f"];
   const order = ["resolve", "connect", "tls", "send", "wait", "receive"];
+  // Times as everywhere else: a day of 24 hours, dates from the year down.
+  const day = "\n{YYYY}-{MM}-{DD}";
+  const clock = (step, form) => [step, form, day, null, day, null, null, null, 1];
+  const times = [clock(86400, "{MM}-{DD}"), clock(60, "{HH}:{mm}"), clock(1, "{HH}:{mm}:{ss}")];
   let view = "regions";
   let range = { span: Number(box.dataset.span) };
   let chart = null;
@@ -28,10 +32,6 @@ document.addEventListener("DOMContentLoaded", () => {
       : order.filter((name) => data.phases[name]?.some((us) => us != null)).map((name) => [name, data.phases[name]]);
     if (!columns.some(([, values]) => values.some((us) => us != null))) return say(box.dataset.none);
     const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
-    // Times as everywhere else: a day of 24 hours, dates from the year down.
-    const day = "\n{YYYY}-{MM}-{DD}";
-    const clock = (step, form) => [step, form, day, null, day, null, null, null, 1];
-    const times = [clock(86400, "{MM}-{DD}"), clock(60, "{HH}:{mm}"), clock(1, "{HH}:{mm}:{ss}")];
     // Steps in which a check failed are marked behind the lines.
     const marks = {
       hooks: {
