@@ -154,7 +154,8 @@ impl Datagrams {
         self.0.try_send(bytes).map(drop)
     }
 
-    /// The next datagram, in place of what `buffer` holds and as far as it has room. A word of the network that nobody listens there may be anybody's: it is not heard.
+    /// The next datagram, in place of what `buffer` holds and as far as it has room. A word of the network that nobody
+    /// listens there may be anybody's: it is not heard.
     pub(super) async fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<()> {
         buffer.clear();
         loop {

@@ -211,8 +211,8 @@ mod tests {
         }
     }
 
-    /// Runs events `<second> <what>` that come at once, or all at `now`, and says for each what came of it: `.` nothing, `=` written, `!` changed, with
-    /// fails/oks and the start of the run.
+    /// Runs events `<second> <what>` that come at once, or all at `now`, and says for each what came of it: `.` nothing,
+    /// `=` written, `!` changed, with fails/oks and the start of the run.
     #[track_caller]
     fn check(watch: bool, events: &[(i64, &str)], now: Option<i64>, expected: &[&str]) {
         let mut run = None;
