@@ -103,7 +103,7 @@ pub fn unable(kind: Kind, (eu, eu_only): (bool, bool), peers: &[Peer], as_of: Ti
     }
 }
 
-/// Whether credentials that are kept for `kept` may be tried with `new`: only at the very scheme, host and port that they
+/// Whether credentials that are kept for `kept` may go along with `new`: only at the very scheme, host and port that they
 /// were given for, and with certificates verified no less.
 pub fn same_place(kept: &CheckSpec, new: &CheckSpec) -> bool {
     let (CheckSpec::Http(kept), CheckSpec::Http(new)) = (kept, new) else { return false };

@@ -71,6 +71,19 @@ async fn credentials_are_sealed_kept_and_never_shown() {
     let kept = [("target", "https://example.org/x"), ("auth", "keep"), ("eu_only", "yes")];
     assert_eq!(browser.post(&format!("{path}/edit"), &kept).await.status, StatusCode::SEE_OTHER);
     assert_eq!(world.one("SELECT sealed_secret FROM monitors").await, sealed);
+    for (target, more) in [
+        ("https://evil.example/", None),
+        ("http://example.org/x", None),
+        ("https://example.org:444/", None),
+        ("https://example.org/x", Some(("verify_off", "yes"))),
+    ] {
+        let elsewhere: Vec<_> =
+            [("target", target), ("auth", "keep"), ("eu_only", "yes")].into_iter().chain(more).collect();
+        let answer = browser.post(&format!("{path}/edit"), &elsewhere).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{target} {more:?}");
+        answer.shows("go nowhere but where they were given for");
+    }
+    assert_eq!(world.one("SELECT target FROM monitors").await, "https://example.org/x");
     let dropped = [("target", "https://example.org/x"), ("auth", "none")];
     browser.post(&format!("{path}/edit"), &dropped).await;
     assert_eq!(world.one("SELECT sealed_secret IS NULL FROM monitors").await, "true");

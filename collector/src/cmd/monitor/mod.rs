@@ -201,6 +201,11 @@ async fn edit(args: EditArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> 
     if credentials.is_some() {
         settings.sealed_secret = fields::seal(&app.sealer, row.id.0, credentials.as_ref())?;
     }
+    if settings.moves_credentials(&old) {
+        return Err(CmdError::new(
+            "the stored credentials go nowhere but where they were given for: give them again, or make a monitor without",
+        ));
+    }
     fields::check(&settings)?;
     if settings == old {
         return Err(CmdError::new(format!("{} is so already: name what to change, see --help", old.name)));

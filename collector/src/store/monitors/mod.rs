@@ -16,6 +16,7 @@ use sqlx::{Postgres, Row as _};
 use super::audit;
 use super::imports::Imported;
 use super::{Conn, MonitorKey, OrgKey, RegionKey, Scoped, StoreError};
+use crate::domain::manual::same_place;
 use crate::domain::outage::{QuorumRule, Standing};
 use crate::wake::Bell;
 
@@ -43,6 +44,14 @@ pub struct Settings {
     pub tags: Vec<String>,
     /// Where it runs.
     pub regions: Vec<RegionKey>,
+}
+
+impl Settings {
+    /// Whether credentials that `old` holds would be kept and go where they were not given for ([`same_place`]): whoever may
+    /// edit could have them sent to a server of their own.
+    pub fn moves_credentials(&self, old: &Self) -> bool {
+        self.sealed_secret.is_some() && self.sealed_secret == old.sealed_secret && !same_place(&old.spec, &self.spec)
+    }
 }
 
 /// A monitor as stored.

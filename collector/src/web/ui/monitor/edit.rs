@@ -221,7 +221,7 @@ async fn settings(
         (None, Some(row)) if parsed.keep => row.settings.sealed_secret.clone(),
         _ => None,
     };
-    Ok(Ok(Settings {
+    let settings = Settings {
         name: parsed.name,
         spec: parsed.spec,
         sealed_secret,
@@ -231,7 +231,11 @@ async fn settings(
         eu_only: parsed.eu_only,
         tags: parsed.tags,
         regions: chosen.iter().map(|region| region.key).collect(),
-    }))
+    };
+    if row.is_some_and(|row| settings.moves_credentials(&row.settings)) {
+        return Ok(Err(vec![("secret", text("form.secret_elsewhere").to_owned())]));
+    }
+    Ok(Ok(settings))
 }
 
 /// The regions that are ticked, or all; only those in the EU where that is wanted.
