@@ -4,7 +4,7 @@
 // output; the story around it does that and answers with a line.
 import fs from "node:fs";
 import readline from "node:readline";
-import { look, problems, start, watch } from "./look.mjs";
+import { look, lookHere, problems, start, watch } from "./look.mjs";
 
 const [base, link, target, shots] = process.argv.slice(2);
 fs.mkdirSync(shots, { recursive: true });
@@ -21,13 +21,14 @@ try {
   const page = await context.newPage();
   watch(page);
 
+  const weights = {};
+  weights["set-up"] = await look(browser, base, undefined, new URL(link).pathname, "set-up", shots);
   await page.goto(link);
   await page.fill("#email", "ada@example.org");
   await page.fill("#password", PASSWORD);
   await page.click("button.main");
   await page.waitForURL(`${base}/`);
   const state = await context.storageState();
-  const weights = {};
   const seen = async (where, name, expected) => { weights[name] = await look(browser, base, state, where, name, shots, expected); };
   await seen("/", "empty");
 
@@ -65,6 +66,31 @@ try {
     ["/account", "account"], ["/probes", "probes"], ["/probes/new", "probe-new"], ["/channels", "channels"], ["/channels/new?kind=twilio", "channel-new"],
     ["/import", "import"], ["/nowhere", "not-found", [404]],
   ]) await seen(where, name, expected);
+
+  // What forms are answered with.
+  const forms = await browser.newContext({ storageState: state });
+  const form = await forms.newPage();
+  watch(form, [422]);
+  const answered = async (where, fill, button, name) => {
+    await form.goto(base + where);
+    await fill();
+    await form.click(button);
+    await form.waitForLoadState();
+    await lookHere(form, name, shots);
+  };
+  await answered("/monitors/new", () => form.fill("#target", "no such thing"), "button.main", "monitor-faults");
+  await answered("/monitors/new", () => form.fill("#target", target), "button[formaction]", "monitor-tested");
+  await answered("/probes/new", () => form.fill("#region", "us-east"), "button.main", "probe-token");
+  const csv = { name: "all.csv", mimeType: "text/csv", buffer: Buffer.from("name,target\nBlog,https://blog.example/\nOdd,gopher://odd.example/\n") };
+  await answered("/import", async () => {
+    await form.selectOption("select[name=source]", "csv");
+    await form.setInputFiles("input[type=file]", csv);
+  }, "button.main", "import-shown");
+  await form.goto(`${base}/channels`);
+  const channel = await form.getAttribute("td a", "href");
+  await forms.close();
+  await seen(channel, "channel");
+  await seen(`${channel}/settings`, "channel-settings");
 
   // Without JavaScript: delete, undo, sign out, sign in.
   const plain = await browser.newContext({ javaScriptEnabled: false, storageState: state });

@@ -46,6 +46,23 @@ const violations = async (page) => {
   return JSON.parse(found.result.value);
 };
 
+const examine = async (page, where, screen, shot) => {
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  if (over > 0) problems.push(`${where} on ${screen} is ${over} px too wide`);
+  for (const one of await violations(page)) problems.push(`${where} on ${screen}: axe: ${one}`);
+  await page.screenshot({ path: shot, fullPage: true });
+};
+
+/// Looks on every screen at what a form was answered with, which no address leads to.
+export const lookHere = async (page, name, shots) => {
+  for (const [screen, width, height, colorScheme] of SCREENS) {
+    await page.setViewportSize({ width, height });
+    // Colours that are on their way from one scheme to the other are nobody's.
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await examine(page, name, screen, path.join(shots, `${name}-${screen}.png`));
+  }
+};
+
 /// Looks at a page on every screen, without cache; gives its bytes.
 export const look = async (browser, base, storageState, where, name, shots, expected = []) => {
   let bytes = 0;
@@ -61,10 +78,7 @@ export const look = async (browser, base, storageState, where, name, shots, expe
     await page.goto(base + where, { waitUntil: "load" });
     await page.waitForTimeout(600);
     bytes = Math.max(bytes, here);
-    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    if (over > 0) problems.push(`${where} on ${screen} is ${over} px too wide`);
-    for (const one of await violations(page)) problems.push(`${where} on ${screen}: axe: ${one}`);
-    await page.screenshot({ path: path.join(shots, `${name}-${screen}.png`), fullPage: true });
+    await examine(page, where, screen, path.join(shots, `${name}-${screen}.png`));
     await context.close();
   }
   if (bytes > HEAVIEST) problems.push(`${where} weighs ${bytes} bytes, more than ${HEAVIEST}`);
