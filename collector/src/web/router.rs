@@ -1,4 +1,5 @@
-//! Every route a row: method, path, who may, how large a body, handler. What has no row is refused.
+//! Every route a row: method, path, who may, how large a body, handler. What has no row is refused, and no row is without
+//! the right that it needs.
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use super::guard::client::{self, Proxies};
 use super::guard::headers::{self, Transport};
 use super::guard::{csrf, host, rate_limit, session};
 use super::{Site, assets, health, metrics, probe, ui};
+use crate::domain::access::Right;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +28,8 @@ pub enum Who {
     Anyone,
     /// Everybody, on a page; what changes something must come from a page of ours.
     Visitor,
-    /// Who is signed in.
-    User,
+    /// Who is signed in, in a role that has this right.
+    User(Right),
     /// Probes, by the token of each request.
     Probe,
     /// The operator's programs: of this machine, of a listed address, or with a token. The handler looks.
@@ -66,49 +68,52 @@ pub const ROUTES: &[Route] = &[
     page("/assets/{hash}/{name}", Who::Anyone, || get(assets::get_asset)),
     page("/sign-in", Who::Visitor, || get(ui::sign_in::get_sign_in)),
     change("/sign-in", Who::Visitor, || post(ui::sign_in::post_sign_in)),
-    change("/sign-out", Who::User, || post(ui::sign_in::post_sign_out)),
+    change("/sign-out", Who::User(Right::AccountWrite), || post(ui::sign_in::post_sign_out)),
     page("/set-up/{link}", Who::Visitor, || get(ui::set_up::get_set_up)),
     change("/set-up/{link}", Who::Visitor, || post(ui::set_up::post_set_up)),
-    page("/account", Who::User, || get(ui::account::get_account)),
-    change("/account/password", Who::User, || post(ui::account::post_password)),
-    page("/events", Who::User, || get(ui::events::get_events)),
-    page("/", Who::User, || get(ui::dashboard::get_dashboard)),
-    page("/monitors/new", Who::User, || get(ui::monitor::edit::get_new)),
-    change("/monitors/new", Who::User, || post(ui::monitor::edit::post_new)),
-    change("/monitors/test", Who::User, || post(ui::monitor::trial::post_new)),
-    change("/monitors/{id}/test", Who::User, || post(ui::monitor::trial::post_edit)),
-    page("/monitors/{id}", Who::User, || get(ui::monitor::show::get_monitor)),
-    page("/monitors/{id}/series", Who::User, || get(ui::monitor::series::get_series)),
-    page("/monitors/{id}/edit", Who::User, || get(ui::monitor::edit::get_edit)),
-    change("/monitors/{id}/edit", Who::User, || post(ui::monitor::edit::post_edit)),
-    change("/monitors/{id}/pause", Who::User, || post(ui::monitor::switch::post_pause)),
-    change("/monitors/{id}/resume", Who::User, || post(ui::monitor::switch::post_resume)),
-    change("/monitors/{id}/delete", Who::User, || post(ui::monitor::switch::post_delete)),
-    change("/monitors/{id}/restore", Who::User, || post(ui::monitor::switch::post_restore)),
-    page("/channels", Who::User, || get(ui::channel::list::get_channels)),
-    page("/channels/new", Who::User, || get(ui::channel::edit::get_new)),
-    change("/channels/new", Who::User, || post(ui::channel::edit::post_new)),
-    page("/channels/{id}", Who::User, || get(ui::channel::show::get_channel)),
-    change("/channels/{id}/verify", Who::User, || post(ui::channel::show::post_verify)),
-    change("/channels/{id}/prove", Who::User, || post(ui::channel::show::post_prove)),
-    change("/channels/{id}/test", Who::User, || post(ui::channel::show::post_test)),
-    change("/channels/{id}/rename", Who::User, || post(ui::channel::show::post_rename)),
-    change("/channels/{id}/remove", Who::User, || post(ui::channel::show::post_remove)),
-    page("/channels/{id}/settings", Who::User, || get(ui::channel::edit::get_settings)),
-    change("/channels/{id}/settings", Who::User, || post(ui::channel::edit::post_settings)),
-    page("/probes", Who::User, || get(ui::probe::get_probes)),
-    page("/probes/new", Who::User, || get(ui::probe::get_new)),
-    change("/probes/new", Who::User, || post(ui::probe::post_new)),
-    change("/probes/{id}/revoke", Who::User, || post(ui::probe::post_revoke)),
-    page("/import", Who::User, || get(ui::import::get_import)),
+    page("/account", Who::User(Right::AccountRead), || get(ui::account::get_account)),
+    change("/account/password", Who::User(Right::AccountWrite), || post(ui::account::post_password)),
+    page("/events", Who::User(Right::EventsRead), || get(ui::events::get_events)),
+    page("/", Who::User(Right::MonitorsRead), || get(ui::dashboard::get_dashboard)),
+    page("/monitors/new", Who::User(Right::MonitorsWrite), || get(ui::monitor::edit::get_new)),
+    change("/monitors/new", Who::User(Right::MonitorsWrite), || post(ui::monitor::edit::post_new)),
+    change("/monitors/test", Who::User(Right::MonitorsWrite), || post(ui::monitor::trial::post_new)),
+    change("/monitors/{id}/test", Who::User(Right::MonitorsWrite), || post(ui::monitor::trial::post_edit)),
+    page("/monitors/{id}", Who::User(Right::MonitorsRead), || get(ui::monitor::show::get_monitor)),
+    page("/monitors/{id}/series", Who::User(Right::ResultsRead), || get(ui::monitor::series::get_series)),
+    page("/monitors/{id}/edit", Who::User(Right::MonitorsWrite), || get(ui::monitor::edit::get_edit)),
+    change("/monitors/{id}/edit", Who::User(Right::MonitorsWrite), || post(ui::monitor::edit::post_edit)),
+    change("/monitors/{id}/pause", Who::User(Right::MonitorsWrite), || post(ui::monitor::switch::post_pause)),
+    change("/monitors/{id}/resume", Who::User(Right::MonitorsWrite), || post(ui::monitor::switch::post_resume)),
+    change("/monitors/{id}/delete", Who::User(Right::MonitorsWrite), || post(ui::monitor::switch::post_delete)),
+    change("/monitors/{id}/restore", Who::User(Right::MonitorsWrite), || post(ui::monitor::switch::post_restore)),
+    page("/channels", Who::User(Right::ChannelsRead), || get(ui::channel::list::get_channels)),
+    page("/channels/new", Who::User(Right::ChannelsWrite), || get(ui::channel::edit::get_new)),
+    change("/channels/new", Who::User(Right::ChannelsWrite), || post(ui::channel::edit::post_new)),
+    page("/channels/{id}", Who::User(Right::ChannelsRead), || get(ui::channel::show::get_channel)),
+    change("/channels/{id}/verify", Who::User(Right::ChannelsWrite), || post(ui::channel::show::post_verify)),
+    change("/channels/{id}/prove", Who::User(Right::ChannelsWrite), || post(ui::channel::show::post_prove)),
+    change("/channels/{id}/test", Who::User(Right::ChannelsWrite), || post(ui::channel::show::post_test)),
+    change("/channels/{id}/rename", Who::User(Right::ChannelsWrite), || post(ui::channel::show::post_rename)),
+    change("/channels/{id}/remove", Who::User(Right::ChannelsWrite), || post(ui::channel::show::post_remove)),
+    page("/channels/{id}/settings", Who::User(Right::ChannelsWrite), || get(ui::channel::edit::get_settings)),
+    change("/channels/{id}/settings", Who::User(Right::ChannelsWrite), || post(ui::channel::edit::post_settings)),
+    page("/probes", Who::User(Right::ProbesRead), || get(ui::probe::get_probes)),
+    page("/probes/new", Who::User(Right::ProbesWrite), || get(ui::probe::get_new)),
+    change("/probes/new", Who::User(Right::ProbesWrite), || post(ui::probe::post_new)),
+    change("/probes/{id}/revoke", Who::User(Right::ProbesWrite), || post(ui::probe::post_revoke)),
+    page("/keys", Who::User(Right::KeysRead), || get(ui::key::get_keys)),
+    change("/keys/new", Who::User(Right::KeysWrite), || post(ui::key::post_new)),
+    change("/keys/{id}/revoke", Who::User(Right::KeysWrite), || post(ui::key::post_revoke)),
+    page("/import", Who::User(Right::MonitorsWrite), || get(ui::import::get_import)),
     Route {
         method: "POST",
         path: "/import",
-        who: Who::User,
+        who: Who::User(Right::MonitorsWrite),
         body_limit: ui::import::LIMIT,
         handler: || post(ui::import::post_import).layer(DefaultBodyLimit::max(ui::import::LIMIT)),
     },
-    change("/import/release", Who::User, || post(ui::import::post_release)),
+    change("/import/release", Who::User(Right::MonitorsWrite), || post(ui::import::post_release)),
     Route { method: "GET", path: "/healthz", who: Who::Anyone, body_limit: 0, handler: || get(health::get_health) },
     Route { method: "GET", path: "/metrics", who: Who::Scraper, body_limit: 0, handler: || get(metrics::get_metrics) },
     Route {
@@ -160,8 +165,8 @@ pub fn router(site: Site, transport: Transport, audience: Audience, proxies: Arc
         let handler = match route.who {
             Who::Anyone | Who::Scraper => handler,
             Who::Visitor => handler.layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
-            Who::User => handler
-                .layer(from_fn_with_state(site.clone(), session::require))
+            Who::User(right) => handler
+                .layer(from_fn_with_state((site.clone(), right), session::require))
                 .layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
             Who::Probe => handler.layer(from_fn_with_state(site.clock.clone(), probe::add_headers)),
         };

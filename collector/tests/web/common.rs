@@ -37,6 +37,9 @@ use uuid::Uuid;
 pub const START: Timestamp = Timestamp::from_seconds(1_790_000_000);
 pub const EMAIL: &str = "ada@example.org";
 pub const PASSWORD: &str = "a few words are easy";
+/// The hash of no password that anybody knows.
+const NO_PASSWORD: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// A site with an organization and a region in it.
 pub struct World {
@@ -98,7 +101,7 @@ impl World {
     }
 
     pub async fn sql(&self, statement: &str) {
-        sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut self.superuser().await).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut self.superuser().await).await.unwrap();
     }
 
     pub async fn one(&self, query: &str) -> String {
@@ -116,6 +119,31 @@ impl World {
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&body).into_owned() }
+    }
+
+    /// Sends a request and takes no more of the answer than its status: some never end.
+    pub async fn status(&self, request: Request<Body>) -> StatusCode {
+        let mut request = request;
+        let local = "127.0.0.1:8080".parse().unwrap();
+        request.extensions_mut().insert(Peer::new("127.0.0.1:50000".parse().unwrap(), local, false));
+        self.router.clone().oneshot(request).await.unwrap().status()
+    }
+
+    /// Makes a member of the first organization in this role, signed in with what is given back: the session's token.
+    pub async fn member(&self, role: &str) -> String {
+        let now = self.clock.now().micros();
+        let token = format!("{role:A<43}");
+        self.sql(&format!(
+            "INSERT INTO users (uuid, email, password_hash, created_at, password_changed_at)
+                 VALUES (gen_random_uuid(), '{role}@example.org', '{NO_PASSWORD}', {now}, {now}) ON CONFLICT DO NOTHING;
+             INSERT INTO memberships (org_id, user_id, role, created_at)
+                 SELECT 1, id, '{role}', {now} FROM users WHERE email = '{role}@example.org' ON CONFLICT DO NOTHING;
+             INSERT INTO sessions (token_hash, user_id, created_at, seen_at, expires_at)
+                 SELECT sha256('{token}'), id, {now}, {now}, {now} + 86400000000 FROM users
+                 WHERE email = '{role}@example.org' ON CONFLICT DO NOTHING"
+        ))
+        .await;
+        token
     }
 
     /// A browser in which the first administrator has just signed in.
@@ -168,6 +196,12 @@ pub struct Browser<'a> {
 impl<'a> Browser<'a> {
     pub fn new(world: &'a World) -> Self {
         Self { world, cookie: None, proof: String::new() }
+    }
+
+    /// One in which a member of this role is signed in.
+    pub async fn of(world: &'a World, role: &str) -> Self {
+        let token = world.member(role).await;
+        Self { cookie: Some(format!("sid-local={token}")), ..Self::new(world) }
     }
 
     pub async fn get(&mut self, path: &str) -> Answer {
