@@ -5,20 +5,22 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use picket_shared::batch::MAX_BODY;
 use picket_shared::manual;
 use picket_shared::wire::{ASSIGNMENTS_PATH, BATCHES_PATH, HELLO_PATH, KEYS_PATH, MANUAL_PATH};
 use tokio::sync::Semaphore;
 
+use super::api::Operation;
 use super::error::Problem;
 use super::extract::form;
 use super::guard::client::{self, Proxies};
 use super::guard::headers::{self, Transport};
-use super::guard::{csrf, host, rate_limit, session};
-use super::{Site, assets, health, metrics, probe, ui};
+use super::guard::{csrf, host, key, rate_limit, session};
+use super::{Site, api, assets, health, metrics, probe, ui};
 use crate::domain::access::Right;
 
 /// Who may call a route.
@@ -32,6 +34,8 @@ pub enum Who {
     User(Right),
     /// Probes, by the token of each request.
     Probe,
+    /// Programs, by an API key with this scope, whose user's role has this right.
+    Key(Right),
     /// The operator's programs: of this machine, of a listed address, or with a token. The handler looks.
     Scraper,
 }
@@ -47,6 +51,8 @@ pub struct Route {
     pub who: Who,
     /// The largest body, in bytes; its handler reads no more.
     pub body_limit: usize,
+    /// What the API says of it, if it is one of the API's.
+    pub operation: Option<&'static Operation>,
     handler: fn() -> MethodRouter<Site>,
 }
 
@@ -55,12 +61,28 @@ const AT_ONCE: usize = 4096;
 
 /// A page, or what pages are made of.
 const fn page(path: &'static str, who: Who, handler: fn() -> MethodRouter<Site>) -> Route {
-    Route { method: "GET", path, who, body_limit: 0, handler }
+    Route { method: "GET", path, who, body_limit: 0, operation: None, handler }
 }
 
 /// What a form of a page does.
 const fn change(path: &'static str, who: Who, handler: fn() -> MethodRouter<Site>) -> Route {
-    Route { method: "POST", path, who, body_limit: form::LIMIT, handler }
+    Route { method: "POST", path, who, body_limit: form::LIMIT, operation: None, handler }
+}
+
+/// What a program may ask.
+const fn api(operation: &'static Operation) -> Route {
+    let Operation { method, path, right, body_limit, handler, .. } = *operation;
+    Route { method, path, who: Who::Key(right), body_limit, operation: Some(operation), handler }
+}
+
+/// What probes send, up to so many bytes, or ask for.
+const fn probes(
+    method: &'static str,
+    path: &'static str,
+    body_limit: usize,
+    handler: fn() -> MethodRouter<Site>,
+) -> Route {
+    Route { method, path, who: Who::Probe, body_limit, operation: None, handler }
 }
 
 /// The table.
@@ -111,40 +133,40 @@ pub const ROUTES: &[Route] = &[
         path: "/import",
         who: Who::User(Right::MonitorsWrite),
         body_limit: ui::import::LIMIT,
+        operation: None,
         handler: || post(ui::import::post_import).layer(DefaultBodyLimit::max(ui::import::LIMIT)),
     },
     change("/import/release", Who::User(Right::MonitorsWrite), || post(ui::import::post_release)),
-    Route { method: "GET", path: "/healthz", who: Who::Anyone, body_limit: 0, handler: || get(health::get_health) },
-    Route { method: "GET", path: "/metrics", who: Who::Scraper, body_limit: 0, handler: || get(metrics::get_metrics) },
-    Route {
-        method: "POST",
-        path: HELLO_PATH,
-        who: Who::Probe,
-        body_limit: probe::HELLO_LIMIT,
-        handler: || post(probe::hello::post_hello),
-    },
-    Route { method: "GET", path: KEYS_PATH, who: Who::Probe, body_limit: 0, handler: || get(probe::keys::get_keys) },
-    Route {
-        method: "GET",
-        path: ASSIGNMENTS_PATH,
-        who: Who::Probe,
-        body_limit: 0,
-        handler: || get(probe::assignments::get_assignments),
-    },
-    Route {
-        method: "POST",
-        path: BATCHES_PATH,
-        who: Who::Probe,
-        body_limit: MAX_BODY,
-        handler: || post(probe::batches::post_batch),
-    },
-    Route {
-        method: "POST",
-        path: MANUAL_PATH,
-        who: Who::Probe,
-        body_limit: manual::MAX_BODY,
-        handler: || post(probe::manual::post_manual),
-    },
+    api(&api::monitors::LIST),
+    api(&api::monitors::CREATE),
+    api(&api::monitors::PUT_MANY),
+    api(&api::monitors::GET_KEYED),
+    api(&api::monitors::PUT_ONE),
+    api(&api::monitors::GET),
+    api(&api::monitors::CHANGE),
+    api(&api::monitors::DELETE),
+    api(&api::monitors::PAUSE),
+    api(&api::monitors::RESUME),
+    api(&api::results::LIST),
+    api(&api::incidents::LIST),
+    api(&api::incidents::GET),
+    api(&api::channels::LIST),
+    api(&api::channels::CREATE),
+    api(&api::channels::GET),
+    api(&api::channels::RENAME),
+    api(&api::channels::REPLACE),
+    api(&api::channels::REMOVE),
+    api(&api::channels::PROVE),
+    api(&api::channels::VERIFY),
+    api(&api::channels::TEST),
+    page("/api/v1/openapi.json", Who::Anyone, || get(api::openapi::get_openapi)),
+    page("/healthz", Who::Anyone, || get(health::get_health)),
+    page("/metrics", Who::Scraper, || get(metrics::get_metrics)),
+    probes("POST", HELLO_PATH, probe::HELLO_LIMIT, || post(probe::hello::post_hello)),
+    probes("GET", KEYS_PATH, 0, || get(probe::keys::get_keys)),
+    probes("GET", ASSIGNMENTS_PATH, 0, || get(probe::assignments::get_assignments)),
+    probes("POST", BATCHES_PATH, MAX_BODY, || post(probe::batches::post_batch)),
+    probes("POST", MANUAL_PATH, manual::MAX_BODY, || post(probe::manual::post_manual)),
 ];
 
 /// Whom a listener is for.
@@ -168,18 +190,30 @@ pub fn router(site: Site, transport: Transport, audience: Audience, proxies: Arc
             Who::User(right) => handler
                 .layer(from_fn_with_state((site.clone(), right), session::require))
                 .layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
+            Who::Key(_) => match route.operation {
+                Some(operation) => handler.layer(from_fn_with_state((site.clone(), operation), key::require)),
+                // Without an operation it would be open; so it is not there.
+                None => return router,
+            },
             Who::Probe => handler.layer(from_fn_with_state(site.clock.clone(), probe::add_headers)),
         };
         router.route(route.path, handler)
     });
     table
         .fallback(ui::error::get_nothing)
-        .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this method is not served here")
-        })
+        .method_not_allowed_fallback(get_no_method)
         .layer(from_fn_with_state(hosts, host::check))
         .layer(from_fn_with_state(Arc::new(Semaphore::new(AT_ONCE)), rate_limit::admit))
         .layer(from_fn_with_state(transport, headers::add))
         .layer(from_fn_with_state(proxies, client::identify))
         .with_state(site)
+}
+
+/// What is there, but not for this method.
+async fn get_no_method(uri: Uri) -> Response {
+    const WHY: &str = "this method is not served here";
+    if api::is_of(&uri) {
+        return api::problem::Problem::new(api::problem::Kind::MethodNotAllowed, WHY).into_response();
+    }
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, WHY).into_response()
 }

@@ -99,6 +99,9 @@ async fn every_route_answers_everybody_as_the_matrix_says() {
                 assert!(!matches!(status.as_u16(), 401 | 500..), "{what} for {role}: {status}");
             }
         }
+        if let Who::Key(_) = route.who {
+            assert!(statuses.iter().all(|status| *status == StatusCode::UNAUTHORIZED), "no session opens {what}");
+        }
         let cells: Vec<&str> = statuses.iter().map(StatusCode::as_str).collect();
         let _ = writeln!(matrix, "{what} {}", cells.join(" "));
     }
@@ -158,6 +161,7 @@ fn the_document_on_access_is_made_from_the_tables() {
     for route in ROUTES {
         let needs = match route.who {
             Who::User(right) => format!("`{right}`, signed in"),
+            Who::Key(right) => format!("`{right}`, by an API key"),
             Who::Visitor => "nothing; what changes something comes from a page of Picket".to_owned(),
             Who::Anyone => "nothing".to_owned(),
             Who::Probe => "a probe's token".to_owned(),

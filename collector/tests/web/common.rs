@@ -14,12 +14,15 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use database::TestDatabase;
 use http_body_util::BodyExt;
+use picket_collector::domain::access::Right;
 use picket_collector::flow::verify::{Gate, Limits};
 use picket_collector::login::Porter;
+use picket_collector::login::api_key::{self, Wish};
+use picket_collector::login::session::Member;
 use picket_collector::meters::Meters;
 use picket_collector::probes::Desk;
-use picket_collector::store::OrgKey;
-use picket_collector::vault::{KeyRing, Opener, Sealer};
+use picket_collector::store::{OrgKey, UserKey};
+use picket_collector::vault::{Class, KeyRing, Opener, Sealer};
 use picket_collector::wake::{Bells, Standstill};
 use picket_collector::web::guard::client::Peer;
 use picket_collector::web::guard::headers::Transport;
@@ -28,6 +31,7 @@ use picket_collector::web::probe::Door;
 use picket_collector::web::router::{Audience, router};
 use picket_collector::web::{Front, Site};
 use picket_shared::ids::CollectorId;
+use picket_shared::secret::Sealed;
 use picket_shared::time::{Clock, Timestamp};
 use sqlx::{AssertSqlSafe, PgConnection};
 use tokio_util::sync::CancellationToken;
@@ -45,6 +49,7 @@ const NO_PASSWORD: &str =
 pub struct World {
     pub clock: Clock,
     pub porter: Porter,
+    opener: Opener,
     router: Router,
     transport: Transport,
     database: TestDatabase,
@@ -79,6 +84,7 @@ impl World {
                 collector: CollectorId(Uuid::from_u128(77)),
                 config: Arc::default(),
             },
+            key_rates: Arc::default(),
             meters: Meters::default(),
             instance: Arc::default(),
             stop: CancellationToken::new(),
@@ -86,6 +92,7 @@ impl World {
         let world = Self {
             clock,
             porter,
+            opener: Opener::new(&ring),
             router: router(site, transport, Audience::Everyone, Arc::default()),
             transport,
             database,
@@ -107,6 +114,14 @@ impl World {
     pub async fn one(&self, query: &str) -> String {
         let query = AssertSqlSafe(format!("SELECT coalesce(({query})::text, '')"));
         sqlx::query_scalar(query).fetch_one(&mut self.superuser().await).await.unwrap()
+    }
+
+    /// What was sealed: of a query for the sealed bytes and the id that they belong to.
+    pub async fn sealed(&self, class: Class, query: &str) -> String {
+        let query = AssertSqlSafe(query.to_owned());
+        let (sealed, id): (Vec<u8>, Uuid) = sqlx::query_as(query).fetch_one(&mut self.superuser().await).await.unwrap();
+        let plain = self.opener.open(class, id.as_bytes(), &Sealed(sealed)).unwrap();
+        String::from_utf8(plain.expose().clone()).unwrap()
     }
 
     /// Sends a request as it is.
@@ -144,6 +159,21 @@ impl World {
         ))
         .await;
         token
+    }
+
+    /// A key of a member of this role, with these scopes.
+    pub async fn key(&self, role: &str, scopes: &[Right], networks: &[&str]) -> String {
+        self.member(role).await;
+        let user = self.one(&format!("SELECT id FROM users WHERE email = '{role}@example.org'")).await;
+        let email = format!("{role}@example.org");
+        let member =
+            Member { user: UserKey(user.parse().unwrap()), email, org: OrgKey(1), role: role.parse().unwrap() };
+        let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
+        let wish = Wish { name: "test".to_owned(), scopes: scopes.to_vec(), life: None, networks };
+        let mut scoped = self.database.pools.scoped(OrgKey(1)).await.unwrap();
+        let key = api_key::make(&mut scoped, &member, &wish, self.clock.now()).await.unwrap().unwrap();
+        scoped.commit().await.unwrap();
+        key.expose().clone()
     }
 
     /// A browser in which the first administrator has just signed in.
