@@ -6,10 +6,11 @@
 //! Reading order: [`outage`] decides whether a monitor is down and what must be told; [`gap`] finds the slots without
 //! an outcome; [`assignment`] says which probe runs what; [`manual`] whether it can run what a person asks now;
 //! [`uptime`] adds verdicts up; [`retention`] says what has expired; [`clock`] says when the machine's clock is followed;
-//! [`import`] reads what other programs watch; [`written`] how people write hosts, headers and times.
+//! [`import`] reads what other programs watch; [`written`] how people write hosts, headers and times; [`access`] who may do what.
 
 pub mod outage;
 
+pub mod access;
 pub mod assignment;
 pub mod clock;
 pub mod gap;

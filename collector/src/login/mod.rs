@@ -1,8 +1,9 @@
 //! Ways in: who is asking, never what is answered.
 //!
 //! [`set_up`] makes the first administrator from a link that the collector printed; [`password`] turns an address and a
-//! password into an [`Identity`]; [`session`] keeps a browser signed in; [`throttle`] slows guessing down.
+//! password into an [`Identity`]; [`session`] keeps a browser signed in; [`api_key`] lets programs in; [`throttle`] slows guessing down.
 
+pub mod api_key;
 pub mod password;
 pub mod session;
 pub mod set_up;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use picket_shared::time::Timestamp;
 
 use super::{Identity, LoginError, Porter};
-use crate::store::sessions;
+use crate::domain::access::Role;
+use crate::store::sessions::{self, SessionRow};
 use crate::store::{OrgKey, StoreError, UserKey};
 use crate::vault::token::Token;
 
@@ -50,7 +51,17 @@ pub struct Member {
     /// The organization.
     pub org: OrgKey,
     /// What the user may do there.
-    pub role: String,
+    pub role: Role,
+}
+
+impl TryFrom<SessionRow> for Member {
+    type Error = StoreError;
+
+    fn try_from(row: SessionRow) -> Result<Self, StoreError> {
+        let unreadable = StoreError::Inconsistent { table: "memberships", column: "role", row: row.user_id.0 };
+        let role = row.role.parse().map_err(|_| unreadable)?;
+        Ok(Self { user: row.user_id, email: row.email, org: row.org_id, role })
+    }
 }
 
 impl Porter {
@@ -79,7 +90,7 @@ impl Porter {
             sessions::seen(&mut auth, session.id, now).await?;
             auth.commit().await?;
         }
-        Ok(found.map(|row| Member { user: row.user_id, email: row.email, org: row.org_id, role: row.role }))
+        found.map(Member::try_from).transpose()
     }
 
     /// Ends a session.

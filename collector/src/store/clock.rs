@@ -48,6 +48,7 @@ pub const KEPT: &[(&str, &[&str])] = &[
     ("memberships", &["created_at"]),
     ("sessions", &["created_at", "seen_at", "expires_at"]),
     ("one_time_links", &["created_at", "expires_at", "used_at"]),
+    ("api_keys", &["created_at", "expires_at", "last_used_at", "revoked_at"]),
 ];
 
 /// Times of rows that live for an hour at most: those whose first lies ahead go, for nobody waits for them any more.

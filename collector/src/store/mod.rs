@@ -6,6 +6,7 @@
 pub mod error;
 pub mod scope;
 
+pub mod api_keys;
 pub mod assignments;
 pub mod audit;
 pub mod batches;

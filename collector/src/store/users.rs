@@ -1,5 +1,7 @@
 //! Users and their memberships: who may sign in, and where they belong.
 
+use std::collections::HashMap;
+
 use picket_shared::ids::UserId;
 use picket_shared::time::Timestamp;
 
@@ -46,6 +48,18 @@ pub async fn by_key(auth: &mut Auth, key: UserKey) -> Result<Option<UserRow>, St
         .bind(key)
         .fetch_optional(auth.conn())
         .await?)
+}
+
+/// What these users sign in with.
+///
+/// # Errors
+/// When the database fails.
+pub async fn emails(auth: &mut Auth, keys: &[UserKey]) -> Result<HashMap<UserKey, String>, StoreError> {
+    let rows: Vec<(UserKey, String)> = sqlx::query_as("SELECT id, email FROM users WHERE id = ANY($1)")
+        .bind(keys.iter().map(|key| key.0).collect::<Vec<_>>())
+        .fetch_all(auth.conn())
+        .await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Makes a user who owns the organization.

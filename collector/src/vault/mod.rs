@@ -2,7 +2,7 @@
 //!
 //! [`keyring`] keeps the master keys in one file outside the data; [`sealer`] turns secrets into [`Sealed`] bytes for a
 //! table; [`opener`] turns them back, for the few who must read them; [`token`] makes random bytes, codes and what
-//! browsers hold; [`password`] hashes passwords; [`authority`] signs the collector's own certificates.
+//! browsers hold; [`api_key`] is the form of what programs hold; [`password`] hashes passwords; [`authority`] signs the collector's own certificates.
 //!
 //! A sealed value is `version (1) | key id (4) | nonce (12) | ciphertext and tag`: AES-256-GCM under a key that
 //! HKDF-SHA256 derives from a master key for each [`Class`]. Class and context (the row's uuid) are authenticated, so a
@@ -10,6 +10,7 @@
 //!
 //! [`Sealed`]: picket_shared::secret::Sealed
 
+pub mod api_key;
 pub mod authority;
 mod files;
 pub mod keyring;

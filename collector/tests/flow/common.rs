@@ -81,6 +81,7 @@ impl World {
             sealer: Sealer::new(&ring),
             front: Arc::new(Front::new("http://localhost:8080", Some(8080))),
             desk: Desk { pools: pools.clone(), sealer: Sealer::new(&ring), collector, config: Arc::default() },
+            key_rates: Arc::default(),
             meters: Meters::default(),
             instance: Arc::default(),
             stop: stop.clone(),

@@ -14,12 +14,15 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use database::TestDatabase;
 use http_body_util::BodyExt;
+use picket_collector::domain::access::Right;
 use picket_collector::flow::verify::{Gate, Limits};
 use picket_collector::login::Porter;
+use picket_collector::login::api_key::{self, Wish};
+use picket_collector::login::session::Member;
 use picket_collector::meters::Meters;
 use picket_collector::probes::Desk;
-use picket_collector::store::OrgKey;
-use picket_collector::vault::{KeyRing, Opener, Sealer};
+use picket_collector::store::{OrgKey, UserKey};
+use picket_collector::vault::{Class, KeyRing, Opener, Sealer};
 use picket_collector::wake::{Bells, Standstill};
 use picket_collector::web::guard::client::Peer;
 use picket_collector::web::guard::headers::Transport;
@@ -28,6 +31,7 @@ use picket_collector::web::probe::Door;
 use picket_collector::web::router::{Audience, router};
 use picket_collector::web::{Front, Site};
 use picket_shared::ids::CollectorId;
+use picket_shared::secret::Sealed;
 use picket_shared::time::{Clock, Timestamp};
 use sqlx::{AssertSqlSafe, PgConnection};
 use tokio_util::sync::CancellationToken;
@@ -37,11 +41,15 @@ use uuid::Uuid;
 pub const START: Timestamp = Timestamp::from_seconds(1_790_000_000);
 pub const EMAIL: &str = "ada@example.org";
 pub const PASSWORD: &str = "a few words are easy";
+/// The hash of no password that anybody knows.
+const NO_PASSWORD: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// A site with an organization and a region in it.
 pub struct World {
     pub clock: Clock,
     pub porter: Porter,
+    opener: Opener,
     router: Router,
     transport: Transport,
     database: TestDatabase,
@@ -76,6 +84,7 @@ impl World {
                 collector: CollectorId(Uuid::from_u128(77)),
                 config: Arc::default(),
             },
+            key_rates: Arc::default(),
             meters: Meters::default(),
             instance: Arc::default(),
             stop: CancellationToken::new(),
@@ -83,6 +92,7 @@ impl World {
         let world = Self {
             clock,
             porter,
+            opener: Opener::new(&ring),
             router: router(site, transport, Audience::Everyone, Arc::default()),
             transport,
             database,
@@ -98,12 +108,20 @@ impl World {
     }
 
     pub async fn sql(&self, statement: &str) {
-        sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut self.superuser().await).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut self.superuser().await).await.unwrap();
     }
 
     pub async fn one(&self, query: &str) -> String {
         let query = AssertSqlSafe(format!("SELECT coalesce(({query})::text, '')"));
         sqlx::query_scalar(query).fetch_one(&mut self.superuser().await).await.unwrap()
+    }
+
+    /// What was sealed: of a query for the sealed bytes and the id that they belong to.
+    pub async fn sealed(&self, class: Class, query: &str) -> String {
+        let query = AssertSqlSafe(query.to_owned());
+        let (sealed, id): (Vec<u8>, Uuid) = sqlx::query_as(query).fetch_one(&mut self.superuser().await).await.unwrap();
+        let plain = self.opener.open(class, id.as_bytes(), &Sealed(sealed)).unwrap();
+        String::from_utf8(plain.expose().clone()).unwrap()
     }
 
     /// Sends a request as it is.
@@ -116,6 +134,46 @@ impl World {
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&body).into_owned() }
+    }
+
+    /// Sends a request and takes no more of the answer than its status: some never end.
+    pub async fn status(&self, request: Request<Body>) -> StatusCode {
+        let mut request = request;
+        let local = "127.0.0.1:8080".parse().unwrap();
+        request.extensions_mut().insert(Peer::new("127.0.0.1:50000".parse().unwrap(), local, false));
+        self.router.clone().oneshot(request).await.unwrap().status()
+    }
+
+    /// Makes a member of the first organization in this role, signed in with what is given back: the session's token.
+    pub async fn member(&self, role: &str) -> String {
+        let now = self.clock.now().micros();
+        let token = format!("{role:A<43}");
+        self.sql(&format!(
+            "INSERT INTO users (uuid, email, password_hash, created_at, password_changed_at)
+                 VALUES (gen_random_uuid(), '{role}@example.org', '{NO_PASSWORD}', {now}, {now}) ON CONFLICT DO NOTHING;
+             INSERT INTO memberships (org_id, user_id, role, created_at)
+                 SELECT 1, id, '{role}', {now} FROM users WHERE email = '{role}@example.org' ON CONFLICT DO NOTHING;
+             INSERT INTO sessions (token_hash, user_id, created_at, seen_at, expires_at)
+                 SELECT sha256('{token}'), id, {now}, {now}, {now} + 86400000000 FROM users
+                 WHERE email = '{role}@example.org' ON CONFLICT DO NOTHING"
+        ))
+        .await;
+        token
+    }
+
+    /// A key of a member of this role, with these scopes.
+    pub async fn key(&self, role: &str, scopes: &[Right], networks: &[&str]) -> String {
+        self.member(role).await;
+        let user = self.one(&format!("SELECT id FROM users WHERE email = '{role}@example.org'")).await;
+        let email = format!("{role}@example.org");
+        let member =
+            Member { user: UserKey(user.parse().unwrap()), email, org: OrgKey(1), role: role.parse().unwrap() };
+        let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
+        let wish = Wish { name: "test".to_owned(), scopes: scopes.to_vec(), life: None, networks };
+        let mut scoped = self.database.pools.scoped(OrgKey(1)).await.unwrap();
+        let key = api_key::make(&mut scoped, &member, &wish, self.clock.now()).await.unwrap().unwrap();
+        scoped.commit().await.unwrap();
+        key.expose().clone()
     }
 
     /// A browser in which the first administrator has just signed in.
@@ -168,6 +226,12 @@ pub struct Browser<'a> {
 impl<'a> Browser<'a> {
     pub fn new(world: &'a World) -> Self {
         Self { world, cookie: None, proof: String::new() }
+    }
+
+    /// One in which a member of this role is signed in.
+    pub async fn of(world: &'a World, role: &str) -> Self {
+        let token = world.member(role).await;
+        Self { cookie: Some(format!("sid-local={token}")), ..Self::new(world) }
     }
 
     pub async fn get(&mut self, path: &str) -> Answer {

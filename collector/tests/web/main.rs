@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that gets no answer fails its test there and then")]
 
+mod access;
+mod api;
 mod common;
 mod forms;
 mod front_door;
 mod journey;
+mod keys;

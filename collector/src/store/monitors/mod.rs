@@ -1,6 +1,7 @@
 //! Monitors: what is watched. Every change takes the next number of the assignment clock, marks the monitor for the
 //! judge, is audited, and rings both bells.
 
+mod page;
 mod undo;
 
 use picket_shared::check::CheckSpec;
@@ -20,6 +21,7 @@ use crate::domain::manual::same_place;
 use crate::domain::outage::{QuorumRule, Standing};
 use crate::wake::Bell;
 
+pub use page::{Chosen, named, page};
 pub use undo::{UNDO_FOR, delete, forget_secrets, restore};
 
 /// What a person sets of a monitor. `spec` holds no credentials: those are JSON of `HttpAuth`, sealed with the monitor's

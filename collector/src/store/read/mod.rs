@@ -2,6 +2,7 @@
 
 pub mod dashboard;
 pub mod gauges;
+pub mod incidents;
 pub mod live;
 pub mod monitor;
 pub mod probes;

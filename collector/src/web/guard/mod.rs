@@ -5,5 +5,7 @@ pub mod client;
 pub mod csrf;
 pub mod headers;
 pub mod host;
+pub mod key;
+pub mod key_rate;
 pub mod rate_limit;
 pub mod session;

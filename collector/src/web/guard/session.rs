@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::domain::access::Right;
 use crate::login::session::{LIFE, Ticket};
 use crate::web::Site;
 use crate::web::extract::user::User;
@@ -59,10 +60,11 @@ impl Cookie {
     }
 }
 
-/// Lets a request through with its [`User`]; others are sent to sign in.
-pub async fn require(State(site): State<Site>, mut request: Request, next: Next) -> Response {
+/// Lets a request through with its [`User`], if its role has the right; who is not signed in is sent to sign in.
+pub async fn require(State((site, right)): State<(Site, Right)>, mut request: Request, next: Next) -> Response {
     let Some(ticket) = site.front.cookie.read(request.headers()) else { return sign_in_first(&request) };
     match site.porter.resume(&ticket, site.clock.now()).await {
+        Ok(Some(member)) if !member.role.may(right) => ui::error::page(StatusCode::FORBIDDEN, "error.not_your_role"),
         Ok(Some(member)) => {
             request.extensions_mut().insert(User { member, ticket });
             next.run(request).await

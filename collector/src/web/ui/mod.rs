@@ -12,6 +12,7 @@ pub mod events;
 mod filters;
 pub mod frame;
 pub mod import;
+pub mod key;
 pub mod monitor;
 pub mod probe;
 pub mod set_up;

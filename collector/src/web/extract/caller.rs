@@ -1,0 +1,25 @@
+//! Which program asks, and on whose behalf.
+
+use crate::login::api_key::Holder;
+use crate::store::{OrgKey, Scoped, StoreError};
+use crate::web::Site;
+
+/// The holder of an API key that works; there is none without `guard::key`.
+#[derive(Clone, Debug)]
+pub struct Caller(pub Holder);
+
+impl Caller {
+    /// The organization that the key is for.
+    pub fn org(&self) -> OrgKey {
+        self.0.member.org
+    }
+
+    /// A transaction for the key's organization, on behalf of its user by this key.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn scoped(&self, site: &Site) -> Result<Scoped, StoreError> {
+        let Holder { member, key, .. } = &self.0;
+        Ok(site.pools.scoped(member.org).await?.by(format!("key:{key} user:{}", member.email)))
+    }
+}
