@@ -10,6 +10,7 @@
 
 pub mod outage;
 
+pub mod account_mail;
 pub mod assignment;
 pub mod clock;
 pub mod gap;
