@@ -28,6 +28,8 @@ pub enum Who {
     Visitor,
     /// Who is signed in.
     User,
+    /// The same, who gave a password or a second factor within ten minutes. It has a page at its own path.
+    Proven,
     /// Probes, by the token of each request.
     Probe,
     /// The operator's programs: of this machine, of a listed address, or with a token. The handler looks.
@@ -67,10 +69,27 @@ pub const ROUTES: &[Route] = &[
     page("/sign-in", Who::Visitor, || get(ui::sign_in::get_sign_in)),
     change("/sign-in", Who::Visitor, || post(ui::sign_in::post_sign_in)),
     change("/sign-out", Who::User, || post(ui::sign_in::post_sign_out)),
+    page("/sign-in/code", Who::Visitor, || get(ui::second_step::get_code)),
+    change("/sign-in/code", Who::Visitor, || post(ui::second_step::post_code)),
+    page("/sign-in/link", Who::Visitor, || get(ui::link::ask::get_ask)),
+    change("/sign-in/link", Who::Visitor, || post(ui::link::ask::post_ask)),
+    page("/sign-up", Who::Visitor, || get(ui::link::ask::get_sign_up)),
+    change("/sign-up", Who::Visitor, || post(ui::link::ask::post_sign_up)),
+    page("/link/{link}", Who::Visitor, || get(ui::link::get_link)),
+    change("/link/{link}", Who::Visitor, || post(ui::link::post_link)),
+    page("/step-up", Who::User, || get(ui::step_up::get_step_up)),
+    change("/step-up", Who::User, || post(ui::step_up::post_step_up)),
     page("/set-up/{link}", Who::Visitor, || get(ui::set_up::get_set_up)),
     change("/set-up/{link}", Who::Visitor, || post(ui::set_up::post_set_up)),
     page("/account", Who::User, || get(ui::account::get_account)),
     change("/account/password", Who::User, || post(ui::account::post_password)),
+    change("/account/confirm", Who::User, || post(ui::account::post_confirm)),
+    change("/account/sessions/{id}/end", Who::User, || post(ui::account::sessions::post_end)),
+    change("/account/sessions/end-others", Who::User, || post(ui::account::sessions::post_end_others)),
+    page("/account/email", Who::Proven, || get(ui::account::email::get_email)),
+    change("/account/email", Who::Proven, || post(ui::account::email::post_email)),
+    page("/account/second-factor", Who::Proven, || get(ui::account::second_factor::get_second_factor)),
+    change("/account/second-factor", Who::Proven, || post(ui::account::second_factor::post_second_factor)),
     page("/events", Who::User, || get(ui::events::get_events)),
     page("/", Who::User, || get(ui::dashboard::get_dashboard)),
     page("/monitors/new", Who::User, || get(ui::monitor::edit::get_new)),
@@ -161,6 +180,10 @@ pub fn router(site: Site, transport: Transport, audience: Audience, proxies: Arc
             Who::Anyone | Who::Scraper => handler,
             Who::Visitor => handler.layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
             Who::User => handler
+                .layer(from_fn_with_state(site.clone(), session::require))
+                .layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
+            Who::Proven => handler
+                .layer(from_fn_with_state(site.clone(), session::require_proof))
                 .layer(from_fn_with_state(site.clone(), session::require))
                 .layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
             Who::Probe => handler.layer(from_fn_with_state(site.clock.clone(), probe::add_headers)),

@@ -2,7 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that gets no answer fails its test there and then")]
 
+mod account_links;
+mod account_mails;
 mod common;
 mod forms;
 mod front_door;
+mod guessing;
 mod journey;
+mod mailbox;
+mod second_factor;
+mod sessions;
