@@ -15,6 +15,7 @@ pub mod region;
 pub mod serve;
 pub mod start;
 pub mod up;
+pub mod user;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
