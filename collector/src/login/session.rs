@@ -79,9 +79,9 @@ pub struct Member {
 }
 
 impl Member {
-    /// Whether the user proved lately who it is.
+    /// Whether the user proved lately who it is. A proof that lies ahead is none: the clock was set back since.
     pub fn is_fresh(&self, now: Timestamp) -> bool {
-        self.proven_at.is_some_and(|at| now.since(at) < FRESH)
+        self.proven_at.is_some_and(|at| at <= now && now.since(at) < FRESH)
     }
 }
 

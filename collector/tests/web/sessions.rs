@@ -94,6 +94,9 @@ async fn what_matters_most_is_done_only_by_who_proved_it_in_the_last_ten_minutes
     assert_eq!(thief.get("/").await.status, StatusCode::SEE_OTHER, "the old token is none any more");
     assert_eq!(world.one("SELECT count(*) FROM sessions").await, "1");
 
+    world.clock.set(world.clock.now() - Duration::from_secs(60));
+    assert_eq!(browser.get("/account/email").await.status, StatusCode::SEE_OTHER, "a proof that lies ahead is none");
+    world.clock.advance(Duration::from_secs(60));
     browser.get("/step-up").await;
     let answer = browser.post("/step-up", &[("password", PASSWORD), ("next", "//evil.example")]).await;
     assert_eq!(answer.to(), "/account");
