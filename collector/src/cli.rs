@@ -12,6 +12,7 @@ use crate::cmd::probe::ProbeCommand;
 use crate::cmd::region::RegionCommand;
 use crate::cmd::serve::ServeArgs;
 use crate::cmd::up::UpArgs;
+use crate::cmd::user::UserCommand;
 
 /// Picket's collector: takes what probes found, decides what is an outage, tells people, keeps the data.
 #[derive(Debug, Parser)]
@@ -49,6 +50,9 @@ pub enum Command {
     /// Show regions.
     #[command(subcommand)]
     Region(RegionCommand),
+    /// Help people who cannot sign in.
+    #[command(subcommand)]
+    User(UserCommand),
     /// Say what is wrong and what to do.
     Doctor(DoctorArgs),
 }

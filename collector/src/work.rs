@@ -69,6 +69,12 @@ fn tasks() -> Vec<Task> {
             run: |app, _| Box::pin(dispatch(app)),
         },
         Task { name: "gauges", period: SECOND * 15, bell: None, run: |app, _| Box::pin(gauges(app)) },
+        Task {
+            name: "account-mails",
+            period: SECOND * 5,
+            bell: Some(Bell::Mails),
+            run: |app, _| Box::pin(account_mails(app)),
+        },
         Task { name: "deliver", period: SECOND, bell: Some(Bell::Deliver), run: |app, _| Box::pin(deliver(app)) },
     ]
 }
@@ -156,6 +162,17 @@ async fn deliver(app: App) -> Ran {
         public_url: app.config.http.link_url(),
     };
     report(flow::deliver::run(&ctx, app.clock.now()).await?)
+}
+
+async fn account_mails(app: App) -> Ran {
+    let _working = app.standstill.working().await;
+    let ctx = flow::account_mails::Ctx {
+        pools: app.pools.clone(),
+        opener: app.opener.clone(),
+        client: app.client.clone(),
+        public_url: app.config.http.public_url(),
+    };
+    report(flow::account_mails::run(&ctx, app.clock.now()).await?)
 }
 
 async fn retention(app: App) -> Ran {

@@ -9,6 +9,7 @@ mod http;
 mod keys;
 mod limits;
 mod log;
+mod login;
 mod mail;
 mod metrics;
 mod outbound;
@@ -25,6 +26,7 @@ pub use http::{Certificate, Http, Served};
 pub use keys::Keys;
 pub use limits::Limits;
 pub use log::{Format, Level, Log};
+pub use login::{Login, LoginMode};
 pub use mail::{Mail, MailTls};
 pub use metrics::Metrics;
 pub use outbound::Outbound;
@@ -43,6 +45,8 @@ pub struct Config {
     pub database: Database,
     /// Where the master key lies.
     pub keys: Keys,
+    /// How people come to an account.
+    pub login: Login,
     /// The server that takes mail.
     pub mail: Mail,
     /// How the collector reaches mail servers and providers.
@@ -128,6 +132,7 @@ impl Config {
         self.database.validate(base)?;
         self.keys.validate(base, &self.database.data_dir)?;
         self.mail.validate(base)?;
+        self.login.validate(self.mail.host.is_some())?;
         self.outbound.validate(base)?;
         self.egress.validate()?;
         self.retention.validate()?;

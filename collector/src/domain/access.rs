@@ -128,7 +128,7 @@ rights! {
     KeysWrite: "keys:write" from Responder,
     /// See what belongs to one's own account.
     AccountRead: "account:read" from Viewer,
-    /// Change one's own password, end one's sessions, close one's account.
+    /// Change one's own password, address and second factor, end one's sessions, close one's account.
     AccountWrite: "account:write" from Viewer,
     /// See probes and regions.
     ProbesRead: "probes:read" from Viewer,

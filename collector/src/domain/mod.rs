@@ -11,6 +11,7 @@
 pub mod outage;
 
 pub mod access;
+pub mod account_mail;
 pub mod assignment;
 pub mod clock;
 pub mod gap;

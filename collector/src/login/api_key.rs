@@ -13,6 +13,7 @@ use picket_shared::time::Timestamp;
 use super::session::Member;
 use super::{LoginError, Porter};
 use crate::domain::access::Right;
+use crate::domain::account_mail::About;
 use crate::store::api_keys::{self, HolderRow, NewKey};
 use crate::store::{Scoped, StoreError};
 use crate::vault::api_key::ApiKey;
@@ -111,13 +112,50 @@ impl Porter {
         }
         holder(&key, row).map(Ok)
     }
+
+    /// Makes a key for a member, and tells its user. The key is given once: only its hash is stored.
+    ///
+    /// # Errors
+    /// When the machine gives no random bytes or the database fails.
+    pub async fn make_key(
+        &self,
+        mut scoped: Scoped,
+        member: &Member,
+        wish: &Wish,
+        now: Timestamp,
+    ) -> Result<Result<SecretString, Unmade>, LoginError> {
+        if let Err(unmade) = fits(member, wish) {
+            return Ok(Err(unmade));
+        }
+        if api_keys::list(&mut scoped, Some(member.user)).await?.len() >= MOST_KEYS {
+            return Ok(Err(Unmade::TooMany));
+        }
+        let key = ApiKey::new()?;
+        let new = NewKey {
+            user: member.user,
+            public_id: key.id(),
+            hash: key.hash(),
+            name: &wish.name,
+            scopes: &wish.scopes,
+            networks: &wish.networks,
+            expires_at: wish.life.map(|life| now + life),
+        };
+        api_keys::insert(&mut scoped, &new, now).await?;
+        // First the mail: a mail about a key that then failed does less harm than a key of which nobody was told.
+        let mut auth = self.pools.auth().await?;
+        let about = About::KeyAdded { at: now, name: wish.name.clone() };
+        self.tell(&mut auth, Some(member.user), &member.email, about, now).await?;
+        auth.commit().await?;
+        scoped.commit().await?;
+        Ok(Ok(SecretString::new(key.expose().to_owned())))
+    }
 }
 
 fn holder(key: &ApiKey, row: HolderRow) -> Result<Holder, StoreError> {
     let unreadable = StoreError::Inconsistent { table: "memberships", column: "role", row: row.user_id.0 };
     let role = row.role.parse().map_err(|_| unreadable)?;
     Ok(Holder {
-        member: Member { user: row.user_id, email: row.email, org: row.org_id, role },
+        member: Member { user: row.user_id, email: row.email, org: row.org_id, role, proven_at: None },
         key: key.id().to_owned(),
         scopes: api_keys::rights(&row.scopes),
     })
@@ -127,36 +165,6 @@ fn holder(key: &ApiKey, row: HolderRow) -> Result<Holder, StoreError> {
 fn works_from(networks: &[String], from: IpAddr) -> bool {
     let from = from.to_canonical();
     networks.is_empty() || networks.iter().any(|text| text.parse().is_ok_and(|network: IpNet| network.contains(&from)))
-}
-
-/// Makes a key for a member; the caller commits. The key is given once: only its hash is stored.
-///
-/// # Errors
-/// When the machine gives no random bytes or the database fails.
-pub async fn make(
-    scoped: &mut Scoped,
-    member: &Member,
-    wish: &Wish,
-    now: Timestamp,
-) -> Result<Result<SecretString, Unmade>, LoginError> {
-    if let Err(unmade) = fits(member, wish) {
-        return Ok(Err(unmade));
-    }
-    if api_keys::list(scoped, Some(member.user)).await?.len() >= MOST_KEYS {
-        return Ok(Err(Unmade::TooMany));
-    }
-    let key = ApiKey::new()?;
-    let new = NewKey {
-        user: member.user,
-        public_id: key.id(),
-        hash: key.hash(),
-        name: &wish.name,
-        scopes: &wish.scopes,
-        networks: &wish.networks,
-        expires_at: wish.life.map(|life| now + life),
-    };
-    api_keys::insert(scoped, &new, now).await?;
-    Ok(Ok(SecretString::new(key.expose().to_owned())))
 }
 
 fn fits(member: &Member, wish: &Wish) -> Result<(), Unmade> {

@@ -88,6 +88,6 @@ impl Porter {
         };
         audit::append(&mut auth, &entry).await?;
         auth.commit().await?;
-        Ok(SetUp::Done(Identity { user }))
+        Ok(SetUp::Done(Identity { user, proven: true, new: true }))
     }
 }

@@ -25,3 +25,19 @@ pub async fn ensure(auth: &mut Auth, name: &str, now: Timestamp) -> Result<OrgKe
         .await?;
     Ok(key)
 }
+
+/// Makes an organization; none when there is one of that name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn insert(auth: &mut Auth, name: &str, now: Timestamp) -> Result<Option<OrgKey>, StoreError> {
+    Ok(sqlx::query_scalar(
+        "INSERT INTO organizations (uuid, name, created_at) VALUES ($1, $2, $3)
+         ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING RETURNING id",
+    )
+    .bind(OrgId::at(now).0)
+    .bind(name)
+    .bind(now.micros())
+    .fetch_optional(auth.conn())
+    .await?)
+}

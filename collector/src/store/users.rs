@@ -18,6 +18,8 @@ pub struct UserRow {
     pub email: String,
     /// Argon2id, as a PHC string.
     pub password_hash: String,
+    /// Since when mail to the address is known to arrive.
+    pub email_confirmed_at: Option<i64>,
 }
 
 /// Whether there is any user.
@@ -33,10 +35,12 @@ pub async fn any(auth: &mut Auth) -> Result<bool, StoreError> {
 /// # Errors
 /// When the database fails.
 pub async fn by_email(auth: &mut Auth, email: &str) -> Result<Option<UserRow>, StoreError> {
-    Ok(sqlx::query_as("SELECT id, uuid, email, password_hash FROM users WHERE email = $1 AND deleted_at IS NULL")
-        .bind(email)
-        .fetch_optional(auth.conn())
-        .await?)
+    Ok(sqlx::query_as(
+        "SELECT id, uuid, email, password_hash, email_confirmed_at FROM users WHERE email = $1 AND deleted_at IS NULL",
+    )
+    .bind(email)
+    .fetch_optional(auth.conn())
+    .await?)
 }
 
 /// The user of that row.
@@ -44,10 +48,12 @@ pub async fn by_email(auth: &mut Auth, email: &str) -> Result<Option<UserRow>, S
 /// # Errors
 /// When the database fails.
 pub async fn by_key(auth: &mut Auth, key: UserKey) -> Result<Option<UserRow>, StoreError> {
-    Ok(sqlx::query_as("SELECT id, uuid, email, password_hash FROM users WHERE id = $1 AND deleted_at IS NULL")
-        .bind(key)
-        .fetch_optional(auth.conn())
-        .await?)
+    Ok(sqlx::query_as(
+        "SELECT id, uuid, email, password_hash, email_confirmed_at FROM users WHERE id = $1 AND deleted_at IS NULL",
+    )
+    .bind(key)
+    .fetch_optional(auth.conn())
+    .await?)
 }
 
 /// What these users sign in with.
@@ -120,4 +126,49 @@ pub async fn signed_in(auth: &mut Auth, key: UserKey, now: Timestamp) -> Result<
         .execute(auth.conn())
         .await?;
     StoreError::expect_rows("users", 1, done.rows_affected())
+}
+
+/// Notes that mail to a user's address arrives. False when that was known.
+///
+/// # Errors
+/// When the database fails.
+pub async fn confirm_email(auth: &mut Auth, key: UserKey, now: Timestamp) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE users SET email_confirmed_at = $2 WHERE id = $1 AND email_confirmed_at IS NULL AND deleted_at IS NULL",
+    )
+    .bind(key)
+    .bind(now.micros())
+    .execute(auth.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Gives a user another address, which is known to be the user's. False when somebody else has it.
+///
+/// # Errors
+/// When the user is gone or the database fails.
+pub async fn set_email(auth: &mut Auth, key: UserKey, email: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE users SET email = $2, email_confirmed_at = $3 WHERE id = $1 AND deleted_at IS NULL
+            AND NOT EXISTS (SELECT FROM users WHERE email = $2 AND id <> $1 AND deleted_at IS NULL)",
+    )
+    .bind(key)
+    .bind(email)
+    .bind(now.micros())
+    .execute(auth.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Everybody who owns an organization: row and address.
+///
+/// # Errors
+/// When the database fails.
+pub async fn owners(auth: &mut Auth) -> Result<Vec<(UserKey, String)>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT DISTINCT u.id, u.email FROM users u JOIN memberships m ON m.user_id = u.id
+         WHERE m.role = 'owner' AND u.deleted_at IS NULL ORDER BY u.id",
+    )
+    .fetch_all(auth.conn())
+    .await?)
 }

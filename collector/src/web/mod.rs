@@ -23,8 +23,8 @@ use std::sync::Arc;
 use picket_shared::time::Clock;
 use tokio_util::sync::CancellationToken;
 
+use self::guard::cookie::Cookie;
 use self::guard::csrf::Origins;
-use self::guard::session::Cookie;
 use self::probe::Door;
 use crate::login::Porter;
 use crate::meters::Meters;
@@ -71,7 +71,7 @@ pub struct Site {
 pub struct Front {
     /// The address that people and probes use, without a slash at the end.
     pub public_url: String,
-    /// How sessions are kept.
+    /// How cookies are kept.
     pub cookie: Cookie,
     /// Where requests that change something may come from.
     pub origins: Arc<Origins>,

@@ -32,6 +32,8 @@ pub enum Who {
     Visitor,
     /// Who is signed in, in a role that has this right.
     User(Right),
+    /// The same, who gave a password or a second factor within ten minutes. It has a page at its own path.
+    Proven(Right),
     /// Probes, by the token of each request.
     Probe,
     /// Programs, by an API key with this scope, whose user's role has this right.
@@ -91,10 +93,33 @@ pub const ROUTES: &[Route] = &[
     page("/sign-in", Who::Visitor, || get(ui::sign_in::get_sign_in)),
     change("/sign-in", Who::Visitor, || post(ui::sign_in::post_sign_in)),
     change("/sign-out", Who::User(Right::AccountWrite), || post(ui::sign_in::post_sign_out)),
+    page("/sign-in/code", Who::Visitor, || get(ui::second_step::get_code)),
+    change("/sign-in/code", Who::Visitor, || post(ui::second_step::post_code)),
+    page("/sign-in/link", Who::Visitor, || get(ui::link::ask::get_ask)),
+    change("/sign-in/link", Who::Visitor, || post(ui::link::ask::post_ask)),
+    page("/sign-up", Who::Visitor, || get(ui::link::ask::get_sign_up)),
+    change("/sign-up", Who::Visitor, || post(ui::link::ask::post_sign_up)),
+    page("/link/{link}", Who::Visitor, || get(ui::link::get_link)),
+    change("/link/{link}", Who::Visitor, || post(ui::link::post_link)),
+    page("/step-up", Who::User(Right::AccountRead), || get(ui::step_up::get_step_up)),
+    change("/step-up", Who::User(Right::AccountWrite), || post(ui::step_up::post_step_up)),
     page("/set-up/{link}", Who::Visitor, || get(ui::set_up::get_set_up)),
     change("/set-up/{link}", Who::Visitor, || post(ui::set_up::post_set_up)),
     page("/account", Who::User(Right::AccountRead), || get(ui::account::get_account)),
     change("/account/password", Who::User(Right::AccountWrite), || post(ui::account::post_password)),
+    change("/account/confirm", Who::User(Right::AccountWrite), || post(ui::account::post_confirm)),
+    change("/account/sessions/{id}/end", Who::User(Right::AccountWrite), || post(ui::account::sessions::post_end)),
+    change("/account/sessions/end-others", Who::User(Right::AccountWrite), || {
+        post(ui::account::sessions::post_end_others)
+    }),
+    page("/account/email", Who::Proven(Right::AccountWrite), || get(ui::account::email::get_email)),
+    change("/account/email", Who::Proven(Right::AccountWrite), || post(ui::account::email::post_email)),
+    page("/account/second-factor", Who::Proven(Right::AccountWrite), || {
+        get(ui::account::second_factor::get_second_factor)
+    }),
+    change("/account/second-factor", Who::Proven(Right::AccountWrite), || {
+        post(ui::account::second_factor::post_second_factor)
+    }),
     page("/events", Who::User(Right::EventsRead), || get(ui::events::get_events)),
     page("/", Who::User(Right::MonitorsRead), || get(ui::dashboard::get_dashboard)),
     page("/monitors/new", Who::User(Right::MonitorsWrite), || get(ui::monitor::edit::get_new)),
@@ -126,8 +151,10 @@ pub const ROUTES: &[Route] = &[
     change("/probes/new", Who::User(Right::ProbesWrite), || post(ui::probe::post_new)),
     change("/probes/{id}/revoke", Who::User(Right::ProbesWrite), || post(ui::probe::post_revoke)),
     page("/keys", Who::User(Right::KeysRead), || get(ui::key::get_keys)),
-    change("/keys/new", Who::User(Right::KeysWrite), || post(ui::key::post_new)),
-    change("/keys/{id}/revoke", Who::User(Right::KeysWrite), || post(ui::key::post_revoke)),
+    page("/keys/new", Who::Proven(Right::KeysWrite), || get(ui::key::get_new)),
+    change("/keys/new", Who::Proven(Right::KeysWrite), || post(ui::key::post_new)),
+    page("/keys/{id}/revoke", Who::Proven(Right::KeysWrite), || get(ui::key::get_revoke)),
+    change("/keys/{id}/revoke", Who::Proven(Right::KeysWrite), || post(ui::key::post_revoke)),
     page("/import", Who::User(Right::MonitorsWrite), || get(ui::import::get_import)),
     Route {
         method: "POST",
@@ -189,6 +216,10 @@ pub fn router(site: Site, transport: Transport, audience: Audience, proxies: Arc
             Who::Anyone | Who::Scraper => handler,
             Who::Visitor => handler.layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
             Who::User(right) => handler
+                .layer(from_fn_with_state((site.clone(), right), session::require))
+                .layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
+            Who::Proven(right) => handler
+                .layer(from_fn_with_state(site.clone(), session::require_proof))
                 .layer(from_fn_with_state((site.clone(), right), session::require))
                 .layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
             Who::Key(_) => match route.operation {

@@ -41,9 +41,12 @@ fn request(route: &Route, token: &str) -> Request<Body> {
     request.body(if route.method == "GET" { Body::empty() } else { Body::from(body) }).unwrap()
 }
 
-/// The statuses of a route: anonymous, an expired session, then each role.
+/// The statuses of a route: anonymous, an expired session, an owner who did not prove lately who it is, then each role.
 async fn statuses(world: &World, route: &Route, expired: &str) -> Vec<StatusCode> {
     let mut found = vec![world.status(request(route, "")).await, world.status(request(route, expired)).await];
+    let owner = world.member("owner").await;
+    world.sql(&format!("UPDATE sessions SET proven_at = NULL WHERE token_hash = sha256('{owner}')")).await;
+    found.push(world.status(request(route, &owner)).await);
     for role in Role::ALL {
         let token = world.member(role.as_str()).await;
         // Who gives nobody's password again and again has to wait; here each comes for the first time.
@@ -83,7 +86,7 @@ fn file(path: &str) -> PathBuf {
 async fn every_route_answers_everybody_as_the_matrix_says() {
     let world = World::new().await;
     let expired = expired(&world).await;
-    let mut matrix = String::from("route anonymous expired");
+    let mut matrix = String::from("route anonymous expired unproven");
     for role in Role::ALL {
         let _ = write!(matrix, " {role}");
     }
@@ -91,12 +94,18 @@ async fn every_route_answers_everybody_as_the_matrix_says() {
     for route in ROUTES {
         let what = format!("{} {}", route.method, route.path);
         let statuses = statuses(&world, route, &expired).await;
-        if let Who::User(right) = route.who {
+        if let Who::User(right) | Who::Proven(right) = route.who {
             let turned_away = if route.method == "GET" { StatusCode::SEE_OTHER } else { StatusCode::UNAUTHORIZED };
             assert_eq!(statuses[..2], [turned_away, turned_away], "{what}");
-            for (role, status) in Role::ALL.iter().zip(&statuses[2..]) {
+            if matches!(route.who, Who::Proven(_)) {
+                assert_eq!(statuses[2], StatusCode::SEE_OTHER, "{what} without proof");
+            }
+            // There an answer may be wrong of who is signed in.
+            let asks = what == "POST /step-up";
+            for (role, status) in Role::ALL.iter().zip(&statuses[3..]) {
                 assert_eq!(*status != StatusCode::FORBIDDEN, role.may(right), "{what} for {role}: {status}");
-                assert!(!matches!(status.as_u16(), 401 | 500..), "{what} for {role}: {status}");
+                assert!(!matches!(status.as_u16(), 500..), "{what} for {role}: {status}");
+                assert_eq!(*status == StatusCode::UNAUTHORIZED, asks, "{what} for {role}: {status}");
             }
         }
         if let Who::Key(_) = route.who {
@@ -161,6 +170,9 @@ fn the_document_on_access_is_made_from_the_tables() {
     for route in ROUTES {
         let needs = match route.who {
             Who::User(right) => format!("`{right}`, signed in"),
+            Who::Proven(right) => {
+                format!("`{right}`, signed in, with a password or second factor in the last ten minutes")
+            }
             Who::Key(right) => format!("`{right}`, by an API key"),
             Who::Visitor => "nothing; what changes something comes from a page of Picket".to_owned(),
             Who::Anyone => "nothing".to_owned(),

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use picket_collector::login::api_key::Refusal;
 
 use crate::common::{Answer, Browser, World};
+use crate::mailbox::{MAILS, Mailbox};
 
 const HERE: &str = "127.0.0.1";
 
@@ -18,7 +19,7 @@ fn shown(page: &Answer) -> String {
 
 /// Makes a key with these fields.
 async fn make(browser: &mut Browser<'_>, fields: &[(&str, &str)]) -> String {
-    browser.get("/keys").await;
+    browser.get("/keys/new").await;
     shown(&browser.post("/keys/new", fields).await)
 }
 
@@ -78,7 +79,7 @@ async fn a_key_can_do_no_more_than_its_user_may_now() {
 async fn each_field_of_a_key_that_cannot_be_is_named() {
     let world = World::new().await;
     let mut browser = Browser::of(&world, "responder").await;
-    browser.get("/keys").await.hides("monitors:write");
+    browser.get("/keys/new").await.hides("monitors:write");
     for (fields, says) in [
         (vec![("scope", "monitors:read")], "1 to 200 characters"),
         (vec![("name", "k")], "at least one thing"),
@@ -103,6 +104,8 @@ async fn a_key_ends_by_itself_or_at_once() {
     let mut browser = Browser::of(&world, "editor").await;
     let fields = [("name", "k"), ("scope", "monitors:read"), ("days", "30")];
     let (short, revoked) = (make(&mut browser, &fields).await, make(&mut browser, &fields).await);
+    browser.get("/keys").await.shows(&format!("/keys/{}/revoke", &revoked[9..17]));
+    browser.get(&format!("/keys/{}/revoke", &revoked[9..17])).await.shows("Programs that use k are refused");
     let answer = browser.post(&format!("/keys/{}/revoke", &revoked[9..17]), &[]).await;
     assert_eq!(answer.to(), "/keys?done=key_revoked");
     assert_eq!(admit(&world, &revoked).await, Err(Refusal::Unknown));
@@ -121,6 +124,7 @@ async fn keys_of_others_are_ended_by_who_manages_members_and_by_nobody_else() {
     let path = format!("/keys/{}/revoke", &key[9..17]);
     let mut other = Browser::of(&world, "responder").await;
     other.get("/keys").await.hides("of the editor");
+    assert_eq!(other.get(&path).await.status, StatusCode::NOT_FOUND);
     assert_eq!(other.post(&path, &[]).await.status, StatusCode::NOT_FOUND);
     let mut admin = Browser::of(&world, "admin").await;
     let list = admin.get("/keys").await;
@@ -134,6 +138,27 @@ async fn keys_of_others_are_ended_by_who_manages_members_and_by_nobody_else() {
     admin.get("/keys").await;
     assert_eq!(admin.post(&path, &[]).await.status, StatusCode::SEE_OTHER);
     assert_eq!(admit(&world, &key).await, Err(Refusal::Unknown));
+}
+
+#[tokio::test]
+async fn a_key_is_made_and_ended_only_by_who_proved_lately_who_it_is_and_its_user_is_told() {
+    let world = World::with(MAILS).await;
+    let mut mailbox = Mailbox::start();
+    let mut browser = Browser::of(&world, "editor").await;
+    let fields = [("name", "deploy"), ("scope", "monitors:read"), ("days", "30")];
+    let key = make(&mut browser, &fields).await;
+    let mail = mailbox.one(&world, "editor@example.org").await;
+    assert_eq!(mail.header("Subject"), "New API key at Picket");
+    assert!(mail.0.contains("deploy") && mail.0.contains("http://localhost:8080/keys"), "{}", mail.0);
+    assert!(!mail.0.contains(&key[18..]));
+    browser.get("/keys").await;
+    world.clock.advance(Duration::from_secs(600));
+    let revoke = format!("/keys/{}/revoke", &key[9..17]);
+    assert_eq!(browser.post("/keys/new", &fields).await.to(), "/step-up?next=%2Fkeys%2Fnew");
+    assert!(browser.post(&revoke, &[]).await.to().starts_with("/step-up?next="));
+    assert_eq!(admit(&world, &key).await, Ok(vec!["monitors:read"]));
+    assert_eq!(world.one("SELECT count(*) FROM api_keys").await, "1");
+    assert!(mailbox.mails(&world).await.is_empty());
 }
 
 #[tokio::test]

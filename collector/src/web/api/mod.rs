@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use self::problem::{Kind, Problem};
 use self::query::{Parameter, Query};
 use super::Site;
-use super::extract::caller::Caller;
+use super::extract::key::Program;
 use super::guard::body_limit::{self, Unread};
 use crate::domain::access::Right;
 
@@ -119,7 +119,7 @@ pub struct Call {
     /// What there is to work with.
     pub site: Site,
     /// Who asks.
-    pub caller: Caller,
+    pub caller: Program,
     /// What stands in the places of the path.
     places: HashMap<String, String>,
     /// Its query.
@@ -153,7 +153,7 @@ impl FromRequest<Site> for Call {
         // A route without the guard in front is a defect; it lets nobody in.
         let nobody = || Problem::new(Kind::InvalidKey, "give an API key");
         let operation = *parts.extensions.get::<&'static Operation>().ok_or_else(nobody)?;
-        let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(nobody)?;
+        let caller = parts.extensions.get::<Program>().cloned().ok_or_else(nobody)?;
         let query = Query::read(parts.uri.query().unwrap_or_default(), operation.query)?;
         let body = match operation.body {
             Some(schema) => read(&parts.headers, body, operation.body_limit, schema).await?,

@@ -12,9 +12,9 @@ use crate::login::api_key::Refusal;
 use crate::web::Site;
 use crate::web::api::Operation;
 use crate::web::api::problem::{Kind, Problem};
-use crate::web::extract::caller::Caller;
+use crate::web::extract::key::Program;
 
-/// Lets a request through with its [`Caller`], if scopes and role include what the operation needs.
+/// Lets a request through with its [`Program`], if scopes and role include what the operation needs.
 pub async fn require(
     State((site, operation)): State<(Site, &'static Operation)>,
     mut request: Request,
@@ -42,7 +42,7 @@ pub async fn require(
     with_rate(answered, room)
 }
 
-async fn admit(site: &Site, key: Option<SecretString>, from: Option<ClientAddress>) -> Result<Caller, Problem> {
+async fn admit(site: &Site, key: Option<SecretString>, from: Option<ClientAddress>) -> Result<Program, Problem> {
     let bad = |detail: &str| Problem::new(Kind::InvalidKey, detail);
     let Some(key) = key else {
         return Err(bad("give an API key: `Authorization: Bearer pkt_live_…`"));
@@ -51,7 +51,7 @@ async fn admit(site: &Site, key: Option<SecretString>, from: Option<ClientAddres
     let nobody = std::net::IpAddr::from([0, 0, 0, 0]);
     let from = from.map_or(nobody, |address| address.0);
     match site.porter.admit(key.expose(), from, site.clock.now()).await? {
-        Ok(holder) => Ok(Caller(holder)),
+        Ok(holder) => Ok(Program(holder)),
         Err(Refusal::Malformed) => Err(bad("this is no API key: it is incomplete or mistyped")),
         Err(Refusal::Unknown | Refusal::Expired) => {
             Err(bad("this key does not work (any more): it ended, was revoked, or its user has left"))
@@ -71,7 +71,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }
 
-fn check(caller: &Caller, operation: &Operation, room: Room) -> Result<(), Problem> {
+fn check(caller: &Program, operation: &Operation, room: Room) -> Result<(), Problem> {
     if let Some(wait) = room.wait_s() {
         return Err(Problem::wait(wait, format!("this key made too many requests: come again in {wait} s")));
     }

@@ -2,6 +2,7 @@
 
 pub mod body_limit;
 pub mod client;
+pub mod cookie;
 pub mod csrf;
 pub mod headers;
 pub mod host;

@@ -52,6 +52,14 @@ const NAV: &[(&str, &str, Right)] = &[
 /// What can have been done, as in `?done=`: name of the text, and whether `?name=` goes into it.
 const DONE: &[(&str, &str, bool)] = &[
     ("password", "done.password", false),
+    ("session_ended", "done.session_ended", false),
+    ("others_ended", "done.others_ended", false),
+    ("confirm_sent", "done.confirm_sent", false),
+    ("confirmed", "done.confirmed", false),
+    ("address_asked", "done.address_asked", false),
+    ("half_agreed", "done.half_agreed", false),
+    ("address", "done.address", false),
+    ("second_factor_removed", "done.second_factor_removed", false),
     ("added", "done.added", false),
     ("changed", "done.changed", false),
     ("paused", "done.paused", false),

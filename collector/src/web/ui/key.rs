@@ -1,4 +1,5 @@
-//! `/keys`: the API keys of who is signed in (of everybody for those who manage members), and another one, shown once.
+//! `/keys`: the API keys of who is signed in (of everybody for those who manage members), another one, shown once, and the
+//! end of one. Making and ending asks for proof first, so each has a page of its own to come back to.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,8 +16,7 @@ use super::frame::Frame;
 use super::shape::{When, when};
 use super::{error, filters, page_with, see};
 use crate::domain::access::Right;
-use crate::login::LoginError;
-use crate::login::api_key::{self, MOST_KEYS, MOST_NETWORKS, Unmade, Wish};
+use crate::login::api_key::{MOST_KEYS, MOST_NETWORKS, Unmade, Wish};
 use crate::store::api_keys::{self as store, KeyRow};
 use crate::store::{StoreError, UserKey, users};
 use crate::web::Site;
@@ -31,6 +31,12 @@ struct Page {
     items: Vec<Item>,
     /// Whether keys of others are among them.
     all: bool,
+}
+
+#[derive(Template)]
+#[template(path = "key/form.html")]
+struct MakePage {
+    frame: Frame,
     called: String,
     scopes: Vec<Scope>,
     lives: Vec<Life>,
@@ -38,7 +44,7 @@ struct Page {
     faults: Vec<(&'static str, String)>,
 }
 
-impl Page {
+impl MakePage {
     fn fault(&self, field: &str) -> Option<&str> {
         self.faults.iter().find(|(found, _)| *found == field).map(|(_, message)| message.as_str())
     }
@@ -69,6 +75,13 @@ struct Life {
 }
 
 #[derive(Template)]
+#[template(path = "key/revoke.html")]
+struct RevokePage {
+    frame: Frame,
+    item: Item,
+}
+
+#[derive(Template)]
 #[template(path = "key/secret.html")]
 struct SecretPage<'a> {
     frame: Frame,
@@ -81,27 +94,50 @@ const USUAL_LIFE: &str = "90";
 
 /// `GET /keys`.
 pub async fn get_keys(State(site): State<Site>, user: User, Query(query): Query<HashMap<String, String>>) -> Response {
-    show(&site, &user, &query, &Form::default(), Vec::new()).await
+    match items(&site, &user).await {
+        Ok(items) => {
+            let frame = Frame::of(&user, "/keys", text("key.title")).noting(&query);
+            page_with(StatusCode::OK, &Page { frame, items, all: whose(&user).is_none() })
+        }
+        Err(failed) => error::unavailable(&failed),
+    }
+}
+
+/// `GET /keys/new`.
+pub async fn get_new(user: User) -> Response {
+    show(&user, &Form::default(), Vec::new())
 }
 
 /// `POST /keys/new`: the answer shows the key, this once.
 pub async fn post_new(State(site): State<Site>, user: User, form: Form) -> Response {
     let wish = match read(&form) {
         Ok(wish) => wish,
-        Err(faults) => return show(&site, &user, &HashMap::new(), &form, faults).await,
+        Err(faults) => return show(&user, &form, faults),
     };
-    let made = async {
-        let mut scoped = user.scoped(&site).await?;
-        let made = api_key::make(&mut scoped, &user.member, &wish, site.clock.now()).await?;
-        scoped.commit().await?;
-        Ok::<_, LoginError>(made)
+    let scoped = match user.scoped(&site).await {
+        Ok(scoped) => scoped,
+        Err(failed) => return error::unavailable(&failed),
     };
-    match made.await {
+    match site.porter.make_key(scoped, &user.member, &wish, site.clock.now()).await {
         Ok(Ok(key)) => {
             let frame = Frame::of(&user, "/keys", text("key.secret_title"));
             page_with(StatusCode::OK, &SecretPage { frame, key: key.expose() })
         }
-        Ok(Err(unmade)) => show(&site, &user, &HashMap::new(), &form, vec![fault(unmade)]).await,
+        Ok(Err(unmade)) => show(&user, &form, vec![fault(unmade)]),
+        Err(failed) => error::unavailable(&failed),
+    }
+}
+
+/// `GET /keys/{id}/revoke`: asks whether this is the one.
+pub async fn get_revoke(State(site): State<Site>, user: User, Path(id): Path<String>) -> Response {
+    match items(&site, &user).await {
+        Ok(items) => match items.into_iter().find(|item| item.id == id) {
+            Some(item) => {
+                let frame = Frame::of(&user, "/keys", text("key.revoke_title"));
+                page_with(StatusCode::OK, &RevokePage { frame, item })
+            }
+            None => error::not_found(),
+        },
         Err(failed) => error::unavailable(&failed),
     }
 }
@@ -170,18 +206,8 @@ fn fault(unmade: Unmade) -> (&'static str, String) {
     }
 }
 
-async fn show(
-    site: &Site,
-    user: &User,
-    query: &HashMap<String, String>,
-    form: &Form,
-    faults: Vec<(&'static str, String)>,
-) -> Response {
+fn show(user: &User, form: &Form, faults: Vec<(&'static str, String)>) -> Response {
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let items = match items(site, user).await {
-        Ok(items) => items,
-        Err(failed) => return error::unavailable(&failed),
-    };
     let is_fresh = form.text("name").is_empty() && faults.is_empty();
     let chosen = form.all("scope");
     let scope = |right: &Right| Scope {
@@ -195,10 +221,8 @@ async fn show(
         words: if value.is_empty() { text("key.never").to_owned() } else { filled("key.days", value) },
         chosen: *value == days,
     };
-    let page = Page {
-        frame: Frame::of(user, "/keys", text("key.title")).noting(query),
-        items,
-        all: whose(user).is_none(),
+    let page = MakePage {
+        frame: Frame::of(user, "/keys", text("key.make")),
         called: form.text("name").to_owned(),
         scopes: Right::ALL.iter().filter(|right| user.member.role.may(**right)).map(scope).collect(),
         lives: LIVES.iter().map(life).collect(),

@@ -13,11 +13,15 @@ mod filters;
 pub mod frame;
 pub mod import;
 pub mod key;
+pub mod link;
 pub mod monitor;
 pub mod probe;
+mod qr;
+pub mod second_step;
 pub mod set_up;
 pub mod shape;
 pub mod sign_in;
+pub mod step_up;
 
 use askama::Template;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};

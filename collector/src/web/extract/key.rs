@@ -6,9 +6,9 @@ use crate::web::Site;
 
 /// The holder of an API key that works; there is none without `guard::key`.
 #[derive(Clone, Debug)]
-pub struct Caller(pub Holder);
+pub struct Program(pub Holder);
 
-impl Caller {
+impl Program {
     /// The organization that the key is for.
     pub fn org(&self) -> OrgKey {
         self.0.member.org
