@@ -8,7 +8,7 @@ use picket_shared::time::Timestamp;
 use serde_json::json;
 
 use super::{Identity, LoginError, Porter, Unfit, address, fit_password};
-use crate::store::audit::{self, Entry};
+use crate::store::audit::{self, Author};
 use crate::store::{UserKey, sessions, users};
 
 /// How signing in went.
@@ -38,7 +38,7 @@ impl Porter {
         if !wait.is_zero() {
             return Ok(SignIn::Wait(wait));
         }
-        let found = who(self, email, password, now).await?;
+        let found = who(self, email, password, from, now).await?;
         match found {
             Some(identity) => {
                 self.throttle.succeeded(email);
@@ -51,15 +51,15 @@ impl Porter {
         }
     }
 
-    /// Changes a user's password; every session ends, so that who had the old one is out.
+    /// Changes a user's password, `by` that user; every session ends, so that who had the old one is out.
     ///
     /// # Errors
     /// When the user is gone, or the database or the hashing fails.
     pub async fn change_password(
         &self,
         user: UserKey,
-        old: SecretString,
-        new: SecretString,
+        (old, new): (SecretString, SecretString),
+        by: &Author,
         now: Timestamp,
     ) -> Result<Change, LoginError> {
         let mut auth = self.pools.auth().await?;
@@ -67,7 +67,11 @@ impl Porter {
         drop(auth);
         let (uuid, hash, email) =
             row.map_or_else(Default::default, |row| (row.uuid, Some(row.password_hash), row.email));
+        let subject = uuid.to_string();
         if !self.passwords.matches(old, hash).await? {
+            let mut auth = self.pools.auth().await?;
+            audit::append(&mut auth, &by.did("user.change_password_failed", &subject, json!({}), now)).await?;
+            auth.commit().await?;
             return Ok(Change::Wrong);
         }
         if let Err(unfit) = fit_password(new.expose(), &email) {
@@ -77,10 +81,7 @@ impl Porter {
         let mut auth = self.pools.auth().await?;
         users::set_password(&mut auth, user, &hash, now).await?;
         sessions::end_all(&mut auth, user).await?;
-        let subject = uuid.to_string();
-        let action = "user.change_password";
-        let entry = Entry { org: None, at: now, actor: "web", action, subject: &subject, detail: json!({}) };
-        audit::append(&mut auth, &entry).await?;
+        audit::append(&mut auth, &by.did("user.change_password", &subject, json!({}), now)).await?;
         auth.commit().await?;
         Ok(Change::Done)
     }
@@ -90,6 +91,7 @@ async fn who(
     porter: &Porter,
     email: &str,
     password: SecretString,
+    from: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<Option<Identity>, LoginError> {
     let email = address(email).unwrap_or_default();
@@ -98,16 +100,17 @@ async fn who(
     drop(auth);
     let right = porter.passwords.matches(password, user.as_ref().map(|user| user.password_hash.clone())).await?;
     let mut auth = porter.pools.auth().await?;
+    // Whom nobody knows is not written down: it may be a password, typed in the wrong place.
+    let org = user.as_ref().and_then(|user| user.org_id);
+    let subject = user.as_ref().map(|user| user.uuid.to_string()).unwrap_or_default();
     let found = user.filter(|_| right);
-    let (action, subject) = match &found {
-        Some(user) => ("user.sign_in", user.uuid.to_string()),
-        None => ("user.sign_in_failed", String::new()),
-    };
+    let actor = found.as_ref().map_or_else(|| "web".to_owned(), |user| format!("user:{}", user.email));
+    let author = Author { org, actor, origin: from.map(|address| address.to_string()) };
+    let action = if found.is_some() { "user.sign_in" } else { "user.sign_in_failed" };
     if let Some(user) = &found {
         users::signed_in(&mut auth, user.id, now).await?;
     }
-    audit::append(&mut auth, &Entry { org: None, at: now, actor: "web", action, subject: &subject, detail: json!({}) })
-        .await?;
+    audit::append(&mut auth, &author.did(action, &subject, json!({}), now)).await?;
     auth.commit().await?;
     Ok(found.map(|user| Identity { user: user.id }))
 }

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use picket_shared::time::Timestamp;
+use serde_json::json;
 
 use super::{Identity, LoginError, Porter};
+use crate::store::audit::{self, Author};
 use crate::store::sessions;
 use crate::store::{OrgKey, StoreError, UserKey};
 use crate::vault::token::Token;
@@ -45,6 +47,8 @@ impl Ticket {
 pub struct Member {
     /// Whose session it is.
     pub user: UserKey,
+    /// What names that user outside.
+    pub id: uuid::Uuid,
     /// What that user signs in with.
     pub email: String,
     /// The organization.
@@ -79,16 +83,29 @@ impl Porter {
             sessions::seen(&mut auth, session.id, now).await?;
             auth.commit().await?;
         }
-        Ok(found.map(|row| Member { user: row.user_id, email: row.email, org: row.org_id, role: row.role }))
+        Ok(found.map(|row| Member {
+            user: row.user_id,
+            id: row.uuid,
+            email: row.email,
+            org: row.org_id,
+            role: row.role,
+        }))
     }
 
-    /// Ends a session.
+    /// Ends a session of the user `subject`, `by` that user.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn end(&self, ticket: &Ticket) -> Result<(), StoreError> {
+    pub async fn end(
+        &self,
+        ticket: &Ticket,
+        subject: uuid::Uuid,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut auth = self.pools.auth().await?;
         sessions::end(&mut auth, &ticket.0.hash().0).await?;
+        audit::append(&mut auth, &by.did("user.sign_out", &subject.to_string(), json!({}), now)).await?;
         auth.commit().await
     }
 }

@@ -1,5 +1,6 @@
 //! The first administrator: made by whoever follows the link that the collector printed at its first start.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use picket_shared::secret::SecretString;
@@ -7,7 +8,7 @@ use picket_shared::time::Timestamp;
 use serde_json::json;
 
 use super::{Identity, LoginError, Porter, Unfit, address, fit_password};
-use crate::store::audit::{self, Entry};
+use crate::store::audit::{self, Author};
 use crate::store::{StoreError, sessions, users};
 use crate::vault::token::Token;
 
@@ -61,6 +62,7 @@ impl Porter {
         link: &str,
         email: &str,
         password: SecretString,
+        from: Option<IpAddr>,
         now: Timestamp,
     ) -> Result<SetUp, LoginError> {
         let Some(token) = Token::parse(link) else { return Ok(SetUp::Over) };
@@ -77,16 +79,10 @@ impl Porter {
             return Ok(SetUp::Over);
         }
         let (user, uuid) = users::insert_owner(&mut auth, self.org, &email, &hash, now).await?;
-        let subject = uuid.to_string();
-        let entry = Entry {
-            org: Some(self.org),
-            at: now,
-            actor: "web",
-            action: "user.set_up",
-            subject: &subject,
-            detail: json!({}),
-        };
-        audit::append(&mut auth, &entry).await?;
+        let origin = from.map(|address| address.to_string());
+        let author = Author { org: Some(self.org), actor: format!("user:{email}"), origin };
+        let detail = json!({ "role": "owner" });
+        audit::append(&mut auth, &author.did("user.set_up", &uuid.to_string(), detail, now)).await?;
         auth.commit().await?;
         Ok(SetUp::Done(Identity { user }))
     }

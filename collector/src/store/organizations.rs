@@ -2,7 +2,9 @@
 
 use picket_shared::ids::OrgId;
 use picket_shared::time::Timestamp;
+use serde_json::json;
 
+use super::audit::{self, Author};
 use super::{Auth, Conn, OrgKey, StoreError};
 
 /// The organization of that name, made if there is none.
@@ -10,15 +12,20 @@ use super::{Auth, Conn, OrgKey, StoreError};
 /// # Errors
 /// When the database fails.
 pub async fn ensure(auth: &mut Auth, name: &str, now: Timestamp) -> Result<OrgKey, StoreError> {
-    sqlx::query(
+    let id = OrgId::at(now);
+    let made = sqlx::query(
         "INSERT INTO organizations (uuid, name, created_at) VALUES ($1, $2, $3)
          ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING",
     )
-    .bind(OrgId::at(now).0)
+    .bind(id.0)
     .bind(name)
     .bind(now.micros())
     .execute(auth.conn())
     .await?;
+    if made.rows_affected() == 1 {
+        let author = Author::of_instance("collector");
+        audit::append(auth, &author.did("organization.add", &id.to_string(), json!({ "name": name }), now)).await?;
+    }
     let (key,): (OrgKey,) = sqlx::query_as("SELECT id FROM organizations WHERE name = $1 AND deleted_at IS NULL")
         .bind(name)
         .fetch_one(auth.conn())

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use crate::login::session::{LIFE, Ticket};
 use crate::web::Site;
 use crate::web::extract::user::User;
+use crate::web::guard::client::ClientAddress;
 use crate::web::ui;
 
 /// How the cookie is called and kept.
@@ -64,7 +65,8 @@ pub async fn require(State(site): State<Site>, mut request: Request, next: Next)
     let Some(ticket) = site.front.cookie.read(request.headers()) else { return sign_in_first(&request) };
     match site.porter.resume(&ticket, site.clock.now()).await {
         Ok(Some(member)) => {
-            request.extensions_mut().insert(User { member, ticket });
+            let address = request.extensions().get::<ClientAddress>().map(|client| client.0);
+            request.extensions_mut().insert(User { member, ticket, address });
             next.run(request).await
         }
         Ok(None) => sign_in_first(&request),

@@ -27,8 +27,8 @@ pub async fn get_account(user: User) -> Response {
 
 /// `POST /account/password`: every session ends, this one too.
 pub async fn post_password(State(site): State<Site>, user: User, form: Form) -> Response {
-    let (old, new) = (form.secret("old"), form.secret("new"));
-    match site.porter.change_password(user.member.user, old, new, site.clock.now()).await {
+    let passwords = (form.secret("old"), form.secret("new"));
+    match site.porter.change_password(user.member.user, passwords, &user.author(), site.clock.now()).await {
         Ok(Change::Done) => {
             let mut response = see("/sign-in?done=password");
             sign_in::forget(&site, &mut response);

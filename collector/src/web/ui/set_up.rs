@@ -1,6 +1,7 @@
 //! The first administrator chooses address and password; the link that leads here works once.
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -12,6 +13,7 @@ use crate::login::set_up::SetUp;
 use crate::login::{MAX_PASSWORD, MIN_PASSWORD, Unfit};
 use crate::web::Site;
 use crate::web::extract::form::Form;
+use crate::web::guard::client::ClientAddress;
 use crate::web::texts::{filled, text};
 
 #[derive(Template)]
@@ -33,9 +35,15 @@ pub async fn get_set_up(State(site): State<Site>, Path(link): Path<String>) -> R
 }
 
 /// `POST /set-up/{link}`.
-pub async fn post_set_up(State(site): State<Site>, Path(link): Path<String>, form: Form) -> Response {
+pub async fn post_set_up(
+    State(site): State<Site>,
+    address: Option<Extension<ClientAddress>>,
+    Path(link): Path<String>,
+    form: Form,
+) -> Response {
     let email = form.text("email");
-    match site.porter.set_up(&link, email, form.secret("password"), site.clock.now()).await {
+    let from = address.map(|Extension(address)| address.0);
+    match site.porter.set_up(&link, email, form.secret("password"), from, site.clock.now()).await {
         Ok(SetUp::Done(identity)) => let_in(&site, &identity, "/").await,
         Ok(SetUp::Over) => error::page(StatusCode::NOT_FOUND, "set_up.over"),
         Ok(SetUp::Unfit(unfit)) => show(StatusCode::UNPROCESSABLE_ENTITY, &link, email, Some(why(unfit))),
