@@ -14,7 +14,7 @@ use crate::meters::Meters;
 use crate::notify::client::{BadRoots, Client};
 use crate::store::audit::{self, Author};
 use crate::store::{Auth, OrgKey, Pools, StoreError, clock, instance, organizations};
-use crate::vault::{KeyRing, Opener, Sealer, VaultError, keyring};
+use crate::vault::{KeyRing, Notary, Opener, Sealer, VaultError, keyring};
 use crate::wake::{Bells, Standstill};
 
 /// The organization that everything belongs to until there are several.
@@ -40,6 +40,8 @@ pub struct App {
     pub sealer: Sealer,
     /// Opens them: for deliver and for what probes get.
     pub opener: Opener,
+    /// Signs what the collector vouches for outside its database.
+    pub notary: Notary,
     /// Sends messages.
     pub client: Client,
     /// What probes know this installation as.
@@ -121,6 +123,7 @@ impl App {
             meters: Meters::default(),
             sealer: Sealer::new(&ring),
             opener: Opener::new(&ring),
+            notary: Notary::new(&ring)?,
             collector_id: instance.collector,
             org,
             started_at: now,

@@ -2,7 +2,8 @@
 //!
 //! [`keyring`] keeps the master keys in one file outside the data; [`sealer`] turns secrets into [`Sealed`] bytes for a
 //! table; [`opener`] turns them back, for the few who must read them; [`token`] makes random bytes, codes and what
-//! browsers hold; [`password`] hashes passwords; [`authority`] signs the collector's own certificates.
+//! browsers hold; [`password`] hashes passwords; [`authority`] signs the collector's own certificates, [`notary`] what it
+//! vouches for outside its database.
 //!
 //! A sealed value is `version (1) | key id (4) | nonce (12) | ciphertext and tag`: AES-256-GCM under a key that
 //! HKDF-SHA256 derives from a master key for each [`Class`]. Class and context (the row's uuid) are authenticated, so a
@@ -13,6 +14,7 @@
 pub mod authority;
 mod files;
 pub mod keyring;
+pub mod notary;
 pub mod opener;
 pub mod password;
 pub mod sealer;
@@ -28,6 +30,7 @@ use zeroize::Zeroizing;
 
 pub use authority::{Authority, Issued};
 pub use keyring::KeyRing;
+pub use notary::Notary;
 pub use opener::Opener;
 pub use sealer::Sealer;
 
