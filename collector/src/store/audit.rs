@@ -138,15 +138,16 @@ struct ExpiredRow {
     link: Vec<u8>,
 }
 
-/// The beginnings of chains that are older than `cutoff`, `most` entries of each; never a whole chain.
+/// The beginnings of chains that are older than `cutoff`, `most` entries of each. Where that is all of a
+/// chain, an entry must be added before it is removed: the last one stays.
 ///
 /// # Errors
 /// When the database fails or a row cannot be read.
 pub async fn expired(conn: &mut Worker, cutoff: Timestamp, most: i64) -> Result<Vec<Expired>, StoreError> {
     let rows: Vec<ExpiredRow> = sqlx::query_as(
         "SELECT a.id, old.org_id, coalesce(o.uuid, '00000000-0000-0000-0000-000000000000') AS chain, old.entries, a.seq, a.link
-         FROM (SELECT org_id, least(coalesce(min(seq) FILTER (WHERE at >= $1), max(seq)), min(seq) + $2) - 1 AS last,
-                      least(coalesce(min(seq) FILTER (WHERE at >= $1), max(seq)) - min(seq), $2) AS entries
+         FROM (SELECT org_id, least(coalesce(min(seq) FILTER (WHERE at >= $1), max(seq) + 1), min(seq) + $2) - 1 AS last,
+                      least(coalesce(min(seq) FILTER (WHERE at >= $1), max(seq) + 1) - min(seq), $2) AS entries
                FROM audit GROUP BY org_id HAVING min(at) < $1) old
          JOIN audit a ON a.org_id IS NOT DISTINCT FROM old.org_id AND a.seq = old.last
          LEFT JOIN organizations o ON o.id = old.org_id

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sqlx::types::Json;
 
 use super::audit;
-use super::monitors::{Settings, by_keys, next_version, note_changes, ring};
+use super::monitors::{Settings, by_keys, next_version, note_changes, place, ring};
 use super::{Conn, MonitorKey, Scoped, StoreError};
 use crate::domain::outage::Standing;
 
@@ -286,7 +286,7 @@ async fn note(conn: &mut Scoped, action: &str, ids: &[i64], now: Timestamp) -> R
     let noted: Vec<(uuid::Uuid, Value)> = rows
         .into_iter()
         .map(|(id, name, kind, version, external_key)| {
-            (id, json!({ "name": name, "kind": kind, "version": version, "external_key": external_key }))
+            (id, json!({ "name": place(&name), "kind": kind, "version": version, "external_key": external_key }))
         })
         .collect();
     audit::note_all(conn, action, &noted, now).await

@@ -5,7 +5,18 @@ use picket_shared::time::Timestamp;
 use serde_json::json;
 
 use super::audit::{self, Author};
-use super::{Auth, Conn, OrgKey, StoreError};
+use super::{Auth, Conn, OrgKey, Scoped, StoreError};
+
+/// What the tenant's organization is called outside.
+///
+/// # Errors
+/// When the database fails.
+pub async fn own_id(scoped: &mut Scoped) -> Result<OrgId, StoreError> {
+    let org = scoped.org();
+    let id =
+        sqlx::query_scalar("SELECT uuid FROM organizations WHERE id = $1").bind(org).fetch_one(scoped.conn()).await?;
+    Ok(OrgId(id))
+}
 
 /// The organization of that name, made if there is none.
 ///

@@ -28,7 +28,7 @@ pub(in crate::store) async fn note_changes(
 fn changes(before: &MonitorRow, after: &MonitorRow) -> Value {
     let (was, is) = (fields(before), fields(after));
     let mut detail =
-        json!({ "name": after.settings.name, "kind": after.settings.spec.kind(), "version": after.version });
+        json!({ "name": place(&after.settings.name), "kind": after.settings.spec.kind(), "version": after.version });
     let (mut old, mut new) = (Map::new(), Map::new());
     for ((name, was), (_, is)) in was.into_iter().zip(is) {
         if was != is {
@@ -56,7 +56,7 @@ fn changes(before: &MonitorRow, after: &MonitorRow) -> Value {
 fn fields(row: &MonitorRow) -> [(&'static str, Value); 9] {
     let set = &row.settings;
     [
-        ("name", json!(set.name)),
+        ("name", json!(place(&set.name))),
         ("host", json!(place(&set.spec.target()))),
         ("interval_s", json!(set.interval_s)),
         ("timeout_ms", json!(set.timeout_ms)),
@@ -68,8 +68,9 @@ fn fields(row: &MonitorRow) -> [(&'static str, Value); 9] {
     ]
 }
 
-/// Where a target is: scheme, host and port of a URL; what is no URL has no more than that.
-fn place(target: &str) -> String {
+/// Where a target is: scheme, host and port of a URL; what is no URL has no more than that. A monitor that was given no name
+/// is called as its target.
+pub(in crate::store) fn place(target: &str) -> String {
     match url::Url::parse(target) {
         Ok(url) if url.has_host() => url.origin().ascii_serialization(),
         _ => target.to_owned(),

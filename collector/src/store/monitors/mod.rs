@@ -20,7 +20,7 @@ use super::{Conn, MonitorKey, OrgKey, RegionKey, Scoped, StoreError};
 use crate::domain::outage::{QuorumRule, Standing};
 use crate::wake::Bell;
 
-pub(super) use changes::note_changes;
+pub(super) use changes::{note_changes, place};
 pub use undo::{UNDO_FOR, delete, forget_secrets, restore};
 
 /// What a person sets of a monitor. `spec` holds no credentials: those are JSON of `HttpAuth`, sealed with the monitor's
@@ -368,7 +368,7 @@ async fn note(conn: &mut Scoped, key: MonitorKey, action: &str, now: Timestamp) 
             .bind(key)
             .fetch_one(conn.conn())
             .await?;
-    audit::note(conn, action, id, json!({ "name": name, "kind": kind, "version": version }), now).await
+    audit::note(conn, action, id, json!({ "name": place(&name), "kind": kind, "version": version }), now).await
 }
 
 async fn mark_dirty(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sqlx::{Postgres, QueryBuilder};
 
 use crate::domain::audit_chain::{Entry, Facts, Hash, Mark, Payload};
+use crate::store::audit::append;
 use crate::store::{Auth, Conn, OrgKey, Scoped, StoreError};
 
 /// Which entries are wanted.
@@ -132,6 +133,23 @@ pub async fn actions(scoped: &mut Scoped) -> Result<Vec<String>, StoreError> {
         .bind(org)
         .fetch_all(scoped.conn())
         .await?)
+}
+
+/// Audits that the tenant's log is taken out: commit before it is.
+///
+/// # Errors
+/// When the database fails.
+pub async fn note_export(scoped: &mut Scoped, filter: &Filter, now: Timestamp) -> Result<(), StoreError> {
+    let author = scoped.author().clone();
+    append(scoped, &author.did("audit.export", "", filter.told(), now)).await
+}
+
+impl Filter {
+    /// What was asked for, for the log.
+    pub fn told(&self) -> Value {
+        let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        json!({ "action": self.action, "actor": self.actor, "from": time(self.from), "to": time(self.to) })
+    }
 }
 
 /// One chain of the log.
