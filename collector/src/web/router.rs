@@ -100,6 +100,8 @@ pub const ROUTES: &[Route] = &[
     page("/probes/new", Who::User, || get(ui::probe::get_new)),
     change("/probes/new", Who::User, || post(ui::probe::post_new)),
     change("/probes/{id}/revoke", Who::User, || post(ui::probe::post_revoke)),
+    page("/audit", Who::User, || get(ui::audit::get_audit)),
+    page("/audit/export", Who::User, || get(ui::audit::get_export)),
     page("/import", Who::User, || get(ui::import::get_import)),
     Route {
         method: "POST",

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that gets no answer fails its test there and then")]
 
+mod audit;
 mod common;
 mod forms;
 mod front_door;

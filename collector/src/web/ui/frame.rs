@@ -41,8 +41,13 @@ pub struct NavItem {
 }
 
 /// Address and key of the text, in order.
-const NAV: &[(&str, &str)] =
-    &[("/", "nav.monitors"), ("/probes", "nav.probes"), ("/channels", "nav.channels"), ("/import", "nav.import")];
+const NAV: &[(&str, &str)] = &[
+    ("/", "nav.monitors"),
+    ("/probes", "nav.probes"),
+    ("/channels", "nav.channels"),
+    ("/import", "nav.import"),
+    ("/audit", "nav.audit"),
+];
 
 /// What can have been done, as in `?done=`: name of the text, and whether `?name=` goes into it.
 const DONE: &[(&str, &str, bool)] = &[
