@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::cmd::audit::AuditCommand;
 use crate::cmd::channel::ChannelCommand;
 use crate::cmd::config::ConfigCommand;
 use crate::cmd::doctor::DoctorArgs;
@@ -50,6 +51,9 @@ pub enum Command {
     /// Show regions.
     #[command(subcommand)]
     Region(RegionCommand),
+    /// Read the audit log, and verify it.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Help people who cannot sign in.
     #[command(subcommand)]
     User(UserCommand),

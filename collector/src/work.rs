@@ -54,6 +54,7 @@ fn tasks() -> Vec<Task> {
             bell: None,
             run: |app, _| Box::pin(retention(app)),
         },
+        Task { name: "anchor", period: Duration::from_secs(3600), bell: None, run: |app, _| Box::pin(anchor(app)) },
         Task { name: "limits", period: Duration::from_secs(60), bell: None, run: |_, shared| Box::pin(forget(shared)) },
         Task {
             name: "judge",
@@ -177,7 +178,23 @@ async fn account_mails(app: App) -> Ran {
 
 async fn retention(app: App) -> Ran {
     let _working = app.standstill.working().await;
-    report(ops::retention::run(&app.pools, &app.config.retention, app.clock.now()).await?)
+    let now = app.clock.now();
+    let done = ops::retention::run(&app.pools, &app.config.retention, now).await?;
+    if !done.waits {
+        let keep = Duration::from_secs(86_400) * u32::from(app.config.retention.audit_days);
+        ops::audit::remove_old(&app.pools, &anchorage(&app), keep, now).await?;
+    }
+    report(done)
+}
+
+async fn anchor(app: App) -> Ran {
+    let _working = app.standstill.working().await;
+    report(ops::anchor::run(&app.pools, &anchorage(&app), app.clock.now()).await?)
+}
+
+fn anchorage(app: &App) -> ops::anchor::Anchorage {
+    let file = app.config.audit.anchors_file(&app.config.keys);
+    ops::anchor::Anchorage { file, notary: app.notary.clone(), collector: app.collector_id }
 }
 
 async fn judge(app: App, shared: Arc<Shared>) -> Ran {

@@ -11,10 +11,11 @@ use super::caller::Caller;
 use super::link::{CONFIRM_LIFE, Purpose, use_up};
 use super::session::Member;
 use super::step_up::Checked;
-use super::{LoginError, Porter, Unfit, address, fit_password, note};
+use super::{LoginError, Porter, Unfit, address, author, fit_password, note};
 use crate::domain::account_mail::About;
 use crate::store::account_links::Link;
 use crate::store::address_changes::{self, Side};
+use crate::store::audit::Author;
 use crate::store::{Auth, UserKey, account_links, sessions, users};
 
 /// How changing a password went.
@@ -64,12 +65,12 @@ impl Porter {
     pub async fn change_password(
         &self,
         user: UserKey,
-        old: SecretString,
-        new: SecretString,
+        (old, new): (SecretString, SecretString),
+        by: &Author,
         caller: &Caller,
         now: Timestamp,
     ) -> Result<Change, LoginError> {
-        let user = match self.check_password(user, old, now).await? {
+        let user = match self.check_password(user, old, (by, "user.change_password_failed"), now).await? {
             Checked::Right(user) => user,
             Checked::Wrong => return Ok(Change::Wrong),
             Checked::Wait(wait) => return Ok(Change::Wait(wait)),
@@ -80,7 +81,7 @@ impl Porter {
         let hash = self.passwords.hash(new).await?;
         let mut auth = self.pools.auth().await?;
         self.replace_password(&mut auth, &user, &hash, caller.device.as_ref(), now).await?;
-        note(&mut auth, "user.change_password", user.uuid, json!({}), now).await?;
+        note(&mut auth, by, "user.change_password", user.uuid, json!({}), now).await?;
         auth.commit().await?;
         Ok(Change::Done)
     }
@@ -113,7 +114,13 @@ impl Porter {
     ///
     /// # Errors
     /// When the machine gives no random bytes or the database fails.
-    pub async fn want_address(&self, member: &Member, new: &str, now: Timestamp) -> Result<Wanted, LoginError> {
+    pub async fn want_address(
+        &self,
+        member: &Member,
+        new: &str,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<Wanted, LoginError> {
         let Some(new) = address(new).ok().filter(|new| *new != member.email) else { return Ok(Wanted::Unfit) };
         let wait = self.asked.wait(&member.email, None, now);
         if !wait.is_zero() {
@@ -128,7 +135,7 @@ impl Porter {
         let from = |link| About::ChangeFrom { link, new: new.clone() };
         self.mail_link(&mut auth, user, old, Purpose::ChangeOld, from, now).await?;
         self.mail_link(&mut auth, user, &new, Purpose::ChangeNew, About::ChangeTo, now).await?;
-        note(&mut auth, "user.want_address", row.uuid, json!({}), now).await?;
+        note(&mut auth, by, "user.want_address", row.uuid, json!({}), now).await?;
         auth.commit().await?;
         Ok(Wanted::Asked)
     }
@@ -137,16 +144,16 @@ impl Porter {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn agree(&self, link: &str, now: Timestamp) -> Result<Agreed, LoginError> {
+    pub async fn agree(&self, link: &str, caller: &Caller, now: Timestamp) -> Result<Agreed, LoginError> {
         let mut auth = self.pools.auth().await?;
         let purposes = [Purpose::Confirm, Purpose::ChangeOld, Purpose::ChangeNew];
         let Some(link) = use_up(&mut auth, link, None, &purposes, now).await? else {
             return Ok(Agreed::Over);
         };
         let agreed = match link.purpose {
-            Purpose::Confirm => confirm(&mut auth, &link, now).await?,
-            Purpose::ChangeOld => self.change_address(&mut auth, &link, Side::Old, now).await?,
-            _ => self.change_address(&mut auth, &link, Side::New, now).await?,
+            Purpose::Confirm => confirm(&mut auth, &link, caller, now).await?,
+            Purpose::ChangeOld => self.change_address(&mut auth, &link, Side::Old, caller, now).await?,
+            _ => self.change_address(&mut auth, &link, Side::New, caller, now).await?,
         };
         // Without a commit nothing has agreed.
         if agreed != Agreed::Over {
@@ -160,6 +167,7 @@ impl Porter {
         auth: &mut Auth,
         link: &Link,
         side: Side,
+        caller: &Caller,
         now: Timestamp,
     ) -> Result<Agreed, LoginError> {
         let Some(user) = link.user else { return Ok(Agreed::Over) };
@@ -180,7 +188,7 @@ impl Porter {
         address_changes::end(auth, user).await?;
         account_links::end_all(auth, user, &row.email).await?;
         sessions::end_all(auth, user, None).await?;
-        note(auth, "user.change_address", row.uuid, json!({}), now).await?;
+        note(auth, &author(&row, caller), "user.change_address", row.uuid, json!({}), now).await?;
         for to in [&row.email, &new] {
             let about = About::AddressChanged { at: now, new: new.clone() };
             self.tell(auth, Some(user), to, about, now).await?;
@@ -189,11 +197,11 @@ impl Porter {
     }
 }
 
-async fn confirm(auth: &mut Auth, link: &Link, now: Timestamp) -> Result<Agreed, LoginError> {
+async fn confirm(auth: &mut Auth, link: &Link, caller: &Caller, now: Timestamp) -> Result<Agreed, LoginError> {
     let row = users::by_email(auth, &link.email).await?.filter(|row| Some(row.id) == link.user);
     let Some(row) = row else { return Ok(Agreed::Over) };
     if users::confirm_email(auth, row.id, now).await? {
-        note(auth, "user.confirm_address", row.uuid, json!({}), now).await?;
+        note(auth, &author(&row, caller), "user.confirm_address", row.uuid, json!({}), now).await?;
     }
     Ok(Agreed::Confirmed)
 }

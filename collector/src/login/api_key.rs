@@ -155,7 +155,7 @@ fn holder(key: &ApiKey, row: HolderRow) -> Result<Holder, StoreError> {
     let unreadable = StoreError::Inconsistent { table: "memberships", column: "role", row: row.user_id.0 };
     let role = row.role.parse().map_err(|_| unreadable)?;
     Ok(Holder {
-        member: Member { user: row.user_id, email: row.email, org: row.org_id, role, proven_at: None },
+        member: Member { user: row.user_id, id: row.uuid, email: row.email, org: row.org_id, role, proven_at: None },
         key: key.id().to_owned(),
         scopes: api_keys::rights(&row.scopes),
     })

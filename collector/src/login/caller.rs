@@ -15,6 +15,13 @@ pub struct Caller {
     pub agent: Agent,
 }
 
+impl Caller {
+    /// Where it is, for the audit log.
+    pub(super) fn origin(&self) -> Option<String> {
+        self.address.map(|address| address.to_string())
+    }
+}
+
 /// Browser and system, as far as the User-Agent tells; kept as these words and nothing more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Agent {

@@ -15,6 +15,7 @@ use super::caller::Caller;
 use super::session::Ticket;
 use super::{LoginError, Porter, note};
 use crate::domain::account_mail::About;
+use crate::store::audit::Author;
 use crate::store::users::UserRow;
 use crate::store::{Auth, StoreError, UserKey, sign_in_failures};
 use crate::vault::token::fingerprint;
@@ -71,13 +72,14 @@ impl Porter {
         sign_in_failures::is_locked(auth, &counter.key, now).await
     }
 
-    /// Counts a wrong answer, and tells whose account it is.
+    /// Counts a wrong answer, tells whose account it is, and writes down who did what.
     pub(super) async fn fail(
         &self,
         auth: &mut Auth,
         counter: &Counter,
         user: Option<&UserRow>,
         caller: &Caller,
+        (by, action): (&Author, &str),
         now: Timestamp,
     ) -> Result<(), LoginError> {
         self.throttle.failed(&counter.name, caller.address, now);
@@ -86,12 +88,12 @@ impl Porter {
             || (None, uuid::Uuid::nil(), "nobody@invalid"),
             |user| (Some(user.id), user.uuid, user.email.as_str()),
         );
-        note(auth, "user.sign_in_failed", uuid, json!({}), now).await?;
         self.tell_once_in(auth, TOLD_EVERY, key, to, About::FailedSignIn { at: now }, now).await?;
         if locks {
             let until = now + sign_in_failures::LOCK;
             self.tell_once_in(auth, sign_in_failures::LOCK, key, to, About::Locked { until }, now).await?;
         }
+        note(auth, by, action, uuid, json!({}), now).await?;
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use super::caller::Caller;
 use super::failure::Counter;
 use super::password::SignIn;
 use super::session::Ticket;
-use super::{LoginError, Porter, Unfit, address, fit_password, note};
+use super::{LoginError, Porter, Unfit, address, author, fit_password, note};
 use crate::domain::account_mail::{About, LinkFacts};
 use crate::store::account_links::{self, NewLink};
 use crate::store::users::UserRow;
@@ -126,6 +126,7 @@ impl Porter {
         &self,
         link: &str,
         asker: Option<&Ticket>,
+        caller: &Caller,
         now: Timestamp,
     ) -> Result<SignIn, LoginError> {
         let mut auth = self.pools.auth().await?;
@@ -135,7 +136,7 @@ impl Porter {
         let Some(user) = users::by_email(&mut auth, &found.email).await? else { return Ok(SignIn::Wrong) };
         users::confirm_email(&mut auth, user.id, now).await?;
         let counter = Counter::account(&user.email, &Caller::default(), false);
-        let signed = self.first_factor(&mut auth, &user, &counter, "link", now).await?;
+        let signed = self.first_factor(&mut auth, &user, &counter, ("link", caller), now).await?;
         auth.commit().await?;
         Ok(signed)
     }
@@ -149,6 +150,7 @@ impl Porter {
         link: &str,
         asker: Option<&Ticket>,
         new: SecretString,
+        caller: &Caller,
         now: Timestamp,
     ) -> Result<Reset, LoginError> {
         let Look::Ready(found) = self.look_at(link, asker, now).await? else { return Ok(Reset::Over) };
@@ -169,7 +171,7 @@ impl Porter {
         let counter = Counter::account(&user.email, &Caller::default(), false);
         self.forget_failures(&mut auth, &counter).await?;
         let detail = json!({ "by": found.purpose.as_str() });
-        note(&mut auth, "user.reset_password", user.uuid, detail, now).await?;
+        note(&mut auth, &author(&user, caller), "user.reset_password", user.uuid, detail, now).await?;
         auth.commit().await?;
         Ok(Reset::Done)
     }

@@ -31,10 +31,12 @@ use picket_shared::time::Timestamp;
 use serde_json::Value;
 
 use crate::config::{Config, LoginMode};
-use crate::store::audit::{self, Entry};
+use crate::store::audit::{self, Author};
+use crate::store::users::UserRow;
 use crate::store::{Auth, OrgKey, Pools, StoreError, UserKey};
 use crate::vault::password::Passwords;
 use crate::vault::{Opener, Sealer, VaultError};
+use caller::Caller;
 use throttle::Throttle;
 
 /// Lets people in. Cheap to clone.
@@ -95,16 +97,28 @@ impl Porter {
     }
 }
 
-/// Adds a line to the audit log about a user.
+/// A user who acts from a browser, for the audit log of the user's organization.
+fn author(user: &UserRow, caller: &Caller) -> Author {
+    Author { org: user.org_id, actor: format!("user:{}", user.email), origin: caller.origin() }
+}
+
+/// Whoever gave this user's address, or one that nobody has. Such an address is not written down: it may be a password,
+/// typed in the wrong place.
+fn stranger(user: Option<&UserRow>, caller: &Caller) -> Author {
+    Author { org: user.and_then(|user| user.org_id), actor: "web".to_owned(), origin: caller.origin() }
+}
+
+/// Adds an entry about a user, or about nobody known.
 async fn note(
     auth: &mut Auth,
+    by: &Author,
     action: &str,
     subject: uuid::Uuid,
     detail: Value,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let subject = if subject.is_nil() { String::new() } else { subject.to_string() };
-    audit::append(auth, &Entry { org: None, at: now, actor: "web", action, subject: &subject, detail }).await
+    audit::append(auth, &by.did(action, &subject, detail, now)).await
 }
 
 /// Who proved who they are.

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::caller::Caller;
 use super::failure::Counter;
 use super::session::Ticket;
-use super::{Identity, LoginError, Porter, address, note};
+use super::{Identity, LoginError, Porter, address, author, note, stranger};
 use crate::store::users::UserRow;
 use crate::store::{Auth, devices, second_factors, users};
 use crate::vault::token::Token;
@@ -54,9 +54,10 @@ impl Porter {
         let right = self.passwords.matches(password, user.as_ref().map(|user| user.password_hash.clone())).await?;
         let mut auth = self.pools.auth().await?;
         let signed = match user.as_ref().filter(|_| right && !locked) {
-            Some(user) => self.first_factor(&mut auth, user, &counter, "password", now).await?,
+            Some(user) => self.first_factor(&mut auth, user, &counter, ("password", caller), now).await?,
             None => {
-                self.fail(&mut auth, &counter, user.as_ref(), caller, now).await?;
+                let by = stranger(user.as_ref(), caller);
+                self.fail(&mut auth, &counter, user.as_ref(), caller, (&by, "user.sign_in_failed"), now).await?;
                 SignIn::Wrong
             }
         };
@@ -82,7 +83,7 @@ impl Porter {
         auth: &mut Auth,
         user: &UserRow,
         counter: &Counter,
-        by: &str,
+        (by, caller): (&str, &Caller),
         now: Timestamp,
     ) -> Result<SignIn, LoginError> {
         if second_factors::is_wanted(auth, user.id).await? {
@@ -92,7 +93,7 @@ impl Porter {
         }
         self.forget_failures(auth, counter).await?;
         users::signed_in(auth, user.id, now).await?;
-        note(auth, "user.sign_in", user.uuid, json!({ "by": by }), now).await?;
+        note(auth, &author(user, caller), "user.sign_in", user.uuid, json!({ "by": by }), now).await?;
         Ok(SignIn::Done(Identity { user: user.id, proven: by == "password", new: false }))
     }
 }

@@ -7,10 +7,10 @@ use picket_shared::time::Timestamp;
 use serde_json::json;
 
 use super::link::Purpose;
-use super::{LoginError, Porter, address};
+use super::{LoginError, Porter, address, note};
 use crate::domain::account_mail::About;
 use crate::store::account_links::{self, NewLink};
-use crate::store::audit::{self, Entry};
+use crate::store::audit::Author;
 use crate::store::{second_factors, users};
 use crate::vault::token::Token;
 
@@ -44,9 +44,6 @@ impl Porter {
         };
         account_links::insert(&mut auth, &new, now).await?;
         let removed = remove_second_factor && second_factors::remove(&mut auth, user.id).await?;
-        let (action, subject) = ("user.recover", user.uuid.to_string());
-        let detail = json!({ "second_factor_removed": removed });
-        audit::append(&mut auth, &Entry { org: None, at: now, actor: by, action, subject: &subject, detail }).await?;
         for (owner, to) in users::owners(&mut auth).await? {
             let about = About::Recovery { at: now, account: user.email.clone(), by: by.to_owned() };
             self.tell(&mut auth, Some(owner), &to, about, now).await?;
@@ -55,6 +52,9 @@ impl Porter {
             let about = About::SecondFactorRemoved { at: now };
             self.tell(&mut auth, Some(user.id), &user.email, about, now).await?;
         }
+        let (author, detail) =
+            (Author { org: user.org_id, ..Author::of_instance(by) }, json!({ "second_factor_removed": removed }));
+        note(&mut auth, &author, "user.recover", user.uuid, detail, now).await?;
         auth.commit().await?;
         Ok(Some(SecretString::new(token.expose().to_owned())))
     }

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::session::Member;
 use super::{LoginError, Porter, note};
 use crate::domain::account_mail::About;
+use crate::store::audit::Author;
 use crate::store::users::UserRow;
 use crate::store::{Auth, second_factors, users};
 use crate::vault::VaultError;
@@ -30,6 +31,7 @@ impl Porter {
     pub async fn replace_recovery_codes(
         &self,
         member: &Member,
+        by: &Author,
         now: Timestamp,
     ) -> Result<Option<Vec<SecretString>>, LoginError> {
         let mut auth = self.pools.auth().await?;
@@ -39,7 +41,7 @@ impl Porter {
         }
         let (codes, hashes) = make()?;
         second_factors::replace_recovery_codes(&mut auth, user.id, &hashes, now).await?;
-        note(&mut auth, "user.replace_recovery_codes", user.uuid, json!({}), now).await?;
+        note(&mut auth, by, "user.replace_recovery_codes", user.uuid, json!({}), now).await?;
         self.tell(&mut auth, Some(user.id), &user.email, About::RecoveryCodesReplaced { at: now }, now).await?;
         auth.commit().await?;
         Ok(Some(codes))
@@ -51,6 +53,7 @@ impl Porter {
         auth: &mut Auth,
         user: &UserRow,
         typed: &str,
+        by: &Author,
         now: Timestamp,
     ) -> Result<bool, LoginError> {
         let Some(hash) = recovery_hash(typed) else { return Ok(false) };
@@ -58,7 +61,7 @@ impl Porter {
             return Ok(false);
         }
         let left = second_factors::recovery_codes_left(auth, user.id).await?;
-        note(auth, "user.use_recovery_code", user.uuid, json!({ "left": left }), now).await?;
+        note(auth, by, "user.use_recovery_code", user.uuid, json!({ "left": left }), now).await?;
         self.tell(auth, Some(user.id), &user.email, About::RecoveryCodeUsed { at: now, left }, now).await?;
         Ok(true)
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::caller::Caller;
 use super::failure::Counter;
 use super::session::Ticket;
-use super::{Identity, LoginError, Porter, note};
+use super::{Identity, LoginError, Porter, author, note, stranger};
 use crate::store::{second_factors, users};
 
 pub use crate::store::second_factors::HALF_LIFE;
@@ -51,9 +51,11 @@ impl Porter {
             return Ok(SecondStep::Wait(wait));
         }
         let locked = self.is_locked(&mut auth, &counter, now).await?;
-        let used = if locked { None } else { self.use_code(&mut auth, &user, code, now).await? };
+        let by = author(&user, caller);
+        let used = if locked { None } else { self.use_code(&mut auth, &user, code, &by, now).await? };
         let Some(used) = used else {
-            self.fail(&mut auth, &counter, Some(&user), caller, now).await?;
+            let by = stranger(Some(&user), caller);
+            self.fail(&mut auth, &counter, Some(&user), caller, (&by, "user.sign_in_failed"), now).await?;
             auth.commit().await?;
             return Ok(SecondStep::Wrong);
         };
@@ -62,7 +64,7 @@ impl Porter {
             self.forget_failures(&mut auth, &counter).await?;
         }
         users::signed_in(&mut auth, user.id, now).await?;
-        note(&mut auth, "user.sign_in", user.uuid, json!({ "second": used.as_str() }), now).await?;
+        note(&mut auth, &by, "user.sign_in", user.uuid, json!({ "second": used.as_str() }), now).await?;
         auth.commit().await?;
         Ok(SecondStep::Done(Identity { user: user.id, proven: true, new: false }))
     }

@@ -11,6 +11,7 @@ use super::caller::Caller;
 use super::{Identity, LoginError, Porter, note};
 use crate::domain::access::Role;
 use crate::domain::account_mail::About;
+use crate::store::audit::Author;
 use crate::store::sessions::{self, ListedSession, NewSession, SessionRow};
 use crate::store::{OrgKey, StoreError, UserKey, devices, users};
 use crate::vault::VaultError;
@@ -69,6 +70,8 @@ impl Ticket {
 pub struct Member {
     /// Whose session it is.
     pub user: UserKey,
+    /// What names that user outside.
+    pub id: uuid::Uuid,
     /// What that user signs in with.
     pub email: String,
     /// The organization.
@@ -86,7 +89,7 @@ impl TryFrom<SessionRow> for Member {
         let unreadable = StoreError::Inconsistent { table: "memberships", column: "role", row: row.user_id.0 };
         let role = row.role.parse().map_err(|_| unreadable)?;
         let proven_at = row.proven_at.map(Timestamp::from_micros);
-        Ok(Self { user: row.user_id, email: row.email, org: row.org_id, role, proven_at })
+        Ok(Self { user: row.user_id, id: row.uuid, email: row.email, org: row.org_id, role, proven_at })
     }
 }
 
@@ -171,13 +174,20 @@ impl Porter {
         sessions::list(&mut auth, user, &ticket.hash(), now).await
     }
 
-    /// Ends a session.
+    /// Ends a session of the user `subject`, `by` that user.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn end(&self, ticket: &Ticket) -> Result<(), StoreError> {
+    pub async fn end(
+        &self,
+        ticket: &Ticket,
+        subject: uuid::Uuid,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut auth = self.pools.auth().await?;
         sessions::end(&mut auth, &ticket.hash()).await?;
+        note(&mut auth, by, "user.sign_out", subject, json!({}), now).await?;
         auth.commit().await
     }
 
@@ -185,11 +195,17 @@ impl Porter {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn end_one(&self, user: UserKey, session: uuid::Uuid, now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn end_one(
+        &self,
+        user: UserKey,
+        session: uuid::Uuid,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let mut auth = self.pools.auth().await?;
         let ended = sessions::end_one(&mut auth, user, session).await?;
         if ended && let Some(row) = users::by_key(&mut auth, user).await? {
-            note(&mut auth, "user.end_sessions", row.uuid, json!({ "sessions": 1 }), now).await?;
+            note(&mut auth, by, "user.end_sessions", row.uuid, json!({ "sessions": 1 }), now).await?;
         }
         auth.commit().await?;
         Ok(ended)
@@ -199,11 +215,17 @@ impl Porter {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn end_others(&self, user: UserKey, ticket: &Ticket, now: Timestamp) -> Result<u64, StoreError> {
+    pub async fn end_others(
+        &self,
+        user: UserKey,
+        ticket: &Ticket,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         let mut auth = self.pools.auth().await?;
         let ended = sessions::end_all(&mut auth, user, Some(&ticket.hash())).await?;
         if let Some(row) = users::by_key(&mut auth, user).await? {
-            note(&mut auth, "user.end_sessions", row.uuid, json!({ "sessions": ended }), now).await?;
+            note(&mut auth, by, "user.end_sessions", row.uuid, json!({ "sessions": ended }), now).await?;
         }
         auth.commit().await?;
         Ok(ended)

@@ -5,11 +5,12 @@ use picket_shared::secret::SecretString;
 use picket_shared::time::Timestamp;
 use serde_json::json;
 
+use super::caller::Caller;
 use super::link::{Look, Purpose, use_up};
 use super::session::Ticket;
-use super::{Identity, LoginError, Porter, Unfit, fit_password};
+use super::{Identity, LoginError, Porter, Unfit, fit_password, note};
 use crate::config::LoginMode;
-use crate::store::audit::{self, Entry};
+use crate::store::audit::Author;
 use crate::store::{organizations, users};
 
 /// Most characters of an organization's name.
@@ -39,6 +40,7 @@ impl Porter {
         asker: Option<&Ticket>,
         organization: &str,
         password: SecretString,
+        caller: &Caller,
         now: Timestamp,
     ) -> Result<SignUp, LoginError> {
         let Look::Ready(found) = self.look_at(link, asker, now).await? else { return Ok(SignUp::Over) };
@@ -62,12 +64,15 @@ impl Porter {
             return Ok(SignUp::Over);
         }
         // Without a commit the link stays as it was: another name can be tried.
-        let Some(org) = organizations::insert(&mut auth, organization, now).await? else { return Ok(SignUp::Name) };
+        let Some((org, id)) = organizations::insert(&mut auth, organization, now).await? else {
+            return Ok(SignUp::Name);
+        };
         let (user, uuid) = users::insert_owner(&mut auth, org, &link.email, &hash, now).await?;
         users::confirm_email(&mut auth, user, now).await?;
-        let (action, subject) = ("user.sign_up", uuid.to_string());
-        let entry = Entry { org: Some(org), at: now, actor: "web", action, subject: &subject, detail: json!({}) };
-        audit::append(&mut auth, &entry).await?;
+        let by = Author { org: Some(org), actor: format!("user:{}", link.email), origin: caller.origin() };
+        note(&mut auth, &by, "user.sign_up", uuid, json!({ "role": "owner" }), now).await?;
+        let by = Author { org: None, ..by };
+        note(&mut auth, &by, "organization.add", id.0, json!({ "name": organization }), now).await?;
         auth.commit().await?;
         Ok(SignUp::Done(Identity { user, proven: true, new: true }))
     }

@@ -10,8 +10,12 @@ use super::caller::Caller;
 use super::failure::Counter;
 use super::session::{Member, Ticket};
 use super::{LoginError, Porter, note};
+use crate::store::audit::Author;
 use crate::store::users::UserRow;
 use crate::store::{UserKey, sessions, users};
+
+/// What is written down of a wrong answer.
+const FAILED: &str = "user.step_up_failed";
 
 /// What somebody gives to prove it.
 #[derive(Clone, Debug)]
@@ -53,6 +57,7 @@ impl Porter {
         member: &Member,
         ticket: &Ticket,
         evidence: Evidence,
+        author: &Author,
         now: Timestamp,
     ) -> Result<StepUp, LoginError> {
         let by = match &evidence {
@@ -60,8 +65,8 @@ impl Porter {
             Evidence::Code(_) => "code",
         };
         let checked = match evidence {
-            Evidence::Password(password) => self.check_password(member.user, password, now).await?,
-            Evidence::Code(code) => self.check_code(member.user, &code, now).await?,
+            Evidence::Password(password) => self.check_password(member.user, password, (author, FAILED), now).await?,
+            Evidence::Code(code) => self.check_code(member.user, &code, author, now).await?,
         };
         let user = match checked {
             Checked::Right(user) => user,
@@ -73,16 +78,17 @@ impl Porter {
         if !sessions::renew(&mut auth, &ticket.hash(), &new.hash(), now).await? {
             return Ok(StepUp::Over);
         }
-        note(&mut auth, "user.step_up", user.uuid, json!({ "by": by }), now).await?;
+        note(&mut auth, author, "user.step_up", user.uuid, json!({ "by": by }), now).await?;
         auth.commit().await?;
         Ok(StepUp::Done(new))
     }
 
-    /// Whether it is the password of somebody who is signed in; a wrong one counts.
+    /// Whether it is the password of somebody who is signed in; a wrong one counts, and is written down as `failed` says.
     pub(super) async fn check_password(
         &self,
         user: UserKey,
         password: SecretString,
+        failed: (&Author, &str),
         now: Timestamp,
     ) -> Result<Checked, LoginError> {
         let (counter, nowhere) = (Counter::own(user), Caller::default());
@@ -102,7 +108,7 @@ impl Porter {
                 Checked::Right(row)
             }
             row => {
-                self.fail(&mut auth, &counter, row.as_ref(), &nowhere, now).await?;
+                self.fail(&mut auth, &counter, row.as_ref(), &nowhere, failed, now).await?;
                 Checked::Wrong
             }
         };
@@ -110,7 +116,13 @@ impl Porter {
         Ok(checked)
     }
 
-    async fn check_code(&self, user: UserKey, code: &str, now: Timestamp) -> Result<Checked, LoginError> {
+    async fn check_code(
+        &self,
+        user: UserKey,
+        code: &str,
+        author: &Author,
+        now: Timestamp,
+    ) -> Result<Checked, LoginError> {
         let (counter, nowhere) = (Counter::own(user), Caller::default());
         let wait = self.wait(&counter, &nowhere, now);
         if !wait.is_zero() {
@@ -119,11 +131,11 @@ impl Porter {
         let mut auth = self.pools.auth().await?;
         let Some(row) = users::by_key(&mut auth, user).await? else { return Ok(Checked::Wrong) };
         let locked = self.is_locked(&mut auth, &counter, now).await?;
-        let used = if locked { None } else { self.use_code(&mut auth, &row, code, now).await? };
+        let used = if locked { None } else { self.use_code(&mut auth, &row, code, author, now).await? };
         if used.is_some() {
             self.forget_failures(&mut auth, &counter).await?;
         } else {
-            self.fail(&mut auth, &counter, Some(&row), &nowhere, now).await?;
+            self.fail(&mut auth, &counter, Some(&row), &nowhere, (author, FAILED), now).await?;
         }
         auth.commit().await?;
         Ok(if used.is_some() { Checked::Right(row) } else { Checked::Wrong })

@@ -11,6 +11,7 @@ use super::recovery;
 use super::session::{Member, Ticket};
 use super::{LoginError, Porter, note};
 use crate::domain::account_mail::About;
+use crate::store::audit::Author;
 use crate::store::second_factors::{self, Totp};
 use crate::store::users::UserRow;
 use crate::store::{Auth, UserKey, sessions, users};
@@ -122,6 +123,7 @@ impl Porter {
         member: &Member,
         ticket: &Ticket,
         code: &str,
+        by: &Author,
         now: Timestamp,
     ) -> Result<Added, LoginError> {
         let mut auth = self.pools.auth().await?;
@@ -138,7 +140,7 @@ impl Porter {
         let (codes, hashes) = recovery::make()?;
         second_factors::replace_recovery_codes(&mut auth, user.id, &hashes, now).await?;
         let ticket = self.renew_alone(&mut auth, &user, ticket, now).await?;
-        note(&mut auth, "user.add_second_factor", user.uuid, json!({ "kind": "totp" }), now).await?;
+        note(&mut auth, by, "user.add_second_factor", user.uuid, json!({ "kind": "totp" }), now).await?;
         self.tell(&mut auth, Some(user.id), &user.email, About::SecondFactorAdded { at: now }, now).await?;
         auth.commit().await?;
         Ok(Added::Done { codes, ticket })
@@ -152,6 +154,7 @@ impl Porter {
         &self,
         member: &Member,
         ticket: &Ticket,
+        by: &Author,
         now: Timestamp,
     ) -> Result<Option<Ticket>, LoginError> {
         let mut auth = self.pools.auth().await?;
@@ -160,7 +163,7 @@ impl Porter {
             return Ok(None);
         }
         let ticket = self.renew_alone(&mut auth, &user, ticket, now).await?;
-        note(&mut auth, "user.remove_second_factor", user.uuid, json!({ "kind": "totp" }), now).await?;
+        note(&mut auth, by, "user.remove_second_factor", user.uuid, json!({ "kind": "totp" }), now).await?;
         self.tell(&mut auth, Some(user.id), &user.email, About::SecondFactorRemoved { at: now }, now).await?;
         auth.commit().await?;
         Ok(Some(ticket))
@@ -172,9 +175,10 @@ impl Porter {
         auth: &mut Auth,
         user: &UserRow,
         code: &str,
+        by: &Author,
         now: Timestamp,
     ) -> Result<Option<Used>, LoginError> {
-        if self.use_recovery_code(auth, user, code, now).await? {
+        if self.use_recovery_code(auth, user, code, by, now).await? {
             return Ok(Some(Used::RecoveryCode));
         }
         let found = second_factors::find(auth, user.id).await?.filter(|found| found.confirmed_at.is_some());

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use picket_shared::time::Timestamp;
 use serde_json::json;
 
-use super::audit::{self, Entry};
+use super::audit;
 use super::{Auth, Conn, OrgKey, Scoped, StoreError, UserKey};
 use crate::domain::access::Right;
 
@@ -67,6 +67,8 @@ pub struct HolderRow {
     pub last_used_at: Option<i64>,
     /// For whom it stands.
     pub user_id: UserKey,
+    /// What names that user outside.
+    pub uuid: uuid::Uuid,
     /// What that user signs in with.
     pub email: String,
     /// In which organization.
@@ -163,7 +165,7 @@ pub async fn revoke(
 pub async fn holder(auth: &mut Auth, public_id: &str) -> Result<Option<HolderRow>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT k.id, k.key_hash, k.scopes, k.networks, k.expires_at, k.revoked_at, k.last_used_at, k.user_id,
-                u.email, k.org_id, m.role
+                u.uuid, u.email, k.org_id, m.role
          FROM api_keys k
          JOIN users u ON u.id = k.user_id AND u.deleted_at IS NULL
          JOIN organizations o ON o.id = k.org_id AND o.deleted_at IS NULL
@@ -200,6 +202,6 @@ async fn note(
     detail: serde_json::Value,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    let (org, actor) = (Some(conn.org()), conn.actor().to_owned());
-    audit::append(conn, &Entry { org, at, actor: &actor, action, subject: public_id, detail }).await
+    let author = conn.author().clone();
+    audit::append(conn, &author.did(action, public_id, detail, at)).await
 }

@@ -44,6 +44,7 @@ pub const TIMES: &[(&str, &[&str])] = &[
 /// in its batch's own id says. Who may sign in is nothing that the role which moves times may touch.
 pub const KEPT: &[(&str, &[&str])] = &[
     ("audit", &["at"]),
+    ("audit_bases", &["removed_at"]),
     ("receipts", &["cut_at", "received_at"]),
     ("users", &["created_at", "password_changed_at", "signed_in_at", "deleted_at", "email_confirmed_at"]),
     ("memberships", &["created_at"]),

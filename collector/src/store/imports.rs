@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::types::Json;
 
-use super::monitors::{Settings, next_version, ring};
+use super::audit;
+use super::monitors::{Settings, by_keys, next_version, note_changes, place, ring};
 use super::{Conn, MonitorKey, Scoped, StoreError};
 use crate::domain::outage::Standing;
 
@@ -147,6 +148,7 @@ pub async fn change(conn: &mut Scoped, writer: Writer, changes: &[Change], now: 
     let assigned = next_version(conn).await?;
     // Names may go from one monitor to another: all of them are free before the first is given.
     let ids: Vec<i64> = changes.iter().map(|change| change.key.0).collect();
+    let before = by_keys(conn, &ids).await?;
     sqlx::query("UPDATE monitors SET name = uuid::text WHERE id = ANY($1)").bind(&ids).execute(conn.conn()).await?;
     for chunk in changes.chunks(CHUNK) {
         let rows: Vec<Value> = chunk
@@ -165,9 +167,9 @@ pub async fn change(conn: &mut Scoped, writer: Writer, changes: &[Change], now: 
         let keyed: Vec<_> = chunk.iter().map(|change| (change.key.0, &change.settings)).collect();
         write_regions(conn, &keyed).await?;
         mark_dirty(conn, &ids, now).await?;
-        note(conn, writer.actions().1, &ids, now).await?;
     }
-    ring(conn).await
+    ring(conn).await?;
+    note_changes(conn, writer.actions().1, &before, now).await
 }
 
 /// Those of the keys whose monitor somebody deleted, and that name no other one.
@@ -207,8 +209,8 @@ pub async fn release(conn: &mut Scoped, which: &Which, now: Timestamp) -> Result
     let ids: Vec<i64> = released.iter().map(|(id, ..)| *id).collect();
     if !ids.is_empty() {
         mark_dirty(conn, &ids, now).await?;
-        note(conn, "monitor.release", &ids, now).await?;
         ring(conn).await?;
+        note(conn, "monitor.release", &ids, now).await?;
     }
     let mut named: Vec<_> = released.into_iter().map(|(_, id, name)| (MonitorId(id), name)).collect();
     named.sort_by(|a, b| a.1.cmp(&b.1));
@@ -297,20 +299,19 @@ async fn mark_dirty(conn: &mut Scoped, ids: &[i64], now: Timestamp) -> Result<()
 
 /// Audits what was just done to each. Targets are left out: a URL may hold a token.
 async fn note(conn: &mut Scoped, action: &str, ids: &[i64], now: Timestamp) -> Result<(), StoreError> {
-    let (org, actor) = (conn.org(), conn.actor().to_owned());
-    let done = sqlx::query(
-        "INSERT INTO audit (org_id, at, actor, action, subject, detail)
-         SELECT $1, $2, $3, $4, uuid::text, jsonb_build_object('name', name, 'kind', kind, 'version', version,
-             'external_key', external_key) FROM monitors WHERE id = ANY ($5) ORDER BY id",
-    )
-    .bind(org)
-    .bind(now.micros())
-    .bind(actor)
-    .bind(action)
-    .bind(ids)
-    .execute(conn.conn())
-    .await?;
-    StoreError::expect_rows("audit", ids.len() as u64, done.rows_affected())
+    let rows: Vec<(uuid::Uuid, String, String, i32, Option<String>)> =
+        sqlx::query_as("SELECT uuid, name, kind, version, external_key FROM monitors WHERE id = ANY ($1) ORDER BY id")
+            .bind(ids)
+            .fetch_all(conn.conn())
+            .await?;
+    StoreError::expect_rows("monitors", ids.len() as u64, rows.len() as u64)?;
+    let noted: Vec<(uuid::Uuid, Value)> = rows
+        .into_iter()
+        .map(|(id, name, kind, version, external_key)| {
+            (id, json!({ "name": place(&name), "kind": kind, "version": version, "external_key": external_key }))
+        })
+        .collect();
+    audit::note_all(conn, action, &noted, now).await
 }
 
 fn hex(bytes: &[u8]) -> String {

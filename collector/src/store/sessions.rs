@@ -17,6 +17,8 @@ pub struct SessionRow {
     pub id: i64,
     /// Whose it is.
     pub user_id: UserKey,
+    /// What names that user outside.
+    pub uuid: uuid::Uuid,
     /// What that user signs in with.
     pub email: String,
     /// The organization that the user belongs to; the first one joined.
@@ -99,7 +101,7 @@ pub async fn find(
     idle_since: Timestamp,
 ) -> Result<Option<SessionRow>, StoreError> {
     Ok(sqlx::query_as(
-        "SELECT s.id, s.user_id, u.email, m.org_id, m.role, s.seen_at, s.proven_at
+        "SELECT s.id, s.user_id, u.uuid, u.email, m.org_id, m.role, s.seen_at, s.proven_at
          FROM sessions s JOIN users u ON u.id = s.user_id AND u.deleted_at IS NULL
          JOIN LATERAL (SELECT m.org_id, m.role FROM memberships m JOIN organizations o ON o.id = m.org_id
                        WHERE m.user_id = u.id AND o.deleted_at IS NULL ORDER BY m.created_at, m.org_id LIMIT 1) m ON true

@@ -20,7 +20,15 @@ pub struct UserRow {
     pub password_hash: String,
     /// Since when mail to the address is known to arrive.
     pub email_confirmed_at: Option<i64>,
+    /// The organization that the user belongs to, the first one joined: its audit log tells of the user.
+    pub org_id: Option<OrgKey>,
 }
+
+/// What signing in needs, and the same organization that a session is in.
+const SELECT: &str = "SELECT id, uuid, email, password_hash, email_confirmed_at,
+        (SELECT m.org_id FROM memberships m JOIN organizations o ON o.id = m.org_id
+         WHERE m.user_id = u.id AND o.deleted_at IS NULL ORDER BY m.created_at, m.org_id LIMIT 1) AS org_id
+    FROM users u WHERE deleted_at IS NULL";
 
 /// Whether there is any user.
 ///
@@ -35,12 +43,10 @@ pub async fn any(auth: &mut Auth) -> Result<bool, StoreError> {
 /// # Errors
 /// When the database fails.
 pub async fn by_email(auth: &mut Auth, email: &str) -> Result<Option<UserRow>, StoreError> {
-    Ok(sqlx::query_as(
-        "SELECT id, uuid, email, password_hash, email_confirmed_at FROM users WHERE email = $1 AND deleted_at IS NULL",
-    )
-    .bind(email)
-    .fetch_optional(auth.conn())
-    .await?)
+    Ok(sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} AND email = $1")))
+        .bind(email)
+        .fetch_optional(auth.conn())
+        .await?)
 }
 
 /// The user of that row.
@@ -48,12 +54,10 @@ pub async fn by_email(auth: &mut Auth, email: &str) -> Result<Option<UserRow>, S
 /// # Errors
 /// When the database fails.
 pub async fn by_key(auth: &mut Auth, key: UserKey) -> Result<Option<UserRow>, StoreError> {
-    Ok(sqlx::query_as(
-        "SELECT id, uuid, email, password_hash, email_confirmed_at FROM users WHERE id = $1 AND deleted_at IS NULL",
-    )
-    .bind(key)
-    .fetch_optional(auth.conn())
-    .await?)
+    Ok(sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} AND id = $1")))
+        .bind(key)
+        .fetch_optional(auth.conn())
+        .await?)
 }
 
 /// What these users sign in with.

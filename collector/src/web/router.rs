@@ -155,6 +155,8 @@ pub const ROUTES: &[Route] = &[
     change("/keys/new", Who::Proven(Right::KeysWrite), || post(ui::key::post_new)),
     page("/keys/{id}/revoke", Who::Proven(Right::KeysWrite), || get(ui::key::get_revoke)),
     change("/keys/{id}/revoke", Who::Proven(Right::KeysWrite), || post(ui::key::post_revoke)),
+    page("/audit", Who::User(Right::AuditRead), || get(ui::audit::get_audit)),
+    page("/audit/export", Who::User(Right::AuditRead), || get(ui::audit::get_export)),
     page("/import", Who::User(Right::MonitorsWrite), || get(ui::import::get_import)),
     Route {
         method: "POST",
@@ -178,6 +180,7 @@ pub const ROUTES: &[Route] = &[
     api(&api::results::LIST),
     api(&api::incidents::LIST),
     api(&api::incidents::GET),
+    api(&api::audit::LIST),
     api(&api::channels::LIST),
     api(&api::channels::CREATE),
     api(&api::channels::GET),

@@ -8,7 +8,8 @@ use crate::database::TestDatabase;
 /// Tables that a role may see without being a tenant, by policy. A new one is added here on purpose or not at all.
 const ALL_ROWS: &[(&str, &str)] = &[
     ("api_keys", "auth backup"),
-    ("audit", "auth backup intake worker"),
+    ("audit", "auth backup intake owner worker"),
+    ("audit_bases", "auth backup owner worker"),
     ("changes", "backup intake worker"),
     ("channel_proofs", "backup worker"),
     ("channels", "backup worker"),

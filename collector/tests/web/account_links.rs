@@ -9,6 +9,7 @@ use picket_collector::login::password::SignIn;
 
 use crate::common::{Browser, EMAIL, PASSWORD, World};
 use crate::mailbox::{MAILS, Mailbox};
+use picket_collector::login::caller::Caller;
 
 const NEW: &str = "another few words";
 
@@ -68,7 +69,7 @@ async fn of_twenty_who_follow_a_link_at_once_one_gets_in() {
         let (porter, token, asker, now) = (world.porter.clone(), token.clone(), asker.clone(), world.clock.now());
         tries.spawn(async move {
             let asker = picket_collector::login::session::Ticket::parse(&asker);
-            porter.sign_in_by_link(&token, asker.as_ref(), now).await.unwrap()
+            porter.sign_in_by_link(&token, asker.as_ref(), &Caller::default(), now).await.unwrap()
         });
     }
     let done = tries.join_all().await;

@@ -6,6 +6,7 @@ mod access;
 mod account_links;
 mod account_mails;
 mod api;
+mod audit;
 mod common;
 mod forms;
 mod front_door;

@@ -103,6 +103,11 @@ async fn what_matters_most_is_done_only_by_who_proved_it_in_the_last_ten_minutes
     let mut thief = Browser { cookie: old, ..Browser::new(&world) };
     assert_eq!(thief.get("/").await.status, StatusCode::SEE_OTHER, "the old token is none any more");
     assert_eq!(world.one("SELECT count(*) FROM sessions").await, "1");
+    let told =
+        "SELECT string_agg(org_id || ' ' || actor || ' ' || origin || ' ' || action, '; ' ORDER BY seq) FROM audit
+                WHERE action LIKE 'user.step_up%'";
+    let by = "1 user:ada@example.org 127.0.0.1";
+    assert_eq!(world.one(told).await, format!("{by} user.step_up_failed; {by} user.step_up"));
 
     world.clock.set(world.clock.now() - Duration::from_secs(60));
     assert_eq!(browser.get("/account/email").await.status, StatusCode::SEE_OTHER, "a proof that lies ahead is none");

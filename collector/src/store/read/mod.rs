@@ -1,5 +1,6 @@
 //! Read models: one page's queries, shared by commands, pages and API.
 
+pub mod audit;
 pub mod dashboard;
 pub mod gauges;
 pub mod incidents;

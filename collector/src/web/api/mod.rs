@@ -4,6 +4,7 @@
 //! resource a file. [`Call`] is what a handler is given: who asks, with query and body held to the operation ([`query`],
 //! [`schema`]); an [`Answer`] or a [`Problem`] is what it gives. [`openapi`] makes the document from the same table.
 
+pub mod audit;
 pub mod channels;
 pub mod incidents;
 pub mod monitors;

@@ -30,7 +30,7 @@ pub async fn require(
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
-    let room = site.key_rates.take(&caller.0.key, site.clock.now());
+    let room = site.key_rates.take(&caller.holder.key, site.clock.now());
     let answered = match check(&caller, operation, room) {
         Err(problem) => problem.into_response(),
         Ok(()) => {
@@ -49,9 +49,10 @@ async fn admit(site: &Site, key: Option<SecretString>, from: Option<ClientAddres
     };
     // Who has no address, has none of the addresses of a key.
     let nobody = std::net::IpAddr::from([0, 0, 0, 0]);
-    let from = from.map_or(nobody, |address| address.0);
+    let address = from.map(|address| address.0);
+    let from = address.unwrap_or(nobody);
     match site.porter.admit(key.expose(), from, site.clock.now()).await? {
-        Ok(holder) => Ok(Program(holder)),
+        Ok(holder) => Ok(Program { holder, address }),
         Err(Refusal::Malformed) => Err(bad("this is no API key: it is incomplete or mistyped")),
         Err(Refusal::Unknown | Refusal::Expired) => {
             Err(bad("this key does not work (any more): it ended, was revoked, or its user has left"))
@@ -76,11 +77,11 @@ fn check(caller: &Program, operation: &Operation, room: Room) -> Result<(), Prob
         return Err(Problem::wait(wait, format!("this key made too many requests: come again in {wait} s")));
     }
     let right = operation.right;
-    if !caller.0.scopes.contains(&right) {
+    if !caller.holder.scopes.contains(&right) {
         return Err(Problem::scope(right));
     }
-    if !caller.0.may(right) {
-        let role = caller.0.member.role;
+    if !caller.holder.may(right) {
+        let role = caller.holder.member.role;
         let detail = format!("the key has the scope {right}, but its user is {role} here, which does not include it");
         return Err(Problem::new(Kind::MissingRight, detail));
     }

@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::client::ClientAddress;
 use super::cookie::Kept;
 use crate::domain::access::Right;
 use crate::web::Site;
@@ -18,7 +19,8 @@ pub async fn require(State((site, right)): State<(Site, Right)>, mut request: Re
     match site.porter.resume(&ticket, site.clock.now()).await {
         Ok(Some(member)) if !member.role.may(right) => ui::error::page(StatusCode::FORBIDDEN, "error.not_your_role"),
         Ok(Some(member)) => {
-            request.extensions_mut().insert(User { member, ticket });
+            let address = request.extensions().get::<ClientAddress>().map(|client| client.0);
+            request.extensions_mut().insert(User { member, ticket, address });
             next.run(request).await
         }
         Ok(None) => sign_in_first(&request),

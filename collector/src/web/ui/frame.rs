@@ -47,6 +47,7 @@ const NAV: &[(&str, &str, Right)] = &[
     ("/probes", "nav.probes", Right::ProbesRead),
     ("/channels", "nav.channels", Right::ChannelsRead),
     ("/import", "nav.import", Right::MonitorsWrite),
+    ("/audit", "nav.audit", Right::AuditRead),
 ];
 
 /// What can have been done, as in `?done=`: name of the text, and whether `?name=` goes into it.

@@ -5,6 +5,7 @@
 //! there is nothing else to show.
 
 pub mod account;
+pub mod audit;
 pub mod channel;
 pub mod dashboard;
 pub mod error;

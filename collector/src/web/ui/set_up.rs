@@ -36,7 +36,7 @@ pub async fn get_set_up(State(site): State<Site>, Path(link): Path<String>) -> R
 /// `POST /set-up/{link}`.
 pub async fn post_set_up(State(site): State<Site>, caller: Caller, Path(link): Path<String>, form: Form) -> Response {
     let email = form.text("email");
-    match site.porter.set_up(&link, email, form.secret("password"), site.clock.now()).await {
+    match site.porter.set_up(&link, email, form.secret("password"), &caller, site.clock.now()).await {
         Ok(SetUp::Done(identity)) => let_in(&site, &identity, &caller, "/").await,
         Ok(SetUp::Over) => error::page(StatusCode::NOT_FOUND, "set_up.over"),
         Ok(SetUp::Unfit(unfit)) => show(StatusCode::UNPROCESSABLE_ENTITY, &link, email, Some(why(unfit))),

@@ -61,7 +61,7 @@ fn show(site: &Site, frame: Frame, status: StatusCode, email: &str, next: &str, 
 
 /// `POST /sign-out`.
 pub async fn post_sign_out(State(site): State<Site>, user: User, _: Form) -> Response {
-    if let Err(failed) = site.porter.end(&user.ticket).await {
+    if let Err(failed) = site.porter.end(&user.ticket, user.member.id, &user.author(), site.clock.now()).await {
         return error::unavailable(&failed);
     }
     let mut response = see("/sign-in");

@@ -44,7 +44,7 @@ pub async fn post_step_up(State(site): State<Site>, user: User, form: Form) -> R
         "" => Evidence::Password(form.secret("password")),
         code => Evidence::Code(code.to_owned()),
     };
-    match site.porter.step_up(&user.member, &user.ticket, evidence, site.clock.now()).await {
+    match site.porter.step_up(&user.member, &user.ticket, evidence, &user.author(), site.clock.now()).await {
         Ok(StepUp::Done(ticket)) => {
             let mut response = see(if next.is_empty() { "/account" } else { next });
             if let Some(cookie) = site.front.cookie.keep(Kept::Session, &ticket) {

@@ -48,7 +48,7 @@ async fn a_channel_is_made_verified_renamed_and_removed() {
     assert_eq!(program.get(&path).await.status, 404);
     let actions =
         world.one("SELECT string_agg(action, ' ' ORDER BY id) FROM audit WHERE action LIKE 'channel.%'").await;
-    let wanted = "add prove verify rename add prove edit prove remove".replace(' ', " channel.");
+    let wanted = "add prove verify_failed verify rename add prove edit prove remove".replace(' ', " channel.");
     assert_eq!(actions, format!("channel.{wanted}"));
 }
 

@@ -139,3 +139,29 @@ async fn incidents_come_newest_first_and_one_with_its_timeline() {
         &json!({ "at": "1970-01-01T00:00:07.000001Z", "event": "noted", "detail": { "a": 1 } })
     );
 }
+
+#[tokio::test]
+async fn the_audit_log_comes_newest_first_and_is_of_the_own_organization() {
+    let world = World::new().await;
+    let program = Program::of(&world, "admin").await;
+    let body = json!({ "name": "shop", "spec": { "kind": "tcp", "host": "shop.example", "port": 1 } });
+    Program::of(&world, "editor").await.post("/monitors", body).await;
+    world
+        .sql(
+            "INSERT INTO audit (org_id, at, actor, action, subject) SELECT 1, n, 'command:x', 'thing.' || n, '' FROM generate_series(1, 7) n;
+             INSERT INTO audit (org_id, at, actor, action, subject) VALUES (2, 0, 'canary', 'thing.8', ''), (NULL, 0, 'canary', 'thing.9', '')",
+        )
+        .await;
+    let found = all(&program, "/audit", 2).await;
+    let numbers: Vec<i64> = found.iter().map(|entry| entry["seq"].as_i64().unwrap()).collect();
+    assert_eq!(numbers, (1..=10).rev().collect::<Vec<_>>());
+    assert!(found.iter().all(|entry| entry["actor"] != "canary"));
+    let made = all(&program, "/audit?action=monitor.", 2).await;
+    assert_eq!((made.len(), &made[0]["action"], &made[0]["origin"]), (1, &json!("monitor.add"), &json!("127.0.0.1")));
+    let actor = made[0]["actor"].as_str().unwrap();
+    assert!(actor.starts_with("key:") && actor.ends_with(" user:editor@example.org"), "{actor}");
+    assert_eq!(all(&program, "/audit?actor=COMMAND&to=1970-01-01T00:00:00.000003Z", 1).await.len(), 2);
+    assert_eq!(program.get("/audit?after=x").await.problem().1, "invalid-query");
+    world.sql("UPDATE audit SET salt = NULL, actor = NULL, subject = NULL, detail = NULL, origin = NULL").await;
+    assert_eq!(all(&program, "/audit", 3).await[0]["actor"], Value::Null);
+}

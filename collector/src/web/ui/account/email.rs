@@ -35,7 +35,7 @@ pub async fn post_email(State(site): State<Site>, user: User, form: Form) -> Res
     if !site.porter.settings().mails {
         return show(&site, &user, email, StatusCode::UNPROCESSABLE_ENTITY, None);
     }
-    match site.porter.want_address(&user.member, email, site.clock.now()).await {
+    match site.porter.want_address(&user.member, email, &user.author(), site.clock.now()).await {
         Ok(Wanted::Asked) => see("/account?done=address_asked"),
         Ok(Wanted::Unfit) => {
             let error = text("account.unfit_address").to_owned();

@@ -49,8 +49,8 @@ pub async fn get_account(
 
 /// `POST /account/password`: every session ends, this one too.
 pub async fn post_password(State(site): State<Site>, caller: Caller, user: User, form: Form) -> Response {
-    let (old, new) = (form.secret("old"), form.secret("new"));
-    let error = match site.porter.change_password(user.member.user, old, new, &caller, site.clock.now()).await {
+    let (passwords, by, now) = ((form.secret("old"), form.secret("new")), user.author(), site.clock.now());
+    let error = match site.porter.change_password(user.member.user, passwords, &by, &caller, now).await {
         Ok(Change::Done) => {
             let mut response = see("/sign-in?done=password");
             forget(&site, &mut response);

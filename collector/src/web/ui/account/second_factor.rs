@@ -47,15 +47,15 @@ pub async fn get_second_factor(State(site): State<Site>, user: User) -> Response
 
 /// `POST /account/second-factor`: begins, adds, replaces recovery codes or removes, as the button says.
 pub async fn post_second_factor(State(site): State<Site>, user: User, form: Form) -> Response {
-    let (porter, now) = (&site.porter, site.clock.now());
+    let (porter, by, now) = (&site.porter, user.author(), site.clock.now());
     let done = match form.text("do") {
         "begin" => porter.begin_totp(&user.member, now).await.map(|_| see("/account/second-factor")),
         "add" => return add(&site, &user, form.text("code")).await,
-        "codes" => porter.replace_recovery_codes(&user.member, now).await.map(|codes| match codes {
+        "codes" => porter.replace_recovery_codes(&user.member, &by, now).await.map(|codes| match codes {
             Some(codes) => show_codes(&user, codes),
             None => see("/account/second-factor"),
         }),
-        "remove" => porter.remove_totp(&user.member, &user.ticket, now).await.map(|ticket| match ticket {
+        "remove" => porter.remove_totp(&user.member, &user.ticket, &by, now).await.map(|ticket| match ticket {
             Some(ticket) => keeping(&site, see("/account?done=second_factor_removed"), &ticket),
             None => see("/account/second-factor"),
         }),
@@ -65,7 +65,7 @@ pub async fn post_second_factor(State(site): State<Site>, user: User, form: Form
 }
 
 async fn add(site: &Site, user: &User, code: &str) -> Response {
-    match site.porter.add_totp(&user.member, &user.ticket, code, site.clock.now()).await {
+    match site.porter.add_totp(&user.member, &user.ticket, code, &user.author(), site.clock.now()).await {
         Ok(Added::Done { codes, ticket }) => {
             let user = User { ticket: ticket.clone(), ..user.clone() };
             keeping(site, show_codes(&user, codes), &ticket)

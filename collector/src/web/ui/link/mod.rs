@@ -61,12 +61,12 @@ pub async fn post_link(
     };
     let (porter, now, asker) = (&site.porter, site.clock.now(), asker.as_ref());
     match found.purpose {
-        Purpose::SignIn => match porter.sign_in_by_link(&link, asker, now).await {
+        Purpose::SignIn => match porter.sign_in_by_link(&link, asker, &caller, now).await {
             Ok(done) => signed(&site, done, &caller, "").await.unwrap_or_else(over),
             Err(failed) => error::unavailable(&failed),
         },
         Purpose::Reset | Purpose::Recover => {
-            match porter.reset_password(&link, asker, form.secret("password"), now).await {
+            match porter.reset_password(&link, asker, form.secret("password"), &caller, now).await {
                 Ok(Reset::Done) => out(&site, "/sign-in?done=password"),
                 Ok(Reset::Unfit(unfit)) => unfitting(&link, &found, "", why(unfit)),
                 Ok(Reset::Over) => over(),
@@ -75,7 +75,7 @@ pub async fn post_link(
         }
         Purpose::SignUp => {
             let name = form.text("organization");
-            match porter.sign_up(&link, asker, name, form.secret("password"), now).await {
+            match porter.sign_up(&link, asker, name, form.secret("password"), &caller, now).await {
                 Ok(SignUp::Done(identity)) => super::sign_in::let_in(&site, &identity, &caller, "/").await,
                 Ok(SignUp::Unfit(unfit)) => unfitting(&link, &found, name, why(unfit)),
                 Ok(SignUp::Name) => unfitting(&link, &found, name, filled("link.unfit_name", MAX_NAME)),
@@ -83,7 +83,7 @@ pub async fn post_link(
                 Err(failed) => error::unavailable(&failed),
             }
         }
-        Purpose::Confirm | Purpose::ChangeOld | Purpose::ChangeNew => match porter.agree(&link, now).await {
+        Purpose::Confirm | Purpose::ChangeOld | Purpose::ChangeNew => match porter.agree(&link, &caller, now).await {
             Ok(Agreed::Confirmed) => see("/sign-in?done=confirmed"),
             Ok(Agreed::Half) => see("/sign-in?done=half_agreed"),
             Ok(Agreed::Changed) => out(&site, "/sign-in?done=address"),
