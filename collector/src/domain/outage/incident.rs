@@ -96,7 +96,7 @@ pub(super) fn while_recovering(draft: &mut Draft<'_>, mut recovering: Recovering
     if let Some(t1) = good_since(draft, RECOVERY_ROUNDS) {
         resolve(draft, t1, Resolution::Recovered);
         draft.verdict_from = Some(t1);
-        draft.standing.overlays.regional = draft.failing_regions();
+        draft.call_regional();
         draft.enter(State::Up, Because::StayedGood);
         return true;
     }

@@ -167,8 +167,20 @@ fn a_failing_recheck_against_a_good_one_is_repeated_and_counts_alone_only_when_p
     let mut case = Case::up(3);
     case.fails_for_good(0, 200).fails(1, Trigger::Recheck, 201).good(2, 201).at(204);
     assert_eq!(case.state(), "suspect");
-    assert_eq!(case.at(226).state(), "suspect");
-    assert_eq!(case.at(227).state(), "down");
+    assert_eq!(case.at(217).state(), "suspect");
+    assert_eq!(case.at(218).state(), "down");
+}
+
+#[test]
+fn a_packet_lost_in_a_later_round_is_no_second_region_that_fails() {
+    let mut case = Case::up(2);
+    case.fails_for_good(0, 200).good(1, 201).at(204);
+    assert_eq!((case.at(234).state(), &case.rechecks[..]), ("suspect", &[0, 1][..]));
+    case.fails(0, Trigger::Recheck, 235).fails(1, Trigger::Recheck, 235).at(236);
+    assert_eq!(case.state(), "suspect");
+    assert_eq!(case.at(238).rechecks, [1]);
+    assert_eq!(case.good(1, 238).at(239).state(), "up");
+    assert!(case.incidents.is_empty());
 }
 
 #[test]
