@@ -104,6 +104,28 @@ fn failures_that_came_late_are_no_evidence_after_others_that_came_in_time() {
 }
 
 #[test]
+fn slots_between_two_hellos_of_one_start_are_a_gap_if_a_clock_was_set_between() {
+    // The collector ended between storing a hello and answering it, and its clock was set forward by 4 s before the next.
+    holds(41047);
+    // The same without a set clock: there the probe has run what lies between.
+    holds(492);
+    holds(4393);
+}
+
+#[test]
+fn a_region_that_failed_alone_and_was_good_since_is_heard_when_it_is_the_last() {
+    // It failed alone, was good once before its uplink was cut, and the other region was revoked before the outage.
+    holds(43080);
+}
+
+#[test]
+fn an_answer_long_on_its_way_from_a_clock_that_is_behind_sets_none_back() {
+    // The collector's clock was two seconds behind, and its answer 20 s on its way: the probe stepped back by all of it, and
+    // then over a slot that it had run.
+    holds(53929);
+}
+
+#[test]
 fn a_slot_that_a_clock_set_back_made_come_twice_may_come_twice_in_a_batch() {
     holds(16536);
 }
