@@ -44,6 +44,8 @@ pub(super) fn go_on(draft: &mut Draft<'_>, mut suspect: Suspect) -> bool {
         return true;
     }
     let (outvoted, all_answered) = (tally.outvotes(suspect.evidence_from), tally.all_answered(suspect.round_at));
+    // Who was good before and does not answer any more outvotes nobody: an absence would decide.
+    let outvoted_now = tally.outvotes(suspect.evidence_from.max(suspect.round_at));
     let (may_decide, three, in_a_row) = (tally.may_decide(), tally.needs_three(), tally.wanted_in_a_row());
     let may_go_down = tally.may_go_down();
     let nobody_fails = draft.suspects().next().is_none();
@@ -54,7 +56,7 @@ pub(super) fn go_on(draft: &mut Draft<'_>, mut suspect: Suspect) -> bool {
     }
     let round_over = draft.as_of() >= suspect.round_at + draft.timing.round();
     let undecided = draft.suspects().any(|b| b.vote == Vote::Failing);
-    let is_minority = (outvoted && round_over) || (may_decide && all_answered && !three && !may_go_down);
+    let is_minority = (outvoted_now && round_over) || (may_decide && all_answered && !three && !may_go_down);
     if suspect.round >= REGIONAL_ROUNDS && is_minority && !undecided && !nobody_fails {
         draft.verdict_from = suspect.from_pending.then(|| first_good(draft));
         draft.call_regional();
