@@ -126,6 +126,32 @@ fn an_answer_long_on_its_way_from_a_clock_that_is_behind_sets_none_back() {
 }
 
 #[test]
+fn a_hello_that_was_signed_by_a_clock_ahead_takes_nothing_over() {
+    // It came 40 s later from a start that was over, whose clock had been 70 s ahead: it seemed the later one.
+    holds(118984);
+    holds(129245);
+}
+
+#[test]
+fn two_slots_that_failed_while_a_machine_stood_still_are_confirmed_by_one_check() {
+    // Both confirm checks began in the same microsecond.
+    holds(57872);
+}
+
+#[test]
+fn who_answered_an_earlier_round_and_is_gone_outvotes_nobody() {
+    // Of two regions one failed, and the other had been good once and was revoked then: the outage was called regional.
+    holds(245033);
+    holds(325226);
+}
+
+#[test]
+fn a_region_that_was_away_when_an_incident_opened_can_end_it() {
+    // It had been good before and was so again; nothing had turned good since the incident began, so it never ended.
+    holds(347003);
+}
+
+#[test]
 fn a_slot_that_a_clock_set_back_made_come_twice_may_come_twice_in_a_batch() {
     holds(16536);
 }
