@@ -259,9 +259,8 @@ async fn what_lies_between_a_hello_and_when_its_start_began_is_a_gap_and_noted_o
         sqlx::query_as(rows).fetch_all(&world.owner).await.unwrap()
     };
     let ship = async |seq: u64, from: u64| {
-        let through = world.clock.now();
-        let batch =
-            Batch { from: Some(second(from)), through, outcomes: vec![], missed: vec![], report: Report::default() };
+        let (through, outcomes, missed) = (world.clock.now(), vec![], vec![]);
+        let batch = Batch { from: Some(second(from)), through, outcomes, missed, report: Report::default() };
         let (claims, body) = probe.seal(&world, seq, &batch);
         let answer = world.ship(&probe, &claims, &body).await;
         assert_eq!(answer.0, 200, "{}", answer.1);
