@@ -53,6 +53,8 @@ uuid_ids! {
     UserId,
     /// A browser in which somebody is signed in.
     SessionId,
+    /// An invitation into an organization.
+    InvitationId,
     /// A mail about an account.
     AccountMailId,
     /// A process that runs checks, in exactly one region.

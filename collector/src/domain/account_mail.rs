@@ -103,6 +103,26 @@ pub enum About {
         /// What it is called.
         name: String,
     },
+    /// What the user is in an organization was changed.
+    Membership {
+        /// When.
+        at: Timestamp,
+        /// What the organization is called.
+        organization: String,
+        /// The role there from now on; none when the membership is over.
+        role: Option<String>,
+    },
+    /// Somebody invites into an organization.
+    Invitation {
+        /// The link that accepts.
+        link: LinkFacts,
+        /// What the organization is called.
+        organization: String,
+        /// In which role.
+        role: String,
+        /// Who invites.
+        by: String,
+    },
     /// The operator made a link that gives an account another password.
     Recovery {
         /// When.
@@ -135,6 +155,8 @@ impl About {
             Self::RecoveryCodeUsed { .. } => "recovery_code_used",
             Self::RecoveryCodesReplaced { .. } => "recovery_codes_replaced",
             Self::KeyAdded { .. } => "key_added",
+            Self::Membership { .. } => "membership",
+            Self::Invitation { .. } => "invitation",
             Self::Recovery { .. } => "recovery",
         }
     }
@@ -147,6 +169,7 @@ impl About {
             | Self::SignUpLink(link)
             | Self::ConfirmLink(link)
             | Self::ChangeFrom { link, .. }
+            | Self::Invitation { link, .. }
             | Self::ChangeTo(link) => Some(link),
             _ => None,
         }

@@ -20,6 +20,7 @@ pub mod defaults;
 pub mod gap;
 pub mod import;
 pub mod manual;
+pub mod members;
 pub mod retention;
 pub mod uptime;
 pub mod written;
