@@ -73,8 +73,12 @@ pub struct HolderRow {
     pub email: String,
     /// In which organization.
     pub org_id: OrgKey,
+    /// What that is called.
+    pub org_name: String,
     /// What the user is there now.
     pub role: String,
+    /// Whether the organization wants a second factor, and the user has none.
+    pub lacks_factor: bool,
 }
 
 /// Stores a key.
@@ -165,7 +169,9 @@ pub async fn revoke(
 pub async fn holder(auth: &mut Auth, public_id: &str) -> Result<Option<HolderRow>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT k.id, k.key_hash, k.scopes, k.networks, k.expires_at, k.revoked_at, k.last_used_at, k.user_id,
-                u.uuid, u.email, k.org_id, m.role
+                u.uuid, u.email, k.org_id, o.name AS org_name, m.role,
+                o.second_factor_since IS NOT NULL AND NOT EXISTS (
+                    SELECT FROM totp_secrets t WHERE t.user_id = u.id AND t.confirmed_at IS NOT NULL) AS lacks_factor
          FROM api_keys k
          JOIN users u ON u.id = k.user_id AND u.deleted_at IS NULL
          JOIN organizations o ON o.id = k.org_id AND o.deleted_at IS NULL

@@ -14,7 +14,7 @@ use super::{Conn, StoreError, Worker, partitions};
 /// Every column that holds a time, table by table, but [`KEPT`] and [`FORGOTTEN`]. A test compares this with the database's catalogue.
 pub const TIMES: &[(&str, &[&str])] = &[
     ("instance", &["created_at", "last_alive_at", "last_started_at", "clock_stepped_at", "retention_waits_until"]),
-    ("organizations", &["managed_by_consent_at", "created_at", "deleted_at"]),
+    ("organizations", &["managed_by_consent_at", "created_at", "deleted_at", "second_factor_since"]),
     ("regions", &["created_at"]),
     ("probes", &["created_at", "revoked_at"]),
     ("probe_status", &["hello_at", "seen_at", "batch_at", "through"]),
@@ -57,6 +57,8 @@ pub const KEPT: &[(&str, &[&str])] = &[
     ("totp_secrets", &["created_at", "confirmed_at"]),
     ("recovery_codes", &["created_at", "used_at"]),
     ("account_links", &["created_at", "expires_at", "used_at"]),
+    ("invitations", &["created_at", "expires_at", "accepted_at", "revoked_at"]),
+    ("organization_limits", &["changed_at"]),
     ("address_changes", &["created_at", "expires_at", "old_confirmed_at", "new_confirmed_at"]),
 ];
 

@@ -1,11 +1,16 @@
 //! What can go wrong in the store, and whether trying again helps.
 
+use super::limits::Exceeded;
+
 /// A statement failed, or the rows are not as they must be.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// PostgreSQL or the way to it failed.
     #[error("the database: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
+    /// The organization may not have so much.
+    #[error(transparent)]
+    Limit(Exceeded),
     /// A value in a row cannot be what it must be.
     #[error("table {table}, column {column}, row {row}: the value cannot be read")]
     Inconsistent {
@@ -28,6 +33,12 @@ pub enum StoreError {
     },
 }
 
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Exceeded::of(&error).map_or(Self::Database(error), Self::Limit)
+    }
+}
+
 impl StoreError {
     /// Whether the same call may succeed later: the connection or the server failed, not the statement.
     pub fn is_transient(&self) -> bool {
@@ -46,7 +57,7 @@ impl StoreError {
                     | sqlx::Error::WorkerCrashed
                     | sqlx::Error::Protocol(_)
             ),
-            Self::Inconsistent { .. } | Self::RowCount { .. } => false,
+            Self::Limit(_) | Self::Inconsistent { .. } | Self::RowCount { .. } => false,
         }
     }
 

@@ -161,10 +161,10 @@ pub async fn change(conn: &mut Scoped, writer: Writer, changes: &[Change], now: 
             })
             .collect();
         let ids: Vec<i64> = chunk.iter().map(|change| change.key.0).collect();
+        let keyed: Vec<_> = chunk.iter().map(|change| (change.key.0, &change.settings)).collect();
+        remove_regions(conn, &keyed).await?;
         let done = sqlx::query(CHANGE).bind(Json(&rows)).bind(assigned).bind(now.micros()).execute(conn.conn()).await?;
         StoreError::expect_rows("monitors", chunk.len() as u64, done.rows_affected())?;
-        sqlx::query("DELETE FROM monitor_regions WHERE monitor_id = ANY($1)").bind(&ids).execute(conn.conn()).await?;
-        let keyed: Vec<_> = chunk.iter().map(|change| (change.key.0, &change.settings)).collect();
         write_regions(conn, &keyed).await?;
         mark_dirty(conn, &ids, now).await?;
     }
@@ -275,20 +275,40 @@ const CHANGE: &str = "UPDATE monitors m SET name = x.name, kind = x.kind, target
         paused boolean, imported jsonb)
     WHERE m.id = x.id AND m.version = x.expected AND m.deleted_at IS NULL";
 
+/// Every monitor with every region of its.
+fn pairs(monitors: &[(i64, &Settings)]) -> (Vec<i64>, Vec<i64>) {
+    monitors.iter().flat_map(|(id, settings)| settings.regions.iter().map(|region| (*id, region.0))).unzip()
+}
+
+/// Removes the regions that are none any more.
+async fn remove_regions(conn: &mut Scoped, monitors: &[(i64, &Settings)]) -> Result<(), StoreError> {
+    let (ids, regions) = pairs(monitors);
+    sqlx::query(
+        "DELETE FROM monitor_regions WHERE monitor_id = ANY ($1) AND NOT EXISTS (
+            SELECT FROM unnest($2::bigint[], $3::bigint[]) AS x (m, r) WHERE x.m = monitor_id AND x.r = region_id)",
+    )
+    .bind(monitors.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+    .bind(&ids)
+    .bind(&regions)
+    .execute(conn.conn())
+    .await?;
+    Ok(())
+}
+
+/// Adds the regions that are not there yet.
 async fn write_regions(conn: &mut Scoped, monitors: &[(i64, &Settings)]) -> Result<(), StoreError> {
-    let pairs = monitors.iter().flat_map(|(id, settings)| settings.regions.iter().map(|region| (*id, region.0)));
-    let (ids, regions): (Vec<i64>, Vec<i64>) = pairs.unzip();
+    let (ids, regions) = pairs(monitors);
     let org = conn.org();
-    let done = sqlx::query(
+    sqlx::query(
         "INSERT INTO monitor_regions (org_id, monitor_id, region_id)
-         SELECT $1, m, r FROM unnest($2::bigint[], $3::bigint[]) AS x (m, r)",
+         SELECT $1, m, r FROM unnest($2::bigint[], $3::bigint[]) AS x (m, r) ON CONFLICT DO NOTHING",
     )
     .bind(org)
     .bind(&ids)
     .bind(&regions)
     .execute(conn.conn())
     .await?;
-    StoreError::expect_rows("monitor_regions", ids.len() as u64, done.rows_affected())
+    Ok(())
 }
 
 async fn mark_dirty(conn: &mut Scoped, ids: &[i64], now: Timestamp) -> Result<(), StoreError> {

@@ -5,7 +5,8 @@ use picket_shared::time::Timestamp;
 use serde_json::json;
 
 use super::audit::{self, Author};
-use super::{Auth, Conn, OrgKey, Scoped, StoreError};
+use super::limits::Limits;
+use super::{Auth, Conn, OrgKey, Scoped, StoreError, UserKey, Worker};
 
 /// What the tenant's organization is called outside.
 ///
@@ -60,4 +61,135 @@ pub async fn insert(auth: &mut Auth, name: &str, now: Timestamp) -> Result<Optio
     .fetch_optional(auth.conn())
     .await?;
     Ok(made.map(|key| (key, id)))
+}
+
+/// An organization that a user belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Joined {
+    /// Its row.
+    pub key: OrgKey,
+    /// Its name outside.
+    pub uuid: uuid::Uuid,
+    /// What it is called.
+    pub name: String,
+    /// What the user is there.
+    pub role: String,
+}
+
+/// The organizations that a user belongs to, the first one joined first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_user(auth: &mut Auth, user: UserKey) -> Result<Vec<Joined>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT o.id AS key, o.uuid, o.name, m.role FROM memberships m
+         JOIN organizations o ON o.id = m.org_id AND o.deleted_at IS NULL
+         WHERE m.user_id = $1 ORDER BY m.created_at, m.org_id",
+    )
+    .bind(user)
+    .fetch_all(auth.conn())
+    .await?)
+}
+
+/// What an organization is called; none when it is gone.
+///
+/// # Errors
+/// When the database fails.
+pub async fn name(auth: &mut Auth, org: OrgKey) -> Result<Option<String>, StoreError> {
+    Ok(sqlx::query_scalar("SELECT name FROM organizations WHERE id = $1 AND deleted_at IS NULL")
+        .bind(org)
+        .fetch_optional(auth.conn())
+        .await?)
+}
+
+/// Whether an organization wants a second factor of its members.
+///
+/// # Errors
+/// When the database fails.
+pub async fn wants_second_factor(auth: &mut Auth, org: OrgKey) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar("SELECT second_factor_since IS NOT NULL FROM organizations WHERE id = $1")
+        .bind(org)
+        .fetch_one(auth.conn())
+        .await?)
+}
+
+/// Says whether an organization wants one from now on. Its name outside; none when it was so before.
+///
+/// # Errors
+/// When the database fails.
+pub async fn want_second_factor(
+    auth: &mut Auth,
+    org: OrgKey,
+    wanted: bool,
+    now: Timestamp,
+) -> Result<Option<uuid::Uuid>, StoreError> {
+    Ok(sqlx::query_scalar(
+        "UPDATE organizations SET second_factor_since = CASE WHEN $2 THEN $3 END
+         WHERE id = $1 AND (second_factor_since IS NOT NULL) <> $2 RETURNING uuid",
+    )
+    .bind(org)
+    .bind(wanted)
+    .bind(now.micros())
+    .fetch_optional(auth.conn())
+    .await?)
+}
+
+/// An organization in a list of all.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its row.
+    pub key: OrgKey,
+    /// Its name outside.
+    pub uuid: uuid::Uuid,
+    /// What it is called.
+    pub name: String,
+    /// How many members it has.
+    pub members: i64,
+    /// How many monitors it has.
+    pub monitors: i64,
+    /// What it may have.
+    pub limits: Limits,
+}
+
+/// Every organization, by name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(worker: &mut Worker) -> Result<Vec<Listed>, StoreError> {
+    let rows: Vec<ListedRow> = sqlx::query_as(
+        "SELECT o.id AS key, o.uuid, o.name, (SELECT count(*) FROM memberships m WHERE m.org_id = o.id) AS members,
+                (SELECT count(*) FROM monitors m WHERE m.org_id = o.id AND m.deleted_at IS NULL) AS monitors,
+                l.monitors AS most_monitors, l.interval_s, l.checks_per_minute, l.sms_per_day
+         FROM organizations o LEFT JOIN organization_limits l ON l.org_id = o.id
+         WHERE o.deleted_at IS NULL ORDER BY o.name",
+    )
+    .fetch_all(worker.conn())
+    .await?;
+    Ok(rows.into_iter().map(ListedRow::listed).collect())
+}
+
+#[derive(sqlx::FromRow)]
+struct ListedRow {
+    key: OrgKey,
+    uuid: uuid::Uuid,
+    name: String,
+    members: i64,
+    monitors: i64,
+    most_monitors: Option<i32>,
+    interval_s: Option<i32>,
+    checks_per_minute: Option<i32>,
+    sms_per_day: Option<i32>,
+}
+
+impl ListedRow {
+    fn listed(self) -> Listed {
+        let limits = Limits {
+            monitors: self.most_monitors,
+            interval_s: self.interval_s,
+            checks_per_minute: self.checks_per_minute,
+            sms_per_day: self.sms_per_day,
+        };
+        let Self { key, uuid, name, members, monitors, .. } = self;
+        Listed { key, uuid, name, members, monitors, limits }
+    }
 }

@@ -21,10 +21,19 @@ pub struct SessionRow {
     pub uuid: uuid::Uuid,
     /// What that user signs in with.
     pub email: String,
-    /// The organization that the user belongs to; the first one joined.
-    pub org_id: OrgKey,
+    /// The organization that the session is in: the one that was chosen, or else the first one joined. None when the user
+    /// is not in it (any more).
+    pub org_id: Option<OrgKey>,
     /// What the user may do there.
-    pub role: String,
+    pub role: Option<String>,
+    /// What it is called.
+    pub org_name: Option<String>,
+    /// Whether it wants a second factor, and the user has none.
+    pub lacks_factor: bool,
+    /// The other organizations of the user, by name.
+    pub other_ids: Vec<uuid::Uuid>,
+    /// What they are called.
+    pub other_names: Vec<String>,
     /// When it was last used, to a minute or so.
     pub seen_at: i64,
     /// When who is behind it last gave a password or a second factor.
@@ -38,6 +47,8 @@ pub struct NewSession<'a> {
     pub token_hash: &'a [u8; 32],
     /// Whose it is.
     pub user: UserKey,
+    /// In which organization; the first one joined if none.
+    pub org: Option<OrgKey>,
     /// Whether a password or a second factor was just given.
     pub proven: bool,
     /// Which browser it says it is.
@@ -74,8 +85,9 @@ pub async fn insert(
     expires: Timestamp,
 ) -> Result<(), StoreError> {
     let done = sqlx::query(
-        "INSERT INTO sessions (uuid, token_hash, user_id, created_at, seen_at, expires_at, proven_at, browser, system)
-         VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8)",
+        "INSERT INTO sessions (uuid, token_hash, user_id, created_at, seen_at, expires_at, proven_at, browser, system,
+                               chosen_org_id)
+         VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9)",
     )
     .bind(SessionId::at(now).0)
     .bind(new.token_hash.as_slice())
@@ -85,6 +97,7 @@ pub async fn insert(
     .bind(new.proven.then_some(now.micros()))
     .bind(new.browser)
     .bind(new.system)
+    .bind(new.org)
     .execute(auth.conn())
     .await?;
     StoreError::expect_rows("sessions", 1, done.rows_affected())
@@ -101,10 +114,20 @@ pub async fn find(
     idle_since: Timestamp,
 ) -> Result<Option<SessionRow>, StoreError> {
     Ok(sqlx::query_as(
-        "SELECT s.id, s.user_id, u.uuid, u.email, m.org_id, m.role, s.seen_at, s.proven_at
+        "SELECT s.id, s.user_id, u.uuid, u.email, m.org_id, m.role, m.name AS org_name, s.seen_at, s.proven_at,
+                m.second_factor_since IS NOT NULL AND NOT EXISTS (
+                    SELECT FROM totp_secrets t WHERE t.user_id = u.id AND t.confirmed_at IS NOT NULL) AS lacks_factor,
+                coalesce(other.ids, '{}') AS other_ids, coalesce(other.names, '{}') AS other_names
          FROM sessions s JOIN users u ON u.id = s.user_id AND u.deleted_at IS NULL
-         JOIN LATERAL (SELECT m.org_id, m.role FROM memberships m JOIN organizations o ON o.id = m.org_id
-                       WHERE m.user_id = u.id AND o.deleted_at IS NULL ORDER BY m.created_at, m.org_id LIMIT 1) m ON true
+         LEFT JOIN LATERAL (
+             SELECT m.org_id, m.role, o.name, o.second_factor_since
+             FROM memberships m JOIN organizations o ON o.id = m.org_id AND o.deleted_at IS NULL
+             WHERE m.user_id = u.id AND (s.chosen_org_id IS NULL OR m.org_id = s.chosen_org_id)
+             ORDER BY m.created_at, m.org_id LIMIT 1) m ON true
+         LEFT JOIN LATERAL (
+             SELECT array_agg(o.uuid ORDER BY o.name) AS ids, array_agg(o.name ORDER BY o.name) AS names
+             FROM memberships x JOIN organizations o ON o.id = x.org_id AND o.deleted_at IS NULL
+             WHERE x.user_id = u.id AND x.org_id IS DISTINCT FROM m.org_id) other ON true
          WHERE s.token_hash = $1 AND s.expires_at > $2 AND s.seen_at > $3",
     )
     .bind(token_hash.as_slice())
@@ -154,6 +177,42 @@ pub async fn renew(
         .execute(auth.conn())
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Moves a session into an organization, under another token. False when the session is over.
+///
+/// # Errors
+/// When the database fails.
+pub async fn choose(
+    auth: &mut Auth,
+    token_hash: &[u8; 32],
+    new_hash: &[u8; 32],
+    org: OrgKey,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE sessions SET token_hash = $2, chosen_org_id = $3 WHERE token_hash = $1")
+        .bind(token_hash.as_slice())
+        .bind(new_hash.as_slice())
+        .bind(org)
+        .execute(auth.conn())
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Ends every session that a user has in an organization, but that of a token.
+///
+/// # Errors
+/// When the database fails.
+pub async fn end_in(auth: &mut Auth, org: OrgKey, user: UserKey, but: Option<&[u8; 32]>) -> Result<(), StoreError> {
+    sqlx::query(
+        "DELETE FROM sessions WHERE user_id = $2 AND token_hash IS DISTINCT FROM $3
+            AND (chosen_org_id = $1 OR chosen_org_id IS NULL)",
+    )
+    .bind(org)
+    .bind(user)
+    .bind(but.map(<[u8; 32]>::as_slice))
+    .execute(auth.conn())
+    .await?;
+    Ok(())
 }
 
 /// Notes that a session is used.

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use picket_shared::ids::UserId;
 use picket_shared::time::Timestamp;
 
-use super::{Auth, Conn, OrgKey, StoreError, UserKey};
+use super::{Auth, Conn, OrgKey, StoreError, UserKey, members};
+use crate::domain::access::Role;
 
 /// What signing in needs to know of a user.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -72,13 +73,12 @@ pub async fn emails(auth: &mut Auth, keys: &[UserKey]) -> Result<HashMap<UserKey
     Ok(rows.into_iter().collect())
 }
 
-/// Makes a user who owns the organization.
+/// Makes a user.
 ///
 /// # Errors
 /// Constraint `users_email` when the address is taken; when the database fails.
-pub async fn insert_owner(
+pub async fn insert(
     auth: &mut Auth,
-    org: OrgKey,
     email: &str,
     password_hash: &str,
     now: Timestamp,
@@ -94,12 +94,22 @@ pub async fn insert_owner(
     .bind(now.micros())
     .fetch_one(auth.conn())
     .await?;
-    sqlx::query("INSERT INTO memberships (org_id, user_id, role, created_at) VALUES ($1, $2, 'owner', $3)")
-        .bind(org)
-        .bind(key)
-        .bind(now.micros())
-        .execute(auth.conn())
-        .await?;
+    Ok((key, uuid))
+}
+
+/// Makes a user who owns the organization.
+///
+/// # Errors
+/// As [`insert`].
+pub async fn insert_owner(
+    auth: &mut Auth,
+    org: OrgKey,
+    email: &str,
+    password_hash: &str,
+    now: Timestamp,
+) -> Result<(UserKey, uuid::Uuid), StoreError> {
+    let (key, uuid) = insert(auth, email, password_hash, now).await?;
+    members::add(auth, org, key, Role::Owner, now).await?;
     Ok((key, uuid))
 }
 

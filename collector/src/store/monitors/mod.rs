@@ -15,9 +15,8 @@ use sqlx::query::Query;
 use sqlx::types::Json;
 use sqlx::{Postgres, Row as _};
 
-use super::audit;
 use super::imports::Imported;
-use super::{Conn, MonitorKey, OrgKey, RegionKey, Scoped, StoreError};
+use super::{Conn, MonitorKey, RegionKey, Scoped, StoreError, audit};
 use crate::domain::manual::same_place;
 use crate::domain::outage::{QuorumRule, Standing};
 use crate::wake::Bell;
@@ -170,6 +169,10 @@ pub async fn edit(
 ) -> Result<(), StoreError> {
     let assigned = next_version(conn).await?;
     let before = by_keys(conn, &[key.0]).await?;
+    // First what goes, and what stays is not written anew: an edit that makes no more checks is within their limit.
+    let kept: Vec<i64> = settings.regions.iter().map(|region| region.0).collect();
+    let gone = sqlx::query("DELETE FROM monitor_regions WHERE monitor_id = $1 AND region_id <> ALL ($2)");
+    gone.bind(key).bind(kept).execute(conn.conn()).await?;
     let update = sqlx::query(
         "UPDATE monitors SET name = $3, kind = $4, target = $5, spec = $6, sealed_secret = $7, interval_s = $8,
                 timeout_ms = $9, quorum = $10, eu_only = $11, tags = $12, assigned_at_version = $13, updated_at = $14,
@@ -180,7 +183,6 @@ pub async fn edit(
     .bind(expected);
     let done = bind_settings(update, settings, assigned, now).execute(conn.conn()).await?;
     StoreError::expect_rows("monitors", 1, done.rows_affected())?;
-    sqlx::query("DELETE FROM monitor_regions WHERE monitor_id = $1").bind(key).execute(conn.conn()).await?;
     write_regions(conn, key, &settings.regions).await?;
     mark_dirty(conn, key, now).await?;
     note_changes(conn, "monitor.edit", &before, now).await
@@ -342,11 +344,11 @@ pub(super) async fn next_version(conn: &mut Scoped) -> Result<i64, StoreError> {
 }
 
 async fn write_regions(conn: &mut Scoped, key: MonitorKey, regions: &[RegionKey]) -> Result<(), StoreError> {
-    let org: OrgKey = conn.org();
     sqlx::query(
-        "INSERT INTO monitor_regions (org_id, monitor_id, region_id) SELECT $1, $2, r FROM unnest($3::bigint[]) r",
+        "INSERT INTO monitor_regions (org_id, monitor_id, region_id) SELECT $1, $2, r FROM unnest($3::bigint[]) r
+         ON CONFLICT DO NOTHING",
     )
-    .bind(org)
+    .bind(conn.org())
     .bind(key)
     .bind(regions.iter().map(|region| region.0).collect::<Vec<_>>())
     .execute(conn.conn())

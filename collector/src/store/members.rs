@@ -1,0 +1,153 @@
+//! Memberships: who belongs to an organization, in which role. Users are no tenant's, so this is the work of `Auth`; every
+//! statement names the organization.
+
+use picket_shared::time::Timestamp;
+use uuid::Uuid;
+
+use super::{Auth, Conn, OrgKey, StoreError, UserKey};
+use crate::domain::access::Role;
+
+/// A member.
+#[derive(Clone, Debug)]
+pub struct MemberRow {
+    /// Its row as a user.
+    pub user: UserKey,
+    /// What names it outside.
+    pub id: Uuid,
+    /// What it signs in with.
+    pub email: String,
+    /// What it is here.
+    pub role: Role,
+    /// Since when it belongs here.
+    pub since: Timestamp,
+    /// When it last signed in, here or elsewhere.
+    pub signed_in_at: Option<Timestamp>,
+    /// Whether it is asked for a second factor.
+    pub second_factor: bool,
+}
+
+type Row = (UserKey, Uuid, String, String, i64, Option<i64>, bool);
+
+const SELECT: &str = "SELECT u.id, u.uuid, u.email, m.role, m.created_at, u.signed_in_at,
+        EXISTS (SELECT FROM totp_secrets t WHERE t.user_id = u.id AND t.confirmed_at IS NOT NULL)
+    FROM memberships m JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL WHERE m.org_id = $1";
+
+fn read((user, id, email, role, since, signed_in, second_factor): Row) -> Result<MemberRow, StoreError> {
+    Ok(MemberRow {
+        user,
+        id,
+        email,
+        role: role_in(&role, user)?,
+        since: Timestamp::from_micros(since),
+        signed_in_at: signed_in.map(Timestamp::from_micros),
+        second_factor,
+    })
+}
+
+fn role_in(text: &str, user: UserKey) -> Result<Role, StoreError> {
+    text.parse().map_err(|_| StoreError::Inconsistent { table: "memberships", column: "role", row: user.0 })
+}
+
+/// Every member, by address.
+///
+/// # Errors
+/// When the database fails or a row cannot be read.
+pub async fn list(auth: &mut Auth, org: OrgKey) -> Result<Vec<MemberRow>, StoreError> {
+    let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} ORDER BY u.email")))
+        .bind(org)
+        .fetch_all(auth.conn())
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// The member of that id.
+///
+/// # Errors
+/// When the database fails or the row cannot be read.
+pub async fn find(auth: &mut Auth, org: OrgKey, id: Uuid) -> Result<Option<MemberRow>, StoreError> {
+    let row: Option<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} AND u.uuid = $2")))
+        .bind(org)
+        .bind(id)
+        .fetch_optional(auth.conn())
+        .await?;
+    row.map(read).transpose()
+}
+
+/// What a user is here.
+///
+/// # Errors
+/// When the database fails or the row cannot be read.
+pub async fn role_of(auth: &mut Auth, org: OrgKey, user: UserKey) -> Result<Option<Role>, StoreError> {
+    let role: Option<String> = sqlx::query_scalar(
+        "SELECT m.role FROM memberships m JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
+         WHERE m.org_id = $1 AND m.user_id = $2",
+    )
+    .bind(org)
+    .bind(user)
+    .fetch_optional(auth.conn())
+    .await?;
+    role.map(|role| role_in(&role, user)).transpose()
+}
+
+/// Lets nobody else change members until the end of the transaction; gives how many owners there are.
+///
+/// # Errors
+/// When the organization is gone or the database fails.
+pub async fn lock(auth: &mut Auth, org: OrgKey) -> Result<i64, StoreError> {
+    let locked =
+        sqlx::query("SELECT FROM organizations WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE").bind(org);
+    let locked = locked.fetch_all(auth.conn()).await?;
+    StoreError::expect_rows("organizations", 1, locked.len() as u64)?;
+    // A statement of its own: it sees what was committed while this waited.
+    Ok(sqlx::query_scalar(
+        "SELECT count(*) FROM memberships m JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
+         WHERE m.org_id = $1 AND m.role = 'owner'",
+    )
+    .bind(org)
+    .fetch_one(auth.conn())
+    .await?)
+}
+
+/// Makes a user a member. False when it is one already.
+///
+/// # Errors
+/// When the database fails.
+pub async fn add(auth: &mut Auth, org: OrgKey, user: UserKey, role: Role, now: Timestamp) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "INSERT INTO memberships (org_id, user_id, role, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+    )
+    .bind(org)
+    .bind(user)
+    .bind(role.as_str())
+    .bind(now.micros())
+    .execute(auth.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Gives a member another role.
+///
+/// # Errors
+/// When there is no such member or the database fails.
+pub async fn set_role(auth: &mut Auth, org: OrgKey, user: UserKey, role: Role) -> Result<(), StoreError> {
+    let done = sqlx::query("UPDATE memberships SET role = $3 WHERE org_id = $1 AND user_id = $2")
+        .bind(org)
+        .bind(user)
+        .bind(role.as_str())
+        .execute(auth.conn())
+        .await?;
+    StoreError::expect_rows("memberships", 1, done.rows_affected())
+}
+
+/// Ends a membership, and with it the member's API keys here.
+///
+/// # Errors
+/// When there is no such member or the database fails.
+pub async fn remove(auth: &mut Auth, org: OrgKey, user: UserKey) -> Result<(), StoreError> {
+    let done = sqlx::query("DELETE FROM memberships WHERE org_id = $1 AND user_id = $2")
+        .bind(org)
+        .bind(user)
+        .execute(auth.conn())
+        .await?;
+    StoreError::expect_rows("memberships", 1, done.rows_affected())
+}
