@@ -17,7 +17,7 @@ use crate::meters::Meters;
 use crate::notify::message::{self, Facts, IncidentFacts, MonitorFacts, Occasion};
 use crate::notify::{Client, SendError, Settings};
 use crate::store::deliveries::{self, About, Attempt, IncidentNow, Leased};
-use crate::store::{ChannelKey, Pools, StoreError, channel_proofs};
+use crate::store::{ChannelKey, Pools, StoreError, channel_proofs, limits};
 use crate::vault::{Class, Opener};
 use crate::wake::{Bell, Bells};
 
@@ -210,10 +210,25 @@ async fn send(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<String, Send
         (None, Some((code, until))) => Occasion::Code { code: code.clone(), until: *until },
         (None, None) => Occasion::Test { channel: leased.channel.name.clone() },
     };
+    if channel.kind == "twilio" {
+        within_limit(ctx, leased, now).await?;
+    }
     let facts = Facts { delivery: leased.id, now, public_url: ctx.public_url.clone(), occasion };
     let sent = settings.send(&message::write(&facts), &ctx.client).await.map(|answer| answer.0);
     // A receiver may repeat what it was sent, and who reads its answer need not be who reads its messages.
     code.map_or(sent.clone(), |(code, _)| hide(sent, code.expose()))
+}
+
+/// Whether an SMS may be sent: the operator may have limited how many a day.
+async fn within_limit(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<(), SendError> {
+    let unread = |error: StoreError| retry(format!("the limit of SMS cannot be read: {error}"));
+    let mut conn = ctx.pools.worker().await.map_err(unread)?;
+    match limits::sms_used_up(&mut conn, leased.org, leased.key, now).await.map_err(unread)? {
+        Some(most) => Err(SendError::Permanent(format!(
+            "the organization is at its limit of {most} SMS in 24 hours: ask whoever runs this Picket for more"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// The code that a proof carries, and until when it works.

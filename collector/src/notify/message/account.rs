@@ -66,6 +66,18 @@ fn sheet(about: &About, url: &str) -> Sheet {
             ],
             link: Some(format!("{url}/keys")),
         },
+        About::Membership { at, organization, role } => membership(*at, organization, role.as_deref(), url),
+        About::Invitation { link, organization, role, by } => Sheet {
+            subject: format!("Join {} at Picket", one_line(organization)),
+            lead: format!("{by} invites you to {organization}, which watches its services with Picket."),
+            rows: vec![
+                ("Where", one_line(organization)),
+                ("As", role.clone()),
+                ("Works", format!("once, for this address, until {:.0}", link.until)),
+                ("Not you?", NOT_ASKED.to_owned()),
+            ],
+            link: Some(format!("{url}/invitation/{}", link.token.expose())),
+        },
         About::Recovery { at, account, by } => Sheet {
             subject: "Recovery of an account at Picket".to_owned(),
             lead: format!("The operator made a link by which the user of {account} can choose another password."),
@@ -78,6 +90,29 @@ fn sheet(about: &About, url: &str) -> Sheet {
         },
         _ => asking(about, url),
     }
+}
+
+/// What somebody is in an organization from now on.
+fn membership(at: Timestamp, organization: &str, role: Option<&str>, url: &str) -> Sheet {
+    let organization = one_line(organization);
+    let (subject, lead) = match role {
+        Some(role) => (
+            format!("You are {role} of {organization} at Picket"),
+            format!("What you may do in {organization} was changed. Sign in there anew."),
+        ),
+        None => (
+            format!("You left {organization} at Picket"),
+            format!(
+                "You do not belong to {organization} any more. What you made there stays; your API keys there are over."
+            ),
+        ),
+    };
+    let mut rows = vec![("When", format!("{at:.0}")), ("Where", organization)];
+    if let Some(role) = role {
+        rows.push(("Role", role.to_owned()));
+    }
+    rows.push(("Not you?", "ask an owner of the organization; the audit log says who did it".to_owned()));
+    Sheet { subject, lead, rows, link: Some(format!("{url}/account")) }
 }
 
 /// Subject, first sentence, and labelled lines.
@@ -202,13 +237,23 @@ mod tests {
             About::RecoveryCodeUsed { at, left: 9 },
             About::RecoveryCodesReplaced { at },
             About::KeyAdded { at, name: new.clone() },
+            About::Membership { at, organization: new.clone(), role: Some("admin".to_owned()) },
+            About::Membership { at, organization: new.clone(), role: None },
+            About::Invitation {
+                link: link(),
+                organization: new.clone(),
+                role: "viewer".to_owned(),
+                by: "ada@example.org".to_owned(),
+            },
             About::Recovery { at, account: new, by },
         ] {
             let mail = write(AccountMailId::at(at), &about, "https://picket.example/", at);
             assert!(mail.subject.contains("Picket") && !mail.subject.contains("T0KEN"), "{}", mail.subject);
             assert_eq!(
                 about.link().is_some(),
-                mail.text.contains("https://picket.example/link/T0KEN"),
+                ["link", "invitation"]
+                    .iter()
+                    .any(|page| mail.text.contains(&format!("https://picket.example/{page}/T0KEN"))),
                 "{}",
                 mail.text
             );
