@@ -154,11 +154,18 @@ impl Porter {
 fn holder(key: &ApiKey, row: HolderRow) -> Result<Holder, StoreError> {
     let unreadable = StoreError::Inconsistent { table: "memberships", column: "role", row: row.user_id.0 };
     let role = row.role.parse().map_err(|_| unreadable)?;
-    Ok(Holder {
-        member: Member { user: row.user_id, id: row.uuid, email: row.email, org: row.org_id, role, proven_at: None },
-        key: key.id().to_owned(),
-        scopes: api_keys::rights(&row.scopes),
-    })
+    let member = Member {
+        user: row.user_id,
+        id: row.uuid,
+        email: row.email,
+        org: row.org_id,
+        org_name: row.org_name,
+        others: Vec::new(),
+        role,
+        lacks_factor: row.lacks_factor,
+        proven_at: None,
+    };
+    Ok(Holder { member, key: key.id().to_owned(), scopes: api_keys::rights(&row.scopes) })
 }
 
 /// Whether an address is in one of the networks. What cannot be read as a network admits nobody.

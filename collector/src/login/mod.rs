@@ -3,7 +3,8 @@
 //! [`set_up`] makes the first administrator from a link that the collector printed, [`sign_up`] others where that is
 //! allowed; [`password`] turns an address and a password into an [`Identity`], [`second_step`] asks for the second factor
 //! where there is one ([`totp`], [`recovery`]), and [`link`] lets in by mail. [`session`] keeps a browser signed in,
-//! [`step_up`] asks again before what matters most, [`account`] changes what one signs in with. [`api_key`] lets programs in.
+//! [`step_up`] asks again before what matters most, [`account`] changes what one signs in with. [`members`] changes who
+//! belongs to an organization, [`invite`] lets others join it, [`organization`] makes another. [`api_key`] lets programs in.
 //! [`caller`] is the browser that asks; [`throttle`] and [`failure`] slow guessing down; [`mail`] puts mails about accounts
 //! down for `flow`.
 
@@ -12,8 +13,11 @@ pub mod api_key;
 pub mod caller;
 pub mod common;
 pub mod failure;
+pub mod invite;
 pub mod link;
 mod mail;
+pub mod members;
+pub mod organization;
 pub mod password;
 pub mod recover;
 pub mod recovery;

@@ -65,6 +65,17 @@ impl Ticket {
     }
 }
 
+/// Who is signed in, in an organization or in none.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Whose session it is.
+    pub user: UserKey,
+    /// What names that user outside.
+    pub id: uuid::Uuid,
+    /// What that user signs in with.
+    pub email: String,
+}
+
 /// Who is signed in.
 #[derive(Clone, Debug)]
 pub struct Member {
@@ -76,20 +87,65 @@ pub struct Member {
     pub email: String,
     /// The organization.
     pub org: OrgKey,
+    /// What it is called.
+    pub org_name: String,
+    /// The other organizations of the user, by name: what names them outside, and what they are called.
+    pub others: Vec<(uuid::Uuid, String)>,
     /// What the user may do there.
     pub role: Role,
+    /// Whether the organization wants a second factor, and the user has none.
+    pub lacks_factor: bool,
     /// When the user last gave a password or a second factor in this session.
     pub proven_at: Option<Timestamp>,
 }
 
-impl TryFrom<SessionRow> for Member {
+/// Whose session it is.
+#[derive(Clone, Debug)]
+pub enum Resumed {
+    /// A member's, in an organization.
+    Member(Member),
+    /// Of somebody who is not in the organization (any more), or in none.
+    Stray(Account),
+}
+
+impl TryFrom<SessionRow> for Resumed {
     type Error = StoreError;
 
     fn try_from(row: SessionRow) -> Result<Self, StoreError> {
-        let unreadable = StoreError::Inconsistent { table: "memberships", column: "role", row: row.user_id.0 };
-        let role = row.role.parse().map_err(|_| unreadable)?;
-        let proven_at = row.proven_at.map(Timestamp::from_micros);
-        Ok(Self { user: row.user_id, id: row.uuid, email: row.email, org: row.org_id, role, proven_at })
+        let (user, id, email) = (row.user_id, row.uuid, row.email);
+        let (Some(org), Some(role)) = (row.org_id, row.role) else {
+            return Ok(Self::Stray(Account { user, id, email }));
+        };
+        let unreadable = StoreError::Inconsistent { table: "memberships", column: "role", row: user.0 };
+        Ok(Self::Member(Member {
+            user,
+            id,
+            email,
+            org,
+            org_name: row.org_name.unwrap_or_default(),
+            others: row.other_ids.into_iter().zip(row.other_names).collect(),
+            role: role.parse().map_err(|_| unreadable)?,
+            lacks_factor: row.lacks_factor,
+            proven_at: row.proven_at.map(Timestamp::from_micros),
+        }))
+    }
+}
+
+impl Resumed {
+    /// Who it is, wherever.
+    pub fn account(&self) -> Account {
+        match self {
+            Self::Member(member) => Account { user: member.user, id: member.id, email: member.email.clone() },
+            Self::Stray(account) => account.clone(),
+        }
+    }
+
+    /// The organization that the session is in.
+    pub const fn org(&self) -> Option<OrgKey> {
+        match self {
+            Self::Member(member) => Some(member.org),
+            Self::Stray(_) => None,
+        }
     }
 }
 
@@ -119,6 +175,7 @@ impl Porter {
         let user = identity.user();
         let mut auth = self.pools.auth().await?;
         let held = caller.device.as_ref().map(Ticket::hash);
+        let org = users::by_key(&mut auth, user).await?.and_then(|row| row.org_id);
         let known = devices::knows(&mut auth, Some(user), held.as_ref(), now).await?;
         let device = match &caller.device {
             Some(device) if devices::is_ours(&mut auth, &device.hash(), now).await? => device.clone(),
@@ -127,6 +184,7 @@ impl Porter {
         let new = NewSession {
             token_hash: &session.hash(),
             user,
+            org,
             proven: identity.proven,
             browser: caller.agent.browser,
             system: caller.agent.system,
@@ -148,7 +206,7 @@ impl Porter {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn resume(&self, ticket: &Ticket, now: Timestamp) -> Result<Option<Member>, StoreError> {
+    pub async fn resume(&self, ticket: &Ticket, now: Timestamp) -> Result<Option<Resumed>, StoreError> {
         let mut auth = self.pools.auth().await?;
         let found = sessions::find(&mut auth, &ticket.hash(), now, now - sessions::IDLE).await?;
         if let Some(session) = &found
@@ -157,7 +215,7 @@ impl Porter {
             sessions::seen(&mut auth, session.id, now).await?;
             auth.commit().await?;
         }
-        found.map(Member::try_from).transpose()
+        found.map(Resumed::try_from).transpose()
     }
 
     /// Every session of a user, this one first.

@@ -50,9 +50,7 @@ impl Porter {
         if let Err(unfit) = fit_password(password.expose(), &found.email) {
             return Ok(SignUp::Unfit(unfit));
         }
-        let fits =
-            (1..=MAX_NAME).contains(&organization.chars().count()) && !organization.chars().any(char::is_control);
-        if !fits {
+        if !fits_name(organization) {
             return Ok(SignUp::Name);
         }
         let hash = self.passwords.hash(password).await?;
@@ -76,4 +74,9 @@ impl Porter {
         auth.commit().await?;
         Ok(SignUp::Done(Identity { user, proven: true, new: true }))
     }
+}
+
+/// Whether an organization may be called so.
+pub(super) fn fits_name(name: &str) -> bool {
+    (1..=MAX_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control)
 }
