@@ -75,11 +75,6 @@ pub async fn plan(
 }
 
 impl Plan {
-    /// What would be done.
-    pub fn report(&self) -> &Report {
-        &self.report
-    }
-
     /// Does it, in the transaction that it was planned in; the caller commits.
     ///
     /// # Errors
@@ -88,6 +83,16 @@ impl Plan {
         imports::change(scoped, Writer::Import, &self.changes, now).await?;
         imports::insert(scoped, Writer::Import, &self.new, now).await?;
         Ok(Report { applied: true, ..self.report })
+    }
+
+    /// Says what applying it would do: does it, and takes it back with the transaction. So it is told of what only the
+    /// database knows, such as a limit of the organization.
+    ///
+    /// # Errors
+    /// Those of [`Plan::apply`].
+    pub async fn rehearse(self, mut scoped: Scoped, now: Timestamp) -> Result<Report, ImportError> {
+        let report = self.apply(&mut scoped, now).await?;
+        Ok(Report { applied: false, ..report })
     }
 }
 

@@ -104,7 +104,7 @@ pub(super) async fn run(
     };
     let plan = import::plan(&mut scoped, &app.sealer, (args.from, found), &choice, now).await?;
     let report = if args.dry_run {
-        plan.report().clone()
+        plan.rehearse(scoped, now).await?
     } else {
         let report = plan.apply(&mut scoped, now).await?;
         scoped.commit().await?;

@@ -83,6 +83,9 @@ pub async fn post_import(State(site): State<Site>, user: User, form: Multipart) 
     }
     match run(&site, &user, &sent).await {
         Ok(report) => show(&site, &user, &HashMap::new(), &sent, Some(report), None).await,
+        Err(ImportError::Store(StoreError::Limit(exceeded))) => {
+            show(&site, &user, &HashMap::new(), &sent, None, Some(error::limit(exceeded))).await
+        }
         Err(ImportError::Store(failed)) => error::unavailable(&failed),
         Err(wrong) => show(&site, &user, &HashMap::new(), &sent, None, Some(wrong.to_string())).await,
     }
@@ -122,7 +125,7 @@ async fn run(site: &Site, user: &User, sent: &Sent) -> Result<Report, ImportErro
     let mut scoped = user.scoped(site).await?;
     let plan = import::plan(&mut scoped, &site.sealer, (source, found), &choice, now).await?;
     if sent.text("do") != "import" {
-        return Ok(plan.report().clone());
+        return plan.rehearse(scoped, now).await;
     }
     let report = plan.apply(&mut scoped, now).await?;
     scoped.commit().await?;

@@ -213,13 +213,11 @@ async fn find(scoped: &mut Scoped, call: &Call) -> Result<MonitorRow, Problem> {
     monitors::by_id(scoped, call.id()?).await?.ok_or_else(Problem::not_found)
 }
 
-/// Plans, and does it unless only the plan is wanted.
+/// Plans, and does it. A dry run is the same without a commit: so it says what only the database knows, such as a limit.
 async fn write(call: &Call, scoped: &mut Scoped, wants: Vec<Want>) -> Result<Vec<Step>, Problem> {
     let now = call.site.clock.now();
     let mut plan = plan(scoped, &call.site.sealer, wants, now).await?;
-    if !call.query.flag(DRY_RUN.name) {
-        plan.apply(scoped, now).await?;
-    }
+    plan.apply(scoped, now).await?;
     Ok(plan.steps)
 }
 
