@@ -9,6 +9,7 @@ use crate::cmd::channel::ChannelCommand;
 use crate::cmd::config::ConfigCommand;
 use crate::cmd::doctor::DoctorArgs;
 use crate::cmd::monitor::MonitorCommand;
+use crate::cmd::organization::OrganizationCommand;
 use crate::cmd::probe::ProbeCommand;
 use crate::cmd::region::RegionCommand;
 use crate::cmd::serve::ServeArgs;
@@ -54,6 +55,9 @@ pub enum Command {
     /// Read the audit log, and verify it.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Make, show and limit organizations.
+    #[command(subcommand)]
+    Organization(OrganizationCommand),
     /// Help people who cannot sign in.
     #[command(subcommand)]
     User(UserCommand),

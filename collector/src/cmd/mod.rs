@@ -10,6 +10,7 @@ pub mod file_bytes;
 pub mod file_text;
 pub mod migrate;
 pub mod monitor;
+pub mod organization;
 pub mod print;
 pub mod probe;
 pub mod region;

@@ -7,7 +7,9 @@ use nix::unistd::User;
 use picket_shared::time::Clock;
 
 use super::up::Start;
-use super::{CmdError, audit, channel, config, doctor, migrate, monitor, open, probe, region, serve, up, user};
+use super::{
+    CmdError, audit, channel, config, doctor, migrate, monitor, open, organization, probe, region, serve, up, user,
+};
 use crate::cli::{Cli, Command};
 use crate::config::{Config, DatabaseMode, Format, Level};
 use crate::postgres::owner;
@@ -79,6 +81,7 @@ async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError
         }
         Command::Region(command) => region::run(command, &open(config, clock).await?).await,
         Command::Audit(command) => audit::run(command, &open(config, clock).await?).await,
+        Command::Organization(command) => organization::run(command, &open(config, clock).await?).await,
         Command::User(command) => user::run(command, &open(config, clock).await?).await,
         Command::Config(_) | Command::Up(_) => Err(CmdError::new("this command is not run from here")),
     }
