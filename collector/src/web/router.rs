@@ -30,6 +30,8 @@ pub enum Who {
     Anyone,
     /// Everybody, on a page; what changes something must come from a page of ours.
     Visitor,
+    /// Who is signed in, in an organization or in none.
+    Person,
     /// Who is signed in, in a role that has this right.
     User(Right),
     /// The same, who gave a password or a second factor within ten minutes. It has a page at its own path.
@@ -92,7 +94,7 @@ pub const ROUTES: &[Route] = &[
     page("/assets/{hash}/{name}", Who::Anyone, || get(assets::get_asset)),
     page("/sign-in", Who::Visitor, || get(ui::sign_in::get_sign_in)),
     change("/sign-in", Who::Visitor, || post(ui::sign_in::post_sign_in)),
-    change("/sign-out", Who::User(Right::AccountWrite), || post(ui::sign_in::post_sign_out)),
+    change("/sign-out", Who::Person, || post(ui::sign_in::post_sign_out)),
     page("/sign-in/code", Who::Visitor, || get(ui::second_step::get_code)),
     change("/sign-in/code", Who::Visitor, || post(ui::second_step::post_code)),
     page("/sign-in/link", Who::Visitor, || get(ui::link::ask::get_ask)),
@@ -101,6 +103,8 @@ pub const ROUTES: &[Route] = &[
     change("/sign-up", Who::Visitor, || post(ui::link::ask::post_sign_up)),
     page("/link/{link}", Who::Visitor, || get(ui::link::get_link)),
     change("/link/{link}", Who::Visitor, || post(ui::link::post_link)),
+    page("/invitation/{link}", Who::Visitor, || get(ui::invitation::get_invitation)),
+    change("/invitation/{link}", Who::Visitor, || post(ui::invitation::post_invitation)),
     page("/step-up", Who::User(Right::AccountRead), || get(ui::step_up::get_step_up)),
     change("/step-up", Who::User(Right::AccountWrite), || post(ui::step_up::post_step_up)),
     page("/set-up/{link}", Who::Visitor, || get(ui::set_up::get_set_up)),
@@ -155,6 +159,29 @@ pub const ROUTES: &[Route] = &[
     change("/keys/new", Who::Proven(Right::KeysWrite), || post(ui::key::post_new)),
     page("/keys/{id}/revoke", Who::Proven(Right::KeysWrite), || get(ui::key::get_revoke)),
     change("/keys/{id}/revoke", Who::Proven(Right::KeysWrite), || post(ui::key::post_revoke)),
+    page("/organizations", Who::Person, || get(ui::organization::get_organizations)),
+    page("/organizations/new", Who::Person, || get(ui::organization::get_new)),
+    change("/organizations/new", Who::Person, || post(ui::organization::post_new)),
+    change("/organizations/{id}/choose", Who::Person, || post(ui::organization::post_choose)),
+    page("/members", Who::User(Right::MembersRead), || get(ui::member::get_members)),
+    page("/members/leave", Who::Proven(Right::AccountWrite), || get(ui::member::change::get_leave)),
+    change("/members/leave", Who::Proven(Right::AccountWrite), || post(ui::member::change::post_leave)),
+    page("/members/policy", Who::Proven(Right::MembersWrite), || get(ui::member::policy::get_policy)),
+    change("/members/policy", Who::Proven(Right::MembersWrite), || post(ui::member::policy::post_policy)),
+    page("/members/invite", Who::Proven(Right::MembersWrite), || get(ui::member::invite::get_invite)),
+    change("/members/invite", Who::Proven(Right::MembersWrite), || post(ui::member::invite::post_invite)),
+    page("/members/invitations/{id}/send", Who::Proven(Right::MembersWrite), || get(ui::member::invite::get_send)),
+    change("/members/invitations/{id}/send", Who::Proven(Right::MembersWrite), || post(ui::member::invite::post_send)),
+    page("/members/invitations/{id}/revoke", Who::Proven(Right::MembersWrite), || get(ui::member::invite::get_revoke)),
+    change("/members/invitations/{id}/revoke", Who::Proven(Right::MembersWrite), || {
+        post(ui::member::invite::post_revoke)
+    }),
+    page("/members/{id}/role", Who::Proven(Right::MembersWrite), || get(ui::member::change::get_role)),
+    change("/members/{id}/role", Who::Proven(Right::MembersWrite), || post(ui::member::change::post_role)),
+    page("/members/{id}/remove", Who::Proven(Right::MembersWrite), || get(ui::member::change::get_remove)),
+    change("/members/{id}/remove", Who::Proven(Right::MembersWrite), || post(ui::member::change::post_remove)),
+    page("/members/{id}/transfer", Who::Proven(Right::MembersWrite), || get(ui::member::change::get_transfer)),
+    change("/members/{id}/transfer", Who::Proven(Right::MembersWrite), || post(ui::member::change::post_transfer)),
     page("/audit", Who::User(Right::AuditRead), || get(ui::audit::get_audit)),
     page("/audit/export", Who::User(Right::AuditRead), || get(ui::audit::get_export)),
     page("/import", Who::User(Right::MonitorsWrite), || get(ui::import::get_import)),
@@ -218,6 +245,9 @@ pub fn router(site: Site, transport: Transport, audience: Audience, proxies: Arc
         let handler = match route.who {
             Who::Anyone | Who::Scraper => handler,
             Who::Visitor => handler.layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
+            Who::Person => handler
+                .layer(from_fn_with_state(site.clone(), session::require_person))
+                .layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
             Who::User(right) => handler
                 .layer(from_fn_with_state((site.clone(), right), session::require))
                 .layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),

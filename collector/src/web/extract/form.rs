@@ -5,7 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::Response;
 use picket_shared::secret::SecretString;
 
-use super::user::User;
+use super::user::{Person, User};
 use crate::web::guard::body_limit::{self, Unread};
 use crate::web::{Site, ui};
 
@@ -66,8 +66,10 @@ impl FromRequest<Site> for Form {
             Unread::Broken => ui::error::page(StatusCode::BAD_REQUEST, "error.form"),
         })?;
         let form = Self::parse(&body);
-        match parts.extensions.get::<User>() {
-            Some(user) if !user.ticket.proves(form.raw(PROOF)) => {
+        let user = parts.extensions.get::<User>().map(|user| &user.ticket);
+        let ticket = user.or_else(|| parts.extensions.get::<Person>().map(|person| &person.ticket));
+        match ticket {
+            Some(ticket) if !ticket.proves(form.raw(PROOF)) => {
                 Err(ui::error::page(StatusCode::FORBIDDEN, "error.stale_form"))
             }
             _ => Ok(form),

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::login::api_key::Holder;
+use crate::store::audit::Author;
 use crate::store::{OrgKey, Scoped, StoreError};
 use crate::web::Site;
 
@@ -28,5 +29,12 @@ impl Program {
     pub async fn scoped(&self, site: &Site) -> Result<Scoped, StoreError> {
         let Holder { member, key, .. } = &self.holder;
         Ok(site.pools.scoped(member.org).await?.by(format!("key:{key} user:{}", member.email)).from(self.address))
+    }
+
+    /// Who is behind it, for the audit log of the organization.
+    pub fn author(&self) -> Author {
+        let Holder { member, key, .. } = &self.holder;
+        let origin = self.address.map(|address| address.to_string());
+        Author { org: Some(member.org), actor: format!("key:{key} user:{}", member.email), origin }
     }
 }

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-use crate::login::session::{Member, Ticket};
+use crate::login::session::{Member, Resumed, Ticket};
 use crate::store::audit::Author;
 use crate::store::{Scoped, StoreError};
 use crate::web::{Site, ui};
@@ -48,6 +48,37 @@ impl FromRequestParts<Site> for User {
 
     async fn from_request_parts(parts: &mut Parts, _: &Site) -> Result<Self, Response> {
         // A route without the guard in front is a defect; it lets nobody in.
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(|| ui::error::page(StatusCode::UNAUTHORIZED, "error.signed_out"))
+    }
+}
+
+/// Who is signed in, in an organization or in none; there is nobody without `guard::session`.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Who, and where.
+    pub resumed: Resumed,
+    /// The session.
+    pub ticket: Ticket,
+    /// Where the request comes from.
+    pub address: Option<IpAddr>,
+}
+
+impl Person {
+    /// For the audit log of the organization that the session is in; outside of any, for that of the instance.
+    pub fn author(&self) -> Author {
+        let origin = self.address.map(|address| address.to_string());
+        Author { org: self.resumed.org(), actor: format!("user:{}", self.resumed.account().email), origin }
+    }
+}
+
+impl FromRequestParts<Site> for Person {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Site) -> Result<Self, Response> {
         parts
             .extensions
             .get::<Self>()

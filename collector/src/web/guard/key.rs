@@ -80,6 +80,10 @@ fn check(caller: &Program, operation: &Operation, room: Room) -> Result<(), Prob
     if !caller.holder.scopes.contains(&right) {
         return Err(Problem::scope(right));
     }
+    if caller.holder.member.lacks_factor {
+        let detail = "this organization wants a second factor of its members: the key's user has to set one up";
+        return Err(Problem::new(Kind::SecondFactorRequired, detail));
+    }
     if !caller.holder.may(right) {
         let role = caller.holder.member.role;
         let detail = format!("the key has the scope {right}, but its user is {role} here, which does not include it");

@@ -1,6 +1,8 @@
 //! Who is signed in, found before the handler runs; who is not is sent to sign in, and who did not prove lately who it is,
 //! where that is wanted, to do so.
 
+use std::net::IpAddr;
+
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -9,23 +11,69 @@ use axum::response::{IntoResponse, Response};
 use super::client::ClientAddress;
 use super::cookie::Kept;
 use crate::domain::access::Right;
+use crate::login::session::{Resumed, Ticket};
+use crate::store::StoreError;
 use crate::web::Site;
-use crate::web::extract::user::User;
+use crate::web::extract::user::{Person, User};
 use crate::web::ui;
 
-/// Lets a request through with its [`User`], if its role has the right; who is not signed in is sent to sign in.
+/// Where somebody is led who lacks the second factor that the organization wants.
+const FACTOR_FIRST: &str = "/account/second-factor";
+
+/// Lets a request through with its [`User`], if its role has the right; who is not signed in is sent to sign in, who is in no
+/// organization to choose one, and who lacks the second factor that the organization wants to set one up.
 pub async fn require(State((site, right)): State<(Site, Right)>, mut request: Request, next: Next) -> Response {
-    let Some(ticket) = site.front.cookie.read(Kept::Session, request.headers()) else { return sign_in_first(&request) };
-    match site.porter.resume(&ticket, site.clock.now()).await {
-        Ok(Some(member)) if !member.role.may(right) => ui::error::page(StatusCode::FORBIDDEN, "error.not_your_role"),
-        Ok(Some(member)) => {
-            let address = request.extensions().get::<ClientAddress>().map(|client| client.0);
-            request.extensions_mut().insert(User { member, ticket, address });
-            next.run(request).await
-        }
-        Ok(None) => sign_in_first(&request),
-        Err(error) => ui::error::unavailable(&error),
+    let ticket = site.front.cookie.read(Kept::Session, request.headers());
+    let (resumed, ticket) = match resume(&site, ticket).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return sign_in_first(&request),
+        Err(error) => return ui::error::unavailable(&error),
+    };
+    let member = match resumed {
+        Resumed::Member(member) => member,
+        Resumed::Stray(_) if request.method() == Method::GET => return see("/organizations"),
+        Resumed::Stray(_) => return ui::error::page(StatusCode::FORBIDDEN, "error.no_organization"),
+    };
+    if !member.role.may(right) {
+        return ui::error::page(StatusCode::FORBIDDEN, "error.not_your_role");
     }
+    // What is needed to set one up is part of the account.
+    if member.lacks_factor && !matches!(right, Right::AccountRead | Right::AccountWrite) {
+        let page = request.method() == Method::GET;
+        return if page { see(FACTOR_FIRST) } else { ui::error::page(StatusCode::FORBIDDEN, "error.factor_first") };
+    }
+    let address = address(&request);
+    request.extensions_mut().insert(User { member, ticket, address });
+    next.run(request).await
+}
+
+/// Lets a request through with its [`Person`]: who is signed in, in an organization or in none.
+pub async fn require_person(State(site): State<Site>, mut request: Request, next: Next) -> Response {
+    let ticket = site.front.cookie.read(Kept::Session, request.headers());
+    let (resumed, ticket) = match resume(&site, ticket).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return sign_in_first(&request),
+        Err(error) => return ui::error::unavailable(&error),
+    };
+    let address = address(&request);
+    request.extensions_mut().insert(Person { resumed, ticket, address });
+    next.run(request).await
+}
+
+/// Whose session a ticket is of.
+async fn resume(site: &Site, ticket: Option<Ticket>) -> Result<Option<(Resumed, Ticket)>, StoreError> {
+    let Some(ticket) = ticket else { return Ok(None) };
+    Ok(site.porter.resume(&ticket, site.clock.now()).await?.map(|resumed| (resumed, ticket)))
+}
+
+fn address(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<ClientAddress>().map(|client| client.0)
+}
+
+fn see(page: &'static str) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    response.headers_mut().insert(header::LOCATION, HeaderValue::from_static(page));
+    response
 }
 
 /// Lets a request through if its user proved lately who it is; a route that wants this has a page at its own path, which

@@ -6,16 +6,18 @@ use axum::response::{IntoResponse, Response};
 
 use super::frame::Frame;
 use super::{filters, page_with};
+use crate::store::StoreError;
+use crate::store::limits::{Exceeded, Limited};
 use crate::web::api;
 use crate::web::error::Problem;
-use crate::web::texts::text;
+use crate::web::texts::{filled, text};
 
 #[derive(Template)]
 #[template(path = "error/page.html")]
-struct Page {
+struct Page<'a> {
     frame: Frame,
     title: &'static str,
-    what: &'static str,
+    what: &'a str,
 }
 
 /// A page that says `what` (a key of the catalogue), under the name of the status.
@@ -29,13 +31,32 @@ pub fn page(status: StatusCode, what: &'static str) -> Response {
     page_with(status, &Page { frame: Frame::open(title), title, what: text(what) })
 }
 
+/// A limit of the organization, and what to do.
+pub fn limit(exceeded: Exceeded) -> String {
+    let key = match exceeded.what {
+        Limited::Monitors => "error.limit_monitors",
+        Limited::Interval => "error.limit_interval",
+        Limited::ChecksPerMinute => "error.limit_checks",
+    };
+    filled(key, exceeded.limit)
+}
+
 /// There is nothing here, or nothing of this organization's.
 pub fn not_found() -> Response {
     page(StatusCode::NOT_FOUND, "error.not_found")
 }
 
-/// The database does not answer, or not as it must: the reason goes to the log alone.
-pub fn unavailable(error: &dyn std::error::Error) -> Response {
+/// A page that refuses with words of its own.
+pub fn refused(status: StatusCode, what: &str) -> Response {
+    let title = text("error.refused_title");
+    page_with(status, &Page { frame: Frame::open(title), title, what })
+}
+
+/// The database does not answer, or not as it must: the reason goes to the log alone. A limit is told.
+pub fn unavailable(error: &(dyn std::error::Error + 'static)) -> Response {
+    if let Some(StoreError::Limit(exceeded)) = error.downcast_ref() {
+        return refused(StatusCode::FORBIDDEN, &limit(*exceeded));
+    }
     tracing::error!("A page could not be shown: {error}");
     page(StatusCode::SERVICE_UNAVAILABLE, "error.unavailable")
 }

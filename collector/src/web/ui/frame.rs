@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::domain::access::Right;
-use crate::login::session::Member;
-use crate::web::extract::user::User;
+use crate::login::session::{Member, Resumed};
+use crate::web::extract::user::{Person, User};
 use crate::web::texts::{filled, text};
 
 /// The frame of a page.
@@ -47,6 +47,7 @@ const NAV: &[(&str, &str, Right)] = &[
     ("/probes", "nav.probes", Right::ProbesRead),
     ("/channels", "nav.channels", Right::ChannelsRead),
     ("/import", "nav.import", Right::MonitorsWrite),
+    ("/members", "nav.members", Right::MembersRead),
     ("/audit", "nav.audit", Right::AuditRead),
 ];
 
@@ -73,6 +74,12 @@ const DONE: &[(&str, &str, bool)] = &[
     ("revoked", "done.revoked", false),
     ("released", "done.released", true),
     ("key_revoked", "done.key_revoked", false),
+    ("role_changed", "done.role_changed", false),
+    ("member_removed", "done.member_removed", false),
+    ("policy", "done.policy", false),
+    ("invited", "done.invited", false),
+    ("invitation_revoked", "done.invitation_revoked", false),
+    ("transferred", "done.transferred", false),
 ];
 
 impl Frame {
@@ -85,6 +92,15 @@ impl Frame {
             note: None,
             current,
         }
+    }
+
+    /// A page for somebody who is signed in, in an organization or in none.
+    pub fn of_person(person: &Person, title: impl Into<String>) -> Self {
+        let member = match &person.resumed {
+            Resumed::Member(member) => Some(member.clone()),
+            Resumed::Stray(_) => None,
+        };
+        Self { title: title.into(), member, proof: person.ticket.form_proof(), note: None, current: "" }
     }
 
     /// A page for anybody.

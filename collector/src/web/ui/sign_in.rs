@@ -16,7 +16,7 @@ use crate::login::caller::Caller;
 use crate::login::password::SignIn;
 use crate::web::Site;
 use crate::web::extract::form::Form;
-use crate::web::extract::user::User;
+use crate::web::extract::user::Person;
 use crate::web::guard::cookie::Kept;
 use crate::web::texts::{filled, text};
 
@@ -60,8 +60,9 @@ fn show(site: &Site, frame: Frame, status: StatusCode, email: &str, next: &str, 
 }
 
 /// `POST /sign-out`.
-pub async fn post_sign_out(State(site): State<Site>, user: User, _: Form) -> Response {
-    if let Err(failed) = site.porter.end(&user.ticket, user.member.id, &user.author(), site.clock.now()).await {
+pub async fn post_sign_out(State(site): State<Site>, person: Person, _: Form) -> Response {
+    let id = person.resumed.account().id;
+    if let Err(failed) = site.porter.end(&person.ticket, id, &person.author(), site.clock.now()).await {
         return error::unavailable(&failed);
     }
     let mut response = see("/sign-in");

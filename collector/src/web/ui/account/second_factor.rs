@@ -26,6 +26,8 @@ struct Page {
     factors: Factors,
     since: Option<String>,
     pending: Option<Pending>,
+    /// The organization that wants one before anything else.
+    wanted_by: Option<String>,
     error: Option<String>,
 }
 
@@ -101,7 +103,8 @@ async fn show(site: &Site, user: &User, status: StatusCode, error: Option<String
         });
         let factors = site.porter.factors(user.member.user).await?;
         let frame = Frame::of(user, "/account", text("account.second_title"));
-        Ok::<_, LoginError>(Page { frame, since: factors.since.map(day), factors, pending, error })
+        let wanted_by = user.member.lacks_factor.then(|| user.member.org_name.clone());
+        Ok::<_, LoginError>(Page { frame, since: factors.since.map(day), factors, pending, wanted_by, error })
     };
     match read.await {
         Ok(page) => page_with(status, &page),

@@ -14,6 +14,7 @@ pub(super) use super::draft::field_of;
 use super::draft::{Draft, Faults, Parsed};
 use super::trial::Trial;
 use super::{find, shown};
+use crate::store::limits::Limited;
 use crate::store::monitors::{self, MonitorRow, Settings};
 use crate::store::regions::{self, RegionRow};
 use crate::store::{Scoped, StoreError};
@@ -193,6 +194,11 @@ async fn store(site: &Site, user: &User, row: Option<&MonitorRow>, draft: &Draft
         }
         Err(failed) if failed.constraint() == Some("monitors_org_name") => {
             let faults = vec![("name", filled("form.name_taken", &settings.name))];
+            show(site, user, row, draft, &faults, &[]).await
+        }
+        Err(StoreError::Limit(exceeded)) => {
+            let field = if exceeded.what == Limited::Monitors { "name" } else { "every" };
+            let faults = vec![(field, error::limit(exceeded))];
             show(site, user, row, draft, &faults, &[]).await
         }
         Err(StoreError::RowCount { .. }) => Ok(error::page(StatusCode::CONFLICT, "error.changed_meanwhile")),

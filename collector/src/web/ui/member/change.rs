@@ -1,0 +1,212 @@
+//! Another role, out, ownership handed over, or leaving: each a page that says what follows, with a button that does it. They ask
+//! for proof first.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use uuid::Uuid;
+
+use super::role_word;
+use crate::domain::access::Role;
+use crate::domain::members::{Change, Refused};
+use crate::login::LoginError;
+use crate::login::members::{Acting, Changed};
+use crate::store::members::MemberRow;
+use crate::web::Site;
+use crate::web::extract::form::Form;
+use crate::web::extract::user::User;
+use crate::web::guard::cookie::Kept;
+use crate::web::texts::{filled, text};
+use crate::web::ui::frame::Frame;
+use crate::web::ui::{error, filters, page_with, see};
+
+#[derive(Template)]
+#[template(path = "member/change.html")]
+struct Page {
+    frame: Frame,
+    lead: String,
+    email: String,
+    role: &'static str,
+    button: &'static str,
+    /// Where the button leads.
+    action: String,
+    /// The roles to choose from, where one is to be chosen: name, words, and whether it is the present one.
+    roles: Vec<(&'static str, &'static str, bool)>,
+    risky: bool,
+    fault: Option<String>,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Deed {
+    Role,
+    Remove,
+    Transfer,
+    Leave,
+}
+
+/// `GET /members/{id}/role`.
+pub async fn get_role(State(site): State<Site>, user: User, Path(id): Path<String>) -> Response {
+    ask(&site, &user, Deed::Role, id.parse().ok()).await
+}
+
+/// `POST /members/{id}/role`.
+pub async fn post_role(State(site): State<Site>, user: User, Path(id): Path<String>, form: Form) -> Response {
+    let Some(row) = find(&site, &user, id.parse().ok()).await else { return error::not_found() };
+    let row = match row {
+        Ok(row) => row,
+        Err(failed) => return error::unavailable(&failed),
+    };
+    match form.text("role").parse() {
+        Ok(role) => change(&site, &user, Deed::Role, &row, Change::To(role)).await,
+        Err(_) => {
+            show(&user, Deed::Role, &row, StatusCode::UNPROCESSABLE_ENTITY, Some(text("member.no_role").to_owned()))
+        }
+    }
+}
+
+/// `GET /members/{id}/remove`.
+pub async fn get_remove(State(site): State<Site>, user: User, Path(id): Path<String>) -> Response {
+    ask(&site, &user, Deed::Remove, id.parse().ok()).await
+}
+
+/// `POST /members/{id}/remove`.
+pub async fn post_remove(State(site): State<Site>, user: User, Path(id): Path<String>, _: Form) -> Response {
+    out(&site, &user, Deed::Remove, id.parse().ok()).await
+}
+
+/// `GET /members/leave`.
+pub async fn get_leave(State(site): State<Site>, user: User) -> Response {
+    ask(&site, &user, Deed::Leave, Some(user.member.id)).await
+}
+
+/// `POST /members/leave`.
+pub async fn post_leave(State(site): State<Site>, user: User, _: Form) -> Response {
+    out(&site, &user, Deed::Leave, Some(user.member.id)).await
+}
+
+/// `GET /members/{id}/transfer`.
+pub async fn get_transfer(State(site): State<Site>, user: User, Path(id): Path<String>) -> Response {
+    ask(&site, &user, Deed::Transfer, id.parse().ok()).await
+}
+
+/// `POST /members/{id}/transfer`.
+pub async fn post_transfer(State(site): State<Site>, user: User, Path(id): Path<String>, _: Form) -> Response {
+    let row = match find(&site, &user, id.parse().ok()).await {
+        Some(Ok(row)) => row,
+        Some(Err(failed)) => return error::unavailable(&failed),
+        None => return error::not_found(),
+    };
+    let author = user.author();
+    let done = site.porter.transfer(acting(&user, &author), row.id, site.clock.now()).await;
+    answer(&site, &user, Deed::Transfer, &row, done)
+}
+
+async fn out(site: &Site, user: &User, deed: Deed, id: Option<Uuid>) -> Response {
+    match find(site, user, id).await {
+        Some(Ok(row)) => change(site, user, deed, &row, Change::Out).await,
+        Some(Err(failed)) => error::unavailable(&failed),
+        None => error::not_found(),
+    }
+}
+
+async fn change(site: &Site, user: &User, deed: Deed, row: &MemberRow, change: Change) -> Response {
+    let author = user.author();
+    let done = site.porter.change_member(acting(user, &author), row.id, change, site.clock.now()).await;
+    answer(site, user, deed, row, done)
+}
+
+fn acting<'a>(user: &'a User, author: &'a crate::store::audit::Author) -> Acting<'a> {
+    Acting { user: user.member.user, org: user.member.org, ticket: Some(&user.ticket), author }
+}
+
+fn answer(site: &Site, user: &User, deed: Deed, row: &MemberRow, done: Result<Changed, LoginError>) -> Response {
+    let ticket = match done {
+        Ok(Changed::Done(ticket)) => ticket,
+        Ok(Changed::Gone) => return error::not_found(),
+        Ok(Changed::Refused(refused)) => {
+            let status =
+                if refused == Refused::LastOwner { StatusCode::CONFLICT } else { StatusCode::UNPROCESSABLE_ENTITY };
+            return show(user, deed, row, status, Some(refusal(refused).to_owned()));
+        }
+        Err(failed) => return error::unavailable(&failed),
+    };
+    let left = row.user == user.member.user && deed != Deed::Role && deed != Deed::Transfer;
+    let mut response = see(match deed {
+        _ if left => "/organizations",
+        Deed::Role => "/members?done=role_changed",
+        Deed::Transfer => "/members?done=transferred",
+        Deed::Remove | Deed::Leave => "/members?done=member_removed",
+    });
+    let cookie = match &ticket {
+        Some(ticket) => site.front.cookie.keep(Kept::Session, ticket),
+        None if left => site.front.cookie.remove(Kept::Session),
+        None => None,
+    };
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+fn refusal(refused: Refused) -> &'static str {
+    text(match refused {
+        Refused::Right => "error.not_your_role",
+        Refused::Above => "member.above",
+        Refused::LastOwner => "member.last_owner",
+    })
+}
+
+async fn ask(site: &Site, user: &User, deed: Deed, id: Option<Uuid>) -> Response {
+    match find(site, user, id).await {
+        Some(Ok(row)) => show(user, deed, &row, StatusCode::OK, None),
+        Some(Err(failed)) => error::unavailable(&failed),
+        None => error::not_found(),
+    }
+}
+
+/// The member of that id in the organization; none is there of another's.
+async fn find(site: &Site, user: &User, id: Option<Uuid>) -> Option<Result<MemberRow, crate::store::StoreError>> {
+    site.porter.member(user.member.org, id?).await.transpose()
+}
+
+fn show(user: &User, deed: Deed, row: &MemberRow, status: StatusCode, fault: Option<String>) -> Response {
+    let (id, email, org) = (row.id, &row.email, &user.member.org_name);
+    let (title, lead, button, action) = match deed {
+        Deed::Role => (
+            "member.role_title",
+            text("member.role_lead").to_owned(),
+            "member.role_button",
+            format!("/members/{id}/role"),
+        ),
+        Deed::Remove => (
+            "member.remove_title",
+            filled("member.remove_lead", email),
+            "member.remove_button",
+            format!("/members/{id}/remove"),
+        ),
+        Deed::Transfer => (
+            "member.transfer_title",
+            filled("member.transfer_lead", email),
+            "member.transfer_button",
+            format!("/members/{id}/transfer"),
+        ),
+        Deed::Leave => {
+            ("member.leave_title", filled("member.leave_lead", org), "member.leave_button", "/members/leave".to_owned())
+        }
+    };
+    let offered = Role::ALL.into_iter().filter(|role| deed == Deed::Role && *role <= user.member.role);
+    let page = Page {
+        frame: Frame::of(user, "/members", text(title)),
+        lead,
+        email: row.email.clone(),
+        role: role_word(row.role),
+        button: text(button),
+        action,
+        roles: offered.map(|role| (role.as_str(), role_word(role), role == row.role)).collect(),
+        risky: deed != Deed::Role,
+        fault,
+    };
+    page_with(status, &page)
+}
