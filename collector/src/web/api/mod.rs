@@ -7,8 +7,11 @@
 pub mod audit;
 pub mod channels;
 pub mod incidents;
+pub mod invitations;
+pub mod members;
 pub mod monitors;
 pub mod openapi;
+pub mod organization;
 pub mod problem;
 pub mod query;
 pub mod results;

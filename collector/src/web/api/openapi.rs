@@ -120,12 +120,20 @@ fn parameters(operation: &Operation) -> Value {
     places.map(place).chain(query).collect()
 }
 
+/// Whether an operation changes something of these.
+fn is_about(operation: &Operation, parts: &[&str]) -> bool {
+    operation.method != "GET" && parts.iter().any(|part| operation.path.contains(part))
+}
+
 /// Which refusals an operation can give, by status.
 fn refusals(operation: &Operation) -> Vec<(u16, Vec<Kind>)> {
     let can = |kind: &Kind| match kind {
         Kind::MethodNotAllowed => false,
         Kind::NotJson | Kind::TooLarge | Kind::NotAnnouncedAsJson | Kind::InvalidBody => operation.body.is_some(),
         Kind::ChangedMeanwhile => operation.method != "GET",
+        Kind::LastOwner => is_about(operation, &["/members"]),
+        Kind::NotAllowed => is_about(operation, &["/members", "/invitations", "/organization"]),
+        Kind::Limit => is_about(operation, &["/monitors", "/invitations"]),
         Kind::NotVerified => operation.path.ends_with("/test"),
         // Every query is read: one that knows no parameter refuses all.
         Kind::InvalidQuery
@@ -133,6 +141,7 @@ fn refusals(operation: &Operation) -> Vec<(u16, Vec<Kind>)> {
         | Kind::WrongAddress
         | Kind::MissingScope
         | Kind::MissingRight
+        | Kind::SecondFactorRequired
         | Kind::Navigation
         | Kind::TooMany
         | Kind::Unavailable => true,

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::domain::access::Right;
+use crate::login::LoginError;
 use crate::store::StoreError;
 
 macro_rules! kinds {
@@ -51,6 +52,14 @@ kinds! {
     MissingScope: "missing-scope", FORBIDDEN, "The key lacks a scope",
     /// The role of the key's user does not include it.
     MissingRight: "missing-right", FORBIDDEN, "The role of the key's user does not include this",
+    /// The organization wants a second factor of its members, and the key's user has none.
+    SecondFactorRequired: "second-factor-required", FORBIDDEN, "The user of the key needs a second factor",
+    /// It is against the rules on members.
+    NotAllowed: "not-allowed", FORBIDDEN, "The rules on members do not allow this",
+    /// The last owner stays one.
+    LastOwner: "last-owner", CONFLICT, "An organization has an owner",
+    /// The organization is at a limit that the operator set.
+    Limit: "limit", FORBIDDEN, "The organization is at a limit",
     /// A browser went there.
     Navigation: "navigation", FORBIDDEN, "This is for programs",
     /// There is nothing, or nothing of this organization's.
@@ -153,8 +162,21 @@ impl From<StoreError> for Problem {
         if matches!(error, StoreError::RowCount { .. }) {
             return Self::new(Kind::ChangedMeanwhile, "somebody else changed it meanwhile: read it and try again");
         }
+        if let StoreError::Limit(exceeded) = error {
+            return Self::new(Kind::Limit, exceeded.to_string());
+        }
         tracing::error!("A request to the API failed: {error}");
         Self { retry_after_s: Some(5), ..Self::new(Kind::Unavailable, "the data cannot be reached: try again") }
+    }
+}
+
+impl From<LoginError> for Problem {
+    fn from(error: LoginError) -> Self {
+        if let LoginError::Store(error) = error {
+            return error.into();
+        }
+        tracing::error!("A request to the API failed: {error}");
+        Self { retry_after_s: Some(5), ..Self::new(Kind::Unavailable, "it could not be done: try again") }
     }
 }
 
