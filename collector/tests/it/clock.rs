@@ -65,7 +65,7 @@ async fn every_column_that_holds_a_time_moves_or_is_kept_on_purpose() {
         "SELECT c.relname::text, a.attname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
          WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
            AND c.relname <> '_sqlx_migrations' AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid = 'bigint'::regtype
-           AND a.attname ~ '(^at|_at|^since|^through|_until|_last|^not_before|^not_after|^expires.*)$'",
+           AND a.attname ~ '(^at|_at|since|^through|_until|_last|^not_before|^not_after|^expires.*)$'",
     )
     .fetch_all(&mut database.login("picket_owner").await)
     .await

@@ -117,6 +117,30 @@ async fn retry_after_is_obeyed_and_a_refusal_is_final() {
 }
 
 #[tokio::test]
+async fn no_more_sms_are_sent_in_a_day_than_the_operator_lets_an_organization_send() {
+    let hook = Receiver::start().await;
+    let (told, ctx) = told_by(&[("phone", hook.url("/")), ("hook", hook.url("/other"))]).await;
+    let mut conn = told.database.login("postgres").await;
+    for sql in [
+        "UPDATE channels SET kind = 'twilio' WHERE name = 'phone'",
+        "INSERT INTO organization_limits (org_id, sms_per_day, changed_at) SELECT org_id, 1, 0 FROM channels LIMIT 1",
+    ] {
+        sqlx::query(sql).execute(&mut conn).await.unwrap();
+    }
+    tell(&told, START).await;
+    assert_eq!(deliver::run(&ctx, START).await.unwrap(), Report { sent: 2, ..Report::default() });
+    tell(&told, START + seconds(60)).await;
+    let report = deliver::run(&ctx, START + seconds(60)).await.unwrap();
+    assert_eq!(report, Report { sent: 1, failed: 1, ..Report::default() }, "the other channel is told all the same");
+    let refused = told.attempts().await.into_iter().find(|(state, _)| state == "failed").unwrap();
+    assert!(refused.1.contains("limit of 1 SMS in 24 hours"), "{refused:?}");
+    assert_eq!(hook.calls().len(), 3);
+    tell(&told, START + DAY + seconds(1)).await;
+    let report = deliver::run(&ctx, START + DAY + seconds(1)).await.unwrap();
+    assert_eq!(report, Report { sent: 2, ..Report::default() });
+}
+
+#[tokio::test]
 async fn what_waits_for_a_removed_channel_is_superseded() {
     let hook = Receiver::start().await;
     let (told, ctx) = told_by(&[]).await;

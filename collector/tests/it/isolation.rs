@@ -18,11 +18,13 @@ const ALL_ROWS: &[(&str, &str)] = &[
     ("gaps", "backup intake worker"),
     ("incident_events", "backup worker"),
     ("incidents", "backup worker"),
+    ("invitations", "auth backup"),
     ("manual_checks", "backup intake worker"),
     ("memberships", "auth backup worker"),
     ("monitor_regions", "backup intake worker"),
     ("monitors", "backup intake worker"),
     ("notices", "backup worker"),
+    ("organization_limits", "auth backup worker"),
     ("organizations", "auth backup worker"),
     ("probes", "auth backup intake worker"),
     ("rechecks", "backup intake worker"),
@@ -176,6 +178,7 @@ async fn tenants_cannot_read_secrets_that_they_or_others_have_written() {
         "SELECT sealed_code FROM channel_proofs",
         "SELECT sealed_secret FROM manual_checks",
         "SELECT key_hash FROM api_keys",
+        "SELECT token_hash FROM invitations",
     ] {
         let error = database.login("picket_app").await.execute(sql).await.unwrap_err().to_string();
         assert!(error.contains("permission denied"), "{sql}: {error}");

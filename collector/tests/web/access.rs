@@ -108,6 +108,11 @@ async fn every_route_answers_everybody_as_the_matrix_says() {
                 assert_eq!(*status == StatusCode::UNAUTHORIZED, asks, "{what} for {role}: {status}");
             }
         }
+        if route.who == Who::Person {
+            let turned_away = if route.method == "GET" { StatusCode::SEE_OTHER } else { StatusCode::UNAUTHORIZED };
+            assert_eq!(statuses[..2], [turned_away, turned_away], "{what}");
+            assert!(statuses[3..].windows(2).all(|pair| pair[0] == pair[1]), "no role counts: {what}");
+        }
         if let Who::Key(_) = route.who {
             assert!(statuses.iter().all(|status| *status == StatusCode::UNAUTHORIZED), "no session opens {what}");
         }
@@ -174,6 +179,7 @@ fn the_document_on_access_is_made_from_the_tables() {
                 format!("`{right}`, signed in, with a password or second factor in the last ten minutes")
             }
             Who::Key(right) => format!("`{right}`, by an API key"),
+            Who::Person => "signed in, in an organization or in none".to_owned(),
             Who::Visitor => "nothing; what changes something comes from a page of Picket".to_owned(),
             Who::Anyone => "nothing".to_owned(),
             Who::Probe => "a probe's token".to_owned(),

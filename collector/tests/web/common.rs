@@ -183,8 +183,17 @@ impl World {
         let user = self.one(&format!("SELECT id FROM users WHERE email = '{role}@example.org'")).await;
         let email = format!("{role}@example.org");
         let user = UserKey(user.parse().unwrap());
-        let member =
-            Member { user, id: Uuid::nil(), email, org: OrgKey(1), role: role.parse().unwrap(), proven_at: None };
+        let member = Member {
+            user,
+            id: Uuid::nil(),
+            email,
+            org: OrgKey(1),
+            org_name: "acme".to_owned(),
+            others: Vec::new(),
+            role: role.parse().unwrap(),
+            lacks_factor: false,
+            proven_at: None,
+        };
         let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
         let wish = Wish { name: "test".to_owned(), scopes: scopes.to_vec(), life: None, networks };
         let scoped = self.database.pools.scoped(OrgKey(1)).await.unwrap();

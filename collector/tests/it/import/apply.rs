@@ -256,3 +256,29 @@ async fn release_is_by_tag_by_monitor_or_of_all_and_each_is_audited_once() {
     assert_eq!(outcomes(&report), ["a: unchanged", "b: unchanged", "c: changed tags"]);
     assert!(house.monitor("c").await.muted_at.is_none());
 }
+
+#[tokio::test]
+async fn an_import_beyond_a_limit_of_the_organization_writes_nothing_and_names_it() {
+    let house = House::new().await;
+    let mut conn = house.database.login("postgres").await;
+    let limit = |limits: &str| {
+        format!(
+            "INSERT INTO organization_limits SELECT id, {limits}, NULL, 0 FROM organizations ON CONFLICT (org_id) DO UPDATE SET monitors = excluded.monitors, interval_s = excluded.interval_s, checks_per_minute = excluded.checks_per_minute"
+        )
+    };
+    for (limits, words) in [
+        ("1, NULL, NULL", "limit of 1 monitors"),
+        ("NULL, 60, NULL", "intervals of 60 s and more"),
+        ("NULL, NULL, 1", "limit of 1 checks a minute"),
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(limit(limits))).execute(&mut conn).await.unwrap();
+        for apply in [false, true] {
+            let refused = house.try_import(Source::Csv, csv(TABLE), &Choice::default(), apply).await.unwrap_err();
+            assert!(refused.contains(words), "{refused}");
+        }
+    }
+    assert_eq!(house.number("SELECT count(*) FROM monitors").await, 0);
+    sqlx::query(sqlx::AssertSqlSafe(limit("2, 30, 100"))).execute(&mut conn).await.unwrap();
+    house.import(TABLE).await;
+    assert_eq!(house.number("SELECT count(*) FROM monitors").await, 2);
+}

@@ -90,7 +90,7 @@ impl House {
         let plan = import::plan(&mut scoped, &sealer, (source, found), choice, NOW).await;
         let plan = plan.map_err(|error| error.to_string())?;
         if !apply {
-            return Ok(plan.report().clone());
+            return plan.rehearse(scoped, NOW).await.map_err(|error| error.to_string());
         }
         let report = plan.apply(&mut scoped, NOW).await.map_err(|error| error.to_string())?;
         scoped.commit().await.unwrap();

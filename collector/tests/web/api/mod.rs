@@ -9,9 +9,12 @@
 
 mod channels;
 mod document;
+mod invitations;
 mod many;
 mod matrix;
+mod members;
 mod monitors;
+mod organization;
 mod reads;
 
 use axum::body::Body;

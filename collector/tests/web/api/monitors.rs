@@ -246,3 +246,46 @@ async fn what_belongs_to_another_organization_is_answered_like_what_is_not_there
     assert_eq!(program.put("/monitors/by-key/theirs", mine).await.status, 201);
     assert_eq!(world.one("SELECT string_agg(to_jsonb(m)::text, '') FROM monitors m WHERE org_id = 2").await, before);
 }
+
+#[tokio::test]
+async fn a_limit_of_the_organization_is_a_problem_of_its_own_and_nothing_is_written() {
+    let world = World::new().await;
+    let program = Program::of(&world, "editor").await;
+    let id = program.post("/monitors", shop()).await.text("/monitor/id").to_owned();
+    // Two regions, every minute.
+    world.sql("INSERT INTO organization_limits VALUES (1, 2, 30, 4, NULL, 0)").await;
+    let short = json!({ "interval_s": 20 });
+    let refused = program.patch(&format!("/monitors/{id}"), short).await;
+    assert_eq!(refused.problem().1, "limit");
+    assert!(refused.text("/detail").contains("intervals of 30 s and more"), "{}", refused.json);
+    let refused = program.patch(&format!("/monitors/{id}"), json!({ "interval_s": 29 })).await;
+    assert_eq!(refused.problem().1, "limit");
+    let many = |count: usize, interval: usize| {
+        let one = |n: usize| {
+            json!({ "external_key": format!("k{n}"), "name": format!("m{n}"), "interval_s": interval,
+            "spec": { "kind": "tls", "host": "shop.example" } })
+        };
+        json!({ "monitors": (0..count).map(one).collect::<Vec<_>>() })
+    };
+    // What would be refused is refused in a dry run too.
+    for path in ["/monitors?dry_run=true", "/monitors"] {
+        for (count, interval, says) in [(2, 60, "limit of 2 monitors"), (1, 30, "limit of 4 checks a minute")] {
+            let refused = program.put(path, many(count, interval)).await;
+            assert_eq!(refused.problem().1, "limit", "{path}");
+            assert!(refused.text("/detail").contains(says), "{}", refused.json);
+            assert!(refused.text("/detail").contains("ask whoever runs this Picket for more"), "{}", refused.json);
+        }
+    }
+    let dry = program.patch(&format!("/monitors/{id}?dry_run=true"), json!({ "interval_s": 29 })).await;
+    assert_eq!(dry.problem().1, "limit");
+    assert_eq!(program.put("/monitors?dry_run=true", many(1, 60)).await.status, 200);
+    assert_eq!(world.one("SELECT count(*) FROM monitors").await, "1");
+    assert_eq!(world.one("SELECT count(*) FROM audit WHERE action = 'monitor.add'").await, "1");
+    assert_eq!(program.put("/monitors", many(1, 60)).await.status, 200);
+    // Below a limit that was lowered, what makes no more checks is still allowed.
+    world.sql("UPDATE organization_limits SET monitors = 1, interval_s = 600, checks_per_minute = 1").await;
+    let path = format!("/monitors/{id}");
+    assert_eq!(program.patch(&path, json!({ "name": "renamed", "interval_s": 90 })).await.status, 200);
+    assert_eq!(program.patch(&path, json!({ "regions": ["eu-1"] })).await.status, 200);
+    assert_eq!(program.patch(&path, json!({ "regions": ["eu-1", "us-1"] })).await.problem().1, "limit");
+}
