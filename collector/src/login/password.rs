@@ -92,7 +92,6 @@ impl Porter {
             return Ok(SignIn::Second(Ticket::of(token)));
         }
         self.forget_failures(auth, counter).await?;
-        users::signed_in(auth, user.id, now).await?;
         note(auth, &author(user, caller), "user.sign_in", user.uuid, json!({ "by": by }), now).await?;
         Ok(SignIn::Done(Identity { user: user.id, proven: by == "password", new: false }))
     }

@@ -63,7 +63,6 @@ impl Porter {
         for counter in [counter, Counter::account(&user.email, caller, known)] {
             self.forget_failures(&mut auth, &counter).await?;
         }
-        users::signed_in(&mut auth, user.id, now).await?;
         note(&mut auth, &by, "user.sign_in", user.uuid, json!({ "second": used.as_str() }), now).await?;
         auth.commit().await?;
         Ok(SecondStep::Done(Identity { user: user.id, proven: true, new: false }))

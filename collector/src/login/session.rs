@@ -190,6 +190,7 @@ impl Porter {
             system: caller.agent.system,
         };
         sessions::insert(&mut auth, &new, now, now + LIFE).await?;
+        users::signed_in(&mut auth, user, now).await?;
         devices::note(&mut auth, user, &device.hash(), now).await?;
         if !known
             && !identity.new

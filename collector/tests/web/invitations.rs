@@ -58,6 +58,7 @@ async fn who_has_no_account_makes_one_by_the_invitation_once() {
     assert_eq!(bob.post(&path, &[("password", PASSWORD)]).await.to(), "/");
     bob.get("/").await.shows("/monitors/new");
     assert_eq!(role(&world, BOB).await, "editor");
+    assert_ne!(world.one(&format!("SELECT signed_in_at FROM users WHERE email = '{BOB}'")).await, "");
     assert_ne!(world.one(&format!("SELECT email_confirmed_at FROM users WHERE email = '{BOB}'")).await, "");
     let mut other = Browser::new(&world);
     assert_eq!(other.get(&path).await.status, StatusCode::NOT_FOUND);
