@@ -150,11 +150,11 @@ impl Collector {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The link for the first administrator that it printed.
+    /// The link for the first administrator that it printed last.
     pub fn set_up_link(&self) -> String {
         wait::until("the set-up link", Duration::from_secs(20), || {
             let log = self.log();
-            log.split_whitespace().find(|word| word.contains("/set-up/")).map(str::to_owned).ok_or(log)
+            log.split_whitespace().rfind(|word| word.contains("/set-up/")).map(str::to_owned).ok_or(log)
         })
     }
 
