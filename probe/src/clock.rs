@@ -162,6 +162,11 @@ impl CollectorClock {
         self.shown.slew(best.micros_since(self.shown.now()));
     }
 
+    /// Whether the collector's time was ever heard.
+    pub fn is_measured(&self) -> bool {
+        self.with(|discipline, _| discipline.is_measured())
+    }
+
     /// The machine's time of day minus the collector's, in microseconds; `None` until measured.
     pub fn offset_us(&self) -> Option<i64> {
         let machine = self.machine.now();
