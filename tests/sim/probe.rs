@@ -71,6 +71,8 @@ pub(crate) struct Pending {
 /// For what a request is made.
 #[derive(Clone, Debug)]
 pub(crate) enum Why {
+    /// Before the first hello: what time it is.
+    Time,
     Hello,
     Poll,
     Back,
@@ -132,7 +134,9 @@ impl Process {
         let (ask, token) = match &why {
             Why::Hello => (Request::Hello, self.token("POST", HELLO_PATH, now, wire)?),
             Why::Poll => (Request::Poll { since: self.since }, self.token("GET", ASSIGNMENTS_PATH, now, wire)?),
-            Why::Back | Why::Errand(_, Ask::Keys, _) => (Request::Keys, self.token("GET", KEYS_PATH, now, wire)?),
+            Why::Time | Why::Back | Why::Errand(_, Ask::Keys, _) => {
+                (Request::Keys, self.token("GET", KEYS_PATH, now, wire)?)
+            }
             Why::Errand(_, Ask::Batch, frozen) => {
                 let token = if wire {
                     Token::Wire(self.signer.batch(frozen.id, frozen.seq, &frozen.hash, now)?)
@@ -194,6 +198,10 @@ impl Process {
                 Ok(()) => Outcome::Back(true, None),
                 Err(LinkError::Stop(_)) => Outcome::Stop,
                 Err(error) => Outcome::Back(false, error.retry_after()),
+            },
+            Why::Time => match answer {
+                Ok(_) => Outcome::Ask(Why::Hello, false),
+                Err(error) => Outcome::Failed(Why::Time, error.retry_after()),
             },
             Why::Hello => match answer.and_then(|answer| self.keys(answer)) {
                 Ok(()) => Outcome::Heard,
