@@ -7,12 +7,14 @@ use std::time::Duration;
 use picket_shared::egress::EgressGuard;
 use picket_shared::ids::CollectorId;
 use picket_shared::time::{Clock, Timestamp};
+use serde_json::json;
 
 use crate::config::Config;
 use crate::meters::Meters;
 use crate::notify::client::{BadRoots, Client};
+use crate::store::audit::{self, Author};
 use crate::store::{Auth, OrgKey, Pools, StoreError, clock, instance, organizations};
-use crate::vault::{KeyRing, Opener, Sealer, VaultError, keyring};
+use crate::vault::{KeyRing, Notary, Opener, Sealer, VaultError, keyring};
 use crate::wake::{Bells, Standstill};
 
 /// The organization that everything belongs to until there are several.
@@ -38,6 +40,8 @@ pub struct App {
     pub sealer: Sealer,
     /// Opens them: for deliver and for what probes get.
     pub opener: Opener,
+    /// Signs what the collector vouches for outside its database.
+    pub notary: Notary,
     /// Sends messages.
     pub client: Client,
     /// What probes know this installation as.
@@ -105,7 +109,7 @@ impl App {
         let now = clock.now();
         let org = organizations::ensure(&mut auth, DEFAULT_ORGANIZATION, now).await?;
         auth.commit().await?;
-        let ring = ring(&pools, &config, starting).await?;
+        let ring = ring(&pools, &config, now, starting).await?;
         let guard = EgressGuard::new(config.egress.allow.clone())
             .with_nat64(config.egress.nat64.clone())
             .denying(vec![config.http.listen.ip()]);
@@ -119,6 +123,7 @@ impl App {
             meters: Meters::default(),
             sealer: Sealer::new(&ring),
             opener: Opener::new(&ring),
+            notary: Notary::new(&ring)?,
             collector_id: instance.collector,
             org,
             started_at: now,
@@ -166,7 +171,7 @@ pub async fn time_of_the_collector(conn: &mut Auth, machine: Clock) -> Result<Cl
 }
 
 /// Reads the key ring. Makes one at a first start, and never where sealed rows wait for the ring that made them.
-async fn ring(pools: &Pools, config: &Config, starting: bool) -> Result<KeyRing, AppError> {
+async fn ring(pools: &Pools, config: &Config, now: Timestamp, starting: bool) -> Result<KeyRing, AppError> {
     let directory = config.keys.directory();
     if let Some(ring) = KeyRing::load(directory)? {
         return Ok(ring);
@@ -181,6 +186,9 @@ async fn ring(pools: &Pools, config: &Config, starting: bool) -> Result<KeyRing,
         return Err(AppError::NoKeyRing(file));
     }
     let ring = KeyRing::create(directory)?;
+    let (author, key) = (Author::of_instance("collector"), format!("{:08x}", ring.newest_id()));
+    audit::append(&mut auth, &author.did("keys.make", &key, json!({}), now)).await?;
+    auth.commit().await?;
     tracing::warn!("Made a key ring: copy {} to a safe place, apart from the data and its backups", file.display());
     Ok(ring)
 }

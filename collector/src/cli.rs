@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::cmd::audit::AuditCommand;
 use crate::cmd::channel::ChannelCommand;
 use crate::cmd::config::ConfigCommand;
 use crate::cmd::doctor::DoctorArgs;
@@ -12,6 +13,7 @@ use crate::cmd::probe::ProbeCommand;
 use crate::cmd::region::RegionCommand;
 use crate::cmd::serve::ServeArgs;
 use crate::cmd::up::UpArgs;
+use crate::cmd::user::UserCommand;
 
 /// Picket's collector: takes what probes found, decides what is an outage, tells people, keeps the data.
 #[derive(Debug, Parser)]
@@ -49,6 +51,12 @@ pub enum Command {
     /// Show regions.
     #[command(subcommand)]
     Region(RegionCommand),
+    /// Read the audit log, and verify it.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Help people who cannot sign in.
+    #[command(subcommand)]
+    User(UserCommand),
     /// Say what is wrong and what to do.
     Doctor(DoctorArgs),
 }

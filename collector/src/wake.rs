@@ -31,12 +31,22 @@ pub enum Bell {
     Manual,
     /// A probe was added: it must find a door.
     Probes,
+    /// There are mails about accounts to send.
+    Mails,
 }
 
 impl Bell {
     /// Every bell.
-    pub const ALL: &'static [Self] =
-        &[Self::Assignments, Self::Judge, Self::Dispatch, Self::Deliver, Self::Pages, Self::Manual, Self::Probes];
+    pub const ALL: &'static [Self] = &[
+        Self::Assignments,
+        Self::Judge,
+        Self::Dispatch,
+        Self::Deliver,
+        Self::Pages,
+        Self::Manual,
+        Self::Probes,
+        Self::Mails,
+    ];
 
     /// Its name in the payload.
     pub const fn as_str(self) -> &'static str {
@@ -48,6 +58,7 @@ impl Bell {
             Self::Pages => "pages",
             Self::Manual => "manual",
             Self::Probes => "probes",
+            Self::Mails => "mails",
         }
     }
 }

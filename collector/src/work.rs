@@ -54,6 +54,7 @@ fn tasks() -> Vec<Task> {
             bell: None,
             run: |app, _| Box::pin(retention(app)),
         },
+        Task { name: "anchor", period: Duration::from_secs(3600), bell: None, run: |app, _| Box::pin(anchor(app)) },
         Task { name: "limits", period: Duration::from_secs(60), bell: None, run: |_, shared| Box::pin(forget(shared)) },
         Task {
             name: "judge",
@@ -69,6 +70,12 @@ fn tasks() -> Vec<Task> {
             run: |app, _| Box::pin(dispatch(app)),
         },
         Task { name: "gauges", period: SECOND * 15, bell: None, run: |app, _| Box::pin(gauges(app)) },
+        Task {
+            name: "account-mails",
+            period: SECOND * 5,
+            bell: Some(Bell::Mails),
+            run: |app, _| Box::pin(account_mails(app)),
+        },
         Task { name: "deliver", period: SECOND, bell: Some(Bell::Deliver), run: |app, _| Box::pin(deliver(app)) },
     ]
 }
@@ -158,9 +165,36 @@ async fn deliver(app: App) -> Ran {
     report(flow::deliver::run(&ctx, app.clock.now()).await?)
 }
 
+async fn account_mails(app: App) -> Ran {
+    let _working = app.standstill.working().await;
+    let ctx = flow::account_mails::Ctx {
+        pools: app.pools.clone(),
+        opener: app.opener.clone(),
+        client: app.client.clone(),
+        public_url: app.config.http.public_url(),
+    };
+    report(flow::account_mails::run(&ctx, app.clock.now()).await?)
+}
+
 async fn retention(app: App) -> Ran {
     let _working = app.standstill.working().await;
-    report(ops::retention::run(&app.pools, &app.config.retention, app.clock.now()).await?)
+    let now = app.clock.now();
+    let done = ops::retention::run(&app.pools, &app.config.retention, now).await?;
+    if !done.waits {
+        let keep = Duration::from_secs(86_400) * u32::from(app.config.retention.audit_days);
+        ops::audit::remove_old(&app.pools, &anchorage(&app), keep, now).await?;
+    }
+    report(done)
+}
+
+async fn anchor(app: App) -> Ran {
+    let _working = app.standstill.working().await;
+    report(ops::anchor::run(&app.pools, &anchorage(&app), app.clock.now()).await?)
+}
+
+fn anchorage(app: &App) -> ops::anchor::Anchorage {
+    let file = app.config.audit.anchors_file(&app.config.keys);
+    ops::anchor::Anchorage { file, notary: app.notary.clone(), collector: app.collector_id }
 }
 
 async fn judge(app: App, shared: Arc<Shared>) -> Ran {

@@ -51,6 +51,10 @@ uuid_ids! {
     OrgId,
     /// A person who signs in.
     UserId,
+    /// A browser in which somebody is signed in.
+    SessionId,
+    /// A mail about an account.
+    AccountMailId,
     /// A process that runs checks, in exactly one region.
     ProbeId,
     /// One start of a probe; a newer boot of the same probe supersedes it.

@@ -9,9 +9,11 @@ mod proof;
 use picket_shared::ids::{ChannelId, DeliveryId};
 use picket_shared::secret::SecretString;
 use picket_shared::time::Timestamp;
+use serde_json::json;
 
 use crate::notify::Settings;
 use crate::notify::channels::{Form, InvalidSettings, Kind};
+use crate::store::audit;
 use crate::store::channels::{self, ChannelRow, NewChannel};
 use crate::store::deliveries::{self, WithoutNotice};
 use crate::store::{Scoped, StoreError};
@@ -122,6 +124,7 @@ pub async fn test(scoped: &mut Scoped, row: &ChannelRow, now: Timestamp) -> Resu
     proof::throttle(scoped, row.key, WithoutNotice::Test, now).await?;
     let id = DeliveryId::at(now);
     deliveries::insert_without_notice(scoped, row.key, id, WithoutNotice::Test, now).await?;
+    audit::note(scoped, "channel.test", row.id.0, json!({ "name": row.name }), now).await?;
     Ok(id)
 }
 

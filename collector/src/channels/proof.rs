@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use picket_shared::ids::DeliveryId;
 use picket_shared::time::Timestamp;
+use serde_json::json;
 
 use super::ChannelError;
 use crate::notify::channels::{Kind, Proof};
+use crate::store::audit;
 use crate::store::channel_proofs::{self, Guess, StoredCode};
 use crate::store::channels::{self, ChannelRow};
 use crate::store::deliveries::{self, WithoutNotice};
@@ -99,6 +101,9 @@ pub async fn verify(
         Guess::Wrong { left } => Verdict::Wrong { left },
         Guess::NoneWorks => Verdict::NoneWorks,
     };
+    if let Verdict::Wrong { .. } = verdict {
+        audit::note(&mut scoped, "channel.verify_failed", row.id.0, json!({ "name": row.name }), now).await?;
+    }
     scoped.commit().await?;
     Ok(verdict)
 }

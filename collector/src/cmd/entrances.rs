@@ -95,6 +95,7 @@ pub(super) async fn open(
             collector: app.collector_id,
             config: Arc::clone(&app.config),
         },
+        key_rates: Arc::default(),
         meters: app.meters.clone(),
         instance: Arc::new(metrics::Instance::new(&app.config, app.started_at, certificates)),
         stop: stop.clone(),

@@ -1,5 +1,6 @@
 //! The commands, one a file: each reports for a person or, with `--json`, for a program, and answers an exit code.
 
+pub mod audit;
 mod certificates;
 pub mod channel;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod region;
 pub mod serve;
 pub mod start;
 pub mod up;
+pub mod user;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -22,6 +24,7 @@ use picket_shared::time::Clock;
 
 use crate::app::{App, AppError};
 use crate::config::{Config, ConfigError, DatabaseMode};
+use crate::login::{self, LoginError, Porter};
 use crate::postgres::managed::Layout;
 use crate::postgres::{Access, PostgresError, open_pools};
 use crate::store::StoreError;
@@ -49,7 +52,7 @@ macro_rules! from_errors {
     )+};
 }
 
-from_errors! { probe::ProbeError, AppError, ConfigError, PostgresError, StoreError, VaultError, std::io::Error, serde_json::Error }
+from_errors! { probe::ProbeError, AppError, ConfigError, LoginError, PostgresError, StoreError, VaultError, std::io::Error, serde_json::Error }
 
 /// Connections of each pool.
 const POOL_SIZE: u32 = 8;
@@ -69,6 +72,12 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, listen.port())
+}
+
+/// What lets people in, as the settings say.
+fn porter(app: &App) -> Result<Porter, VaultError> {
+    let settings = login::Settings::of(&app.config);
+    Porter::new(app.pools.clone(), app.org, app.sealer.clone(), app.opener.clone(), settings)
 }
 
 /// How the configured database is reached.

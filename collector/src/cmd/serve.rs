@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{CmdError, POOL_SIZE, access, entrances};
-use crate::app::{App, AppError};
+use crate::app::App;
 use crate::config::{self, Config, DatabaseMode};
 use crate::flow::verify::Limits;
 use crate::lifecycle::{self, Signals};
@@ -81,7 +81,7 @@ async fn serve(
     ops::retention::run(&app.pools, &app.config.retention, app.clock.now()).await?;
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let limits = Arc::new(request_limits(&app.config.limits));
-    let porter = Porter::new(app.pools.clone(), app.org).map_err(AppError::from)?;
+    let porter = super::porter(&app)?;
     entrances::open(&app, &porter, Arc::clone(&limits), &tracker, &stop).await?;
     tracker.spawn(listen(app.clone(), stop.clone()));
     work::start(&app, &limits, &tracker, &stop);

@@ -7,7 +7,7 @@ use nix::unistd::User;
 use picket_shared::time::Clock;
 
 use super::up::Start;
-use super::{CmdError, channel, config, doctor, migrate, monitor, open, probe, region, serve, up};
+use super::{CmdError, audit, channel, config, doctor, migrate, monitor, open, probe, region, serve, up, user};
 use crate::cli::{Cli, Command};
 use crate::config::{Config, DatabaseMode, Format, Level};
 use crate::postgres::owner;
@@ -78,6 +78,8 @@ async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError
             Ok(probe::run(command, &desk, now).await?)
         }
         Command::Region(command) => region::run(command, &open(config, clock).await?).await,
+        Command::Audit(command) => audit::run(command, &open(config, clock).await?).await,
+        Command::User(command) => user::run(command, &open(config, clock).await?).await,
         Command::Config(_) | Command::Up(_) => Err(CmdError::new("this command is not run from here")),
     }
 }

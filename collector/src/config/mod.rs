@@ -3,12 +3,14 @@
 //! In comes a TOML file; out goes a [`Config`] whose values are known to be sensible, whose paths are absolute and whose
 //! secrets have been read from the files that hold them (root may read what the collector later may not).
 
+mod audit;
 mod database;
 mod egress;
 mod http;
 mod keys;
 mod limits;
 mod log;
+mod login;
 mod mail;
 mod metrics;
 mod outbound;
@@ -19,12 +21,14 @@ use std::path::{Component, Path, PathBuf};
 use picket_shared::secret::SecretString;
 use serde::{Deserialize, Serialize};
 
+pub use audit::Audit;
 pub use database::{Database, DatabaseMode};
 pub use egress::Egress;
 pub use http::{Certificate, Http, Served};
 pub use keys::Keys;
 pub use limits::Limits;
 pub use log::{Format, Level, Log};
+pub use login::{Login, LoginMode};
 pub use mail::{Mail, MailTls};
 pub use metrics::Metrics;
 pub use outbound::Outbound;
@@ -43,6 +47,10 @@ pub struct Config {
     pub database: Database,
     /// Where the master key lies.
     pub keys: Keys,
+    /// Where the heads of the audit log are put outside the database.
+    pub audit: Audit,
+    /// How people come to an account.
+    pub login: Login,
     /// The server that takes mail.
     pub mail: Mail,
     /// How the collector reaches mail servers and providers.
@@ -127,7 +135,9 @@ impl Config {
         self.http.validate(base)?;
         self.database.validate(base)?;
         self.keys.validate(base, &self.database.data_dir)?;
+        self.audit.validate(base, &self.database.data_dir)?;
         self.mail.validate(base)?;
+        self.login.validate(self.mail.host.is_some())?;
         self.outbound.validate(base)?;
         self.egress.validate()?;
         self.retention.validate()?;
@@ -231,6 +241,8 @@ mod tests {
         refused("[metrics]\ntoken_file = \"/dev/null\"", "metrics.token_file");
         refused("[http]\npublic_url = \"ftp://x\"", "http.public_url");
         refused("[keys]\ndirectory = \"data/keys\"", "outside");
+        refused("[audit]\nanchors_file = \"data/x\"", "outside");
+        refused("[retention]\naudit_days = 365", "retention.audit_days");
         refused("[database]\nmode = \"external\"", "url_file");
         refused("[database]\nmode = \"external\"\nurl = \"postgres://a:b@c/d\"", "url_file");
         refused("[mail]\nhost = \"mail.example.org\"\ntls = \"none\"\nfrom = \"a@b.example\"", "starttls");

@@ -14,11 +14,13 @@ pub struct Retention {
     pub receipts_days: u16,
     /// Changes of outcomes, from which the judge works.
     pub changes_days: u16,
+    /// The audit log; 13 months unless set.
+    pub audit_days: u16,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { results_days: 90, receipts_days: 4, changes_days: 90 }
+        Self { results_days: 90, receipts_days: 4, changes_days: 90, audit_days: 396 }
     }
 }
 
@@ -29,6 +31,8 @@ impl Retention {
             ("retention.results_days", self.results_days, 4),
             ("retention.receipts_days", self.receipts_days, 4),
             ("retention.changes_days", self.changes_days, 8),
+            // Twelve months, leap years too: the database refuses to remove what is younger.
+            ("retention.audit_days", self.audit_days, 366),
         ];
         for (key, days, least) in rows {
             if !(least..=3650).contains(&days) {

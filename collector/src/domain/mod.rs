@@ -6,11 +6,15 @@
 //! Reading order: [`outage`] decides whether a monitor is down and what must be told; [`gap`] finds the slots without
 //! an outcome; [`assignment`] says which probe runs what; [`manual`] whether it can run what a person asks now;
 //! [`uptime`] adds verdicts up; [`retention`] says what has expired; [`clock`] says when the machine's clock is followed;
-//! [`import`] reads what other programs watch; [`written`] how people write hosts, headers and times.
+//! [`audit_chain`] finds where the audit log was tampered with; [`import`] reads what other programs watch; [`written`] how
+//! people write hosts, headers and times; [`access`] who may do what.
 
 pub mod outage;
 
+pub mod access;
+pub mod account_mail;
 pub mod assignment;
+pub mod audit_chain;
 pub mod clock;
 pub mod gap;
 pub mod import;

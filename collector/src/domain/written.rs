@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use picket_shared::time::Timestamp;
+
 /// `HOST`, `HOST:PORT`, `[V6]:PORT`, or a bare IPv6 address.
 ///
 /// # Errors
@@ -67,6 +69,16 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     millis.map(Duration::from_millis).ok_or_else(wrong)
 }
 
+/// `2026-11-23` (its first moment in UTC), or RFC 3339 as in `2026-11-23T08:00:00Z`.
+///
+/// # Errors
+/// What would be right.
+pub fn moment(text: &str) -> Result<Timestamp, String> {
+    let text = text.trim();
+    let read = if text.contains('T') { text.parse() } else { format!("{text}T00:00:00Z").parse() };
+    read.map_err(|_| format!("{text:?} is not a time: use 2026-11-23, or 2026-11-23T08:00:00Z"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +97,16 @@ mod tests {
         assert_eq!(duration("1500ms"), Ok(Duration::from_millis(1500)));
         for bad in ["", "s", "5 m", "1d", "-3s", "99999999999999999999s"] {
             assert!(duration(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn days_and_moments_are_told_apart() {
+        let read = |text| moment(text).unwrap().to_string();
+        assert_eq!(read("2026-11-23"), "2026-11-23T00:00:00.000Z");
+        assert_eq!(read(" 2026-11-23T08:00:00+01:00"), "2026-11-23T07:00:00.000Z");
+        for bad in ["", "yesterday", "23.11.2026", "2026-02-30", "2026-11-23T25:00:00Z"] {
+            assert!(moment(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -4,8 +4,9 @@
 //! notices` -> [`dispatch`] -> `deliveries` -> [`deliver`] -> the world.
 //!
 //! Beside them [`gaps`] writes down who is silent, [`replay`] finds outages in outcomes that came late, and [`clock`] sees to it
-//! that all of this is written in a time that does not leap.
+//! that all of this is written in a time that does not leap. [`account_mails`] sends what `login` has to tell users.
 
+pub mod account_mails;
 pub mod clock;
 pub mod deliver;
 pub mod dispatch;

@@ -14,7 +14,7 @@ use super::regions::Regions;
 use super::report::{Counts, Entry, Outcome, Report};
 use super::{Choice, ImportError};
 use crate::domain::import::{Candidate, Found, Source};
-use crate::store::imports::{self, Change, Imported, New};
+use crate::store::imports::{self, Change, Imported, New, Writer};
 use crate::store::monitors::{self, MonitorRow, Settings};
 use crate::store::{MonitorKey, Scoped, regions};
 use crate::vault::{Class, Sealer};
@@ -85,8 +85,8 @@ impl Plan {
     /// # Errors
     /// [`ImportError::Meanwhile`] when somebody else changed a monitor that this changes; when the database fails.
     pub async fn apply(self, scoped: &mut Scoped, now: Timestamp) -> Result<Report, ImportError> {
-        imports::change(scoped, &self.changes, now).await?;
-        imports::insert(scoped, &self.new, now).await?;
+        imports::change(scoped, Writer::Import, &self.changes, now).await?;
+        imports::insert(scoped, Writer::Import, &self.new, now).await?;
         Ok(Report { applied: true, ..self.report })
     }
 }
@@ -210,7 +210,7 @@ impl Desk<'_> {
         imported.tags = add_tags(&mut settings.tags, &self.new_tags);
         let paused = imported.paused;
         step.entry.outcome = Outcome::Taken;
-        step.action = Action::Make(Box::new(New { id, settings, external_key: key, paused, imported }));
+        step.action = Action::Make(Box::new(New { id, settings, external_key: Some(key), paused, imported }));
     }
 
     fn compare(&self, step: &mut Step, old: &MonitorRow, mut settings: Settings, mut imported: Imported) {
@@ -231,8 +231,10 @@ impl Desk<'_> {
         if fields.is_empty() {
             return;
         }
-        let as_imported =
-            |before: &&Imported| before.version == old.version && before.paused == old.paused_at.is_some();
+        let as_imported = |before: &&Imported| {
+            // What a program wrote by the API is as good as an edit by a person.
+            before.source != imports::API && before.version == old.version && before.paused == old.paused_at.is_some()
+        };
         if before.filter(as_imported).is_none() && !self.choice.overwrite {
             let why = format!(
                 "it was edited here since the last import, and differs in {}: --overwrite makes it as the file says",

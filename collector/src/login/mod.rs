@@ -1,18 +1,42 @@
 //! Ways in: who is asking, never what is answered.
 //!
-//! [`set_up`] makes the first administrator from a link that the collector printed; [`password`] turns an address and a
-//! password into an [`Identity`]; [`session`] keeps a browser signed in; [`throttle`] slows guessing down.
+//! [`set_up`] makes the first administrator from a link that the collector printed, [`sign_up`] others where that is
+//! allowed; [`password`] turns an address and a password into an [`Identity`], [`second_step`] asks for the second factor
+//! where there is one ([`totp`], [`recovery`]), and [`link`] lets in by mail. [`session`] keeps a browser signed in,
+//! [`step_up`] asks again before what matters most, [`account`] changes what one signs in with. [`api_key`] lets programs in.
+//! [`caller`] is the browser that asks; [`throttle`] and [`failure`] slow guessing down; [`mail`] puts mails about accounts
+//! down for `flow`.
 
+pub mod account;
+pub mod api_key;
+pub mod caller;
+pub mod common;
+pub mod failure;
+pub mod link;
+mod mail;
 pub mod password;
+pub mod recover;
+pub mod recovery;
+pub mod second_step;
 pub mod session;
 pub mod set_up;
+pub mod sign_up;
+pub mod step_up;
 pub mod throttle;
+pub mod totp;
 
 use std::sync::Arc;
 
-use crate::store::{OrgKey, Pools, StoreError, UserKey};
-use crate::vault::VaultError;
+use picket_shared::time::Timestamp;
+use serde_json::Value;
+
+use crate::config::{Config, LoginMode};
+use crate::store::audit::{self, Author};
+use crate::store::users::UserRow;
+use crate::store::{Auth, OrgKey, Pools, StoreError, UserKey};
 use crate::vault::password::Passwords;
+use crate::vault::{Opener, Sealer, VaultError};
+use caller::Caller;
 use throttle::Throttle;
 
 /// Lets people in. Cheap to clone.
@@ -20,8 +44,30 @@ use throttle::Throttle;
 pub struct Porter {
     pools: Pools,
     passwords: Passwords,
+    /// Of wrong answers.
     throttle: Arc<Throttle>,
+    /// Of mails that somebody asks for.
+    asked: Arc<Throttle>,
     org: OrgKey,
+    sealer: Sealer,
+    opener: Opener,
+    settings: Settings,
+}
+
+/// What the operator decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Who may make an account.
+    pub mode: LoginMode,
+    /// Whether mail can be sent at all.
+    pub mails: bool,
+}
+
+impl Settings {
+    /// As the file says.
+    pub fn of(config: &Config) -> Self {
+        Self { mode: config.login.mode, mails: config.mail.host.is_some() }
+    }
 }
 
 impl Porter {
@@ -29,15 +75,60 @@ impl Porter {
     ///
     /// # Errors
     /// When the machine gives no random bytes.
-    pub fn new(pools: Pools, org: OrgKey) -> Result<Self, VaultError> {
-        Ok(Self { pools, passwords: Passwords::new()?, throttle: Arc::default(), org })
+    pub fn new(
+        pools: Pools,
+        org: OrgKey,
+        sealer: Sealer,
+        opener: Opener,
+        settings: Settings,
+    ) -> Result<Self, VaultError> {
+        let passwords = Passwords::new()?;
+        Ok(Self { pools, passwords, throttle: Arc::default(), asked: Arc::default(), org, sealer, opener, settings })
     }
+
+    /// What the operator decided.
+    pub const fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    /// How many hashes of passwords were made so far.
+    pub fn hashes(&self) -> u64 {
+        self.passwords.worked()
+    }
+}
+
+/// A user who acts from a browser, for the audit log of the user's organization.
+fn author(user: &UserRow, caller: &Caller) -> Author {
+    Author { org: user.org_id, actor: format!("user:{}", user.email), origin: caller.origin() }
+}
+
+/// Whoever gave this user's address, or one that nobody has. Such an address is not written down: it may be a password,
+/// typed in the wrong place.
+fn stranger(user: Option<&UserRow>, caller: &Caller) -> Author {
+    Author { org: user.and_then(|user| user.org_id), actor: "web".to_owned(), origin: caller.origin() }
+}
+
+/// Adds an entry about a user, or about nobody known.
+async fn note(
+    auth: &mut Auth,
+    by: &Author,
+    action: &str,
+    subject: uuid::Uuid,
+    detail: Value,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let subject = if subject.is_nil() { String::new() } else { subject.to_string() };
+    audit::append(auth, &by.did(action, &subject, detail, now)).await
 }
 
 /// Who proved who they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     user: UserKey,
+    /// Whether by a password or a second factor; a link in a mail is weaker.
+    proven: bool,
+    /// Whether the account was made just now.
+    new: bool,
 }
 
 impl Identity {
@@ -56,6 +147,9 @@ pub enum LoginError {
     /// Randomness or memory.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// A mail could not be put into bytes.
+    #[error("a mail about an account could not be written down")]
+    Unwritable,
 }
 
 /// What is wrong with an address or a password that somebody chose.
@@ -69,6 +163,8 @@ pub enum Unfit {
     Long,
     /// The address is (part of) the password, or one character is repeated.
     Guessable,
+    /// It is among those that are tried first.
+    Common,
 }
 
 /// Fewest characters of a password.
@@ -107,7 +203,10 @@ pub fn fit_password(password: &str, address: &str) -> Result<(), Unfit> {
     }
     let lower = password.to_lowercase();
     let same = password.chars().all(|c| password.starts_with(c));
-    if same || (!address.is_empty() && lower.contains(address)) { Err(Unfit::Guessable) } else { Ok(()) }
+    if same || (!address.is_empty() && lower.contains(address)) {
+        return Err(Unfit::Guessable);
+    }
+    if common::is_common(&lower) { Err(Unfit::Common) } else { Ok(()) }
 }
 
 #[cfg(test)]

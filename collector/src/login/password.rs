@@ -1,29 +1,35 @@
-//! Signing in with address and password, and changing the password.
+//! Signing in with address and password.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use picket_shared::secret::SecretString;
 use picket_shared::time::Timestamp;
 use serde_json::json;
 
-use super::{Identity, LoginError, Porter, Unfit, address, fit_password};
-use crate::store::audit::{self, Entry};
-use crate::store::{UserKey, sessions, users};
+use super::caller::Caller;
+use super::failure::Counter;
+use super::session::Ticket;
+use super::{Identity, LoginError, Porter, address, author, note, stranger};
+use crate::store::users::UserRow;
+use crate::store::{Auth, devices, second_factors, users};
+use crate::vault::token::Token;
 
 /// How signing in went.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum SignIn {
     /// This is who it is.
     Done(Identity),
-    /// Nobody has this address and this password.
+    /// The second factor has to follow.
+    Second(Ticket),
+    /// Nobody has this address and this password, or the account is locked.
     Wrong,
     /// Too many failures: the next try has to wait so long.
     Wait(Duration),
 }
 
 impl Porter {
-    /// Who has this address and this password. An unknown address costs the same work and gets the same answer.
+    /// Who has this address and this password. An unknown address, a wrong password and a locked account cost the same
+    /// work and get the same answer.
     ///
     /// # Errors
     /// When the database or the hashing fails.
@@ -31,94 +37,63 @@ impl Porter {
         &self,
         email: &str,
         password: SecretString,
-        from: Option<IpAddr>,
+        caller: &Caller,
         now: Timestamp,
     ) -> Result<SignIn, LoginError> {
-        let wait = self.throttle.wait(email, from, now);
+        let email = address(email).unwrap_or_default();
+        let mut auth = self.pools.auth().await?;
+        let user = users::by_email(&mut auth, &email).await?;
+        let known = self.knows(&mut auth, user.as_ref(), caller, now).await?;
+        let counter = Counter::account(&email, caller, known);
+        let locked = self.is_locked(&mut auth, &counter, now).await?;
+        drop(auth);
+        let wait = self.wait(&counter, caller, now);
         if !wait.is_zero() {
             return Ok(SignIn::Wait(wait));
         }
-        let found = who(self, email, password, now).await?;
-        match found {
-            Some(identity) => {
-                self.throttle.succeeded(email);
-                Ok(SignIn::Done(identity))
-            }
+        let right = self.passwords.matches(password, user.as_ref().map(|user| user.password_hash.clone())).await?;
+        let mut auth = self.pools.auth().await?;
+        let signed = match user.as_ref().filter(|_| right && !locked) {
+            Some(user) => self.first_factor(&mut auth, user, &counter, ("password", caller), now).await?,
             None => {
-                self.throttle.failed(email, from, now);
-                Ok(SignIn::Wrong)
+                let by = stranger(user.as_ref(), caller);
+                self.fail(&mut auth, &counter, user.as_ref(), caller, (&by, "user.sign_in_failed"), now).await?;
+                SignIn::Wrong
             }
-        }
-    }
-
-    /// Changes a user's password; every session ends, so that who had the old one is out.
-    ///
-    /// # Errors
-    /// When the user is gone, or the database or the hashing fails.
-    pub async fn change_password(
-        &self,
-        user: UserKey,
-        old: SecretString,
-        new: SecretString,
-        now: Timestamp,
-    ) -> Result<Change, LoginError> {
-        let mut auth = self.pools.auth().await?;
-        let row = users::by_key(&mut auth, user).await?;
-        drop(auth);
-        let (uuid, hash, email) =
-            row.map_or_else(Default::default, |row| (row.uuid, Some(row.password_hash), row.email));
-        if !self.passwords.matches(old, hash).await? {
-            return Ok(Change::Wrong);
-        }
-        if let Err(unfit) = fit_password(new.expose(), &email) {
-            return Ok(Change::Unfit(unfit));
-        }
-        let hash = self.passwords.hash(new).await?;
-        let mut auth = self.pools.auth().await?;
-        users::set_password(&mut auth, user, &hash, now).await?;
-        sessions::end_all(&mut auth, user).await?;
-        let subject = uuid.to_string();
-        let action = "user.change_password";
-        let entry = Entry { org: None, at: now, actor: "web", action, subject: &subject, detail: json!({}) };
-        audit::append(&mut auth, &entry).await?;
+        };
         auth.commit().await?;
-        Ok(Change::Done)
+        Ok(signed)
     }
-}
 
-async fn who(
-    porter: &Porter,
-    email: &str,
-    password: SecretString,
-    now: Timestamp,
-) -> Result<Option<Identity>, LoginError> {
-    let email = address(email).unwrap_or_default();
-    let mut auth = porter.pools.auth().await?;
-    let user = users::by_email(&mut auth, &email).await?;
-    drop(auth);
-    let right = porter.passwords.matches(password, user.as_ref().map(|user| user.password_hash.clone())).await?;
-    let mut auth = porter.pools.auth().await?;
-    let found = user.filter(|_| right);
-    let (action, subject) = match &found {
-        Some(user) => ("user.sign_in", user.uuid.to_string()),
-        None => ("user.sign_in_failed", String::new()),
-    };
-    if let Some(user) = &found {
-        users::signed_in(&mut auth, user.id, now).await?;
+    /// Whether a user was let in from this browser before.
+    pub(super) async fn knows(
+        &self,
+        auth: &mut Auth,
+        user: Option<&UserRow>,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<bool, LoginError> {
+        let device = caller.device.as_ref().map(Ticket::hash);
+        Ok(devices::knows(auth, user.map(|user| user.id), device.as_ref(), now).await?)
     }
-    audit::append(&mut auth, &Entry { org: None, at: now, actor: "web", action, subject: &subject, detail: json!({}) })
-        .await?;
-    auth.commit().await?;
-    Ok(found.map(|user| Identity { user: user.id }))
-}
 
-/// How changing a password went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// It is changed, and every session of the user is over.
-    Done,
-    /// The present password was not the one given.
-    Wrong,
-    /// The new one cannot be.
-    Unfit(Unfit),
+    /// The first factor was right: done, unless there is a second. Failures are forgotten when all is done.
+    pub(super) async fn first_factor(
+        &self,
+        auth: &mut Auth,
+        user: &UserRow,
+        counter: &Counter,
+        (by, caller): (&str, &Caller),
+        now: Timestamp,
+    ) -> Result<SignIn, LoginError> {
+        if second_factors::is_wanted(auth, user.id).await? {
+            let token = Token::new()?;
+            second_factors::insert_half(auth, &token.hash().0, user.id, now).await?;
+            return Ok(SignIn::Second(Ticket::of(token)));
+        }
+        self.forget_failures(auth, counter).await?;
+        users::signed_in(auth, user.id, now).await?;
+        note(auth, &author(user, caller), "user.sign_in", user.uuid, json!({ "by": by }), now).await?;
+        Ok(SignIn::Done(Identity { user: user.id, proven: by == "password", new: false }))
+    }
 }

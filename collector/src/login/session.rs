@@ -1,20 +1,32 @@
 //! A browser that stays signed in: an opaque token in a cookie, of which the database holds the hash.
+//!
+//! There is a new token at every sign-in, when its user proves again who it is, and when what it signs in with changes.
 
 use std::time::Duration;
 
 use picket_shared::time::Timestamp;
+use serde_json::json;
 
-use super::{Identity, LoginError, Porter};
-use crate::store::sessions;
-use crate::store::{OrgKey, StoreError, UserKey};
+use super::caller::Caller;
+use super::{Identity, LoginError, Porter, note};
+use crate::domain::access::Role;
+use crate::domain::account_mail::About;
+use crate::store::audit::Author;
+use crate::store::sessions::{self, ListedSession, NewSession, SessionRow};
+use crate::store::{OrgKey, StoreError, UserKey, devices, users};
+use crate::vault::VaultError;
 use crate::vault::token::Token;
+
+pub use crate::store::devices::LIFE as DEVICE_LIFE;
 
 /// A session ends after this time, however busy it is.
 pub const LIFE: Duration = Duration::from_secs(30 * 86_400);
+/// For so long after a password or a second factor nobody is asked again.
+pub const FRESH: Duration = Duration::from_secs(10 * 60);
 /// How exactly the last use is kept: a write a minute is enough.
 const SEEN_EVERY: Duration = Duration::from_secs(60);
 
-/// A session as its browser holds it.
+/// A token as its browser holds it: of a session, a known browser, half a sign-in, or of who asked for a link.
 #[derive(Clone, Debug)]
 pub struct Ticket(Token);
 
@@ -22,6 +34,19 @@ impl Ticket {
     /// As it came in the cookie; `None` when it cannot be one.
     pub fn parse(text: &str) -> Option<Self> {
         Token::parse(text).map(Self)
+    }
+
+    pub(super) fn new() -> Result<Self, VaultError> {
+        Token::new().map(Self)
+    }
+
+    pub(super) const fn of(token: Token) -> Self {
+        Self(token)
+    }
+
+    /// What is stored of it.
+    pub(super) fn hash(&self) -> [u8; 32] {
+        self.0.hash().0
     }
 
     /// What the cookie holds.
@@ -45,25 +70,78 @@ impl Ticket {
 pub struct Member {
     /// Whose session it is.
     pub user: UserKey,
+    /// What names that user outside.
+    pub id: uuid::Uuid,
     /// What that user signs in with.
     pub email: String,
     /// The organization.
     pub org: OrgKey,
     /// What the user may do there.
-    pub role: String,
+    pub role: Role,
+    /// When the user last gave a password or a second factor in this session.
+    pub proven_at: Option<Timestamp>,
+}
+
+impl TryFrom<SessionRow> for Member {
+    type Error = StoreError;
+
+    fn try_from(row: SessionRow) -> Result<Self, StoreError> {
+        let unreadable = StoreError::Inconsistent { table: "memberships", column: "role", row: row.user_id.0 };
+        let role = row.role.parse().map_err(|_| unreadable)?;
+        let proven_at = row.proven_at.map(Timestamp::from_micros);
+        Ok(Self { user: row.user_id, id: row.uuid, email: row.email, org: row.org_id, role, proven_at })
+    }
+}
+
+impl Member {
+    /// Whether the user proved lately who it is. A proof that lies ahead is none: the clock was set back since.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        self.proven_at.is_some_and(|at| at <= now && now.since(at) < FRESH)
+    }
+}
+
+/// What a browser keeps of signing in.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// The session.
+    pub session: Ticket,
+    /// By which the browser is known again.
+    pub device: Ticket,
 }
 
 impl Porter {
-    /// Begins a session for who proved who they are.
+    /// Begins a session for who proved who they are; tells the user if nobody was let in from this browser before.
     ///
     /// # Errors
     /// When the machine gives no random bytes or the database fails.
-    pub async fn begin(&self, identity: &Identity, now: Timestamp) -> Result<Ticket, LoginError> {
-        let token = Token::new()?;
+    pub async fn begin(&self, identity: &Identity, caller: &Caller, now: Timestamp) -> Result<Begun, LoginError> {
+        let session = Ticket::new()?;
+        let user = identity.user();
         let mut auth = self.pools.auth().await?;
-        sessions::insert(&mut auth, &token.hash().0, identity.user(), now, now + LIFE).await?;
+        let held = caller.device.as_ref().map(Ticket::hash);
+        let known = devices::knows(&mut auth, Some(user), held.as_ref(), now).await?;
+        let device = match &caller.device {
+            Some(device) if devices::is_ours(&mut auth, &device.hash(), now).await? => device.clone(),
+            _ => Ticket::new()?,
+        };
+        let new = NewSession {
+            token_hash: &session.hash(),
+            user,
+            proven: identity.proven,
+            browser: caller.agent.browser,
+            system: caller.agent.system,
+        };
+        sessions::insert(&mut auth, &new, now, now + LIFE).await?;
+        devices::note(&mut auth, user, &device.hash(), now).await?;
+        if !known
+            && !identity.new
+            && let Some(row) = users::by_key(&mut auth, user).await?
+        {
+            let about = About::NewSignIn { at: now, from: caller.agent.words() };
+            self.tell(&mut auth, Some(user), &row.email, about, now).await?;
+        }
         auth.commit().await?;
-        Ok(Ticket(token))
+        Ok(Begun { session, device })
     }
 
     /// Whose session it is; `None` when it is over.
@@ -72,23 +150,84 @@ impl Porter {
     /// When the database fails.
     pub async fn resume(&self, ticket: &Ticket, now: Timestamp) -> Result<Option<Member>, StoreError> {
         let mut auth = self.pools.auth().await?;
-        let found = sessions::find(&mut auth, &ticket.0.hash().0, now, now - sessions::IDLE).await?;
+        let found = sessions::find(&mut auth, &ticket.hash(), now, now - sessions::IDLE).await?;
         if let Some(session) = &found
             && now.since(Timestamp::from_micros(session.seen_at)) >= SEEN_EVERY
         {
             sessions::seen(&mut auth, session.id, now).await?;
             auth.commit().await?;
         }
-        Ok(found.map(|row| Member { user: row.user_id, email: row.email, org: row.org_id, role: row.role }))
+        found.map(Member::try_from).transpose()
     }
 
-    /// Ends a session.
+    /// Every session of a user, this one first.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn end(&self, ticket: &Ticket) -> Result<(), StoreError> {
+    pub async fn sessions(
+        &self,
+        user: UserKey,
+        ticket: &Ticket,
+        now: Timestamp,
+    ) -> Result<Vec<ListedSession>, StoreError> {
         let mut auth = self.pools.auth().await?;
-        sessions::end(&mut auth, &ticket.0.hash().0).await?;
+        sessions::list(&mut auth, user, &ticket.hash(), now).await
+    }
+
+    /// Ends a session of the user `subject`, `by` that user.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn end(
+        &self,
+        ticket: &Ticket,
+        subject: uuid::Uuid,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut auth = self.pools.auth().await?;
+        sessions::end(&mut auth, &ticket.hash()).await?;
+        note(&mut auth, by, "user.sign_out", subject, json!({}), now).await?;
         auth.commit().await
+    }
+
+    /// Ends a session of a user's by its name in the list. False when the user has none like it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn end_one(
+        &self,
+        user: UserKey,
+        session: uuid::Uuid,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut auth = self.pools.auth().await?;
+        let ended = sessions::end_one(&mut auth, user, session).await?;
+        if ended && let Some(row) = users::by_key(&mut auth, user).await? {
+            note(&mut auth, by, "user.end_sessions", row.uuid, json!({ "sessions": 1 }), now).await?;
+        }
+        auth.commit().await?;
+        Ok(ended)
+    }
+
+    /// Ends every session of a user's but this one; gives how many those were.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn end_others(
+        &self,
+        user: UserKey,
+        ticket: &Ticket,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut auth = self.pools.auth().await?;
+        let ended = sessions::end_all(&mut auth, user, Some(&ticket.hash())).await?;
+        if let Some(row) = users::by_key(&mut auth, user).await? {
+            note(&mut auth, by, "user.end_sessions", row.uuid, json!({ "sessions": ended }), now).await?;
+        }
+        auth.commit().await?;
+        Ok(ended)
     }
 }

@@ -6,8 +6,9 @@ use picket_shared::secret::SecretString;
 use picket_shared::time::Timestamp;
 use serde_json::json;
 
-use super::{Identity, LoginError, Porter, Unfit, address, fit_password};
-use crate::store::audit::{self, Entry};
+use super::caller::Caller;
+use super::{Identity, LoginError, Porter, Unfit, address, fit_password, note};
+use crate::store::audit::Author;
 use crate::store::{StoreError, sessions, users};
 use crate::vault::token::Token;
 
@@ -61,6 +62,7 @@ impl Porter {
         link: &str,
         email: &str,
         password: SecretString,
+        caller: &Caller,
         now: Timestamp,
     ) -> Result<SetUp, LoginError> {
         let Some(token) = Token::parse(link) else { return Ok(SetUp::Over) };
@@ -77,17 +79,9 @@ impl Porter {
             return Ok(SetUp::Over);
         }
         let (user, uuid) = users::insert_owner(&mut auth, self.org, &email, &hash, now).await?;
-        let subject = uuid.to_string();
-        let entry = Entry {
-            org: Some(self.org),
-            at: now,
-            actor: "web",
-            action: "user.set_up",
-            subject: &subject,
-            detail: json!({}),
-        };
-        audit::append(&mut auth, &entry).await?;
+        let author = Author { org: Some(self.org), actor: format!("user:{email}"), origin: caller.origin() };
+        note(&mut auth, &author, "user.set_up", uuid, json!({ "role": "owner" }), now).await?;
         auth.commit().await?;
-        Ok(SetUp::Done(Identity { user }))
+        Ok(SetUp::Done(Identity { user, proven: true, new: true }))
     }
 }

@@ -1,3 +1,5 @@
 //! What keeps the installation well, on a timer or by command. Never called by the web.
 
+pub mod anchor;
+pub mod audit;
 pub mod retention;

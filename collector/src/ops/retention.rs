@@ -9,7 +9,9 @@ use picket_shared::time::Timestamp;
 use crate::config::Retention;
 use crate::domain::clock::is_doubted;
 use crate::domain::retention::{Day, expired, missing};
-use crate::store::{Pools, StoreError, clock, manual_checks, monitors, partitions, sessions};
+use crate::store::{
+    Pools, StoreError, account_mails, clock, devices, manual_checks, monitors, partitions, sessions, sign_in_failures,
+};
 
 /// Days before today for which batches may still come (72 h, and a day for the time of day).
 const BACK: u32 = 4;
@@ -59,6 +61,9 @@ pub async fn run(pools: &Pools, settings: &Retention, now: Timestamp) -> Result<
     worker.commit().await?;
     let mut auth = pools.auth().await?;
     report.deleted += sessions::forget_ended(&mut auth, now, now - sessions::IDLE).await?;
+    report.deleted += devices::forget_expired(&mut auth, now).await?;
+    report.deleted += sign_in_failures::forget_old(&mut auth, now).await?;
+    report.deleted += account_mails::forget_ended(&mut auth, now).await?;
     auth.commit().await?;
     let day = Duration::from_secs(86_400);
     loop {

@@ -11,8 +11,10 @@ use picket_shared::enrolment::EnrolmentToken;
 use picket_shared::ids::{CollectorId, ProbeId, Region};
 use picket_shared::secret::{Secret, SecretString};
 use picket_shared::time::Timestamp;
+use serde_json::json;
 
 use crate::config::Config;
+use crate::store::audit::{self, Author};
 use crate::store::probes::{self, NewProbe};
 use crate::store::regions::{self, RegionRow};
 use crate::store::{Auth, Pools, StoreError};
@@ -89,11 +91,11 @@ pub enum AddError {
     OtherRegion(Region, String, &'static str),
 }
 
-/// Adds a probe, and its region when that is new.
+/// Adds a probe, and its region when that is new, as `by` asks.
 ///
 /// # Errors
 /// When it could not be done, with what to do instead.
-pub async fn add(desk: &Desk, new: New, now: Timestamp) -> Result<Added, AddError> {
+pub async fn add(desk: &Desk, new: New, by: &Author, now: Timestamp) -> Result<Added, AddError> {
     let place = place::find(new.url.as_deref(), &desk.config.http, &Machine::look())?;
     let pin = match place.pinned {
         true => Some(Authority::load(desk.config.keys.directory())?.ok_or(AddError::NoAuthority)?.pin().to_owned()),
@@ -104,9 +106,11 @@ pub async fn add(desk: &Desk, new: New, now: Timestamp) -> Result<Added, AddErro
     let sealed = desk.sealer.seal(Class::ProbeSecret, id.0.as_bytes(), &secret)?;
     let name = new.name.clone().unwrap_or_else(|| new.region.to_string());
     let mut conn = desk.pools.auth().await?;
-    let region = region(&mut conn, &new, now).await?;
+    let region = region(&mut conn, &new, by, now).await?;
     let row = NewProbe { id, region: region.key, name: &name, secret: &sealed, url: &place.url };
     probes::insert(&mut conn, row, now).await?;
+    let detail = json!({ "name": name, "region": region.code, "url": place.url });
+    audit::append(&mut conn, &by.did("probe.add", &id.to_string(), detail, now)).await?;
     conn.commit().await?;
     let token = EnrolmentToken {
         probe: id,
@@ -119,11 +123,14 @@ pub async fn add(desk: &Desk, new: New, now: Timestamp) -> Result<Added, AddErro
 }
 
 /// The region of that name, made when it is new.
-async fn region(conn: &mut Auth, new: &New, now: Timestamp) -> Result<RegionRow, AddError> {
+async fn region(conn: &mut Auth, new: &New, by: &Author, now: Timestamp) -> Result<RegionRow, AddError> {
     let Some(found) = regions::find(conn, &new.region).await? else {
         // A region that names no network counts as one of its own.
         let network = new.network.as_deref().unwrap_or(new.region.as_str());
-        return Ok(regions::insert(conn, &new.region, network, new.eu, now).await?);
+        let made = regions::insert(conn, &new.region, network, new.eu, now).await?;
+        let detail = json!({ "network": made.network, "eu": made.eu });
+        audit::append(conn, &by.did("region.add", made.code.as_str(), detail, now)).await?;
+        return Ok(made);
     };
     let same = new.network.as_ref().is_none_or(|network| *network == found.network) && (found.eu || !new.eu);
     if same {
@@ -133,13 +140,16 @@ async fn region(conn: &mut Auth, new: &New, now: Timestamp) -> Result<RegionRow,
     Err(AddError::OtherRegion(new.region.clone(), found.network, place))
 }
 
-/// Refuses everything from a probe, at once and for ever. False when there is none of that id, or it was refused already.
+/// Refuses everything from a probe, at once and for ever, as `by` asks. False when there is none of that id, or it was refused already.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn revoke(desk: &Desk, id: ProbeId, now: Timestamp) -> Result<bool, StoreError> {
+pub async fn revoke(desk: &Desk, id: ProbeId, by: &Author, now: Timestamp) -> Result<bool, StoreError> {
     let mut conn = desk.pools.auth().await?;
     let revoked = probes::revoke(&mut conn, id, now).await?;
+    if revoked {
+        audit::append(&mut conn, &by.did("probe.revoke", &id.to_string(), json!({}), now)).await?;
+    }
     conn.commit().await?;
     Ok(revoked)
 }

@@ -3,8 +3,10 @@
 use picket_shared::batch::Receipt;
 use picket_shared::ids::{BatchId, BootId, ProbeId};
 use picket_shared::time::Timestamp;
+use serde_json::json;
 use sqlx::types::Json;
 
+use super::audit::{self, Author};
 use super::{Conn, Intake, ProbeKey, StoreError};
 
 /// One batch to be remembered.
@@ -75,11 +77,6 @@ pub async fn prepare(conn: &mut Intake, receipts_day: i64, results_days: &[i64])
 /// # Errors
 /// When the database fails.
 pub async fn note_conflict(conn: &mut Intake, probe: ProbeId, id: BatchId, now: Timestamp) -> Result<(), StoreError> {
-    let done = sqlx::query("INSERT INTO audit (at, actor, action, subject) VALUES ($1, $2, 'batch.conflict', $3)")
-        .bind(now.micros())
-        .bind(format!("probe:{probe}"))
-        .bind(format!("batch:{id}"))
-        .execute(conn.conn())
-        .await?;
-    StoreError::expect_rows("audit", 1, done.rows_affected())
+    let author = Author::of_instance(format!("probe:{probe}"));
+    audit::append(conn, &author.did("batch.conflict", &format!("batch:{id}"), json!({}), now)).await
 }

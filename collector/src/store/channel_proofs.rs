@@ -147,13 +147,7 @@ pub async fn settle(conn: &mut Worker, leased: &Leased, accepted: bool, now: Tim
     .await?;
     let Some((id, name)) = verified else { return Ok(()) };
     let subject = ChannelId(id).to_string();
-    let entry = audit::Entry {
-        org: Some(leased.org),
-        at: now,
-        actor: "collector",
-        action: "channel.verify",
-        subject: &subject,
-        detail: json!({ "name": name, "by": "acceptance" }),
-    };
-    audit::append(conn, &entry).await
+    let author = audit::Author { org: Some(leased.org), ..audit::Author::of_instance("collector") };
+    let detail = json!({ "name": name, "by": "acceptance" });
+    audit::append(conn, &author.did("channel.verify", &subject, detail, now)).await
 }

@@ -171,7 +171,14 @@ pub async fn rename(conn: &mut Scoped, row: &ChannelRow, name: &str, now: Timest
         .await?;
     let renamed = done.rows_affected() == 1;
     if renamed {
-        audit::note(conn, "channel.rename", row.id.0, json!({ "from": row.name, "to": name }), now).await?;
+        audit::note(
+            conn,
+            "channel.rename",
+            row.id.0,
+            json!({ "name": name, "before": { "name": row.name }, "after": { "name": name } }),
+            now,
+        )
+        .await?;
     }
     Ok(renamed)
 }
@@ -200,7 +207,14 @@ pub async fn replace_settings(
     let replaced = done.rows_affected() == 1;
     if replaced {
         sqlx::query("DELETE FROM channel_proofs WHERE channel_id = $1").bind(row.key).execute(conn.conn()).await?;
-        audit::note(conn, "channel.edit", row.id.0, json!({ "name": row.name, "hint": hint }), now).await?;
+        audit::note(
+            conn,
+            "channel.edit",
+            row.id.0,
+            json!({ "name": row.name, "before": { "hint": row.hint }, "after": { "hint": hint } }),
+            now,
+        )
+        .await?;
     }
     Ok(replaced)
 }

@@ -37,17 +37,27 @@ pub const TIMES: &[(&str, &[&str])] = &[
     ("deliveries", &["next_at", "leased_until", "created_at", "ended_at"]),
     ("delivery_attempts", &["at"]),
     ("replays", &["from_at", "to_at", "noted_at"]),
+    ("account_mails", &["created_at", "next_at", "leased_until", "gives_up_at", "ended_at"]),
 ];
 
 /// Times that stay what they are: what was done to settings is on record as it was noted, and a receipt lies where the time
 /// in its batch's own id says. Who may sign in is nothing that the role which moves times may touch.
 pub const KEPT: &[(&str, &[&str])] = &[
     ("audit", &["at"]),
+    ("audit_bases", &["removed_at"]),
     ("receipts", &["cut_at", "received_at"]),
-    ("users", &["created_at", "password_changed_at", "signed_in_at", "deleted_at"]),
+    ("users", &["created_at", "password_changed_at", "signed_in_at", "deleted_at", "email_confirmed_at"]),
     ("memberships", &["created_at"]),
-    ("sessions", &["created_at", "seen_at", "expires_at"]),
+    ("sessions", &["created_at", "seen_at", "expires_at", "proven_at"]),
     ("one_time_links", &["created_at", "expires_at", "used_at"]),
+    ("api_keys", &["created_at", "expires_at", "last_used_at", "revoked_at"]),
+    ("devices", &["created_at", "seen_at", "expires_at"]),
+    ("sign_in_failures", &["last_at", "locked_until"]),
+    ("half_sign_ins", &["created_at", "expires_at"]),
+    ("totp_secrets", &["created_at", "confirmed_at"]),
+    ("recovery_codes", &["created_at", "used_at"]),
+    ("account_links", &["created_at", "expires_at", "used_at"]),
+    ("address_changes", &["created_at", "expires_at", "old_confirmed_at", "new_confirmed_at"]),
 ];
 
 /// Times of rows that live for an hour at most: those whose first lies ahead go, for nobody waits for them any more.

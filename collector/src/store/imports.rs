@@ -1,4 +1,4 @@
-//! Monitors of an import, many at once: one number of the assignment clock, one audit line each, each bell once. And their
+//! Monitors of an import or of the API, many at once: one number of the assignment clock, one audit line each, each bell once. And their
 //! release: until then they are judged and tell nobody.
 
 use std::collections::HashSet;
@@ -9,17 +9,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::types::Json;
 
-use super::monitors::{Settings, next_version, ring};
+use super::audit;
+use super::monitors::{Settings, by_keys, next_version, note_changes, place, ring};
 use super::{Conn, MonitorKey, Scoped, StoreError};
 use crate::domain::outage::Standing;
 
 /// Rows of one statement.
 const CHUNK: usize = 1000;
 
+/// The source of what the API wrote.
+pub const API: &str = "api";
+
 /// What an import left on a monitor, by which the next one tells what a person changed since.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imported {
-    /// Where it came from: `kuma`.
+    /// Where it came from: `kuma`, or [`API`].
     pub source: String,
     /// The version of the monitor after the import.
     pub version: i32,
@@ -33,22 +37,40 @@ pub struct Imported {
     pub credentials: Option<String>,
 }
 
-/// A monitor that an import makes; it is muted.
+/// On whose behalf many monitors are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// An import: what it makes is muted.
+    Import,
+    /// The API: what it makes tells at once.
+    Api,
+}
+
+impl Writer {
+    const fn actions(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Import => ("monitor.import", "monitor.import"),
+            Self::Api => ("monitor.add", "monitor.edit"),
+        }
+    }
+}
+
+/// A monitor that is made.
 #[derive(Clone, Debug)]
 pub struct New {
     /// Its id.
     pub id: MonitorId,
     /// What it is.
     pub settings: Settings,
-    /// What names it in imports.
-    pub external_key: String,
+    /// What names it in imports and in the API.
+    pub external_key: Option<String>,
     /// Whether it is paused.
     pub paused: bool,
     /// What the next import must know.
     pub imported: Imported,
 }
 
-/// A monitor that an import changes.
+/// A monitor that is changed.
 #[derive(Clone, Debug)]
 pub struct Change {
     /// Its row.
@@ -74,12 +96,12 @@ pub enum Which {
     These(Vec<MonitorKey>),
 }
 
-/// Makes monitors, muted, in the state pending.
+/// Makes monitors in the state pending.
 ///
 /// # Errors
 /// Constraint `monitors_org_name` or `monitors_external_key` when somebody else made one of the same name or key; when the
 /// database fails.
-pub async fn insert(conn: &mut Scoped, new: &[New], now: Timestamp) -> Result<(), StoreError> {
+pub async fn insert(conn: &mut Scoped, writer: Writer, new: &[New], now: Timestamp) -> Result<(), StoreError> {
     if new.is_empty() {
         return Ok(());
     }
@@ -101,6 +123,7 @@ pub async fn insert(conn: &mut Scoped, new: &[New], now: Timestamp) -> Result<()
             .bind(org)
             .bind(assigned)
             .bind(now.micros())
+            .bind(writer == Writer::Import)
             .fetch_all(conn.conn())
             .await?;
         StoreError::expect_rows("monitors", chunk.len() as u64, made.len() as u64)?;
@@ -109,7 +132,7 @@ pub async fn insert(conn: &mut Scoped, new: &[New], now: Timestamp) -> Result<()
         let ids: std::collections::HashMap<uuid::Uuid, i64> = made.iter().map(|(id, uuid)| (*uuid, *id)).collect();
         let keyed = chunk.iter().filter_map(|new| Some((*ids.get(&new.id.0)?, &new.settings)));
         write_regions(conn, &keyed.collect::<Vec<_>>()).await?;
-        note(conn, "monitor.import", &made.iter().map(|(id, _)| *id).collect::<Vec<_>>(), now).await?;
+        note(conn, writer.actions().0, &made.iter().map(|(id, _)| *id).collect::<Vec<_>>(), now).await?;
     }
     ring(conn).await
 }
@@ -118,13 +141,14 @@ pub async fn insert(conn: &mut Scoped, new: &[New], now: Timestamp) -> Result<()
 ///
 /// # Errors
 /// [`StoreError::RowCount`] when somebody else edited one meanwhile; else as [`insert`].
-pub async fn change(conn: &mut Scoped, changes: &[Change], now: Timestamp) -> Result<(), StoreError> {
+pub async fn change(conn: &mut Scoped, writer: Writer, changes: &[Change], now: Timestamp) -> Result<(), StoreError> {
     if changes.is_empty() {
         return Ok(());
     }
     let assigned = next_version(conn).await?;
     // Names may go from one monitor to another: all of them are free before the first is given.
     let ids: Vec<i64> = changes.iter().map(|change| change.key.0).collect();
+    let before = by_keys(conn, &ids).await?;
     sqlx::query("UPDATE monitors SET name = uuid::text WHERE id = ANY($1)").bind(&ids).execute(conn.conn()).await?;
     for chunk in changes.chunks(CHUNK) {
         let rows: Vec<Value> = chunk
@@ -143,9 +167,9 @@ pub async fn change(conn: &mut Scoped, changes: &[Change], now: Timestamp) -> Re
         let keyed: Vec<_> = chunk.iter().map(|change| (change.key.0, &change.settings)).collect();
         write_regions(conn, &keyed).await?;
         mark_dirty(conn, &ids, now).await?;
-        note(conn, "monitor.import", &ids, now).await?;
     }
-    ring(conn).await
+    ring(conn).await?;
+    note_changes(conn, writer.actions().1, &before, now).await
 }
 
 /// Those of the keys whose monitor somebody deleted, and that name no other one.
@@ -185,8 +209,8 @@ pub async fn release(conn: &mut Scoped, which: &Which, now: Timestamp) -> Result
     let ids: Vec<i64> = released.iter().map(|(id, ..)| *id).collect();
     if !ids.is_empty() {
         mark_dirty(conn, &ids, now).await?;
-        note(conn, "monitor.release", &ids, now).await?;
         ring(conn).await?;
+        note(conn, "monitor.release", &ids, now).await?;
     }
     let mut named: Vec<_> = released.into_iter().map(|(_, id, name)| (MonitorId(id), name)).collect();
     named.sort_by(|a, b| a.1.cmp(&b.1));
@@ -231,7 +255,7 @@ const INSERT: &str =
         quorum, eu_only, tags, assigned_at_version, created_at, updated_at, paused_at, external_key, imported, muted_at)
     SELECT x.uuid, $2, x.name, x.kind, x.target, x.spec, decode(x.secret, 'hex'), x.interval_s, x.timeout_ms,
         nullif(x.quorum, 'null'), x.eu_only, x.tags, $3, $4, $4, CASE WHEN x.paused THEN $4 END, x.external_key,
-        x.imported, $4
+        x.imported, CASE WHEN $5 THEN $4 END
     FROM jsonb_to_recordset($1) AS x (uuid uuid, name text, kind text, target text, spec jsonb, secret text,
         interval_s integer, timeout_ms integer, quorum jsonb, eu_only boolean, tags text[], paused boolean,
         external_key text, imported jsonb)
@@ -275,20 +299,19 @@ async fn mark_dirty(conn: &mut Scoped, ids: &[i64], now: Timestamp) -> Result<()
 
 /// Audits what was just done to each. Targets are left out: a URL may hold a token.
 async fn note(conn: &mut Scoped, action: &str, ids: &[i64], now: Timestamp) -> Result<(), StoreError> {
-    let (org, actor) = (conn.org(), conn.actor().to_owned());
-    let done = sqlx::query(
-        "INSERT INTO audit (org_id, at, actor, action, subject, detail)
-         SELECT $1, $2, $3, $4, uuid::text, jsonb_build_object('name', name, 'kind', kind, 'version', version,
-             'external_key', external_key) FROM monitors WHERE id = ANY ($5) ORDER BY id",
-    )
-    .bind(org)
-    .bind(now.micros())
-    .bind(actor)
-    .bind(action)
-    .bind(ids)
-    .execute(conn.conn())
-    .await?;
-    StoreError::expect_rows("audit", ids.len() as u64, done.rows_affected())
+    let rows: Vec<(uuid::Uuid, String, String, i32, Option<String>)> =
+        sqlx::query_as("SELECT uuid, name, kind, version, external_key FROM monitors WHERE id = ANY ($1) ORDER BY id")
+            .bind(ids)
+            .fetch_all(conn.conn())
+            .await?;
+    StoreError::expect_rows("monitors", ids.len() as u64, rows.len() as u64)?;
+    let noted: Vec<(uuid::Uuid, Value)> = rows
+        .into_iter()
+        .map(|(id, name, kind, version, external_key)| {
+            (id, json!({ "name": place(&name), "kind": kind, "version": version, "external_key": external_key }))
+        })
+        .collect();
+    audit::note_all(conn, action, &noted, now).await
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -51,6 +51,8 @@ pub async fn has_sealed_rows(worker: &mut Worker, auth: &mut Auth) -> Result<boo
     )
     .fetch_one(worker.conn())
     .await?;
-    let (probes,): (bool,) = sqlx::query_as("SELECT EXISTS (SELECT FROM probes)").fetch_one(auth.conn()).await?;
+    let (probes,): (bool,) = sqlx::query_as("SELECT EXISTS (SELECT FROM probes) OR EXISTS (SELECT FROM totp_secrets)")
+        .fetch_one(auth.conn())
+        .await?;
     Ok(channels || probes)
 }

@@ -6,6 +6,10 @@
 pub mod error;
 pub mod scope;
 
+pub mod account_links;
+pub mod account_mails;
+pub mod address_changes;
+pub mod api_keys;
 pub mod assignments;
 pub mod audit;
 pub mod batches;
@@ -14,6 +18,7 @@ pub mod channel_proofs;
 pub mod channels;
 pub mod clock;
 pub mod deliveries;
+pub mod devices;
 pub mod facts;
 pub mod gaps;
 pub mod health;
@@ -35,7 +40,9 @@ pub mod regions;
 pub mod replays;
 pub mod requests;
 pub mod results;
+pub mod second_factors;
 pub mod sessions;
+pub mod sign_in_failures;
 pub mod spans;
 pub mod states;
 pub mod users;

@@ -1,8 +1,11 @@
 //! From what the day keys of probes are derived. No secret lies here.
 
 use picket_shared::daykeys::{DayKeyGrant, hex};
+use picket_shared::ids::ProbeId;
 use picket_shared::time::Timestamp;
+use serde_json::json;
 
+use super::audit::{self, Author};
 use super::{Conn, Intake, ProbeKey, StoreError};
 
 type Row = (i64, Vec<u8>, i64, i64);
@@ -59,6 +62,16 @@ pub async fn insert(
     .execute(conn.conn())
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Audits that a day key was made.
+///
+/// # Errors
+/// When the database fails.
+pub async fn note(conn: &mut Intake, probe: ProbeId, number: u64, now: Timestamp) -> Result<(), StoreError> {
+    let author = Author::of_instance("collector");
+    let detail = json!({ "number": number });
+    audit::append(conn, &author.did("probe.issue_key", &probe.to_string(), detail, now)).await
 }
 
 pub(super) fn grant((number, nonce, not_before, not_after): Row) -> Result<DayKeyGrant, StoreError> {

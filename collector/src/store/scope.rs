@@ -3,9 +3,12 @@
 //! A transaction is always begun in a task of its own: dropping `Pool::begin` half-way gives a connection that is inside
 //! an open transaction back to the pool (sqlx 0.9.0), and later writes on it could be acknowledged and rolled back.
 
+use std::net::IpAddr;
+
 use sqlx::postgres::{PgPool, Postgres};
 use sqlx::{PgConnection, Transaction};
 
+use super::audit::Author;
 use super::{OrgKey, StoreError};
 use crate::wake::{Bell, CHANNEL};
 
@@ -27,7 +30,7 @@ pub struct Pools {
 pub struct Scoped {
     tx: Transaction<'static, Postgres>,
     org: OrgKey,
-    actor: String,
+    author: Author,
 }
 
 /// A transaction that stores what probes send.
@@ -50,7 +53,8 @@ impl Pools {
     pub async fn scoped(&self, org: OrgKey) -> Result<Scoped, StoreError> {
         let mut tx = begin(&self.app).await?;
         sqlx::query("SELECT set_config('picket.org', $1, true)").bind(org.0.to_string()).execute(&mut *tx).await?;
-        Ok(Scoped { tx, org, actor: "collector".to_owned() })
+        let author = Author { org: Some(org), ..Author::of_instance("collector") };
+        Ok(Scoped { tx, org, author })
     }
 
     /// Begins a transaction that stores what probes send.
@@ -141,11 +145,23 @@ impl Scoped {
     /// The same, on behalf of someone: `command:USER`. Else what is changed is the collector's doing.
     #[must_use]
     pub fn by(self, actor: impl Into<String>) -> Self {
-        Self { actor: actor.into(), ..self }
+        Self { author: Author { actor: actor.into(), ..self.author }, ..self }
+    }
+
+    /// The same, at the request of a client at this address.
+    #[must_use]
+    pub fn from(self, origin: Option<IpAddr>) -> Self {
+        let origin = origin.map(|address| address.to_string());
+        Self { author: Author { origin, ..self.author }, ..self }
+    }
+
+    /// Who is behind this.
+    pub fn actor(&self) -> &str {
+        &self.author.actor
     }
 
     /// Who is behind this, for the audit log.
-    pub fn actor(&self) -> &str {
-        &self.actor
+    pub fn author(&self) -> &Author {
+        &self.author
     }
 }

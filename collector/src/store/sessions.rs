@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use picket_shared::ids::SessionId;
 use picket_shared::time::Timestamp;
 
 use super::{Auth, Conn, OrgKey, StoreError, UserKey};
@@ -16,6 +17,8 @@ pub struct SessionRow {
     pub id: i64,
     /// Whose it is.
     pub user_id: UserKey,
+    /// What names that user outside.
+    pub uuid: uuid::Uuid,
     /// What that user signs in with.
     pub email: String,
     /// The organization that the user belongs to; the first one joined.
@@ -24,6 +27,40 @@ pub struct SessionRow {
     pub role: String,
     /// When it was last used, to a minute or so.
     pub seen_at: i64,
+    /// When who is behind it last gave a password or a second factor.
+    pub proven_at: Option<i64>,
+}
+
+/// A session that begins.
+#[derive(Clone, Copy, Debug)]
+pub struct NewSession<'a> {
+    /// Of its token.
+    pub token_hash: &'a [u8; 32],
+    /// Whose it is.
+    pub user: UserKey,
+    /// Whether a password or a second factor was just given.
+    pub proven: bool,
+    /// Which browser it says it is.
+    pub browser: Option<&'a str>,
+    /// Which system that says it runs on.
+    pub system: Option<&'a str>,
+}
+
+/// A session in the list of its user's.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct ListedSession {
+    /// Its name outside.
+    pub uuid: uuid::Uuid,
+    /// Which browser it is.
+    pub browser: Option<String>,
+    /// Which system that runs on.
+    pub system: Option<String>,
+    /// When the user signed in.
+    pub created_at: i64,
+    /// When it was last used, to a minute or so.
+    pub seen_at: i64,
+    /// Whether it is the one that asks.
+    pub own: bool,
 }
 
 /// Begins a session.
@@ -32,18 +69,22 @@ pub struct SessionRow {
 /// When the database fails.
 pub async fn insert(
     auth: &mut Auth,
-    token_hash: &[u8; 32],
-    user: UserKey,
+    new: &NewSession<'_>,
     now: Timestamp,
     expires: Timestamp,
 ) -> Result<(), StoreError> {
     let done = sqlx::query(
-        "INSERT INTO sessions (token_hash, user_id, created_at, seen_at, expires_at) VALUES ($1, $2, $3, $3, $4)",
+        "INSERT INTO sessions (uuid, token_hash, user_id, created_at, seen_at, expires_at, proven_at, browser, system)
+         VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8)",
     )
-    .bind(token_hash.as_slice())
-    .bind(user)
+    .bind(SessionId::at(now).0)
+    .bind(new.token_hash.as_slice())
+    .bind(new.user)
     .bind(now.micros())
     .bind(expires.micros())
+    .bind(new.proven.then_some(now.micros()))
+    .bind(new.browser)
+    .bind(new.system)
     .execute(auth.conn())
     .await?;
     StoreError::expect_rows("sessions", 1, done.rows_affected())
@@ -60,7 +101,7 @@ pub async fn find(
     idle_since: Timestamp,
 ) -> Result<Option<SessionRow>, StoreError> {
     Ok(sqlx::query_as(
-        "SELECT s.id, s.user_id, u.email, m.org_id, m.role, s.seen_at
+        "SELECT s.id, s.user_id, u.uuid, u.email, m.org_id, m.role, s.seen_at, s.proven_at
          FROM sessions s JOIN users u ON u.id = s.user_id AND u.deleted_at IS NULL
          JOIN LATERAL (SELECT m.org_id, m.role FROM memberships m JOIN organizations o ON o.id = m.org_id
                        WHERE m.user_id = u.id AND o.deleted_at IS NULL ORDER BY m.created_at, m.org_id LIMIT 1) m ON true
@@ -71,6 +112,48 @@ pub async fn find(
     .bind(idle_since.micros())
     .fetch_optional(auth.conn())
     .await?)
+}
+
+/// The sessions of the user of `token_hash` that go on, the last used first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(
+    auth: &mut Auth,
+    user: UserKey,
+    token_hash: &[u8; 32],
+    now: Timestamp,
+) -> Result<Vec<ListedSession>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT uuid, browser, system, created_at, seen_at, token_hash = $2 AS own FROM sessions
+         WHERE user_id = $1 AND expires_at > $3 AND seen_at > $4 ORDER BY own DESC, seen_at DESC, id DESC",
+    )
+    .bind(user)
+    .bind(token_hash.as_slice())
+    .bind(now.micros())
+    .bind((now - IDLE).micros())
+    .fetch_all(auth.conn())
+    .await?)
+}
+
+/// Gives a session another token, as whoever is behind it has just given a password or a second factor. False when the
+/// session is over.
+///
+/// # Errors
+/// When the database fails.
+pub async fn renew(
+    auth: &mut Auth,
+    token_hash: &[u8; 32],
+    new_hash: &[u8; 32],
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE sessions SET token_hash = $2, proven_at = $3, seen_at = $3 WHERE token_hash = $1")
+        .bind(token_hash.as_slice())
+        .bind(new_hash.as_slice())
+        .bind(now.micros())
+        .execute(auth.conn())
+        .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// Notes that a session is used.
@@ -95,29 +178,52 @@ pub async fn end(auth: &mut Auth, token_hash: &[u8; 32]) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Ends every session of a user.
+/// Ends one session of a user. False when the user has none of that name.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn end_all(auth: &mut Auth, user: UserKey) -> Result<u64, StoreError> {
-    Ok(sqlx::query("DELETE FROM sessions WHERE user_id = $1").bind(user).execute(auth.conn()).await?.rows_affected())
+pub async fn end_one(auth: &mut Auth, user: UserKey, session: uuid::Uuid) -> Result<bool, StoreError> {
+    let done = sqlx::query("DELETE FROM sessions WHERE user_id = $1 AND uuid = $2")
+        .bind(user)
+        .bind(session)
+        .execute(auth.conn())
+        .await?;
+    Ok(done.rows_affected() == 1)
 }
 
-/// Deletes sessions and links that are over.
+/// Ends every session of a user but that of a token; without one, every session.
+///
+/// # Errors
+/// When the database fails.
+pub async fn end_all(auth: &mut Auth, user: UserKey, but: Option<&[u8; 32]>) -> Result<u64, StoreError> {
+    let done = sqlx::query("DELETE FROM sessions WHERE user_id = $1 AND token_hash IS DISTINCT FROM $2")
+        .bind(user)
+        .bind(but.map(<[u8; 32]>::as_slice))
+        .execute(auth.conn())
+        .await?;
+    Ok(done.rows_affected())
+}
+
+/// Deletes sessions, links and first halves of signing in that are over.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn forget_ended(auth: &mut Auth, now: Timestamp, idle_since: Timestamp) -> Result<u64, StoreError> {
-    let sessions = sqlx::query("DELETE FROM sessions WHERE expires_at <= $1 OR seen_at <= $2")
+    let mut deleted = sqlx::query("DELETE FROM sessions WHERE expires_at <= $1 OR seen_at <= $2")
         .bind(now.micros())
         .bind(idle_since.micros())
         .execute(auth.conn())
-        .await?;
-    let links = sqlx::query("DELETE FROM one_time_links WHERE expires_at <= $1")
-        .bind(now.micros())
-        .execute(auth.conn())
-        .await?;
-    Ok(sessions.rows_affected() + links.rows_affected())
+        .await?
+        .rows_affected();
+    for over in [
+        "DELETE FROM one_time_links WHERE expires_at <= $1",
+        "DELETE FROM account_links WHERE expires_at <= $1",
+        "DELETE FROM address_changes WHERE expires_at <= $1",
+        "DELETE FROM half_sign_ins WHERE expires_at <= $1",
+    ] {
+        deleted += sqlx::query(over).bind(now.micros()).execute(auth.conn()).await?.rows_affected();
+    }
+    Ok(deleted)
 }
 
 /// Makes the set-up link; every earlier one ends.

@@ -1,5 +1,7 @@
 //! Users and their memberships: who may sign in, and where they belong.
 
+use std::collections::HashMap;
+
 use picket_shared::ids::UserId;
 use picket_shared::time::Timestamp;
 
@@ -16,7 +18,17 @@ pub struct UserRow {
     pub email: String,
     /// Argon2id, as a PHC string.
     pub password_hash: String,
+    /// Since when mail to the address is known to arrive.
+    pub email_confirmed_at: Option<i64>,
+    /// The organization that the user belongs to, the first one joined: its audit log tells of the user.
+    pub org_id: Option<OrgKey>,
 }
+
+/// What signing in needs, and the same organization that a session is in.
+const SELECT: &str = "SELECT id, uuid, email, password_hash, email_confirmed_at,
+        (SELECT m.org_id FROM memberships m JOIN organizations o ON o.id = m.org_id
+         WHERE m.user_id = u.id AND o.deleted_at IS NULL ORDER BY m.created_at, m.org_id LIMIT 1) AS org_id
+    FROM users u WHERE deleted_at IS NULL";
 
 /// Whether there is any user.
 ///
@@ -31,7 +43,7 @@ pub async fn any(auth: &mut Auth) -> Result<bool, StoreError> {
 /// # Errors
 /// When the database fails.
 pub async fn by_email(auth: &mut Auth, email: &str) -> Result<Option<UserRow>, StoreError> {
-    Ok(sqlx::query_as("SELECT id, uuid, email, password_hash FROM users WHERE email = $1 AND deleted_at IS NULL")
+    Ok(sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} AND email = $1")))
         .bind(email)
         .fetch_optional(auth.conn())
         .await?)
@@ -42,10 +54,22 @@ pub async fn by_email(auth: &mut Auth, email: &str) -> Result<Option<UserRow>, S
 /// # Errors
 /// When the database fails.
 pub async fn by_key(auth: &mut Auth, key: UserKey) -> Result<Option<UserRow>, StoreError> {
-    Ok(sqlx::query_as("SELECT id, uuid, email, password_hash FROM users WHERE id = $1 AND deleted_at IS NULL")
+    Ok(sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} AND id = $1")))
         .bind(key)
         .fetch_optional(auth.conn())
         .await?)
+}
+
+/// What these users sign in with.
+///
+/// # Errors
+/// When the database fails.
+pub async fn emails(auth: &mut Auth, keys: &[UserKey]) -> Result<HashMap<UserKey, String>, StoreError> {
+    let rows: Vec<(UserKey, String)> = sqlx::query_as("SELECT id, email FROM users WHERE id = ANY($1)")
+        .bind(keys.iter().map(|key| key.0).collect::<Vec<_>>())
+        .fetch_all(auth.conn())
+        .await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Makes a user who owns the organization.
@@ -106,4 +130,49 @@ pub async fn signed_in(auth: &mut Auth, key: UserKey, now: Timestamp) -> Result<
         .execute(auth.conn())
         .await?;
     StoreError::expect_rows("users", 1, done.rows_affected())
+}
+
+/// Notes that mail to a user's address arrives. False when that was known.
+///
+/// # Errors
+/// When the database fails.
+pub async fn confirm_email(auth: &mut Auth, key: UserKey, now: Timestamp) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE users SET email_confirmed_at = $2 WHERE id = $1 AND email_confirmed_at IS NULL AND deleted_at IS NULL",
+    )
+    .bind(key)
+    .bind(now.micros())
+    .execute(auth.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Gives a user another address, which is known to be the user's. False when somebody else has it.
+///
+/// # Errors
+/// When the user is gone or the database fails.
+pub async fn set_email(auth: &mut Auth, key: UserKey, email: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE users SET email = $2, email_confirmed_at = $3 WHERE id = $1 AND deleted_at IS NULL
+            AND NOT EXISTS (SELECT FROM users WHERE email = $2 AND id <> $1 AND deleted_at IS NULL)",
+    )
+    .bind(key)
+    .bind(email)
+    .bind(now.micros())
+    .execute(auth.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Everybody who owns an organization: row and address.
+///
+/// # Errors
+/// When the database fails.
+pub async fn owners(auth: &mut Auth) -> Result<Vec<(UserKey, String)>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT DISTINCT u.id, u.email FROM users u JOIN memberships m ON m.user_id = u.id
+         WHERE m.role = 'owner' AND u.deleted_at IS NULL ORDER BY u.id",
+    )
+    .fetch_all(auth.conn())
+    .await?)
 }

@@ -70,6 +70,11 @@ impl KeyRing {
         Ok(ring)
     }
 
+    /// The name of the key with which everything is sealed and signed.
+    pub fn newest_id(&self) -> u32 {
+        self.newest.0
+    }
+
     /// How many keys there are.
     pub fn count(&self) -> usize {
         self.older.len() + 1

@@ -2,7 +2,8 @@
 //!
 //! [`keyring`] keeps the master keys in one file outside the data; [`sealer`] turns secrets into [`Sealed`] bytes for a
 //! table; [`opener`] turns them back, for the few who must read them; [`token`] makes random bytes, codes and what
-//! browsers hold; [`password`] hashes passwords; [`authority`] signs the collector's own certificates.
+//! browsers hold; [`api_key`] is the form of what programs hold; [`totp`] makes codes by time; [`password`] hashes passwords;
+//! [`authority`] signs the collector's own certificates, [`notary`] what it vouches for outside its database.
 //!
 //! A sealed value is `version (1) | key id (4) | nonce (12) | ciphertext and tag`: AES-256-GCM under a key that
 //! HKDF-SHA256 derives from a master key for each [`Class`]. Class and context (the row's uuid) are authenticated, so a
@@ -10,13 +11,16 @@
 //!
 //! [`Sealed`]: picket_shared::secret::Sealed
 
+pub mod api_key;
 pub mod authority;
 mod files;
 pub mod keyring;
+pub mod notary;
 pub mod opener;
 pub mod password;
 pub mod sealer;
 pub mod token;
+pub mod totp;
 
 use std::path::PathBuf;
 
@@ -28,6 +32,7 @@ use zeroize::Zeroizing;
 
 pub use authority::{Authority, Issued};
 pub use keyring::KeyRing;
+pub use notary::Notary;
 pub use opener::Opener;
 pub use sealer::Sealer;
 
@@ -42,11 +47,22 @@ pub enum Class {
     ChannelSettings,
     /// The code that proves a channel. Context: sealed, the delivery's uuid; as a mark, the channel's.
     ChannelCode,
+    /// What a user's one-time codes are made of. Context: the user's uuid.
+    TotpSecret,
+    /// What a mail about an account says. Context: the mail's uuid.
+    AccountMail,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 4] = [Self::ProbeSecret, Self::MonitorSecret, Self::ChannelSettings, Self::ChannelCode];
+    pub const ALL: [Self; 6] = [
+        Self::ProbeSecret,
+        Self::MonitorSecret,
+        Self::ChannelSettings,
+        Self::ChannelCode,
+        Self::TotpSecret,
+        Self::AccountMail,
+    ];
 
     /// Its name, part of every key and every sealed value: never change one.
     pub const fn as_str(self) -> &'static str {
@@ -55,6 +71,8 @@ impl Class {
             Self::MonitorSecret => "monitor-secret",
             Self::ChannelSettings => "channel-settings",
             Self::ChannelCode => "channel-code",
+            Self::TotpSecret => "totp-secret",
+            Self::AccountMail => "account-mail",
         }
     }
 }

@@ -47,6 +47,14 @@ impl Sealer {
         self.seal(Class::MonitorSecret, context, secret)
     }
 
+    /// A keyed hash of what a monitor logs in with at its target; `context` is the monitor's uuid.
+    ///
+    /// # Errors
+    /// Only when the cryptographic library fails.
+    pub fn mark_monitor_secret(&self, context: &[u8], secret: &[u8]) -> Result<[u8; 32], VaultError> {
+        self.mark(Class::MonitorSecret, context, secret)
+    }
+
     /// A keyed hash of a secret of one row (`context`, its uuid): tells whether another is the same. Short secrets cannot be
     /// found from it without the key. After a rotation the same secret has another mark.
     ///

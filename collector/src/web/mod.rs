@@ -2,8 +2,9 @@
 //!
 //! [`serve`] accepts connections, by the certificate of [`tls`]; [`router`] is the table of routes; [`guard`] holds the
 //! request-time controls, one a file; [`extract`] is what handlers are given; [`probe`] is the probe protocol; [`ui`] is
-//! the pages, with [`texts`] and [`assets`]; [`health`] says whether this works, [`metrics`] how well.
+//! the pages, with [`texts`] and [`assets`]; [`api`] is what programs may ask; [`health`] says whether this works, [`metrics`] how well.
 
+pub mod api;
 pub mod assets;
 pub mod error;
 pub mod extract;
@@ -22,8 +23,8 @@ use std::sync::Arc;
 use picket_shared::time::Clock;
 use tokio_util::sync::CancellationToken;
 
+use self::guard::cookie::Cookie;
 use self::guard::csrf::Origins;
-use self::guard::session::Cookie;
 use self::probe::Door;
 use crate::login::Porter;
 use crate::meters::Meters;
@@ -55,6 +56,8 @@ pub struct Site {
     pub desk: Desk,
     /// Where people find us.
     pub front: Arc<Front>,
+    /// Counts the requests of API keys.
+    pub key_rates: Arc<guard::key_rate::KeyRates>,
     /// Counts what comes in.
     pub meters: Meters,
     /// What `/metrics` shows, and to whom.
@@ -68,7 +71,7 @@ pub struct Site {
 pub struct Front {
     /// The address that people and probes use, without a slash at the end.
     pub public_url: String,
-    /// How sessions are kept.
+    /// How cookies are kept.
     pub cookie: Cookie,
     /// Where requests that change something may come from.
     pub origins: Arc<Origins>,

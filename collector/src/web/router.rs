@@ -1,23 +1,27 @@
-//! Every route a row: method, path, who may, how large a body, handler. What has no row is refused.
+//! Every route a row: method, path, who may, how large a body, handler. What has no row is refused, and no row is without
+//! the right that it needs.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use picket_shared::batch::MAX_BODY;
 use picket_shared::manual;
 use picket_shared::wire::{ASSIGNMENTS_PATH, BATCHES_PATH, HELLO_PATH, KEYS_PATH, MANUAL_PATH};
 use tokio::sync::Semaphore;
 
+use super::api::Operation;
 use super::error::Problem;
 use super::extract::form;
 use super::guard::client::{self, Proxies};
 use super::guard::headers::{self, Transport};
-use super::guard::{csrf, host, rate_limit, session};
-use super::{Site, assets, health, metrics, probe, ui};
+use super::guard::{csrf, host, key, rate_limit, session};
+use super::{Site, api, assets, health, metrics, probe, ui};
+use crate::domain::access::Right;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +30,14 @@ pub enum Who {
     Anyone,
     /// Everybody, on a page; what changes something must come from a page of ours.
     Visitor,
-    /// Who is signed in.
-    User,
+    /// Who is signed in, in a role that has this right.
+    User(Right),
+    /// The same, who gave a password or a second factor within ten minutes. It has a page at its own path.
+    Proven(Right),
     /// Probes, by the token of each request.
     Probe,
+    /// Programs, by an API key with this scope, whose user's role has this right.
+    Key(Right),
     /// The operator's programs: of this machine, of a listed address, or with a token. The handler looks.
     Scraper,
 }
@@ -45,6 +53,8 @@ pub struct Route {
     pub who: Who,
     /// The largest body, in bytes; its handler reads no more.
     pub body_limit: usize,
+    /// What the API says of it, if it is one of the API's.
+    pub operation: Option<&'static Operation>,
     handler: fn() -> MethodRouter<Site>,
 }
 
@@ -53,12 +63,28 @@ const AT_ONCE: usize = 4096;
 
 /// A page, or what pages are made of.
 const fn page(path: &'static str, who: Who, handler: fn() -> MethodRouter<Site>) -> Route {
-    Route { method: "GET", path, who, body_limit: 0, handler }
+    Route { method: "GET", path, who, body_limit: 0, operation: None, handler }
 }
 
 /// What a form of a page does.
 const fn change(path: &'static str, who: Who, handler: fn() -> MethodRouter<Site>) -> Route {
-    Route { method: "POST", path, who, body_limit: form::LIMIT, handler }
+    Route { method: "POST", path, who, body_limit: form::LIMIT, operation: None, handler }
+}
+
+/// What a program may ask.
+const fn api(operation: &'static Operation) -> Route {
+    let Operation { method, path, right, body_limit, handler, .. } = *operation;
+    Route { method, path, who: Who::Key(right), body_limit, operation: Some(operation), handler }
+}
+
+/// What probes send, up to so many bytes, or ask for.
+const fn probes(
+    method: &'static str,
+    path: &'static str,
+    body_limit: usize,
+    handler: fn() -> MethodRouter<Site>,
+) -> Route {
+    Route { method, path, who: Who::Probe, body_limit, operation: None, handler }
 }
 
 /// The table.
@@ -66,81 +92,112 @@ pub const ROUTES: &[Route] = &[
     page("/assets/{hash}/{name}", Who::Anyone, || get(assets::get_asset)),
     page("/sign-in", Who::Visitor, || get(ui::sign_in::get_sign_in)),
     change("/sign-in", Who::Visitor, || post(ui::sign_in::post_sign_in)),
-    change("/sign-out", Who::User, || post(ui::sign_in::post_sign_out)),
+    change("/sign-out", Who::User(Right::AccountWrite), || post(ui::sign_in::post_sign_out)),
+    page("/sign-in/code", Who::Visitor, || get(ui::second_step::get_code)),
+    change("/sign-in/code", Who::Visitor, || post(ui::second_step::post_code)),
+    page("/sign-in/link", Who::Visitor, || get(ui::link::ask::get_ask)),
+    change("/sign-in/link", Who::Visitor, || post(ui::link::ask::post_ask)),
+    page("/sign-up", Who::Visitor, || get(ui::link::ask::get_sign_up)),
+    change("/sign-up", Who::Visitor, || post(ui::link::ask::post_sign_up)),
+    page("/link/{link}", Who::Visitor, || get(ui::link::get_link)),
+    change("/link/{link}", Who::Visitor, || post(ui::link::post_link)),
+    page("/step-up", Who::User(Right::AccountRead), || get(ui::step_up::get_step_up)),
+    change("/step-up", Who::User(Right::AccountWrite), || post(ui::step_up::post_step_up)),
     page("/set-up/{link}", Who::Visitor, || get(ui::set_up::get_set_up)),
     change("/set-up/{link}", Who::Visitor, || post(ui::set_up::post_set_up)),
-    page("/account", Who::User, || get(ui::account::get_account)),
-    change("/account/password", Who::User, || post(ui::account::post_password)),
-    page("/events", Who::User, || get(ui::events::get_events)),
-    page("/", Who::User, || get(ui::dashboard::get_dashboard)),
-    page("/monitors/new", Who::User, || get(ui::monitor::edit::get_new)),
-    change("/monitors/new", Who::User, || post(ui::monitor::edit::post_new)),
-    change("/monitors/test", Who::User, || post(ui::monitor::trial::post_new)),
-    change("/monitors/{id}/test", Who::User, || post(ui::monitor::trial::post_edit)),
-    page("/monitors/{id}", Who::User, || get(ui::monitor::show::get_monitor)),
-    page("/incidents/{id}", Who::User, || get(ui::monitor::incident::get_incident)),
-    page("/monitors/{id}/series", Who::User, || get(ui::monitor::series::get_series)),
-    page("/monitors/{id}/edit", Who::User, || get(ui::monitor::edit::get_edit)),
-    change("/monitors/{id}/edit", Who::User, || post(ui::monitor::edit::post_edit)),
-    change("/monitors/{id}/pause", Who::User, || post(ui::monitor::switch::post_pause)),
-    change("/monitors/{id}/resume", Who::User, || post(ui::monitor::switch::post_resume)),
-    change("/monitors/{id}/delete", Who::User, || post(ui::monitor::switch::post_delete)),
-    change("/monitors/{id}/restore", Who::User, || post(ui::monitor::switch::post_restore)),
-    page("/channels", Who::User, || get(ui::channel::list::get_channels)),
-    page("/channels/new", Who::User, || get(ui::channel::edit::get_new)),
-    change("/channels/new", Who::User, || post(ui::channel::edit::post_new)),
-    page("/channels/{id}", Who::User, || get(ui::channel::show::get_channel)),
-    change("/channels/{id}/verify", Who::User, || post(ui::channel::show::post_verify)),
-    change("/channels/{id}/prove", Who::User, || post(ui::channel::show::post_prove)),
-    change("/channels/{id}/test", Who::User, || post(ui::channel::show::post_test)),
-    change("/channels/{id}/rename", Who::User, || post(ui::channel::show::post_rename)),
-    change("/channels/{id}/remove", Who::User, || post(ui::channel::show::post_remove)),
-    page("/channels/{id}/settings", Who::User, || get(ui::channel::edit::get_settings)),
-    change("/channels/{id}/settings", Who::User, || post(ui::channel::edit::post_settings)),
-    page("/probes", Who::User, || get(ui::probe::get_probes)),
-    page("/probes/new", Who::User, || get(ui::probe::get_new)),
-    change("/probes/new", Who::User, || post(ui::probe::post_new)),
-    change("/probes/{id}/revoke", Who::User, || post(ui::probe::post_revoke)),
-    page("/import", Who::User, || get(ui::import::get_import)),
+    page("/account", Who::User(Right::AccountRead), || get(ui::account::get_account)),
+    change("/account/password", Who::User(Right::AccountWrite), || post(ui::account::post_password)),
+    change("/account/confirm", Who::User(Right::AccountWrite), || post(ui::account::post_confirm)),
+    change("/account/sessions/{id}/end", Who::User(Right::AccountWrite), || post(ui::account::sessions::post_end)),
+    change("/account/sessions/end-others", Who::User(Right::AccountWrite), || {
+        post(ui::account::sessions::post_end_others)
+    }),
+    page("/account/email", Who::Proven(Right::AccountWrite), || get(ui::account::email::get_email)),
+    change("/account/email", Who::Proven(Right::AccountWrite), || post(ui::account::email::post_email)),
+    page("/account/second-factor", Who::Proven(Right::AccountWrite), || {
+        get(ui::account::second_factor::get_second_factor)
+    }),
+    change("/account/second-factor", Who::Proven(Right::AccountWrite), || {
+        post(ui::account::second_factor::post_second_factor)
+    }),
+    page("/events", Who::User(Right::EventsRead), || get(ui::events::get_events)),
+    page("/", Who::User(Right::MonitorsRead), || get(ui::dashboard::get_dashboard)),
+    page("/monitors/new", Who::User(Right::MonitorsWrite), || get(ui::monitor::edit::get_new)),
+    change("/monitors/new", Who::User(Right::MonitorsWrite), || post(ui::monitor::edit::post_new)),
+    change("/monitors/test", Who::User(Right::MonitorsWrite), || post(ui::monitor::trial::post_new)),
+    change("/monitors/{id}/test", Who::User(Right::MonitorsWrite), || post(ui::monitor::trial::post_edit)),
+    page("/monitors/{id}", Who::User(Right::MonitorsRead), || get(ui::monitor::show::get_monitor)),
+    page("/incidents/{id}", Who::User(Right::IncidentsRead), || get(ui::monitor::incident::get_incident)),
+    page("/monitors/{id}/series", Who::User(Right::ResultsRead), || get(ui::monitor::series::get_series)),
+    page("/monitors/{id}/edit", Who::User(Right::MonitorsWrite), || get(ui::monitor::edit::get_edit)),
+    change("/monitors/{id}/edit", Who::User(Right::MonitorsWrite), || post(ui::monitor::edit::post_edit)),
+    change("/monitors/{id}/pause", Who::User(Right::MonitorsWrite), || post(ui::monitor::switch::post_pause)),
+    change("/monitors/{id}/resume", Who::User(Right::MonitorsWrite), || post(ui::monitor::switch::post_resume)),
+    change("/monitors/{id}/delete", Who::User(Right::MonitorsWrite), || post(ui::monitor::switch::post_delete)),
+    change("/monitors/{id}/restore", Who::User(Right::MonitorsWrite), || post(ui::monitor::switch::post_restore)),
+    page("/channels", Who::User(Right::ChannelsRead), || get(ui::channel::list::get_channels)),
+    page("/channels/new", Who::User(Right::ChannelsWrite), || get(ui::channel::edit::get_new)),
+    change("/channels/new", Who::User(Right::ChannelsWrite), || post(ui::channel::edit::post_new)),
+    page("/channels/{id}", Who::User(Right::ChannelsRead), || get(ui::channel::show::get_channel)),
+    change("/channels/{id}/verify", Who::User(Right::ChannelsWrite), || post(ui::channel::show::post_verify)),
+    change("/channels/{id}/prove", Who::User(Right::ChannelsWrite), || post(ui::channel::show::post_prove)),
+    change("/channels/{id}/test", Who::User(Right::ChannelsWrite), || post(ui::channel::show::post_test)),
+    change("/channels/{id}/rename", Who::User(Right::ChannelsWrite), || post(ui::channel::show::post_rename)),
+    change("/channels/{id}/remove", Who::User(Right::ChannelsWrite), || post(ui::channel::show::post_remove)),
+    page("/channels/{id}/settings", Who::User(Right::ChannelsWrite), || get(ui::channel::edit::get_settings)),
+    change("/channels/{id}/settings", Who::User(Right::ChannelsWrite), || post(ui::channel::edit::post_settings)),
+    page("/probes", Who::User(Right::ProbesRead), || get(ui::probe::get_probes)),
+    page("/probes/new", Who::User(Right::ProbesWrite), || get(ui::probe::get_new)),
+    change("/probes/new", Who::User(Right::ProbesWrite), || post(ui::probe::post_new)),
+    change("/probes/{id}/revoke", Who::User(Right::ProbesWrite), || post(ui::probe::post_revoke)),
+    page("/keys", Who::User(Right::KeysRead), || get(ui::key::get_keys)),
+    page("/keys/new", Who::Proven(Right::KeysWrite), || get(ui::key::get_new)),
+    change("/keys/new", Who::Proven(Right::KeysWrite), || post(ui::key::post_new)),
+    page("/keys/{id}/revoke", Who::Proven(Right::KeysWrite), || get(ui::key::get_revoke)),
+    change("/keys/{id}/revoke", Who::Proven(Right::KeysWrite), || post(ui::key::post_revoke)),
+    page("/audit", Who::User(Right::AuditRead), || get(ui::audit::get_audit)),
+    page("/audit/export", Who::User(Right::AuditRead), || get(ui::audit::get_export)),
+    page("/import", Who::User(Right::MonitorsWrite), || get(ui::import::get_import)),
     Route {
         method: "POST",
         path: "/import",
-        who: Who::User,
+        who: Who::User(Right::MonitorsWrite),
         body_limit: ui::import::LIMIT,
+        operation: None,
         handler: || post(ui::import::post_import).layer(DefaultBodyLimit::max(ui::import::LIMIT)),
     },
-    change("/import/release", Who::User, || post(ui::import::post_release)),
-    Route { method: "GET", path: "/healthz", who: Who::Anyone, body_limit: 0, handler: || get(health::get_health) },
-    Route { method: "GET", path: "/metrics", who: Who::Scraper, body_limit: 0, handler: || get(metrics::get_metrics) },
-    Route {
-        method: "POST",
-        path: HELLO_PATH,
-        who: Who::Probe,
-        body_limit: probe::HELLO_LIMIT,
-        handler: || post(probe::hello::post_hello),
-    },
-    Route { method: "GET", path: KEYS_PATH, who: Who::Probe, body_limit: 0, handler: || get(probe::keys::get_keys) },
-    Route {
-        method: "GET",
-        path: ASSIGNMENTS_PATH,
-        who: Who::Probe,
-        body_limit: 0,
-        handler: || get(probe::assignments::get_assignments),
-    },
-    Route {
-        method: "POST",
-        path: BATCHES_PATH,
-        who: Who::Probe,
-        body_limit: MAX_BODY,
-        handler: || post(probe::batches::post_batch),
-    },
-    Route {
-        method: "POST",
-        path: MANUAL_PATH,
-        who: Who::Probe,
-        body_limit: manual::MAX_BODY,
-        handler: || post(probe::manual::post_manual),
-    },
+    change("/import/release", Who::User(Right::MonitorsWrite), || post(ui::import::post_release)),
+    api(&api::monitors::LIST),
+    api(&api::monitors::CREATE),
+    api(&api::monitors::PUT_MANY),
+    api(&api::monitors::GET_KEYED),
+    api(&api::monitors::PUT_ONE),
+    api(&api::monitors::GET),
+    api(&api::monitors::CHANGE),
+    api(&api::monitors::DELETE),
+    api(&api::monitors::PAUSE),
+    api(&api::monitors::RESUME),
+    api(&api::results::LIST),
+    api(&api::incidents::LIST),
+    api(&api::incidents::GET),
+    api(&api::audit::LIST),
+    api(&api::channels::LIST),
+    api(&api::channels::CREATE),
+    api(&api::channels::GET),
+    api(&api::channels::RENAME),
+    api(&api::channels::REPLACE),
+    api(&api::channels::REMOVE),
+    api(&api::channels::PROVE),
+    api(&api::channels::VERIFY),
+    api(&api::channels::TEST),
+    page("/api/v1/openapi.json", Who::Anyone, || get(api::openapi::get_openapi)),
+    page("/healthz", Who::Anyone, || get(health::get_health)),
+    page("/metrics", Who::Scraper, || get(metrics::get_metrics)),
+    probes("POST", HELLO_PATH, probe::HELLO_LIMIT, || post(probe::hello::post_hello)),
+    probes("GET", KEYS_PATH, 0, || get(probe::keys::get_keys)),
+    probes("GET", ASSIGNMENTS_PATH, 0, || get(probe::assignments::get_assignments)),
+    probes("POST", BATCHES_PATH, MAX_BODY, || post(probe::batches::post_batch)),
+    probes("POST", MANUAL_PATH, manual::MAX_BODY, || post(probe::manual::post_manual)),
 ];
 
 /// Whom a listener is for.
@@ -161,21 +218,37 @@ pub fn router(site: Site, transport: Transport, audience: Audience, proxies: Arc
         let handler = match route.who {
             Who::Anyone | Who::Scraper => handler,
             Who::Visitor => handler.layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
-            Who::User => handler
-                .layer(from_fn_with_state(site.clone(), session::require))
+            Who::User(right) => handler
+                .layer(from_fn_with_state((site.clone(), right), session::require))
                 .layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
+            Who::Proven(right) => handler
+                .layer(from_fn_with_state(site.clone(), session::require_proof))
+                .layer(from_fn_with_state((site.clone(), right), session::require))
+                .layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
+            Who::Key(_) => match route.operation {
+                Some(operation) => handler.layer(from_fn_with_state((site.clone(), operation), key::require)),
+                // Without an operation it would be open; so it is not there.
+                None => return router,
+            },
             Who::Probe => handler.layer(from_fn_with_state(site.clock.clone(), probe::add_headers)),
         };
         router.route(route.path, handler)
     });
     table
         .fallback(ui::error::get_nothing)
-        .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this method is not served here")
-        })
+        .method_not_allowed_fallback(get_no_method)
         .layer(from_fn_with_state(hosts, host::check))
         .layer(from_fn_with_state(Arc::new(Semaphore::new(AT_ONCE)), rate_limit::admit))
         .layer(from_fn_with_state(transport, headers::add))
         .layer(from_fn_with_state(proxies, client::identify))
         .with_state(site)
+}
+
+/// What is there, but not for this method.
+async fn get_no_method(uri: Uri) -> Response {
+    const WHY: &str = "this method is not served here";
+    if api::is_of(&uri) {
+        return api::problem::Problem::new(api::problem::Kind::MethodNotAllowed, WHY).into_response();
+    }
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, WHY).into_response()
 }

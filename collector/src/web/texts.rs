@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use crate::domain::access::Right;
+
 /// The catalogue as its translators see it.
 pub const ENGLISH: &str = include_str!("../../texts/en.toml");
 
@@ -19,6 +21,15 @@ pub fn text(key: &'static str) -> &'static str {
 /// The text of `key`, where it is put together from names that somebody else gave.
 pub fn known(key: &str) -> Option<&'static str> {
     CATALOGUE.get(key).map(String::as_str)
+}
+
+/// What a right is good for, in words.
+pub fn right(right: Right) -> &'static str {
+    known(&key_of(right)).unwrap_or_else(|| right.as_str())
+}
+
+fn key_of(right: Right) -> String {
+    format!("access.{}", right.as_str().replace(':', "_"))
 }
 
 /// The text of `key` with its first `{}` replaced by `value`.
@@ -50,6 +61,15 @@ mod tests {
             }
         }
         let mut found: Vec<&String> = CATALOGUE.keys().filter(|key| key.starts_with("channel_")).collect();
+        found.sort();
+        wanted.sort();
+        assert_eq!(found, wanted.iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_right_has_its_words_and_no_other() {
+        let mut wanted: Vec<String> = Right::ALL.iter().map(|right| key_of(*right)).collect();
+        let mut found: Vec<&String> = CATALOGUE.keys().filter(|key| key.starts_with("access.")).collect();
         found.sort();
         wanted.sort();
         assert_eq!(found, wanted.iter().collect::<Vec<_>>());

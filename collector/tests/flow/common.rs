@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use database::TestDatabase;
 use picket_collector::flow::verify::{Gate, Limits};
-use picket_collector::login::Porter;
+use picket_collector::login::{Porter, Settings};
 use picket_collector::meters::Meters;
 use picket_collector::probes::Desk;
 use picket_collector::store::{OrgKey, Pools};
@@ -77,10 +77,12 @@ impl World {
             standstill: Standstill::default(),
             door: Door { gate: Gate { collector, opener: Opener::new(&ring) }, limits: Arc::new(Limits::default()) },
             hosts: Arc::new(Hosts::new([], true)),
-            porter: Porter::new(pools.clone(), OrgKey(1)).unwrap(),
+            porter: Porter::new(pools.clone(), OrgKey(1), Sealer::new(&ring), Opener::new(&ring), Settings::default())
+                .unwrap(),
             sealer: Sealer::new(&ring),
             front: Arc::new(Front::new("http://localhost:8080", Some(8080))),
             desk: Desk { pools: pools.clone(), sealer: Sealer::new(&ring), collector, config: Arc::default() },
+            key_rates: Arc::default(),
             meters: Meters::default(),
             instance: Arc::default(),
             stop: stop.clone(),

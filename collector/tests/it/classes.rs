@@ -7,7 +7,7 @@ use crate::database::TestDatabase;
 /// The words that each part of a class may be.
 const WORDS: [(&str, &[&str]); 4] = [
     ("subject", &["none", "user", "contact", "tenant"]),
-    ("retention", &["instance", "account", "expiry", "results", "receipts", "changes"]),
+    ("retention", &["instance", "account", "expiry", "results", "receipts", "changes", "audit"]),
     ("export", &["yes", "no"]),
     ("erase", &["delete", "keep", "null"]),
 ];

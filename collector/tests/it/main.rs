@@ -3,7 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that gets no answer fails its test there and then")]
 
+mod anchors;
 mod audit;
+mod audit_chain;
 mod classes;
 mod clock;
 mod database;

@@ -368,7 +368,7 @@ async fn the_operators_word_is_audited_and_names_are_one_each() {
     assert!(matches!(&taken, Err(ChannelError::NameTaken(name)) if name == "hook"), "{taken:?}");
     let audit =
         world.told.text("SELECT string_agg(actor || ' ' || action || detail, '; ' ORDER BY id) FROM audit").await;
-    for line in ["command:ana channel.verify{\"by\": \"operator\"", "command:ana channel.rename"] {
+    for line in ["command:ana channel.verify{\"by\":\"operator\"", "command:ana channel.rename"] {
         assert!(audit.contains(line), "{line} in {audit}");
     }
 }

@@ -7,6 +7,7 @@
 #[expect(dead_code, reason = "a database without migrations is for other tests")]
 mod database;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -14,12 +15,15 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use database::TestDatabase;
 use http_body_util::BodyExt;
+use picket_collector::domain::access::Right;
 use picket_collector::flow::verify::{Gate, Limits};
-use picket_collector::login::Porter;
+use picket_collector::login::api_key::Wish;
+use picket_collector::login::session::Member;
+use picket_collector::login::{Porter, Settings};
 use picket_collector::meters::Meters;
 use picket_collector::probes::Desk;
-use picket_collector::store::OrgKey;
-use picket_collector::vault::{KeyRing, Opener, Sealer};
+use picket_collector::store::{OrgKey, Pools, UserKey};
+use picket_collector::vault::{Class, KeyRing, Opener, Sealer};
 use picket_collector::wake::{Bells, Standstill};
 use picket_collector::web::guard::client::Peer;
 use picket_collector::web::guard::headers::Transport;
@@ -28,6 +32,7 @@ use picket_collector::web::probe::Door;
 use picket_collector::web::router::{Audience, router};
 use picket_collector::web::{Front, Site};
 use picket_shared::ids::CollectorId;
+use picket_shared::secret::Sealed;
 use picket_shared::time::{Clock, Timestamp};
 use sqlx::{AssertSqlSafe, PgConnection};
 use tokio_util::sync::CancellationToken;
@@ -37,11 +42,15 @@ use uuid::Uuid;
 pub const START: Timestamp = Timestamp::from_seconds(1_790_000_000);
 pub const EMAIL: &str = "ada@example.org";
 pub const PASSWORD: &str = "a few words are easy";
+/// The hash of no password that anybody knows.
+const NO_PASSWORD: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// A site with an organization and a region in it.
 pub struct World {
     pub clock: Clock,
     pub porter: Porter,
+    pub opener: Opener,
     router: Router,
     transport: Transport,
     database: TestDatabase,
@@ -53,12 +62,22 @@ impl World {
         Self::at("http://localhost:8080", Transport::Plain).await
     }
 
+    /// With what the operator decided about accounts.
+    pub async fn with(settings: Settings) -> Self {
+        Self::made("http://localhost:8080", Transport::Plain, settings).await
+    }
+
     pub async fn at(public_url: &str, transport: Transport) -> Self {
+        Self::made(public_url, transport, Settings::default()).await
+    }
+
+    async fn made(public_url: &str, transport: Transport, settings: Settings) -> Self {
         let database = TestDatabase::new().await;
         let pools = database.pools.clone();
         let ring = KeyRing::generate().unwrap();
         let clock = Clock::manual(START);
-        let porter = Porter::new(pools.clone(), OrgKey(1)).unwrap();
+        let (sealer, opener) = (Sealer::new(&ring), Opener::new(&ring));
+        let porter = Porter::new(pools.clone(), OrgKey(1), sealer, opener.clone(), settings).unwrap();
         let gate = Gate { collector: CollectorId(Uuid::from_u128(77)), opener: Opener::new(&ring) };
         let site = Site {
             pools: pools.clone(),
@@ -76,6 +95,7 @@ impl World {
                 collector: CollectorId(Uuid::from_u128(77)),
                 config: Arc::default(),
             },
+            key_rates: Arc::default(),
             meters: Meters::default(),
             instance: Arc::default(),
             stop: CancellationToken::new(),
@@ -83,6 +103,7 @@ impl World {
         let world = Self {
             clock,
             porter,
+            opener,
             router: router(site, transport, Audience::Everyone, Arc::default()),
             transport,
             database,
@@ -93,12 +114,16 @@ impl World {
         world
     }
 
+    pub fn pools(&self) -> Pools {
+        self.database.pools.clone()
+    }
+
     pub async fn superuser(&self) -> PgConnection {
         self.database.login("postgres").await
     }
 
     pub async fn sql(&self, statement: &str) {
-        sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut self.superuser().await).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut self.superuser().await).await.unwrap();
     }
 
     pub async fn one(&self, query: &str) -> String {
@@ -106,16 +131,75 @@ impl World {
         sqlx::query_scalar(query).fetch_one(&mut self.superuser().await).await.unwrap()
     }
 
+    /// What was sealed: of a query for the sealed bytes and the id that they belong to.
+    pub async fn sealed(&self, class: Class, query: &str) -> String {
+        let query = AssertSqlSafe(query.to_owned());
+        let (sealed, id): (Vec<u8>, Uuid) = sqlx::query_as(query).fetch_one(&mut self.superuser().await).await.unwrap();
+        let plain = self.opener.open(class, id.as_bytes(), &Sealed(sealed)).unwrap();
+        String::from_utf8(plain.expose().clone()).unwrap()
+    }
+
     /// Sends a request as it is.
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let mut request = request;
         let local = "127.0.0.1:8080".parse().unwrap();
-        let peer = Peer::new("127.0.0.1:50000".parse().unwrap(), local, self.transport == Transport::Https);
+        let from = request.extensions().get::<From>().map_or("127.0.0.1:50000", |from| from.0);
+        let peer = Peer::new(from.parse().unwrap(), local, self.transport == Transport::Https);
         request.extensions_mut().insert(peer);
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&body).into_owned() }
+    }
+
+    /// Sends a request and takes no more of the answer than its status: some never end.
+    pub async fn status(&self, request: Request<Body>) -> StatusCode {
+        let mut request = request;
+        let local = "127.0.0.1:8080".parse().unwrap();
+        request.extensions_mut().insert(Peer::new("127.0.0.1:50000".parse().unwrap(), local, false));
+        self.router.clone().oneshot(request).await.unwrap().status()
+    }
+
+    /// Makes a member of the first organization in this role, signed in with what is given back: the session's token.
+    pub async fn member(&self, role: &str) -> String {
+        let now = self.clock.now().micros();
+        let token = format!("{role:A<43}");
+        self.sql(&format!(
+            "INSERT INTO users (uuid, email, password_hash, created_at, password_changed_at)
+                 VALUES (gen_random_uuid(), '{role}@example.org', '{NO_PASSWORD}', {now}, {now}) ON CONFLICT DO NOTHING;
+             INSERT INTO memberships (org_id, user_id, role, created_at)
+                 SELECT 1, id, '{role}', {now} FROM users WHERE email = '{role}@example.org' ON CONFLICT DO NOTHING;
+             INSERT INTO sessions (token_hash, user_id, created_at, seen_at, expires_at, proven_at)
+                 SELECT sha256('{token}'), id, {now}, {now}, {now} + 86400000000, {now} FROM users
+                 WHERE email = '{role}@example.org' ON CONFLICT (token_hash) DO UPDATE SET proven_at = {now}"
+        ))
+        .await;
+        token
+    }
+
+    /// A key of a member of this role, with these scopes.
+    pub async fn key(&self, role: &str, scopes: &[Right], networks: &[&str]) -> String {
+        self.member(role).await;
+        let user = self.one(&format!("SELECT id FROM users WHERE email = '{role}@example.org'")).await;
+        let email = format!("{role}@example.org");
+        let user = UserKey(user.parse().unwrap());
+        let member =
+            Member { user, id: Uuid::nil(), email, org: OrgKey(1), role: role.parse().unwrap(), proven_at: None };
+        let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
+        let wish = Wish { name: "test".to_owned(), scopes: scopes.to_vec(), life: None, networks };
+        let scoped = self.database.pools.scoped(OrgKey(1)).await.unwrap();
+        let key = self.porter.make_key(scoped, &member, &wish, self.clock.now()).await.unwrap().unwrap();
+        key.expose().clone()
+    }
+
+    /// A second user, who owns the other organization and has the first one's password.
+    pub async fn another_owner(&self, email: &str) {
+        self.sql(&format!(
+            "INSERT INTO users (uuid, email, password_hash, created_at, password_changed_at)
+             SELECT gen_random_uuid(), '{email}', password_hash, 0, 0 FROM users"
+        ))
+        .await;
+        self.sql("INSERT INTO memberships (org_id, user_id, role, created_at) VALUES (2, 2, 'owner', 0)").await;
     }
 
     /// A browser in which the first administrator has just signed in.
@@ -158,16 +242,32 @@ impl Answer {
     }
 }
 
+/// Where a request comes from.
+#[derive(Clone, Copy)]
+struct From(&'static str);
+
 /// Keeps cookies and the proof of the last page, as a browser does.
 pub struct Browser<'a> {
-    world: &'a World,
+    pub world: &'a World,
+    /// That of the session.
     pub cookie: Option<String>,
+    /// The others, by name.
+    pub jar: BTreeMap<String, String>,
     pub proof: String,
+    pub agent: &'static str,
+    pub address: &'static str,
 }
 
 impl<'a> Browser<'a> {
     pub fn new(world: &'a World) -> Self {
-        Self { world, cookie: None, proof: String::new() }
+        let (proof, agent, address) = (String::new(), "curl/8", "127.0.0.1:50000");
+        Self { world, cookie: None, jar: BTreeMap::new(), proof, agent, address }
+    }
+
+    /// One in which a member of this role is signed in.
+    pub async fn of(world: &'a World, role: &str) -> Self {
+        let token = world.member(role).await;
+        Self { cookie: Some(format!("sid-local={token}")), ..Self::new(world) }
     }
 
     pub async fn get(&mut self, path: &str) -> Answer {
@@ -193,17 +293,28 @@ impl<'a> Browser<'a> {
             .unwrap();
         let answer = self.world.send(request).await;
         for set in answer.headers.get_all(header::SET_COOKIE) {
-            let pair = set.to_str().unwrap().split(';').next().unwrap();
-            self.cookie = (!pair.ends_with('=')).then(|| pair.to_owned());
+            let (name, value) = set.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
+            let held = (!value.is_empty()).then(|| format!("{name}={value}"));
+            if name.contains("sid") {
+                self.cookie = held;
+            } else if let Some(held) = held {
+                self.jar.insert(name.to_owned(), held);
+            } else {
+                self.jar.remove(name);
+            }
         }
         answer
     }
 
+    /// Signs in.
+    pub async fn sign_in(&mut self, email: &str, password: &str) -> Answer {
+        self.post("/sign-in", &[("email", email), ("password", password)]).await
+    }
+
     fn request(&self, method: &str, path: &str) -> http::request::Builder {
         let request = Request::builder().method(method).uri(path).header(header::HOST, "localhost:8080");
-        match &self.cookie {
-            Some(cookie) => request.header(header::COOKIE, cookie),
-            None => request,
-        }
+        let cookies: Vec<&str> = self.cookie.iter().chain(self.jar.values()).map(String::as_str).collect();
+        let request = request.header(header::USER_AGENT, self.agent).extension(From(self.address));
+        if cookies.is_empty() { request } else { request.header(header::COOKIE, cookies.join("; ")) }
     }
 }

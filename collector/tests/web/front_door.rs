@@ -51,7 +51,7 @@ async fn every_answer_carries_the_security_headers() {
 async fn who_is_not_signed_in_gets_no_page_and_changes_nothing() {
     let world = World::new().await;
     world.signed_in().await;
-    for route in ROUTES.iter().filter(|route| route.who == Who::User) {
+    for route in ROUTES.iter().filter(|route| matches!(route.who, Who::User(_) | Who::Proven(_))) {
         for cookie in ["", "sid-local=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "__Host-sid=x", "sid-local="] {
             let headers = [("sec-fetch-site", "same-origin"), ("cookie", cookie)];
             let answer = world.send(request(route.method, route.path, &headers)).await;
@@ -72,7 +72,10 @@ async fn a_request_of_a_foreign_page_changes_nothing_anywhere() {
     let browser = world.signed_in().await;
     let cookie = browser.cookie.clone().unwrap();
     let before = world.one("SELECT count(*) FROM audit").await;
-    for route in ROUTES.iter().filter(|route| route.method == "POST" && matches!(route.who, Who::User | Who::Visitor)) {
+    for route in ROUTES
+        .iter()
+        .filter(|route| route.method == "POST" && matches!(route.who, Who::User(_) | Who::Proven(_) | Who::Visitor))
+    {
         for from in [
             vec![("sec-fetch-site", "cross-site")],
             vec![("sec-fetch-site", "same-site")],

@@ -94,7 +94,17 @@ async fn signing_in_out_and_changing_the_password() {
     assert_eq!((answer.to(), answer.header("clear-site-data")), ("/sign-in", "\"cache\", \"storage\""));
     assert_eq!(world.one("SELECT count(*) FROM sessions").await, "0");
     let actions = world.one("SELECT string_agg(DISTINCT action, ' ') FROM audit").await;
-    assert_eq!(actions, "user.change_password user.set_up user.sign_in user.sign_in_failed");
+    assert_eq!(
+        actions,
+        "user.change_password user.change_password_failed user.set_up user.sign_in user.sign_in_failed user.sign_out"
+    );
+    // In the log of the user's organization, from where it came, and never what nobody is called.
+    let failed = "SELECT string_agg(coalesce(org_id::text, 'instance') || ' ' || actor || ' ' || (subject <> '') || ' ' || origin, '; '
+                  ORDER BY org_id NULLS LAST) FROM (SELECT DISTINCT org_id, actor, subject, origin FROM audit WHERE action = 'user.sign_in_failed') f";
+    assert_eq!(world.one(failed).await, "1 web true 127.0.0.1; instance web false 127.0.0.1");
+    let out =
+        world.one("SELECT org_id || ' ' || actor || ' ' || origin FROM audit WHERE action = 'user.sign_out'").await;
+    assert_eq!(out, "1 user:ada@example.org 127.0.0.1");
 }
 
 #[tokio::test]

@@ -2,7 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that gets no answer fails its test there and then")]
 
+mod access;
+mod account_links;
+mod account_mails;
+mod api;
+mod audit;
 mod common;
 mod forms;
 mod front_door;
+mod guessing;
 mod journey;
+mod keys;
+mod mailbox;
+mod second_factor;
+mod sessions;

@@ -71,8 +71,10 @@ pub(super) fn check(catalogue: &str, templates: &[(String, String)], sources: &[
             }
         }
     }
-    // What a channel's form says is found by the names of its fields; `web::texts` holds the two together.
-    used.extend(keys.iter().filter(|key| key.starts_with("channel_") || key.starts_with("import.source_")).cloned());
+    // What a channel's form says is found by the names of its fields, and what a right is good for by its name; `web::texts`
+    // holds each two together.
+    let by_name = ["channel_", "access.", "import.source_"];
+    used.extend(keys.iter().filter(|key| by_name.iter().any(|begin| key.starts_with(begin))).cloned());
     complaints.extend(keys.difference(&used).map(|key| format!("nobody uses the text {key}")));
     for (file, text) in templates {
         complaints.extend(words(text).into_iter().map(|words| format!("{file}: {words:?} is in no catalogue")));

@@ -10,9 +10,10 @@ use picket_shared::time::Timestamp;
 use serde_json::json;
 
 use super::{AddArgs, ProbeError};
-use crate::cmd::reachable;
+use crate::cmd::{actor, reachable};
 use crate::probes::place::{Place, Reach};
 use crate::probes::{self, Desk, New};
+use crate::store::audit::Author;
 
 /// How long a running collector may take to open its door.
 const DOOR_OPENS_WITHIN: Duration = Duration::from_secs(5);
@@ -24,7 +25,7 @@ const DOOR_OPENS_WITHIN: Duration = Duration::from_secs(5);
 pub(super) async fn run(args: AddArgs, desk: &Desk, now: Timestamp) -> Result<ExitCode, ProbeError> {
     let given = args.url.is_some();
     let new = New { region: args.region, network: args.network, eu: args.eu, name: args.name, url: args.url };
-    let added = probes::add(desk, new, now).await?;
+    let added = probes::add(desk, new, &Author::of_instance(actor()), now).await?;
     if args.json {
         let value = json!({
             "id": added.id, "region": added.region, "name": added.name, "url": added.place.url, "pin": added.pin,

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::probes::{AddError, Desk};
 use crate::store::StoreError;
+use crate::store::audit::Author;
 use crate::store::read::probes::{self, ProbeRow};
 
 /// Manages probes.
@@ -106,7 +107,7 @@ async fn revoke(args: RevokeArgs, desk: &Desk, now: Timestamp) -> Result<ExitCod
     let mut conn = desk.pools.auth().await?;
     let row = named(probes::page(&mut conn).await?, &args.probe)?;
     drop(conn);
-    let revoked = crate::probes::revoke(desk, row.id, now).await?;
+    let revoked = crate::probes::revoke(desk, row.id, &Author::of_instance(super::actor()), now).await?;
     let mut out = io::stdout().lock();
     if args.json {
         writeln!(out, "{}", json!({ "id": row.id, "name": row.name, "changed": revoked }))?;

@@ -2,6 +2,7 @@
 //!
 //! A message names what, where, since when, why, what was seen, what each region says, and where to look.
 
+pub mod account;
 mod alarm;
 mod event;
 mod sheet;

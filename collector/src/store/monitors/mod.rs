@@ -1,6 +1,8 @@
 //! Monitors: what is watched. Every change takes the next number of the assignment clock, marks the monitor for the
 //! judge, is audited, and rings both bells.
 
+mod changes;
+mod page;
 mod undo;
 
 use picket_shared::check::CheckSpec;
@@ -20,6 +22,8 @@ use crate::domain::manual::same_place;
 use crate::domain::outage::{QuorumRule, Standing};
 use crate::wake::Bell;
 
+pub(super) use changes::{note_changes, place};
+pub use page::{Chosen, named, page};
 pub use undo::{UNDO_FOR, delete, forget_secrets, restore};
 
 /// What a person sets of a monitor. `spec` holds no credentials: those are JSON of `HttpAuth`, sealed with the monitor's
@@ -126,8 +130,8 @@ pub async fn insert(
     .bind(Json(Standing::new(now, 1)))
     .execute(conn.conn())
     .await?;
-    note(conn, key, "monitor.add", now).await?;
     ring(conn).await?;
+    note(conn, key, "monitor.add", now).await?;
     Ok(key)
 }
 
@@ -165,6 +169,7 @@ pub async fn edit(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let assigned = next_version(conn).await?;
+    let before = by_keys(conn, &[key.0]).await?;
     let update = sqlx::query(
         "UPDATE monitors SET name = $3, kind = $4, target = $5, spec = $6, sealed_secret = $7, interval_s = $8,
                 timeout_ms = $9, quorum = $10, eu_only = $11, tags = $12, assigned_at_version = $13, updated_at = $14,
@@ -177,8 +182,8 @@ pub async fn edit(
     StoreError::expect_rows("monitors", 1, done.rows_affected())?;
     sqlx::query("DELETE FROM monitor_regions WHERE monitor_id = $1").bind(key).execute(conn.conn()).await?;
     write_regions(conn, key, &settings.regions).await?;
-    note(conn, key, "monitor.edit", now).await?;
-    mark_dirty(conn, key, now).await
+    mark_dirty(conn, key, now).await?;
+    note_changes(conn, "monitor.edit", &before, now).await
 }
 
 /// Pauses a monitor that runs. False when it was paused already.
@@ -211,6 +216,15 @@ pub async fn by_id(conn: &mut Scoped, id: MonitorId) -> Result<Option<MonitorRow
         .fetch_optional(conn.conn())
         .await?;
     row.map(MonitorRow::try_from).transpose()
+}
+
+/// These monitors, by name.
+pub(super) async fn by_keys(conn: &mut Scoped, keys: &[i64]) -> Result<Vec<MonitorRow>, StoreError> {
+    let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} AND m.id = ANY ($1) {GROUP}")))
+        .bind(keys)
+        .fetch_all(conn.conn())
+        .await?;
+    rows.into_iter().map(MonitorRow::try_from).collect()
 }
 
 /// Every monitor of the organization, by name.
@@ -353,8 +367,8 @@ async fn switch(
         return Ok(false);
     }
     StoreError::expect_rows("monitors", 1, done.rows_affected())?;
-    note(conn, key, action, now).await?;
     mark_dirty(conn, key, now).await?;
+    note(conn, key, action, now).await?;
     Ok(true)
 }
 
@@ -365,7 +379,7 @@ async fn note(conn: &mut Scoped, key: MonitorKey, action: &str, now: Timestamp) 
             .bind(key)
             .fetch_one(conn.conn())
             .await?;
-    audit::note(conn, action, id, json!({ "name": name, "kind": kind, "version": version }), now).await
+    audit::note(conn, action, id, json!({ "name": place(&name), "kind": kind, "version": version }), now).await
 }
 
 async fn mark_dirty(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Result<(), StoreError> {

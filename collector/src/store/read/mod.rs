@@ -1,7 +1,9 @@
 //! Read models: one page's queries, shared by commands, pages and API.
 
+pub mod audit;
 pub mod dashboard;
 pub mod gauges;
+pub mod incidents;
 pub mod live;
 pub mod monitor;
 pub mod probes;

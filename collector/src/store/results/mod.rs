@@ -6,6 +6,7 @@
 //! network `g`ood, `b`ad, `u`nverified.
 
 mod letters;
+mod page;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -18,6 +19,8 @@ use sqlx::types::Json;
 use sqlx::{Postgres, Row};
 
 use self::letters::{self_check_letter, self_check_of, status_letter, status_of, trigger_letter, trigger_of};
+pub use page::{Place, page};
+
 use super::{Conn, Intake, MonitorKey, OrgKey, ProbeKey, RegionKey, StoreError};
 
 /// What is not in every row.

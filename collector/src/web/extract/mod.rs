@@ -1,4 +1,6 @@
 //! What a handler is given, parsed before it runs.
 
+pub mod agent;
 pub mod form;
+pub mod key;
 pub mod user;

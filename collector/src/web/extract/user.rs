@@ -1,11 +1,14 @@
 //! Who is asking.
 
+use std::net::IpAddr;
+
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
 
 use crate::login::session::{Member, Ticket};
+use crate::store::audit::Author;
 use crate::store::{Scoped, StoreError};
 use crate::web::{Site, ui};
 
@@ -16,6 +19,8 @@ pub struct User {
     pub member: Member,
     /// The session.
     pub ticket: Ticket,
+    /// Where the request comes from.
+    pub address: Option<IpAddr>,
 }
 
 impl User {
@@ -24,7 +29,17 @@ impl User {
     /// # Errors
     /// When no connection can be had.
     pub async fn scoped(&self, site: &Site) -> Result<Scoped, StoreError> {
-        Ok(site.pools.scoped(self.member.org).await?.by(format!("user:{}", self.member.email)))
+        Ok(site.pools.scoped(self.member.org).await?.by(self.actor()).from(self.address))
+    }
+
+    /// The user, for the audit log of the user's organization.
+    pub fn author(&self) -> Author {
+        let origin = self.address.map(|address| address.to_string());
+        Author { org: Some(self.member.org), actor: self.actor(), origin }
+    }
+
+    fn actor(&self) -> String {
+        format!("user:{}", self.member.email)
     }
 }
 

@@ -2,8 +2,11 @@
 
 pub mod body_limit;
 pub mod client;
+pub mod cookie;
 pub mod csrf;
 pub mod headers;
 pub mod host;
+pub mod key;
+pub mod key_rate;
 pub mod rate_limit;
 pub mod session;

@@ -32,7 +32,7 @@ async fn welcome(site: &Site, request: Request) -> Result<Welcome, Refused> {
     ingest::note_boot(&mut conn, &caller.row, hello.boot, now).await?;
     let row = HelloRow { boot: hello.boot, version: &hello.version, kinds: &hello.kinds };
     probes::hello(&mut conn, caller.row.key, &row, now).await?;
-    let grants = keys::grants(&mut conn, caller.row.key, now).await?;
+    let grants = keys::grants(&mut conn, &caller.row, now).await?;
     conn.commit().await?;
     tracing::info!(
         probe.id = %caller.row.id, region = %caller.row.region.code, probe.version = hello.version,

@@ -1,11 +1,12 @@
 //! What is shown when a page cannot be: what happened, and what to do.
 
 use askama::Template;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use super::frame::Frame;
 use super::{filters, page_with};
+use crate::web::api;
 use crate::web::error::Problem;
 use crate::web::texts::text;
 
@@ -40,7 +41,10 @@ pub fn unavailable(error: &dyn std::error::Error) -> Response {
 }
 
 /// What is not in the table of routes: a page for browsers, a problem for programs.
-pub async fn get_nothing(headers: HeaderMap) -> Response {
+pub async fn get_nothing(uri: Uri, headers: HeaderMap) -> Response {
+    if api::is_of(&uri) {
+        return api::problem::Problem::not_found().into_response();
+    }
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.contains("text/html") {
         return not_found();

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::domain::access::Right;
 use crate::login::session::Member;
 use crate::web::extract::user::User;
 use crate::web::texts::{filled, text};
@@ -40,13 +41,26 @@ pub struct NavItem {
     pub current: bool,
 }
 
-/// Address and key of the text, in order.
-const NAV: &[(&str, &str)] =
-    &[("/", "nav.monitors"), ("/probes", "nav.probes"), ("/channels", "nav.channels"), ("/import", "nav.import")];
+/// Address, key of the text, and the right without which it is not shown; in order.
+const NAV: &[(&str, &str, Right)] = &[
+    ("/", "nav.monitors", Right::MonitorsRead),
+    ("/probes", "nav.probes", Right::ProbesRead),
+    ("/channels", "nav.channels", Right::ChannelsRead),
+    ("/import", "nav.import", Right::MonitorsWrite),
+    ("/audit", "nav.audit", Right::AuditRead),
+];
 
 /// What can have been done, as in `?done=`: name of the text, and whether `?name=` goes into it.
 const DONE: &[(&str, &str, bool)] = &[
     ("password", "done.password", false),
+    ("session_ended", "done.session_ended", false),
+    ("others_ended", "done.others_ended", false),
+    ("confirm_sent", "done.confirm_sent", false),
+    ("confirmed", "done.confirmed", false),
+    ("address_asked", "done.address_asked", false),
+    ("half_agreed", "done.half_agreed", false),
+    ("address", "done.address", false),
+    ("second_factor_removed", "done.second_factor_removed", false),
     ("added", "done.added", false),
     ("changed", "done.changed", false),
     ("paused", "done.paused", false),
@@ -58,6 +72,7 @@ const DONE: &[(&str, &str, bool)] = &[
     ("removed", "done.removed", true),
     ("revoked", "done.revoked", false),
     ("released", "done.released", true),
+    ("key_revoked", "done.key_revoked", false),
 ];
 
 impl Frame {
@@ -91,11 +106,46 @@ impl Frame {
 
     /// The navigation.
     pub fn nav(&self) -> Vec<NavItem> {
-        let item = |&(href, key): &(&'static str, &'static str)| NavItem {
-            href,
-            text: text(key),
-            current: href == self.current,
-        };
-        NAV.iter().map(item).collect()
+        let open = NAV.iter().filter(|(.., right)| self.has(*right));
+        open.map(|(href, key, _)| NavItem { href, text: text(key), current: *href == self.current }).collect()
+    }
+
+    /// Whether who is signed in has the right of this name: what others cannot do is not offered to them.
+    pub fn may(&self, right: &str) -> bool {
+        right.parse().is_ok_and(|right| self.has(right))
+    }
+
+    fn has(&self, right: Right) -> bool {
+        self.member.as_ref().is_some_and(|member| member.role.may(right))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// Every text between `frame.may("` and `"` in the templates.
+    fn asked(folder: &Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            if entry.path().is_dir() {
+                asked(&entry.path(), found);
+            } else {
+                let text = std::fs::read_to_string(entry.path()).unwrap();
+                let names = text.split("frame.may(\"").skip(1).filter_map(|rest| rest.split('"').next());
+                found.extend(names.map(str::to_owned));
+            }
+        }
+    }
+
+    #[test]
+    fn templates_ask_for_rights_that_there_are() {
+        let mut found = Vec::new();
+        asked(&Path::new(env!("CARGO_MANIFEST_DIR")).join("templates"), &mut found);
+        assert!(found.len() > 5, "{found:?}");
+        for name in found {
+            assert!(name.parse::<Right>().is_ok(), "{name} is no right");
+        }
     }
 }

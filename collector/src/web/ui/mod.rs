@@ -5,6 +5,7 @@
 //! there is nothing else to show.
 
 pub mod account;
+pub mod audit;
 pub mod channel;
 pub mod dashboard;
 pub mod error;
@@ -12,11 +13,16 @@ pub mod events;
 mod filters;
 pub mod frame;
 pub mod import;
+pub mod key;
+pub mod link;
 pub mod monitor;
 pub mod probe;
+mod qr;
+pub mod second_step;
 pub mod set_up;
 pub mod shape;
 pub mod sign_in;
+pub mod step_up;
 
 use askama::Template;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};

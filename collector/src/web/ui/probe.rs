@@ -170,7 +170,7 @@ pub async fn post_new(State(site): State<Site>, user: User, form: Form) -> Respo
             return show(&user, &form, vec![(field, text("form.bad_name").to_owned())]);
         }
     }
-    match probes::add(&site.desk, new, site.clock.now()).await {
+    match probes::add(&site.desk, new, &user.author(), site.clock.now()).await {
         Ok(added) => page(&token(&user, &added)),
         Err(AddError::Store(failed)) => error::unavailable(&failed),
         Err(AddError::Vault(failed)) => error::unavailable(&failed),
@@ -217,7 +217,7 @@ pub async fn post_revoke(State(site): State<Site>, user: User, Path(id): Path<St
         Ok::<_, StoreError>(rows.into_iter().any(|row| row.id == id))
     };
     match seen.await {
-        Ok(true) => match probes::revoke(&site.desk, id, site.clock.now()).await {
+        Ok(true) => match probes::revoke(&site.desk, id, &user.author(), site.clock.now()).await {
             Ok(_) => see("/probes?done=revoked"),
             Err(failed) => error::unavailable(&failed),
         },

@@ -8,6 +8,7 @@ use axum::response::Response;
 use super::frame::Frame;
 use super::sign_in::let_in;
 use super::{error, filters, page_with};
+use crate::login::caller::Caller;
 use crate::login::set_up::SetUp;
 use crate::login::{MAX_PASSWORD, MIN_PASSWORD, Unfit};
 use crate::web::Site;
@@ -33,10 +34,10 @@ pub async fn get_set_up(State(site): State<Site>, Path(link): Path<String>) -> R
 }
 
 /// `POST /set-up/{link}`.
-pub async fn post_set_up(State(site): State<Site>, Path(link): Path<String>, form: Form) -> Response {
+pub async fn post_set_up(State(site): State<Site>, caller: Caller, Path(link): Path<String>, form: Form) -> Response {
     let email = form.text("email");
-    match site.porter.set_up(&link, email, form.secret("password"), site.clock.now()).await {
-        Ok(SetUp::Done(identity)) => let_in(&site, &identity, "/").await,
+    match site.porter.set_up(&link, email, form.secret("password"), &caller, site.clock.now()).await {
+        Ok(SetUp::Done(identity)) => let_in(&site, &identity, &caller, "/").await,
         Ok(SetUp::Over) => error::page(StatusCode::NOT_FOUND, "set_up.over"),
         Ok(SetUp::Unfit(unfit)) => show(StatusCode::UNPROCESSABLE_ENTITY, &link, email, Some(why(unfit))),
         Err(failed) => error::unavailable(&failed),
@@ -54,5 +55,6 @@ pub(super) fn why(unfit: Unfit) -> String {
         Unfit::Short => filled("set_up.unfit_short", MIN_PASSWORD),
         Unfit::Long => filled("set_up.unfit_long", MAX_PASSWORD),
         Unfit::Guessable => text("set_up.unfit_guessable").to_owned(),
+        Unfit::Common => text("set_up.unfit_common").to_owned(),
     }
 }

@@ -1,0 +1,175 @@
+//! What a mail about an account tells, and to whom: sealed by `login`, put into words by `notify`.
+
+use picket_shared::secret::SecretString;
+use picket_shared::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A mail about an account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AccountMail {
+    /// The address.
+    pub to: String,
+    /// What is told.
+    pub about: About,
+}
+
+/// A link that works once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LinkFacts {
+    /// The text that completes it.
+    pub token: SecretString,
+    /// Until when it works.
+    pub until: Timestamp,
+}
+
+/// What is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    /// A link that lets in whoever asked for it.
+    SignInLink(LinkFacts),
+    /// A link by which to choose another password.
+    ResetLink(LinkFacts),
+    /// A link by which to make an account.
+    SignUpLink(LinkFacts),
+    /// Somebody wanted to make an account for an address that has one.
+    HasAccount,
+    /// A link that shows that the mail arrived.
+    ConfirmLink(LinkFacts),
+    /// To the present address: somebody wants another.
+    ChangeFrom {
+        /// The link that agrees.
+        link: LinkFacts,
+        /// The address that is wanted.
+        new: String,
+    },
+    /// To the other address.
+    ChangeTo(LinkFacts),
+    /// Somebody was let in from a browser that was not known.
+    NewSignIn {
+        /// When.
+        at: Timestamp,
+        /// From which browser and system.
+        from: String,
+    },
+    /// Somebody gave a wrong password or code.
+    FailedSignIn {
+        /// When.
+        at: Timestamp,
+    },
+    /// The account waits before it takes further answers from browsers that it does not know.
+    Locked {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// The password was changed.
+    PasswordChanged {
+        /// When.
+        at: Timestamp,
+    },
+    /// The address was changed.
+    AddressChanged {
+        /// When.
+        at: Timestamp,
+        /// To which.
+        new: String,
+    },
+    /// A second factor is asked for from now on.
+    SecondFactorAdded {
+        /// When.
+        at: Timestamp,
+    },
+    /// No second factor is asked for any more.
+    SecondFactorRemoved {
+        /// When.
+        at: Timestamp,
+    },
+    /// A recovery code was used in place of a second factor.
+    RecoveryCodeUsed {
+        /// When.
+        at: Timestamp,
+        /// How many are left.
+        left: i64,
+    },
+    /// There are new recovery codes, and the old ones work no more.
+    RecoveryCodesReplaced {
+        /// When.
+        at: Timestamp,
+    },
+    /// The user made an API key.
+    KeyAdded {
+        /// When.
+        at: Timestamp,
+        /// What it is called.
+        name: String,
+    },
+    /// The operator made a link that gives an account another password.
+    Recovery {
+        /// When.
+        at: Timestamp,
+        /// For whom.
+        account: String,
+        /// Who ran the command.
+        by: String,
+    },
+}
+
+impl About {
+    /// Its name in the table of mails: never change one.
+    pub const fn template(&self) -> &'static str {
+        match self {
+            Self::SignInLink(_) => "sign_in_link",
+            Self::ResetLink(_) => "reset_link",
+            Self::SignUpLink(_) => "sign_up_link",
+            Self::HasAccount => "has_account",
+            Self::ConfirmLink(_) => "confirm_link",
+            Self::ChangeFrom { .. } => "change_from",
+            Self::ChangeTo(_) => "change_to",
+            Self::NewSignIn { .. } => "new_sign_in",
+            Self::FailedSignIn { .. } => "failed_sign_in",
+            Self::Locked { .. } => "locked",
+            Self::PasswordChanged { .. } => "password_changed",
+            Self::AddressChanged { .. } => "address_changed",
+            Self::SecondFactorAdded { .. } => "second_factor_added",
+            Self::SecondFactorRemoved { .. } => "second_factor_removed",
+            Self::RecoveryCodeUsed { .. } => "recovery_code_used",
+            Self::RecoveryCodesReplaced { .. } => "recovery_codes_replaced",
+            Self::KeyAdded { .. } => "key_added",
+            Self::Recovery { .. } => "recovery",
+        }
+    }
+
+    /// The link in it.
+    pub const fn link(&self) -> Option<&LinkFacts> {
+        match self {
+            Self::SignInLink(link)
+            | Self::ResetLink(link)
+            | Self::SignUpLink(link)
+            | Self::ConfirmLink(link)
+            | Self::ChangeFrom { link, .. }
+            | Self::ChangeTo(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// Who may be told: a link that lets somebody in goes to nobody's address in vain, one that takes an address only
+    /// where nobody has it.
+    pub const fn goes_to(&self) -> Recipient {
+        match self {
+            Self::SignInLink(_) | Self::ResetLink(_) | Self::ConfirmLink(_) => Recipient::Users,
+            Self::ChangeTo(_) => Recipient::Strangers,
+            _ => Recipient::Anybody,
+        }
+    }
+}
+
+/// To whose address a mail goes; to others it is not sent, and who asked for it is not told so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recipient {
+    /// To anybody's.
+    Anybody,
+    /// Only to one that somebody signs in with.
+    Users,
+    /// Only to one that nobody signs in with.
+    Strangers,
+}

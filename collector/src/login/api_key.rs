@@ -1,0 +1,202 @@
+//! Programs let in by an API key, and the making of one.
+//!
+//! A key stands for one user in one organization. What it may do is asked anew with each request: its scopes, and the role
+//! that its user has now. Without the membership there is no key.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use picket_shared::secret::SecretString;
+use picket_shared::time::Timestamp;
+
+use super::session::Member;
+use super::{LoginError, Porter};
+use crate::domain::access::Right;
+use crate::domain::account_mail::About;
+use crate::store::api_keys::{self, HolderRow, NewKey};
+use crate::store::{Scoped, StoreError};
+use crate::vault::api_key::ApiKey;
+
+/// How exactly the last use is kept: a write a minute is enough.
+const USED_EVERY: Duration = Duration::from_secs(60);
+/// Most keys that a member has at a time.
+pub const MOST_KEYS: usize = 50;
+/// Most networks that a key names.
+pub const MOST_NETWORKS: usize = 50;
+/// Most days until a key ends.
+pub const MOST_DAYS: u64 = 3_660;
+
+/// Who holds a key that works.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    /// For whom it stands.
+    pub member: Member,
+    /// Its id.
+    pub key: String,
+    /// Its scopes.
+    pub scopes: Vec<Right>,
+}
+
+impl Holder {
+    /// Whether both the key and its user's present role have the right.
+    pub fn may(&self, right: Right) -> bool {
+        self.scopes.contains(&right) && self.member.role.may(right)
+    }
+}
+
+/// Why a key lets nobody in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It has not the form of a key or its checksum is wrong; the database was not asked.
+    Malformed,
+    /// There is no such key, or it was revoked, or whom it stood for is gone.
+    Unknown,
+    /// It ended by itself.
+    Expired,
+    /// It works, but not from there.
+    Elsewhere,
+}
+
+/// What somebody wants a key to be.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// What to call it.
+    pub name: String,
+    /// What it may do at most.
+    pub scopes: Vec<Right>,
+    /// After how long it ends, if it does by itself.
+    pub life: Option<Duration>,
+    /// From where it works; from anywhere if empty.
+    pub networks: Vec<IpNet>,
+}
+
+/// Why a key cannot be as somebody wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmade {
+    /// The name is empty, too long, or has more than one line.
+    Name,
+    /// No scope is chosen.
+    NoScope,
+    /// A scope is chosen that the role does not include.
+    BeyondRole(Right),
+    /// Too many networks.
+    Networks,
+    /// The life is too long.
+    Life,
+    /// Too many keys.
+    TooMany,
+}
+
+impl Porter {
+    /// Who holds this key, and may use it from this address.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn admit(&self, text: &str, from: IpAddr, now: Timestamp) -> Result<Result<Holder, Refusal>, StoreError> {
+        let Some(key) = ApiKey::parse(text) else { return Ok(Err(Refusal::Malformed)) };
+        let mut auth = self.pools.auth().await?;
+        let found = api_keys::holder(&mut auth, key.id()).await?;
+        let Some(row) = found.filter(|row| key.is(&row.key_hash) && row.revoked_at.is_none()) else {
+            return Ok(Err(Refusal::Unknown));
+        };
+        if row.expires_at.is_some_and(|at| at <= now.micros()) {
+            return Ok(Err(Refusal::Expired));
+        }
+        if !works_from(&row.networks, from) {
+            return Ok(Err(Refusal::Elsewhere));
+        }
+        if row.last_used_at.is_none_or(|at| now.since(Timestamp::from_micros(at)) >= USED_EVERY) {
+            api_keys::used(&mut auth, row.id, now).await?;
+            auth.commit().await?;
+        }
+        holder(&key, row).map(Ok)
+    }
+
+    /// Makes a key for a member, and tells its user. The key is given once: only its hash is stored.
+    ///
+    /// # Errors
+    /// When the machine gives no random bytes or the database fails.
+    pub async fn make_key(
+        &self,
+        mut scoped: Scoped,
+        member: &Member,
+        wish: &Wish,
+        now: Timestamp,
+    ) -> Result<Result<SecretString, Unmade>, LoginError> {
+        if let Err(unmade) = fits(member, wish) {
+            return Ok(Err(unmade));
+        }
+        if api_keys::list(&mut scoped, Some(member.user)).await?.len() >= MOST_KEYS {
+            return Ok(Err(Unmade::TooMany));
+        }
+        let key = ApiKey::new()?;
+        let new = NewKey {
+            user: member.user,
+            public_id: key.id(),
+            hash: key.hash(),
+            name: &wish.name,
+            scopes: &wish.scopes,
+            networks: &wish.networks,
+            expires_at: wish.life.map(|life| now + life),
+        };
+        api_keys::insert(&mut scoped, &new, now).await?;
+        // First the mail: a mail about a key that then failed does less harm than a key of which nobody was told.
+        let mut auth = self.pools.auth().await?;
+        let about = About::KeyAdded { at: now, name: wish.name.clone() };
+        self.tell(&mut auth, Some(member.user), &member.email, about, now).await?;
+        auth.commit().await?;
+        scoped.commit().await?;
+        Ok(Ok(SecretString::new(key.expose().to_owned())))
+    }
+}
+
+fn holder(key: &ApiKey, row: HolderRow) -> Result<Holder, StoreError> {
+    let unreadable = StoreError::Inconsistent { table: "memberships", column: "role", row: row.user_id.0 };
+    let role = row.role.parse().map_err(|_| unreadable)?;
+    Ok(Holder {
+        member: Member { user: row.user_id, id: row.uuid, email: row.email, org: row.org_id, role, proven_at: None },
+        key: key.id().to_owned(),
+        scopes: api_keys::rights(&row.scopes),
+    })
+}
+
+/// Whether an address is in one of the networks. What cannot be read as a network admits nobody.
+fn works_from(networks: &[String], from: IpAddr) -> bool {
+    let from = from.to_canonical();
+    networks.is_empty() || networks.iter().any(|text| text.parse().is_ok_and(|network: IpNet| network.contains(&from)))
+}
+
+fn fits(member: &Member, wish: &Wish) -> Result<(), Unmade> {
+    let length = wish.name.chars().count();
+    if !(1..=200).contains(&length) || wish.name.chars().any(char::is_control) {
+        return Err(Unmade::Name);
+    }
+    if wish.scopes.is_empty() {
+        return Err(Unmade::NoScope);
+    }
+    if let Some(right) = wish.scopes.iter().find(|right| !member.role.may(**right)) {
+        return Err(Unmade::BeyondRole(*right));
+    }
+    if wish.networks.len() > MOST_NETWORKS {
+        return Err(Unmade::Networks);
+    }
+    let longest = Duration::from_secs(MOST_DAYS * 86_400);
+    if wish.life.is_some_and(|life| life.is_zero() || life > longest) { Err(Unmade::Life) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_works_from_its_networks_alone() {
+        let works = |networks: &[&str], from: &str| {
+            works_from(&networks.iter().map(ToString::to_string).collect::<Vec<_>>(), from.parse().unwrap())
+        };
+        assert!(works(&[], "203.0.113.9"));
+        assert!(works(&["198.51.100.0/24", "2001:db8::/32"], "2001:db8::1"));
+        assert!(works(&["198.51.100.0/24"], "::ffff:198.51.100.7"));
+        assert!(!works(&["198.51.100.0/24"], "198.51.101.1") && !works(&["nonsense"], "198.51.100.1"));
+    }
+}

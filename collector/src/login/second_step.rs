@@ -1,0 +1,71 @@
+//! The second of two factors: a code by time, or a recovery code.
+
+use std::time::Duration;
+
+use picket_shared::time::Timestamp;
+use serde_json::json;
+
+use super::caller::Caller;
+use super::failure::Counter;
+use super::session::Ticket;
+use super::{Identity, LoginError, Porter, author, note, stranger};
+use crate::store::{second_factors, users};
+
+pub use crate::store::second_factors::HALF_LIFE;
+
+/// How the second step went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecondStep {
+    /// This is who it is.
+    Done(Identity),
+    /// The code is not right (any more).
+    Wrong,
+    /// It took too long, or there were too many wrong codes: begin anew.
+    Over,
+    /// Too many failures: the next try has to wait so long.
+    Wait(Duration),
+}
+
+impl Porter {
+    /// Who gave the first factor and now gives this code.
+    ///
+    /// # Errors
+    /// When the database fails, or the secret cannot be opened.
+    pub async fn second_step(
+        &self,
+        half: &Ticket,
+        code: &str,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<SecondStep, LoginError> {
+        let mut auth = self.pools.auth().await?;
+        let Some(key) = second_factors::try_half(&mut auth, &half.hash(), now).await? else {
+            return Ok(SecondStep::Over);
+        };
+        let Some(user) = users::by_key(&mut auth, key).await? else { return Ok(SecondStep::Over) };
+        let known = self.knows(&mut auth, Some(&user), caller, now).await?;
+        let counter = Counter::second(user.id, caller, known);
+        let wait = self.wait(&counter, caller, now);
+        if !wait.is_zero() {
+            // Dropped without a commit: the try does not count.
+            return Ok(SecondStep::Wait(wait));
+        }
+        let locked = self.is_locked(&mut auth, &counter, now).await?;
+        let by = author(&user, caller);
+        let used = if locked { None } else { self.use_code(&mut auth, &user, code, &by, now).await? };
+        let Some(used) = used else {
+            let by = stranger(Some(&user), caller);
+            self.fail(&mut auth, &counter, Some(&user), caller, (&by, "user.sign_in_failed"), now).await?;
+            auth.commit().await?;
+            return Ok(SecondStep::Wrong);
+        };
+        second_factors::end_half(&mut auth, &half.hash()).await?;
+        for counter in [counter, Counter::account(&user.email, caller, known)] {
+            self.forget_failures(&mut auth, &counter).await?;
+        }
+        users::signed_in(&mut auth, user.id, now).await?;
+        note(&mut auth, &by, "user.sign_in", user.uuid, json!({ "second": used.as_str() }), now).await?;
+        auth.commit().await?;
+        Ok(SecondStep::Done(Identity { user: user.id, proven: true, new: false }))
+    }
+}

@@ -1,0 +1,220 @@
+//! Mails about accounts: what a person reads who is asked to follow a link, or told what was done.
+
+use picket_shared::ids::{AccountMailId, DeliveryId};
+use picket_shared::time::Timestamp;
+use serde_json::Value;
+
+use super::Message;
+use super::sheet::Sheet;
+use super::short::Brief;
+use super::words::one_line;
+use crate::domain::account_mail::{About, LinkFacts};
+
+/// What to do about a deed that was not one's own.
+const NOT_YOU: &str = "choose another password at once, and look through the sessions on the page Account";
+/// What to do about a link that one did not ask for.
+const NOT_ASKED: &str = "ignore this mail: without the link nothing happens";
+
+/// Writes the mail. Links begin with `public_url`.
+pub fn write(id: AccountMailId, about: &About, public_url: &str, now: Timestamp) -> Message {
+    let sheet = sheet(about, public_url.trim_end_matches('/'));
+    Message {
+        id: DeliveryId(id.0),
+        thread: None,
+        at: now,
+        subject: one_line(&sheet.subject),
+        text: sheet.text(),
+        html: sheet.html(),
+        event: Value::Null,
+        brief: Brief::default(),
+        alarms: Vec::new(),
+        code: None,
+    }
+}
+
+fn sheet(about: &About, url: &str) -> Sheet {
+    if let Some((subject, lead, mut rows)) = deed(about) {
+        rows.push(("Not you?", NOT_YOU.to_owned()));
+        let link = Some(format!("{url}/account"));
+        return Sheet { subject: subject.to_owned(), lead: lead.to_owned(), rows, link };
+    }
+    match about {
+        About::HasAccount => Sheet {
+            subject: "You have an account at Picket".to_owned(),
+            lead: "Somebody wanted to make an account for this address, which has one. Sign in, or have a link sent to you."
+                .to_owned(),
+            rows: vec![("Not you?", "ignore this mail: nothing was changed".to_owned())],
+            link: Some(format!("{url}/sign-in")),
+        },
+        About::Locked { until } => Sheet {
+            subject: "Too many wrong answers at Picket".to_owned(),
+            lead: "There were ten wrong answers for your account. Browsers that it does not know are refused for a while."
+                .to_owned(),
+            rows: vec![
+                ("Until", format!("{until:.0}")),
+                ("To get in", "use a browser that you have signed in from, or have a link sent to you".to_owned()),
+            ],
+            link: Some(format!("{url}/sign-in/link")),
+        },
+        About::KeyAdded { at, name } => Sheet {
+            subject: "New API key at Picket".to_owned(),
+            lead: "An API key was made that stands for you: a program that holds it can do what it is good for.".to_owned(),
+            rows: vec![
+                ("When", format!("{at:.0}")),
+                ("Key", one_line(name)),
+                ("Not you?", "revoke it on the page API keys, and choose another password at once".to_owned()),
+            ],
+            link: Some(format!("{url}/keys")),
+        },
+        About::Recovery { at, account, by } => Sheet {
+            subject: "Recovery of an account at Picket".to_owned(),
+            lead: format!("The operator made a link by which the user of {account} can choose another password."),
+            rows: vec![
+                ("When", format!("{at:.0}")),
+                ("By", by.clone()),
+                ("Why you", "you own an organization of this installation".to_owned()),
+            ],
+            link: None,
+        },
+        _ => asking(about, url),
+    }
+}
+
+/// Subject, first sentence, and labelled lines.
+type Deed = (&'static str, &'static str, Vec<(&'static str, String)>);
+
+/// What was done to an account.
+fn deed(about: &About) -> Option<Deed> {
+    let when = |at: &Timestamp| ("When", format!("{at:.0}"));
+    Some(match about {
+        About::NewSignIn { at, from } => (
+            "New sign-in to Picket",
+            "Somebody signed in to your account from a browser that was not known.",
+            vec![when(at), ("From", from.clone())],
+        ),
+        About::FailedSignIn { at } => (
+            "Wrong password or code at Picket",
+            "Somebody gave a wrong password or code for your account. You are told so once an hour at most.",
+            vec![when(at)],
+        ),
+        About::PasswordChanged { at } => (
+            "Your password at Picket was changed",
+            "The password of your account was changed, and every browser was signed out.",
+            vec![when(at)],
+        ),
+        About::AddressChanged { at, new } => (
+            "Your address at Picket was changed",
+            "Your account has another address, as both addresses agreed. Every browser was signed out.",
+            vec![when(at), ("Address", new.clone())],
+        ),
+        About::SecondFactorAdded { at } => (
+            "Second factor added at Picket",
+            "From now on your account asks for a code beside the password. Other browsers were signed out.",
+            vec![when(at)],
+        ),
+        About::SecondFactorRemoved { at } => (
+            "Second factor removed at Picket",
+            "Your account does not ask for a code any more. Other browsers were signed out.",
+            vec![when(at)],
+        ),
+        About::RecoveryCodeUsed { at, left } => (
+            "Recovery code used at Picket",
+            "A recovery code was used in place of a code of your second factor.",
+            vec![when(at), ("Left", left.to_string())],
+        ),
+        About::RecoveryCodesReplaced { at } => (
+            "New recovery codes at Picket",
+            "There are new recovery codes for your account; the old ones work no more.",
+            vec![when(at)],
+        ),
+        _ => return None,
+    })
+}
+
+/// Mails that ask to follow a link.
+fn asking(about: &About, url: &str) -> Sheet {
+    let (subject, lead, here) = match about {
+        About::SignInLink(_) => ("Sign in to Picket", "Follow this link to sign in.", true),
+        About::ResetLink(_) => {
+            ("Choose another password for Picket", "Follow this link to choose another password.", true)
+        }
+        About::SignUpLink(_) => ("Your account at Picket", "Follow this link to make your account.", true),
+        About::ConfirmLink(_) => (
+            "Confirm your address for Picket",
+            "Follow this link to confirm that mail to this address reaches you.",
+            false,
+        ),
+        About::ChangeFrom { .. } => (
+            "Agree to another address for Picket",
+            "Somebody who is signed in to your account wants another address for it. Follow this link to agree.",
+            false,
+        ),
+        _ => (
+            "Confirm your new address for Picket",
+            "Somebody wants this address for an account at Picket. Follow this link to agree.",
+            false,
+        ),
+    };
+    let mut rows = Vec::new();
+    if let About::ChangeFrom { new, .. } = about {
+        rows.push(("Address", new.clone()));
+    }
+    let link = about.link();
+    if let Some(LinkFacts { until, .. }) = link {
+        let place = if here { ", in the browser in which it was asked for" } else { "" };
+        rows.push(("Works", format!("once, until {until:.0}{place}")));
+    }
+    let not = match about {
+        About::ChangeFrom { .. } => NOT_YOU,
+        _ => NOT_ASKED,
+    };
+    rows.push(("Not you?", not.to_owned()));
+    let link = link.map(|link| format!("{url}/link/{}", link.token.expose()));
+    Sheet { subject: subject.to_owned(), lead: lead.to_owned(), rows, link }
+}
+
+#[cfg(test)]
+mod tests {
+    use picket_shared::secret::SecretString;
+
+    use super::*;
+
+    #[test]
+    fn a_mail_says_what_to_do_and_keeps_its_link_to_its_body() {
+        let at = Timestamp::from_seconds(1_790_000_000);
+        let link = || LinkFacts { token: SecretString::new("T0KEN".to_owned()), until: at };
+        let (new, by) = ("<b>new@example.org".to_owned(), "command:root".to_owned());
+        for about in [
+            About::SignInLink(link()),
+            About::ResetLink(link()),
+            About::SignUpLink(link()),
+            About::HasAccount,
+            About::ConfirmLink(link()),
+            About::ChangeFrom { link: link(), new: new.clone() },
+            About::ChangeTo(link()),
+            About::NewSignIn { at, from: "Firefox, Linux".to_owned() },
+            About::FailedSignIn { at },
+            About::Locked { until: at },
+            About::PasswordChanged { at },
+            About::AddressChanged { at, new: new.clone() },
+            About::SecondFactorAdded { at },
+            About::SecondFactorRemoved { at },
+            About::RecoveryCodeUsed { at, left: 9 },
+            About::RecoveryCodesReplaced { at },
+            About::KeyAdded { at, name: new.clone() },
+            About::Recovery { at, account: new, by },
+        ] {
+            let mail = write(AccountMailId::at(at), &about, "https://picket.example/", at);
+            assert!(mail.subject.contains("Picket") && !mail.subject.contains("T0KEN"), "{}", mail.subject);
+            assert_eq!(
+                about.link().is_some(),
+                mail.text.contains("https://picket.example/link/T0KEN"),
+                "{}",
+                mail.text
+            );
+            assert!(["Not you?", "To get in", "Why you"].iter().any(|row| mail.text.contains(row)), "{}", mail.text);
+            assert!(!mail.html.contains("<b>new"), "{}", mail.html);
+            assert!(!format!("{about:?}").contains("T0KEN"), "a link is never logged");
+        }
+    }
+}

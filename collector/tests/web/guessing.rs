@@ -1,0 +1,138 @@
+//! Guessing from outside: a soft lock that its owner passes, and no difference between addresses that somebody has and
+//! others, in answer or in work.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+
+use crate::common::{Browser, EMAIL, PASSWORD, World};
+use crate::mailbox::{MAILS, Mailbox};
+
+/// Ten wrong answers, each as soon as it is taken.
+async fn ten_wrong(world: &World, browser: &mut Browser<'_>, email: &str) {
+    for _ in 0..10 {
+        world.clock.advance(Duration::from_secs(60));
+        assert_eq!(browser.sign_in(email, "a guess for today").await.status, StatusCode::UNAUTHORIZED);
+    }
+    world.clock.advance(Duration::from_secs(60));
+}
+
+#[tokio::test]
+async fn ten_wrong_answers_lock_an_account_but_not_against_a_browser_that_it_knows() {
+    let world = World::with(MAILS).await;
+    let mut owner = world.signed_in().await;
+    owner.get("/").await;
+    owner.post("/sign-out", &[]).await;
+    let mut guesser = Browser { address: "192.0.2.7:1", ..Browser::new(&world) };
+    ten_wrong(&world, &mut guesser, EMAIL).await;
+    let wrong = guesser.sign_in(EMAIL, "a guess for today").await;
+    world.clock.advance(Duration::from_secs(120));
+    let locked = guesser.sign_in(EMAIL, PASSWORD).await;
+    assert_eq!((locked.status, &locked.text), (wrong.status, &wrong.text), "one answer for both");
+
+    assert_eq!(owner.sign_in(EMAIL, PASSWORD).await.status, StatusCode::SEE_OTHER, "nobody locks the owner out");
+    world.clock.advance(Duration::from_secs(120));
+    assert_eq!(
+        guesser.sign_in(EMAIL, PASSWORD).await.status,
+        StatusCode::UNAUTHORIZED,
+        "that opens it for nobody else"
+    );
+
+    // The known browser has a count of its own, so that who stole its cookie cannot guess for ever.
+    owner.get("/").await;
+    owner.post("/sign-out", &[]).await;
+    ten_wrong(&world, &mut owner, EMAIL).await;
+    assert_eq!(owner.sign_in(EMAIL, PASSWORD).await.status, StatusCode::UNAUTHORIZED);
+
+    world.clock.advance(Duration::from_secs(16 * 60));
+    assert_eq!(Browser::new(&world).sign_in(EMAIL, PASSWORD).await.status, StatusCode::SEE_OTHER, "it ends by itself");
+    assert_eq!(world.one("SELECT count(*) FROM account_mails WHERE template = 'locked'").await, "2");
+}
+
+#[tokio::test]
+async fn a_link_in_a_mail_passes_the_lock_and_ends_it() {
+    let world = World::with(MAILS).await;
+    world.signed_in().await;
+    let mut mailbox = Mailbox::start();
+    let mut browser = Browser::new(&world);
+    ten_wrong(&world, &mut browser, EMAIL).await;
+    mailbox.mails(&world).await;
+    browser.post("/sign-in/link", &[("email", EMAIL), ("do", "sign_in")]).await;
+    let link = mailbox.one(&world, EMAIL).await.link();
+    assert_eq!(browser.post(&link, &[]).await.to(), "/");
+    assert_eq!(browser.get("/").await.status, StatusCode::OK);
+    assert_eq!(Browser::new(&world).sign_in(EMAIL, PASSWORD).await.status, StatusCode::SEE_OTHER);
+}
+
+thread_local! {
+    /// Statements that were sent from this thread.
+    static STATEMENTS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Counts the statements that sqlx logs, by thread: every test on one thread counts its own.
+struct Statements;
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Statements {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target() == "sqlx::query" {
+            STATEMENTS.set(STATEMENTS.get() + 1);
+        }
+    }
+}
+
+/// Statements and hashes that signing in costs.
+async fn cost(world: &World, email: &str, password: &str, from: u8) -> (usize, u64) {
+    world.clock.advance(Duration::from_secs(200));
+    let before = (STATEMENTS.get(), world.porter.hashes());
+    // From elsewhere each time: where failures come from has a count of its own.
+    let address = format!("192.0.2.{from}:1").leak();
+    let answer = Browser { address, ..Browser::new(world) }.sign_in(email, password).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{email}");
+    (STATEMENTS.get() - before.0, world.porter.hashes() - before.1)
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_address_that_nobody_has_costs_the_same_work() {
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Statements)).unwrap();
+    let world = World::with(MAILS).await;
+    world.signed_in().await;
+    let mut known = Vec::new();
+    let mut unknown = Vec::new();
+    // The tenth locks, which costs one more; the eleventh is refused with the right password too.
+    for n in 1..=11 {
+        let password = if n == 11 { PASSWORD } else { "a guess for today" };
+        known.push(cost(&world, EMAIL, password, n).await);
+        unknown.push(cost(&world, "nobody@example.org", password, n + 100).await);
+    }
+    assert_eq!(known, unknown);
+    assert!(known.iter().all(|(statements, hashes)| *statements > 5 && *hashes == 1), "{known:?}");
+    assert_eq!(known[0], known[10], "so does a locked account");
+
+    let asked = async |email: &str| {
+        let before = STATEMENTS.get();
+        let answer = Browser::new(&world).post("/sign-in/link", &[("email", email), ("do", "reset")]).await;
+        (STATEMENTS.get() - before, answer.status, answer.text.replace(email, ""))
+    };
+    let (known, unknown) = (asked(EMAIL).await, asked("nobody@example.org").await);
+    assert!(known.0 > 1 && known.1 == StatusCode::OK);
+    assert_eq!(known, unknown);
+}
+
+#[tokio::test]
+async fn failures_are_forgotten_after_a_day_and_with_success() {
+    let world = World::new().await;
+    world.signed_in().await;
+    let mut browser = Browser::new(&world);
+    for _ in 0..9 {
+        world.clock.advance(Duration::from_secs(600));
+        browser.sign_in(EMAIL, "a guess for today").await;
+    }
+    world.clock.advance(Duration::from_secs(86_401));
+    browser.sign_in(EMAIL, "a guess for today").await;
+    assert_eq!(world.one("SELECT max(failures) FROM sign_in_failures").await, "1");
+    world.clock.advance(Duration::from_secs(600));
+    assert_eq!(browser.sign_in(EMAIL, PASSWORD).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(world.one("SELECT count(*) FROM sign_in_failures").await, "0");
+}
