@@ -150,7 +150,7 @@ impl Process {
         self.next_call += 1;
         let sent = self.elapsed(time);
         self.calls.insert(self.next_call, Pending { why, again, sent });
-        Ok(Call { probe, life: self.life, id: self.next_call, token, ask })
+        Ok(Call { probe, life: self.life, id: self.next_call, token, ask, came: 0 })
     }
 
     fn token(&self, method: &str, path: &str, now: Timestamp, wire: bool) -> Result<Token, SignError> {
@@ -167,7 +167,7 @@ impl Process {
         let elapsed = self.elapsed(time);
         let Some(reply) = reply else { return Some(self.concluded(why, Err(unreachable()))) };
         if let Some(server) = reply.time {
-            self.clock.observe(server, elapsed.saturating_sub(sent), elapsed);
+            self.clock.observe(server, (elapsed.saturating_sub(sent), reply.held), elapsed);
         }
         let answer = match answer(&reply) {
             Some(answer) if answer.is_skewed() && !again => return Some(Outcome::Ask(why, true)),

@@ -23,6 +23,8 @@ pub(crate) struct Call {
     pub(crate) id: u64,
     pub(crate) token: Token,
     pub(crate) ask: Request,
+    /// When it came to the collector, in true time.
+    pub(crate) came: i64,
 }
 
 /// Who sends.
@@ -48,6 +50,8 @@ pub(crate) enum Request {
 /// What comes back.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
+    /// For how long the collector had the request.
+    pub(crate) held: Duration,
     /// The collector's time, where it is the collector that answers.
     pub(crate) time: Option<Timestamp>,
     pub(crate) said: Said,

@@ -302,7 +302,8 @@ impl Link {
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
         if let Some(time) = number(&headers, wire::TIME_HEADER) {
-            self.clock.observe(Timestamp::from_micros(time), rtt);
+            let held = number(&headers, wire::HELD_HEADER).and_then(|us| u64::try_from(us).ok()).unwrap_or(0);
+            self.clock.observe(Timestamp::from_micros(time), (rtt, Duration::from_micros(held)));
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
