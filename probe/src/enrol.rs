@@ -3,7 +3,7 @@
 use picket_shared::check::Kind;
 use picket_shared::wire::{self, Hello, Welcome};
 
-use crate::link::{Link, LinkError, TIMEOUT};
+use crate::link::{Link, LinkError};
 
 /// Says hello once; afterwards the link can sign batches.
 ///
@@ -12,7 +12,7 @@ use crate::link::{Link, LinkError, TIMEOUT};
 pub async fn hello(link: &Link) -> Result<Welcome, LinkError> {
     // Which of two starts is the later is told by when their hellos were signed, in the collector's time: any answer has it.
     if !link.clock().is_measured() {
-        link.get(wire::KEYS_PATH, "", TIMEOUT).await?;
+        link.ask_time().await?;
     }
     let hello =
         Hello { boot: link.signer().boot(), version: env!("CARGO_PKG_VERSION").to_owned(), kinds: Kind::ALL.to_vec() };
@@ -54,7 +54,7 @@ mod tests {
         let link = collector.link();
         hello(&link).await.unwrap();
         hello(&link).await.unwrap();
-        assert_eq!((collector.seen(wire::KEYS_PATH).len(), collector.seen(wire::HELLO_PATH).len()), (1, 2));
+        assert_eq!((collector.seen(wire::TIME_PATH).len(), collector.seen(wire::HELLO_PATH).len()), (1, 2));
         let claims: Vec<_> = collector.seen(wire::HELLO_PATH).iter().map(|seen| signed_at(&seen.token)).collect();
         let now = link.clock().signing_time().seconds();
         assert!(claims.iter().all(|iat| (now - iat).abs() <= 2), "{claims:?} at {now}");

@@ -134,9 +134,8 @@ impl Process {
         let (ask, token) = match &why {
             Why::Hello => (Request::Hello, self.token("POST", HELLO_PATH, now, wire)?),
             Why::Poll => (Request::Poll { since: self.since }, self.token("GET", ASSIGNMENTS_PATH, now, wire)?),
-            Why::Time | Why::Back | Why::Errand(_, Ask::Keys, _) => {
-                (Request::Keys, self.token("GET", KEYS_PATH, now, wire)?)
-            }
+            Why::Time => (Request::Time, Token::None),
+            Why::Back | Why::Errand(_, Ask::Keys, _) => (Request::Keys, self.token("GET", KEYS_PATH, now, wire)?),
             Why::Errand(_, Ask::Batch, frozen) => {
                 let token = if wire {
                     Token::Wire(self.signer.batch(frozen.id, frozen.seq, &frozen.hash, now)?)
@@ -250,6 +249,7 @@ fn answer(reply: &Reply) -> Option<Answer> {
         Said::Broken => return None,
         Said::Foreign(status) => plain(*status, Vec::new()),
         Said::Receipt(receipt) => plain(200, serde_json::to_vec(receipt).unwrap()),
+        Said::Time => plain(204, Vec::new()),
         Said::Keys(_) | Said::Assignments(_) => plain(200, Vec::new()),
         Said::Refused(code, retry_after) => {
             let time = reply.time.unwrap_or_default();

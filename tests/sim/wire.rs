@@ -30,6 +30,7 @@ pub(crate) struct Call {
 /// Who sends.
 #[derive(Clone, Debug)]
 pub(crate) enum Token {
+    None,
     /// As it travels.
     Wire(String),
     /// What the token of a batch says.
@@ -41,6 +42,7 @@ pub(crate) enum Token {
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub(crate) enum Request {
+    Time,
     Hello,
     Keys,
     Poll { since: u64 },
@@ -59,6 +61,8 @@ pub(crate) struct Reply {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Said {
+    /// Nothing but the time.
+    Time,
     Keys(Vec<DayKeyGrant>),
     Assignments(Box<Assignments>),
     Receipt(Box<Receipt>),

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use picket_shared::batch::MAX_BODY;
 use picket_shared::manual;
-use picket_shared::wire::{ASSIGNMENTS_PATH, BATCHES_PATH, HELLO_PATH, KEYS_PATH, MANUAL_PATH};
+use picket_shared::wire::{ASSIGNMENTS_PATH, BATCHES_PATH, HELLO_PATH, KEYS_PATH, MANUAL_PATH, TIME_PATH};
 use tokio::sync::Semaphore;
 
 use super::api::Operation;
@@ -36,6 +36,8 @@ pub enum Who {
     Proven(Right),
     /// Probes, by the token of each request.
     Probe,
+    /// Probes that have no time yet to sign by.
+    NewProbe,
     /// Programs, by an API key with this scope, whose user's role has this right.
     Key(Right),
     /// The operator's programs: of this machine, of a listed address, or with a token. The handler looks.
@@ -193,6 +195,14 @@ pub const ROUTES: &[Route] = &[
     page("/api/v1/openapi.json", Who::Anyone, || get(api::openapi::get_openapi)),
     page("/healthz", Who::Anyone, || get(health::get_health)),
     page("/metrics", Who::Scraper, || get(metrics::get_metrics)),
+    Route {
+        method: "GET",
+        path: TIME_PATH,
+        who: Who::NewProbe,
+        body_limit: 0,
+        operation: None,
+        handler: || get(probe::get_time),
+    },
     probes("POST", HELLO_PATH, probe::HELLO_LIMIT, || post(probe::hello::post_hello)),
     probes("GET", KEYS_PATH, 0, || get(probe::keys::get_keys)),
     probes("GET", ASSIGNMENTS_PATH, 0, || get(probe::assignments::get_assignments)),
@@ -212,7 +222,7 @@ pub enum Audience {
 /// The whole site, or what of it is for probes.
 pub fn router(site: Site, transport: Transport, audience: Audience, proxies: Arc<Proxies>) -> Router {
     let hosts = Arc::clone(&site.hosts);
-    let served = |route: &&Route| audience == Audience::Everyone || route.who == Who::Probe;
+    let served = |route: &&Route| audience == Audience::Everyone || matches!(route.who, Who::Probe | Who::NewProbe);
     let table = ROUTES.iter().filter(served).fold(Router::new(), |router, route| {
         let handler = (route.handler)();
         let handler = match route.who {
@@ -230,7 +240,7 @@ pub fn router(site: Site, transport: Transport, audience: Audience, proxies: Arc
                 // Without an operation it would be open; so it is not there.
                 None => return router,
             },
-            Who::Probe => handler.layer(from_fn_with_state(site.clock.clone(), probe::add_headers)),
+            Who::Probe | Who::NewProbe => handler.layer(from_fn_with_state(site.clock.clone(), probe::add_headers)),
         };
         router.route(route.path, handler)
     });

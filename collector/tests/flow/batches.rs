@@ -9,7 +9,7 @@ use picket_shared::ids::{BatchId, BootId};
 use picket_shared::outcome::{Outcome, Status};
 use picket_shared::signing::{BatchClaims, body_hash};
 use picket_shared::time::Timestamp;
-use picket_shared::wire::{ASSIGNMENTS_PATH, KEYS_PATH, Refusal};
+use picket_shared::wire::{ASSIGNMENTS_PATH, KEYS_PATH, Refusal, TIME_PATH};
 use uuid::Uuid;
 
 #[expect(clippy::panic, reason = "a test that gets no refusal fails")]
@@ -306,6 +306,7 @@ async fn a_long_poll_wakes_and_every_answer_carries_the_headers() {
         ("TRACE", "/healthz", 405),
         ("GET", "/nowhere", 404),
         ("GET", KEYS_PATH, 401),
+        ("GET", TIME_PATH, 204),
         ("POST", ASSIGNMENTS_PATH, 405),
     ] {
         let (status, head, _) = world.send_whole(method, path, "x", "", b"").await;

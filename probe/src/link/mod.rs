@@ -226,6 +226,15 @@ impl Link {
         .await
     }
 
+    /// Asks for the collector's time, without a token: those need the time. A collector that knows no such path is as good as
+    /// one that says nothing, and the first token's refusal tells the time.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn ask_time(&self) -> Result<(), LinkError> {
+        self.send(self.http.get(self.url(wire::TIME_PATH)).timeout(TIMEOUT)).await.map(drop)
+    }
+
     /// Posts `value` to `path` as compressed JSON; signed like [`Link::get`].
     ///
     /// # Errors

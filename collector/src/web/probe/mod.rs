@@ -50,6 +50,11 @@ pub async fn add_headers(State(clock): State<Clock>, request: Request, next: Nex
     response
 }
 
+/// `GET /probe/v1/time`: what [`add_headers`] adds is all that is asked for.
+pub async fn get_time() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
 /// Turns what a handler found into an answer. What is no rule of the protocol is logged here, and told without details.
 fn answer<T: Serialize>(meters: &Meters, result: Result<T, Refused>, now: Timestamp) -> Response {
     let (code, message, retry_after) = match result {
