@@ -64,12 +64,12 @@ impl Discipline {
             return;
         };
         let aged = known.error_us + drift(elapsed.saturating_sub(known.at));
-        // One that left before what is known came is no news, where it took long: this machine may have slept meanwhile, and then
-        // its round trip was longer than it seems.
-        if rtt > LONG && elapsed.saturating_sub(rtt) < known.at {
+        let contradicts = correction_us.abs_diff(known.correction_us) > (error_us + aged).unsigned_abs();
+        // One whose request left before what is known came is no news, where it took long or says otherwise: this machine may
+        // have slept meanwhile, and then its round trip was longer than it seems. The next one tells.
+        if elapsed.saturating_sub(rtt) < known.at && (rtt > LONG || contradicts) {
             return;
         }
-        let contradicts = correction_us.abs_diff(known.correction_us) > (error_us + aged).unsigned_abs();
         if contradicts || error_us < aged {
             // Of what a long way leaves possible, the nearest to what was known holds until a sharper answer comes. Else a clock
             // that is a second off would seem to be set back by all of that way.
@@ -224,6 +224,20 @@ mod tests {
         // 13 s on its way: its bound says nothing new.
         clock.observe(START + seconds(25), (seconds(25), seconds(12)), seconds(25));
         assert_eq!(clock.best(seconds(30)), (START + seconds(30)).shifted(1_000));
+    }
+
+    #[test]
+    fn an_answer_that_waited_while_the_machine_slept_does_not_contradict_a_later_one() {
+        let mut clock = Discipline::new(START);
+        clock.observe(START, at_once(Duration::from_millis(2)), seconds(0));
+        // The machine slept for a while at 11 s. Its monotonic clock did not go on, and both answers lay there when it woke.
+        clock.observe(START + seconds(20), (seconds(1), seconds(10)), seconds(11));
+        let known = clock.best(seconds(11));
+        clock.observe((START + seconds(10)).shifted(100_000), at_once(Duration::from_millis(1_500)), seconds(11));
+        assert_eq!(clock.best(seconds(11)), known);
+        // One that was asked for since is believed.
+        clock.observe(START + seconds(30), at_once(Duration::from_millis(20)), Duration::from_millis(11_030));
+        assert_eq!(clock.best(Duration::from_millis(11_030)), (START + seconds(30)).shifted(10_000));
     }
 
     #[test]
