@@ -156,7 +156,8 @@ mod tests {
 
     #[test]
     fn a_frozen_batch_is_what_it_was() {
-        let batch = Batch { through: at(5), outcomes: Vec::new(), missed: Vec::new(), report: Report::default() };
+        let batch =
+            Batch { from: None, through: at(5), outcomes: Vec::new(), missed: Vec::new(), report: Report::default() };
         let frozen = freeze(&Zstd, &batch, 7, at(9)).unwrap();
         assert_eq!(Zstd.open(&frozen.body), Some(batch));
         assert_eq!(frozen.hash, body_hash(&frozen.body));

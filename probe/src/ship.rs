@@ -432,7 +432,8 @@ mod tests {
 
         fn real(link: &Link) -> Frozen {
             let now = link.clock().now();
-            let batch = Batch { through: now, outcomes: Vec::new(), missed: Vec::new(), report: Report::default() };
+            let batch =
+                Batch { from: None, through: now, outcomes: Vec::new(), missed: Vec::new(), report: Report::default() };
             let body = Bytes::from(zstd::bulk::compress(&serde_json::to_vec(&batch).unwrap(), 3).unwrap());
             let hash = picket_shared::signing::body_hash(&body);
             Frozen { id: BatchId::at(now), seq: 1, body, hash, earliest_slot: None }

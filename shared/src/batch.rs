@@ -22,6 +22,10 @@ pub const MAX_AGE: Duration = Duration::from_secs(72 * 3600);
 /// The body of `POST /probe/v1/batches`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Batch {
+    /// This start of the probe accounts for slots after this time: those before are another start's, or nobody's. From a
+    /// probe that does not say, after its hello.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
     /// All slots up to this time are delivered (here or earlier) or listed as missed.
     pub through: Timestamp,
     /// What the checks found, in no particular order.

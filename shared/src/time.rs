@@ -81,7 +81,14 @@ impl fmt::Display for Timestamp {
 
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:.6}")
+        f.write_str(&self.exact())
+    }
+}
+
+impl Timestamp {
+    /// RFC 3339 in UTC with microseconds: how programs are told.
+    pub fn exact(self) -> String {
+        format!("{self:.6}")
     }
 }
 
@@ -247,7 +254,7 @@ mod tests {
         let time = Timestamp::from_micros(1_764_000_000_123_456);
         assert_eq!(time.to_string(), "2025-11-24T16:00:00.123Z");
         assert_eq!(format!("{time:.0}"), "2025-11-24T16:00:00Z");
-        assert_eq!(format!("{time:.6}").parse::<Timestamp>().ok(), Some(time));
+        assert_eq!(time.exact().parse::<Timestamp>().ok(), Some(time));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 // output; the story around it does that and answers with a line.
 import fs from "node:fs";
 import readline from "node:readline";
+import { lookAtAccount } from "./account.mjs";
 import { look, lookHere, problems, start, watch } from "./look.mjs";
 
 const [base, link, target, shots] = process.argv.slice(2);
@@ -28,7 +29,7 @@ try {
   await page.fill("#password", PASSWORD);
   await page.click("button.main");
   await page.waitForURL(`${base}/`);
-  const state = await context.storageState();
+  let state = await context.storageState();
   const seen = async (where, name, expected) => { weights[name] = await look(browser, base, state, where, name, shots, expected); };
   await seen("/", "empty");
 
@@ -63,7 +64,7 @@ try {
   for (const [where, name, expected] of [
     ["/", "dashboard"], [monitor, "monitor"], [`${monitor}/edit`, "monitor-edit"], ["/monitors/new", "monitor-new"],
     ["/monitors/new?kind=dns", "monitor-new-dns"], ["/monitors/new?kind=tls", "monitor-new-tls"], ["/monitors/new?kind=tcp", "monitor-new-tcp"],
-    ["/account", "account"], ["/probes", "probes"], ["/probes/new", "probe-new"], ["/channels", "channels"], ["/channels/new?kind=twilio", "channel-new"],
+    ["/probes", "probes"], ["/probes/new", "probe-new"], ["/channels", "channels"], ["/channels/new?kind=twilio", "channel-new"],
     ["/import", "import"], ["/nowhere", "not-found", [404]],
   ]) await seen(where, name, expected);
 
@@ -91,6 +92,8 @@ try {
   await forms.close();
   await seen(channel, "channel");
   await seen(`${channel}/settings`, "channel-settings");
+
+  state = await lookAtAccount(browser, base, state, PASSWORD, shots, ask);
 
   // Without JavaScript: delete, undo, sign out, sign in.
   const plain = await browser.newContext({ javaScriptEnabled: false, storageState: state });

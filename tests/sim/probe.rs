@@ -27,6 +27,7 @@ pub(crate) struct Process {
     /// When it started, in true time, and for how long its clock has stood still since.
     pub(crate) started: i64,
     pub(crate) stood_still: i64,
+    pub(crate) stood_until: i64,
     /// The sum of all steps that its clock has made, and what those forwards went over, until the ledger has it.
     pub(crate) steps: i64,
     pub(crate) stepped_over: Vec<(Timestamp, Timestamp)>,

@@ -104,6 +104,47 @@ fn failures_that_came_late_are_no_evidence_after_others_that_came_in_time() {
 }
 
 #[test]
+fn slots_between_two_hellos_of_one_start_are_a_gap_if_a_clock_was_set_between() {
+    // The collector ended between storing a hello and answering it, and its clock was set forward by 4 s before the next.
+    holds(41047);
+    // The same without a set clock: there the probe has run what lies between.
+    holds(492);
+    holds(4393);
+}
+
+#[test]
+fn a_region_that_failed_alone_and_was_good_since_is_heard_when_it_is_the_last() {
+    // It failed alone, was good once before its uplink was cut, and the other region was revoked before the outage.
+    holds(43080);
+}
+
+#[test]
+fn a_hello_that_was_signed_by_a_clock_ahead_takes_nothing_over() {
+    // It came 40 s later from a start that was over, whose clock had been 70 s ahead: it seemed the later one.
+    holds(118984);
+    holds(129245);
+}
+
+#[test]
+fn two_slots_that_failed_while_a_machine_stood_still_are_confirmed_by_one_check() {
+    // Both confirm checks began in the same microsecond.
+    holds(57872);
+}
+
+#[test]
+fn who_answered_an_earlier_round_and_is_gone_outvotes_nobody() {
+    // Of two regions one failed, and the other had been good once and was revoked then: the outage was called regional.
+    holds(245033);
+    holds(325226);
+}
+
+#[test]
+fn a_region_that_was_away_when_an_incident_opened_can_end_it() {
+    // It had been good before and was so again; nothing had turned good since the incident began, so it never ended.
+    holds(347003);
+}
+
+#[test]
 fn a_slot_that_a_clock_set_back_made_come_twice_may_come_twice_in_a_batch() {
     holds(16536);
 }

@@ -60,7 +60,12 @@ impl Browser {
 
     /// Lets the script go on.
     pub fn answer(&mut self) {
-        writeln!(self.answers, "done").unwrap();
+        self.answer_with("done");
+    }
+
+    /// Lets the script go on with what it asked for.
+    pub fn answer_with(&mut self, line: &str) {
+        writeln!(self.answers, "{line}").unwrap();
     }
 
     /// Waits for the end: no page had a problem.

@@ -142,7 +142,7 @@ impl Forger {
 
     /// The body of a batch with these outcomes, as sent.
     pub fn batch_body(outcomes: Vec<Outcome>) -> Vec<u8> {
-        let batch = Batch { through: now(), outcomes, missed: Vec::new(), report: Report::default() };
+        let batch = Batch { from: None, through: now(), outcomes, missed: Vec::new(), report: Report::default() };
         compress(&serde_json::to_vec(&batch).unwrap())
     }
 

@@ -37,6 +37,11 @@ pub enum BadHeader {
     Credentials,
 }
 
+/// Whether a header of this name holds credentials, which are kept sealed and headers are not.
+pub fn holds_credentials(name: &str) -> bool {
+    name.eq_ignore_ascii_case("authorization") || name.eq_ignore_ascii_case("proxy-authorization")
+}
+
 /// `Name: value`.
 ///
 /// # Errors
@@ -44,7 +49,7 @@ pub enum BadHeader {
 pub fn header(text: &str) -> Result<(String, String), BadHeader> {
     let (name, value) = text.split_once(':').ok_or(BadHeader::NoColon)?;
     let name = name.trim();
-    if name.eq_ignore_ascii_case("authorization") || name.eq_ignore_ascii_case("proxy-authorization") {
+    if holds_credentials(name) {
         return Err(BadHeader::Credentials);
     }
     Ok((name.to_owned(), value.trim().to_owned()))

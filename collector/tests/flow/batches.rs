@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::common::{START, TestProbe, World};
 use picket_collector::store::{MonitorKey, results};
-use picket_shared::batch::{GapReason, Missed, Receipt};
+use picket_shared::batch::{Batch, GapReason, Missed, Receipt, Report};
 use picket_shared::ids::{BatchId, BootId};
 use picket_shared::outcome::{Outcome, Status};
 use picket_shared::signing::{BatchClaims, body_hash};
@@ -246,6 +246,35 @@ async fn a_silence_ends_where_batches_account_for_it_and_begins_there_again() {
     assert_eq!(world.ship(&probe, &claims, &body).await.0, 200);
     assert_eq!(gaps().await, []);
     assert_eq!(world.count("results").await, 4);
+}
+
+#[tokio::test]
+async fn what_lies_between_a_hello_and_when_its_start_began_is_a_gap_and_noted_once() {
+    let world = World::new().await;
+    let probe = world.probe().await;
+    let hello_at = world.clock.now();
+    let second = |s: u64| hello_at + Duration::from_secs(s);
+    let gaps = async || -> Vec<(i64, i64, String)> {
+        let rows = "SELECT from_at, to_at, reason FROM gaps ORDER BY from_at";
+        sqlx::query_as(rows).fetch_all(&world.owner).await.unwrap()
+    };
+    let ship = async |seq: u64, from: u64| {
+        let (through, outcomes, missed) = (world.clock.now(), vec![], vec![]);
+        let batch = Batch { from: Some(second(from)), through, outcomes, missed, report: Report::default() };
+        let (claims, body) = probe.seal(&world, seq, &batch);
+        let answer = world.ship(&probe, &claims, &body).await;
+        assert_eq!(answer.0, 200, "{}", answer.1);
+    };
+    world.clock.set(second(10));
+    ship(1, 4).await;
+    let open = (hello_at.micros(), second(4).micros(), "probe_offline".to_owned());
+    assert_eq!(gaps().await, std::slice::from_ref(&open));
+    world.clock.set(second(15));
+    ship(2, 4).await;
+    assert_eq!(gaps().await, [open]);
+    ship(3, 2).await;
+    let left = (hello_at.micros(), second(2).micros(), "probe_offline".to_owned());
+    assert_eq!(gaps().await, [left], "the clock was set back: the probe was there, and has run that time");
 }
 
 #[tokio::test]

@@ -268,9 +268,13 @@ impl TestProbe {
         outcomes: Vec<Outcome>,
         missed: Vec<Missed>,
     ) -> (BatchClaims, Vec<u8>) {
+        self.seal(world, seq, &Batch { from: None, through, outcomes, missed, report: Report::default() })
+    }
+
+    /// A batch as it is sent, with its claims.
+    pub fn seal(&self, world: &World, seq: u64, batch: &Batch) -> (BatchClaims, Vec<u8>) {
         let now = world.clock.now();
-        let batch = Batch { through, outcomes, missed, report: Report::default() };
-        let body = zstd::encode_all(&serde_json::to_vec(&batch).unwrap()[..], 3).unwrap();
+        let body = zstd::encode_all(&serde_json::to_vec(batch).unwrap()[..], 3).unwrap();
         let claims = BatchClaims {
             iss: self.id,
             sub: self.id,

@@ -22,6 +22,7 @@ pub struct Packer<P> {
     seen: Seen,
     cutter: Cutter,
     courier: Courier,
+    from: Timestamp,
     through: Timestamp,
     seq: u64,
     version: u64,
@@ -65,6 +66,7 @@ impl<P: Press> Packer<P> {
             seen: Seen::default(),
             cutter: Cutter::new(now),
             courier: Courier::new(),
+            from: began,
             through: began,
             seq: 0,
             version: 0,
@@ -108,7 +110,7 @@ impl<P: Press> Packer<P> {
         self.buffer.set_back(now, back);
         self.courier.set_back(now);
         self.cutter = Cutter::new(now);
-        self.through = self.through.min(now);
+        (self.from, self.through) = (self.from.min(now), self.through.min(now));
         Some(back)
     }
 
@@ -248,8 +250,8 @@ impl<P: Press> Packer<P> {
         // A slot that waits here or in a batch that is not delivered yet is not done, whatever the runner said.
         let open = self.buffer.earliest_slot().into_iter().chain(self.courier.earliest_slot()).min();
         let through = open.map_or(self.through, |slot| self.through.min(slot.shifted(-1)));
-        let frozen =
-            batch::freeze(&self.press, &Batch { through, outcomes, missed, report }, self.seq + 1, now).ok()?;
+        let batch = Batch { from: Some(self.from), through, outcomes, missed, report };
+        let frozen = batch::freeze(&self.press, &batch, self.seq + 1, now).ok()?;
         self.seq += 1;
         Some(frozen)
     }
@@ -264,6 +266,7 @@ impl<P: Press> Packer<P> {
         if batch.through > now {
             batch.through = batch.through.shifted(-back);
         }
+        batch.from = Some(self.from);
         match batch::freeze(&self.press, &batch, frozen.seq, now) {
             Ok(anew) => {
                 self.courier.add_first(anew);

@@ -1,7 +1,7 @@
 //! What starts when, which slots are open, and what is handed on: the runner's decisions. Pure: reads no clock, starts
 //! nothing. [`Runner`](super::Runner) and the simulation drive it alike.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,9 +99,13 @@ impl Rota {
         self.step(now, steps - self.steps);
         let turn = self.schedule.take_due(now);
         self.take(turn);
+        let mut confirmed = BTreeSet::new();
         while let Some(entry) = self.confirms.first_entry().filter(|entry| entry.key().0 <= now) {
-            let ((at, _), assignment) = entry.remove_entry();
-            self.waiting.urgent.push_back(Due { assignment, at, trigger: Trigger::Confirm });
+            let ((at, monitor), assignment) = entry.remove_entry();
+            // Two slots that failed while this machine stood still are confirmed by one check: two would begin at once.
+            if confirmed.insert(monitor) {
+                self.waiting.urgent.push_back(Due { assignment, at, trigger: Trigger::Confirm });
+            }
         }
         // Looking at all that waits costs something, so not at every turn; what is too late is not started anyway.
         if !self.waiting.planned.is_empty() && now.since(self.swept) >= TICK / 4 {

@@ -65,7 +65,7 @@ impl Collector {
         }
         is_newest(&row, claims.boot, probe.boots.contains(&claims.boot))?;
         if is_hello {
-            is_said_later(&row, &claims)?;
+            is_said_later(&row, &claims, now)?;
         } else {
             speaks_in_force(&row, claims.boot)?;
         }

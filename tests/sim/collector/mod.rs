@@ -184,7 +184,9 @@ impl Collector {
         let verified = conclude(announced, batch, standing, known, now);
         let plan = plan::plan(&verified, now);
         let closed = plan::accounted_for(&verified, now);
-        let silences = plan::close(&self.tables.silences_of(call.probe, closed.after), closed);
+        let open = plan::left_open(&verified, now);
+        let silences = self.tables.silences_of(call.probe, closed.after.min(open.after));
+        let silences = plan::close(&silences, closed, open);
         let back = plan::is_back(&silences, &verified, plan.through);
         self.store(call.probe, &claims, &plan, now);
         self.write_silences(call.probe, &silences);

@@ -24,7 +24,9 @@ impl World {
                 if let Some(process) = &mut self.probes[probe]
                     && clock_too
                 {
-                    process.stood_still += self.time - from.max(process.started);
+                    // Of two that lie over each other, each moment counts once.
+                    process.stood_still += self.time - from.max(process.started).max(process.stood_until);
+                    process.stood_until = self.time;
                 }
             }
             (Fault::CollectorCrash { step: Step::Now }, true) => self.crash(),

@@ -54,6 +54,7 @@ impl World {
             clock: Discipline::new(wall),
             started: self.time,
             stood_still: 0,
+            stood_until: 0,
             steps: 0,
             stepped_over: Vec::new(),
             work: None,

@@ -14,14 +14,12 @@ use uuid::Uuid;
 
 use crate::cmd::CmdError;
 use crate::cmd::file_text::{self, FileText};
+use crate::domain::defaults;
 use crate::domain::outage::QuorumRule;
 use crate::store::monitors::Settings;
 use crate::vault::{Class, Sealer};
 
 use super::parse::{duration, header, host_port};
-
-const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Everything but the target.
 #[derive(Debug, clap::Args)]
@@ -294,7 +292,7 @@ impl Fields {
     pub(super) fn interval_s(&self, old: Option<i32>) -> Result<i32, CmdError> {
         let every = match (self.every, old) {
             (None, Some(old)) => return Ok(old),
-            (every, _) => every.unwrap_or(DEFAULT_INTERVAL),
+            (every, _) => every.unwrap_or(defaults::INTERVAL),
         };
         if !(MIN_INTERVAL..=MAX_INTERVAL).contains(&every) || every.subsec_nanos() != 0 {
             return Err(CmdError::new("--every: use whole seconds from 5s to 24h"));
@@ -304,7 +302,7 @@ impl Fields {
 
     /// Milliseconds after which a check is given up: below the interval.
     pub(super) fn timeout_ms(&self, old: Option<i32>) -> i32 {
-        let default = self.every.map_or(DEFAULT_TIMEOUT, |every| DEFAULT_TIMEOUT.min(every.mul_f64(0.8)));
+        let default = defaults::timeout(self.every.unwrap_or(defaults::INTERVAL));
         let new = self.timeout.map(|timeout| i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX));
         new.or(old).unwrap_or_else(|| i32::try_from(default.as_millis()).unwrap_or(i32::MAX))
     }

@@ -12,7 +12,7 @@ use picket_shared::waterfall;
 use serde_json::{Value, json};
 
 use super::fields::{self, Fields};
-use super::{choose, eu_regions, find, render};
+use super::{choose, eu_regions, find};
 use crate::app::App;
 use crate::cmd::{CmdError, print};
 use crate::store::manual_checks::{self, Asked, Credentials, Manual, ManualRow, NewManual, State};
@@ -169,7 +169,7 @@ fn as_value(manual: &Manual) -> Value {
         let message = (outcome.is_none()).then(|| why(&row.state));
         json!({
             "region": row.region, "network": row.network, "state": row.state.as_str(), "refused": refused,
-            "message": message, "outcome": outcome, "ended_at": row.ended_at.map(render::time),
+            "message": message, "outcome": outcome, "ended_at": row.ended_at.map(Timestamp::exact),
         })
     };
     json!({
@@ -179,7 +179,7 @@ fn as_value(manual: &Manual) -> Value {
         "target": manual.spec.target(),
         "verified": !manual.spec.is_unverified(),
         "timeout_ms": manual.timeout_ms,
-        "asked_at": render::time(manual.asked_at),
+        "asked_at": manual.asked_at.exact(),
         "regions": manual.regions.iter().map(region).collect::<Vec<_>>(),
     })
 }

@@ -52,7 +52,7 @@ pub(super) fn summary(row: &MonitorRow, telling: Telling) -> Value {
         "target": row.settings.spec.target(),
         "version": row.version,
         "state": state(row),
-        "since": time(row.paused_at.unwrap_or(row.since)),
+        "since": row.paused_at.unwrap_or(row.since).exact(),
         "interval_s": row.settings.interval_s,
         "timeout_ms": row.settings.timeout_ms,
         "quorum": row.settings.quorum,
@@ -61,16 +61,11 @@ pub(super) fn summary(row: &MonitorRow, telling: Telling) -> Value {
         "holds_credentials": row.settings.sealed_secret.is_some(),
         "tags": row.settings.tags,
         "external_key": row.external_key,
-        "muted_since": row.muted_at.map(time),
+        "muted_since": row.muted_at.map(Timestamp::exact),
         "spec": row.settings.spec,
         "region_names": row.regions,
         "told": telling.is_told(),
         "why": telling.why(),
-        "created_at": time(row.created_at),
+        "created_at": row.created_at.exact(),
     })
-}
-
-/// RFC 3339 with microseconds.
-pub(super) fn time(time: Timestamp) -> String {
-    format!("{time:.6}")
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use picket_shared::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::render::{self, state, symbol, time};
+use super::render::{self, state, symbol};
 use crate::cmd::{CmdError, print};
 use crate::domain::gap::SILENT_AFTER;
 use crate::domain::uptime;
@@ -39,7 +39,7 @@ fn full(row: &MonitorRow, page: &Page, telling: Telling, now: Timestamp) -> Valu
         "gaps": page.gaps.iter().map(|(region, from, to, reason)| json!({
             "region": region, "from": micros(*from), "to": to.map(micros), "reason": reason,
         })).collect::<Vec<_>>(),
-        "outcomes": page.outcomes.iter().map(|outcome| outcome_json(outcome, &names)).collect::<Vec<_>>(),
+        "outcomes": page.outcomes.iter().map(|outcome| outcome.exported(names.get(&outcome.region.0).copied())).collect::<Vec<_>>(),
     });
     if let (Value::Object(shown), Value::Object(more)) = (&mut shown, more) {
         shown.extend(more);
@@ -122,39 +122,13 @@ fn incident_json(incident: &monitor::IncidentRow, page: &Page) -> Value {
     })
 }
 
-fn outcome_json(outcome: &OutcomeRow, names: &BTreeMap<i64, &str>) -> Value {
-    let failure = outcome
-        .failure
-        .as_ref()
-        .map(|kind| json!({ "kind": kind, "message": outcome.detail.message, "evidence": outcome.detail.evidence }));
-    json!({
-        "region": names.get(&outcome.region.0),
-        "at": time(outcome.at),
-        "received_at": time(outcome.received_at),
-        "version": outcome.version,
-        "trigger": outcome.trigger,
-        "status": outcome.status,
-        "self_check": outcome.self_check,
-        "failure": failure,
-        "code": outcome.code,
-        "late_us": outcome.late_us,
-        "total_us": outcome.total_us,
-        "phases": outcome.phases,
-        "address": outcome.detail.address,
-        "hops": outcome.detail.hops,
-        "certificate": outcome.detail.certificate,
-        "answers": outcome.detail.answers,
-        "fold": outcome.fold,
-    })
-}
-
 /// Shares of the last day, week and month; the time before the monitor was made counts as none of it.
 fn availability(row: &MonitorRow, page: &Page, now: Timestamp) -> Value {
     let over = |days: u32| {
         let from = (now - DAY * days).max(row.created_at);
         let sums = uptime::of_monitor(&page.spans, from, now);
         json!({
-            "from": time(from), "to": time(now),
+            "from": from.exact(), "to": now.exact(),
             "availability": sums.availability(), "coverage": sums.coverage(),
             "up_s": seconds(sums.up_us), "down_s": seconds(sums.down_us), "unknown_s": seconds(sums.unknown_us),
             "maintenance_s": seconds(sums.maintenance_us), "paused_s": seconds(sums.paused_us),
@@ -171,7 +145,7 @@ fn seconds(us: i64) -> f64 {
 }
 
 fn micros(at: i64) -> String {
-    time(Timestamp::from_micros(at))
+    Timestamp::from_micros(at).exact()
 }
 
 fn text(row: &MonitorRow, page: &Page, telling: Telling, now: Timestamp) -> Result<(), CmdError> {

@@ -11,7 +11,7 @@ use super::input::{Input, Span, Standing, State, Verdict};
 use super::notice::Notice;
 use super::quorum::{Tally, least_voters};
 use super::timing::Timing;
-use super::vote::{Ballot, cast};
+use super::vote::{Ballot, Vote, cast};
 
 pub(super) struct Draft<'a> {
     pub(super) input: &'a Input,
@@ -66,20 +66,47 @@ impl<'a> Draft<'a> {
         self.tally(&BTreeSet::new())
     }
 
+    /// Until when each region is waited for that lost its vote to a trouble of its own: for F, as if it had fallen silent.
+    pub(super) fn lately_lost(&self) -> Vec<Timestamp> {
+        let left = self.ballots.iter().filter_map(|b| match b.vote {
+            Vote::Unmeasured => Some(b.since()),
+            Vote::SelfCheckBad => {
+                let network = self.standing.memory.networks.get(b.region()).filter(|network| network.bad);
+                Some(network.map_or(self.as_of(), |network| network.since))
+            }
+            _ => None,
+        });
+        left.map(|left| left + self.timing.freshness()).filter(|until| *until > self.as_of()).collect()
+    }
+
     /// Those whose failure is reason to suspect: not those that are known to fail alone.
     pub(super) fn suspects(&self) -> impl Iterator<Item = &Ballot<'a>> {
-        self.ballots.iter().filter(|b| b.is_failing() && !self.standing.overlays.regional.contains(b.region()))
+        self.ballots.iter().filter(|b| b.is_failing() && !self.is_known_alone(b))
+    }
+
+    /// Whether a failing region is known to fail alone. With no other voter left, that is known of a failure which lasts, and
+    /// not of one that came after it was good.
+    fn is_known_alone(&self, ballot: &Ballot<'a>) -> bool {
+        let is_last = || self.ballots.iter().all(|b| b.region() == ballot.region() || !b.has_vote());
+        let is_new = || self.standing.memory.alone_at.is_some_and(|alone_at| ballot.since() > alone_at);
+        self.standing.overlays.regional.contains(ballot.region()) && !(is_new() && is_last())
+    }
+
+    /// Takes those that fail now for regions that fail alone.
+    pub(super) fn call_regional(&mut self) {
+        self.standing.overlays.regional = self.failing_regions();
+        self.standing.memory.alone_at = Some(self.as_of());
     }
 
     /// Regions with a confirmed failure.
     pub(super) fn failing_regions(&self) -> BTreeSet<Region> {
-        let fails = self.ballots.iter().filter(|b| b.vote == super::vote::Vote::Fail);
+        let fails = self.ballots.iter().filter(|b| b.vote == Vote::Fail);
         fails.map(|b| b.region().clone()).collect()
     }
 
     /// Whether too few vote to know anything: fewer than may decide, or none but those known to fail alone.
     pub(super) fn is_thin(&self) -> bool {
-        let alone = |b: &&Ballot<'_>| b.is_failing() && self.standing.overlays.regional.contains(b.region());
+        let alone = |b: &&Ballot<'a>| b.is_failing() && self.is_known_alone(b);
         let voters = self.ballots.iter().filter(|b| b.has_vote());
         !self.full_tally().may_decide() || voters.clone().count() == voters.filter(alone).count()
     }

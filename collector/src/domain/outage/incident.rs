@@ -8,7 +8,7 @@ use super::draft::Draft;
 use super::flap;
 use super::input::{FailureFacts, Over, Recovering, Resolution, State};
 use super::timing::{IN_A_ROW, RECOVERY_ROUNDS};
-use super::vote::Vote;
+use super::vote::{Ballot, Vote};
 
 /// What happens to an incident. An incident is named by its monitor and its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub(super) fn open(draft: &mut Draft<'_>, t0: Timestamp) {
     draft.open_since = Some(t0);
     draft.verdict_from = Some(t0);
     draft.standing.overlays.regional.clear();
+    let good = draft.ballots.iter().filter(|b| b.vote == Vote::Ok).map(|b| b.region().clone()).collect();
+    draft.standing.memory.good_at_open = Some(good);
     draft.standing.memory.changed_at = Some(confirmed_at);
     flap::on_opening(draft);
     draft.enter(State::Down, Because::QuorumFails);
@@ -96,7 +98,7 @@ pub(super) fn while_recovering(draft: &mut Draft<'_>, mut recovering: Recovering
     if let Some(t1) = good_since(draft, RECOVERY_ROUNDS) {
         resolve(draft, t1, Resolution::Recovered);
         draft.verdict_from = Some(t1);
-        draft.standing.overlays.regional = draft.failing_regions();
+        draft.call_regional();
         draft.enter(State::Up, Because::StayedGood);
         return true;
     }
@@ -114,14 +116,18 @@ pub(super) fn while_recovering(draft: &mut Draft<'_>, mut recovering: Recovering
 
 /// Since when a quorum has been good, each for `rounds` results at least.
 ///
-/// Absence is not recovery: one of them must have turned good since the incident began, and where a region has no
-/// vote, three times in a row before the incident may end.
+/// Absence is not recovery: one of them must have turned good since the incident began, or come to vote since then, and where a
+/// region has no vote, three times in a row before the incident may end.
 fn good_since(draft: &Draft<'_>, rounds: u8) -> Option<Timestamp> {
     let tally = draft.full_tally();
     let began = draft.open_since.unwrap_or(draft.standing.since);
     let good: Vec<_> = tally.saying(Vote::Ok, Timestamp::default()).filter(|b| b.oks() >= rounds).collect();
     let in_a_row = if rounds > 1 && tally.is_partial() { IN_A_ROW } else { rounds };
-    let turned = good.iter().any(|b| b.since() >= began && b.oks() >= in_a_row);
+    let came = |b: &Ballot<'_>| {
+        let before = draft.standing.memory.good_at_open.as_ref();
+        before.is_some_and(|before| !before.contains(b.region())) && b.last_at() >= began
+    };
+    let turned = good.iter().any(|b| (b.since() >= began || came(b)) && b.oks() >= in_a_row);
     if !tally.may_decide() || !turned || good.len() < tally.to_recover() {
         return None;
     }

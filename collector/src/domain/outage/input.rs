@@ -283,6 +283,12 @@ pub struct Memory {
     pub changed_at: Option<Timestamp>,
     /// The incident that was told as down and not yet as over.
     pub told: Option<Told>,
+    /// Who saw it good when the last incident was opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub good_at_open: Option<BTreeSet<Region>>,
+    /// When regions were last found to fail while the others see it up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alone_at: Option<Timestamp>,
     /// The regional failure that was told.
     pub told_regional: BTreeSet<Region>,
     /// That too few regions vote was told.

@@ -323,3 +323,24 @@ fn every_real_outage_is_found_among_losses_and_cuts_and_nothing_else_is() {
         alternate(&world);
     }
 }
+
+/// One monitor of the run above, with what it met around its incidents: `PICKET_MONITOR=N`, or one that once failed.
+#[test]
+fn one_monitor_of_the_million_days() {
+    let monitor = std::env::var("PICKET_MONITOR").ok().map_or(740, |text| text.parse().unwrap());
+    let mut world = troubled(monitor);
+    world.run_until(at(DAYS * DAY));
+    for (time, action) in &world.incidents {
+        let second = time.micros_since(at(0)) / 1_000_000;
+        let near = |from: &i64, to: &i64| *from < second + 120 && *to > second - 300;
+        let plan = world.plan();
+        let out = format!(
+            "{time:?} ({second}) {action:?}\nblips {:?} cuts {:?} dns {:?}\n",
+            plan.blips.iter().filter(|(_, from, to)| near(from, to)).collect::<Vec<_>>(),
+            plan.cuts.iter().filter(|(_, from, to)| near(from, to)).collect::<Vec<_>>(),
+            plan.dns.iter().filter(|(_, from, to, _)| near(from, to)).collect::<Vec<_>>(),
+        );
+        std::io::Write::write_all(&mut std::io::stderr(), out.as_bytes()).unwrap();
+    }
+    assert_eq!(world.opened(), 0);
+}

@@ -78,13 +78,19 @@ pub struct Tally<'a> {
     rule: QuorumRule,
     assigned: usize,
     assigned_networks: usize,
+    lost: usize,
 }
 
 impl<'a> Tally<'a> {
     /// Counts everyone who has a vote or is about to cast one, except `mute`.
     pub fn new(ballots: &'a [Ballot<'a>], rule: QuorumRule, mute: &BTreeSet<Region>) -> Self {
         let voters = ballots.iter().filter(|b| b.has_vote() && !mute.contains(b.region())).collect();
-        Self { voters, rule, assigned: ballots.len(), assigned_networks: networks(ballots.iter()) }
+        Self { voters, rule, assigned: ballots.len(), assigned_networks: networks(ballots.iter()), lost: 0 }
+    }
+
+    /// The same where so many more were lost so lately that they may be back: an outage must be seen by a quorum of all.
+    pub fn and_lost(self, lost: usize) -> Self {
+        Self { lost, ..self }
     }
 
     /// n: how many there are.
@@ -135,25 +141,24 @@ impl<'a> Tally<'a> {
 
     /// Whether a quorum fails, by checks started at `from` or later, seen from two networks where the voters have two.
     ///
-    /// A failure that only one recheck saw counts `unrepeated`, or when three voters at least all fail: so that one
-    /// lost packet elsewhere does not make a failure of one region an outage.
-    pub fn is_down(&self, from: Timestamp, unrepeated: bool) -> bool {
-        let all = self.saying(Vote::Fail, from).count();
-        let in_a_row = match (self.needs_three(), unrepeated || all >= self.n().max(ALL_AGREE)) {
-            (true, _) => IN_A_ROW,
-            (false, false) => REPEATED,
-            (false, true) => 1,
+    /// A failure that only one recheck saw counts if that started by `unrepeated_by`, or when three voters at least all fail:
+    /// so that one lost packet elsewhere does not make a failure of one region an outage.
+    pub fn is_down(&self, from: Timestamp, unrepeated_by: Timestamp) -> bool {
+        let all_agree = self.saying(Vote::Fail, from).count() >= self.n().max(ALL_AGREE);
+        let stands = |b: &&Ballot<'_>| match self.needs_three() {
+            true => b.fails() >= IN_A_ROW,
+            false => b.fails() >= REPEATED || all_agree || b.last_at() <= unrepeated_by,
         };
-        self.is_quorum(self.saying(Vote::Fail, from).filter(|b| b.fails() >= in_a_row))
+        let fails: Vec<_> = self.saying(Vote::Fail, from).filter(stands).collect();
+        fails.len() >= self.rule.to_fail(self.n() + self.lost) && self.is_quorum(&fails)
     }
 
     /// Whether those who see a failure would make up a quorum, if each repeated it: then they are no minority.
     pub fn may_go_down(&self) -> bool {
-        self.is_quorum(self.saying(Vote::Fail, Timestamp::default()))
+        self.is_quorum(&self.saying(Vote::Fail, Timestamp::default()).collect::<Vec<_>>())
     }
 
-    fn is_quorum(&self, fails: impl Iterator<Item = &'a Ballot<'a>>) -> bool {
-        let fails: Vec<_> = fails.collect();
+    fn is_quorum(&self, fails: &[&'a Ballot<'a>]) -> bool {
         let two_networks =
             self.q() == 1 || networks(self.voters.iter().copied()) < 2 || networks(fails.iter().copied()) >= 2;
         self.may_decide() && fails.len() >= self.q() && two_networks

@@ -36,13 +36,16 @@ pub(super) fn begin(draft: &mut Draft<'_>, from_pending: bool) -> bool {
 pub(super) fn go_on(draft: &mut Draft<'_>, mut suspect: Suspect) -> bool {
     follow_the_first_failure(draft, &mut suspect);
     take_leave_of_voters(draft, &mut suspect);
-    let tally = draft.tally(&suspect.mute);
-    let patience_ends = suspect.evidence_from + draft.timing.patience();
-    if tally.is_down(suspect.evidence_from, draft.as_of() >= patience_ends) {
+    let lost = draft.lately_lost();
+    let tally = draft.tally(&suspect.mute).and_lost(lost.len());
+    let patience = draft.timing.patience();
+    if tally.is_down(suspect.evidence_from, draft.as_of() - patience) {
         incident::open(draft, suspect.t0);
         return true;
     }
     let (outvoted, all_answered) = (tally.outvotes(suspect.evidence_from), tally.all_answered(suspect.round_at));
+    // Who was good before and does not answer any more outvotes nobody: an absence would decide.
+    let outvoted_now = tally.outvotes(suspect.evidence_from.max(suspect.round_at));
     let (may_decide, three, in_a_row) = (tally.may_decide(), tally.needs_three(), tally.wanted_in_a_row());
     let may_go_down = tally.may_go_down();
     let nobody_fails = draft.suspects().next().is_none();
@@ -53,10 +56,10 @@ pub(super) fn go_on(draft: &mut Draft<'_>, mut suspect: Suspect) -> bool {
     }
     let round_over = draft.as_of() >= suspect.round_at + draft.timing.round();
     let undecided = draft.suspects().any(|b| b.vote == Vote::Failing);
-    let is_minority = (outvoted && round_over) || (may_decide && all_answered && !three && !may_go_down);
+    let is_minority = (outvoted_now && round_over) || (may_decide && all_answered && !three && !may_go_down);
     if suspect.round >= REGIONAL_ROUNDS && is_minority && !undecided && !nobody_fails {
         draft.verdict_from = suspect.from_pending.then(|| first_good(draft));
-        draft.standing.overlays.regional = draft.failing_regions();
+        draft.call_regional();
         draft.enter(State::Up, Because::MinorityFails);
         return true;
     }
@@ -64,8 +67,10 @@ pub(super) fn go_on(draft: &mut Draft<'_>, mut suspect: Suspect) -> bool {
         next_round(draft, &mut suspect);
     }
     ask(draft, &mut suspect, in_a_row);
-    draft.wake_at(patience_ends);
+    let unrepeated: Vec<_> = draft.ballots.iter().filter(|b| b.vote == Vote::Fail).map(Ballot::last_at).collect();
+    unrepeated.into_iter().for_each(|started| draft.wake_at(started + patience));
     draft.wake_at(suspect.round_at + draft.timing.round());
+    lost.into_iter().for_each(|until| draft.wake_at(until));
     draft.standing.state = State::Suspect(suspect);
     false
 }

@@ -52,10 +52,11 @@ impl Timing {
         self.interval.min(LONGEST_ROUND)
     }
 
-    /// From the first failure until a failing recheck counts though it was not repeated: 2 timeouts and 7 s. That leaves
-    /// 3 s of the promise (interval + 2 timeouts + 10 s) for the way to the collector.
+    /// From the start of a failing recheck until it counts though it was not repeated: a timeout and 7 s, in which a target
+    /// that is up has answered a repetition. It starts a timeout after the first failure at the latest, so that 3 s of the
+    /// promise (interval + 2 timeouts + 10 s) are left for the ways.
     pub fn patience(self) -> Duration {
-        self.timeout * 2 + Duration::from_secs(7)
+        self.timeout + Duration::from_secs(7)
     }
 
     /// From round to round while recovering: half an interval, 30 s at most.

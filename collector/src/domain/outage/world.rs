@@ -190,6 +190,10 @@ impl World {
         self.input.as_of = end;
     }
 
+    pub(super) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     fn happen(&mut self, event: Event) {
         match event {
             Event::Slot(region, generation) if generation == self.generation[region] => {
@@ -201,6 +205,8 @@ impl World {
             Event::Arrive(region, status, trigger, start) => {
                 self.in_flight[region] -= 1;
                 if self.alive[region] && ingest(&mut self.input.regions[region], status, trigger, start, self.watch) {
+                    // It may be no plain good: then the next slot is not the next trouble.
+                    self.plan_slot(region, self.input.as_of);
                     self.judge();
                 }
             }

@@ -45,7 +45,9 @@ pub async fn ingest(conn: &mut Intake, verified: VerifiedBatch, now: Timestamp) 
     region_states::write(conn, source.1, &runs, now).await?;
     changes::append(conn, source.1, &plan.changes, now).await?;
     gaps::append_missed(conn, source, &plan.missed, now).await?;
-    let silences = plan::close(&gaps::silences(conn, source, closed.after).await?, closed);
+    let open = plan::left_open(&verified, now);
+    let silences = gaps::silences(conn, source, closed.after.min(open.after)).await?;
+    let silences = plan::close(&silences, closed, open);
     write_silences(conn, source, &silences, now).await?;
     let back = plan::is_back(&silences, &verified, plan.through);
     let told: Vec<_> = runs.iter().map(|(_, monitor, _)| *monitor).collect();

@@ -209,7 +209,15 @@ impl Dirty {
 /// The range of the probe's slots that a batch accounts for. A probe that says "through" has a receipt for every slot of
 /// this start up to then, or delivers it here (`docs/wire.md`), so batches that came before or never do not matter.
 pub fn accounted_for(verified: &VerifiedBatch, now: Timestamp) -> Range {
-    Range { after: verified.standing.hello_at, until: verified.batch.through.min(now) }
+    let hello_at = verified.standing.hello_at;
+    let after = verified.batch.from.map_or(hello_at, |from| from.min(now).max(hello_at));
+    Range { after, until: verified.batch.through.min(now) }
+}
+
+/// What nobody accounts for: the slots between the hello of this start, which ends those of the one before, and when it
+/// says that it began. A hello whose answer was lost is said again, and the collector's clock may have been set between.
+pub fn left_open(verified: &VerifiedBatch, now: Timestamp) -> Range {
+    Range { after: verified.standing.through, until: accounted_for(verified, now).after }
 }
 
 /// What becomes of a probe's silences.
@@ -224,17 +232,20 @@ pub struct Silences {
 }
 
 /// Takes what a batch accounts for (`closed`) out of the probe's silences. One that is open ends: the probe is heard, and
-/// what it has not accounted for yet will come, or is noted when it falls silent again.
-pub fn close(silences: &[SilenceRow], closed: Range) -> Silences {
+/// what it has not accounted for yet will come, or is noted when it falls silent again. What it has left open is noted.
+pub fn close(silences: &[SilenceRow], closed: Range, open: Range) -> Silences {
     let mut left = Silences::default();
     for row in silences {
-        let whole = Range { after: row.after, until: row.until.unwrap_or(closed.until) };
-        if row.until.is_none() || whole.and(closed).is_some() {
+        let silence = whole(row, closed.until);
+        if row.until.is_none() || silence.and(closed).is_some() {
             left.remove.push(row.id);
             left.ended |= row.until.is_none();
-            left.add.extend(subtract(&[whole], &[closed]).into_iter().map(|range| (range, row.reason)));
+            left.add.extend(subtract(&[silence], &[closed]).into_iter().map(|range| (range, row.reason)));
         }
     }
+    let noted: Vec<Range> = silences.iter().map(|row| whole(row, closed.until)).collect();
+    let open = subtract(&[open], &noted);
+    left.add.extend(open.into_iter().map(|range| (range, GapReason::ProbeOffline)));
     left
 }
 

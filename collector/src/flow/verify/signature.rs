@@ -14,6 +14,9 @@ use crate::store::probes::{self, CallerRow};
 use crate::store::{Intake, requests};
 use crate::vault::Class;
 
+/// How far ahead of the collector's time a hello may be signed that is to take over from another start.
+const MOST_AHEAD_SECONDS: i64 = 5;
+
 /// A probe that proved who it is.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -99,7 +102,7 @@ pub async fn request(
     }
     if facts.is_hello {
         not_superseded(conn, &row, claims.boot).await?;
-        is_said_later(&row, &claims)?;
+        is_said_later(&row, &claims, now)?;
     } else {
         in_force(conn, &row, claims.boot).await?;
     }
@@ -174,19 +177,21 @@ pub fn is_newest(row: &CallerRow, boot: BootId, known: bool) -> Result<(), Refus
 }
 
 /// A hello that was signed before the boot in force said its own is one that was long on its way, of a start that is over:
-/// it must not take over. A probe whose clock is behind corrects it by this answer and says hello once more.
+/// it must not take over. Of one that was signed by a clock that is ahead nobody knows. A probe whose clock is off corrects
+/// it by this answer and says hello once more.
 ///
 /// # Errors
 /// When it was.
-pub fn is_said_later(row: &CallerRow, claims: &RequestClaims) -> Result<(), Refused> {
-    let before = row.hello_at.is_some_and(|hello_at| claims.iat < hello_at.seconds());
-    if before && row.boot != Some(claims.boot) {
-        return Err(Refused::rule(
-            RefusalCode::ClockSkew,
-            "another start of this probe said hello after this was signed",
-        ));
-    }
-    Ok(())
+pub fn is_said_later(row: &CallerRow, claims: &RequestClaims, now: Timestamp) -> Result<(), Refused> {
+    let Some(hello_at) = row.hello_at.filter(|_| row.boot != Some(claims.boot)) else { return Ok(()) };
+    let why = if claims.iat < hello_at.seconds() {
+        "another start of this probe said hello after this was signed"
+    } else if claims.iat > now.seconds() + MOST_AHEAD_SECONDS {
+        "this was signed by a clock that is ahead, so that nobody knows which start of this probe is the later"
+    } else {
+        return Ok(());
+    };
+    Err(Refused::rule(RefusalCode::ClockSkew, why))
 }
 
 /// Only the boot in force may speak.

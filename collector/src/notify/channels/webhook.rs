@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use http::{Method, Request, StatusCode};
 use http_body_util::Full;
-use picket_shared::egress::parse_target;
+use picket_shared::egress::{BadTarget, parse_target};
 use picket_shared::secret::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +61,11 @@ impl Channel for Webhook {
                 Some("give the URL, such as https://hooks.example.org/picket".to_owned())
             }
             _ if self.url.expose().len() > 2048 => Some("a URL may have at most 2048 bytes".to_owned()),
-            Err(error) => Some(error.to_string()),
+            Err(error @ BadTarget::UserInfo) => Some(error.to_string()),
+            // What was given may be a secret in the wrong field: nothing of it is repeated.
+            Err(_) => {
+                Some("it is no URL of http or https: give one such as https://hooks.example.org/picket".to_owned())
+            }
             Ok(_) => None,
         };
         let url = url.map(|why| InvalidSettings::new("url", why));
@@ -201,8 +205,13 @@ mod tests {
         for bad in ["", "whsec_", "whsec_c2hvcnQ=", "whsec_***"] {
             assert_eq!(settings("https://example.org/", bad).check()[0].field, "secret", "{bad}");
         }
-        for bad in ["ftp://example.org/", "https://u:p@example.org/", "example.org"] {
-            assert_eq!(settings(bad, made.expose()).check()[0].field, "url", "{bad}");
+        for bad in ["ftp://t0ken.example/", "https://u:t0ken@example.org/", "example.org", "t0ken", "t0ken:rest"] {
+            let wrong = &settings(bad, made.expose()).check()[0];
+            assert!(
+                wrong.field == "url" && !wrong.message.contains("t0ken"),
+                "{bad} may be a secret: {}",
+                wrong.message
+            );
         }
     }
 

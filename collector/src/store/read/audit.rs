@@ -66,7 +66,7 @@ impl AuditRow {
     pub fn exported(&self, organization: Option<uuid::Uuid>) -> Value {
         let detail: Option<Value> = self.detail.as_deref().and_then(|text| serde_json::from_str(text).ok());
         json!({
-            "organization": organization, "seq": self.seq, "at": format!("{:.6}", Timestamp::from_micros(self.at)),
+            "organization": organization, "seq": self.seq, "at": Timestamp::from_micros(self.at).exact(),
             "actor": self.actor, "action": self.action, "subject": self.subject, "detail": detail,
             "origin": self.origin, "salt": self.salt.as_deref().map(hex), "commitment": hex(&self.commitment),
             "link": hex(&self.link),

@@ -4,23 +4,19 @@ use picket_shared::ids::{IncidentId, MonitorId};
 use serde_json::Value;
 use sqlx::{Postgres, QueryBuilder};
 
+use super::monitor::IncidentRow;
 use crate::store::{Conn, IncidentKey, Scoped, StoreError};
 
 /// An incident, and which monitor it is of.
-#[derive(Clone, Debug, sqlx::FromRow)]
-#[expect(missing_docs, reason = "the columns of `incidents`")]
-pub struct IncidentRow {
-    pub id: IncidentKey,
-    pub uuid: uuid::Uuid,
+#[derive(Debug, sqlx::FromRow)]
+pub struct IncidentOf {
+    /// The monitor's id.
     pub monitor: uuid::Uuid,
+    /// What it is called.
     pub monitor_name: String,
-    pub started_at: i64,
-    pub confirmed_at: i64,
-    pub resolved_at: Option<i64>,
-    pub resolution: Option<String>,
-    pub failure: String,
-    pub message: String,
-    pub detail: Value,
+    /// The incident.
+    #[sqlx(flatten)]
+    pub incident: IncidentRow,
 }
 
 /// Which incidents are wanted; each field that is there narrows.
@@ -45,7 +41,7 @@ pub async fn page(
     chosen: Chosen,
     before: Option<IncidentId>,
     limit: i64,
-) -> Result<Vec<IncidentRow>, StoreError> {
+) -> Result<Vec<IncidentOf>, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new(SELECT);
     if let Some(monitor) = chosen.monitor {
         query.push(" AND m.uuid = ").push_bind(monitor.0);
@@ -64,7 +60,7 @@ pub async fn page(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn one(scoped: &mut Scoped, id: IncidentId) -> Result<Option<IncidentRow>, StoreError> {
+pub async fn one(scoped: &mut Scoped, id: IncidentId) -> Result<Option<IncidentOf>, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new(SELECT);
     query.push(" AND i.uuid = ").push_bind(id.0);
     Ok(query.build_query_as().fetch_optional(scoped.conn()).await?)

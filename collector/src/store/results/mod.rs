@@ -5,6 +5,7 @@
 //! `s`cheduled, `c`onfirm, `r`echeck, `m`anual, `o`ther; status `u`p, de`g`raded, `d`own, u`n`measured; the probe's own
 //! network `g`ood, `b`ad, `u`nverified.
 
+mod exported;
 mod letters;
 mod page;
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 use axum::routing::{delete, get, patch, post, put};
 use picket_shared::ids::{ChannelId, DeliveryId};
 use picket_shared::secret::SecretString;
+use picket_shared::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::problem::{Fault, Kind as ProblemKind, Problem};
 use super::query::{self, AFTER, LIMIT};
-use super::{Answer, Call, Operation, Outcome, time};
+use super::{Answer, Call, Operation, Outcome};
 use crate::channels::{self, ChannelError, Made, Verdict};
 use crate::domain::access::Right;
 use crate::notify::channels::{Form, Kind, Proof};
@@ -242,14 +243,15 @@ fn made_of(row: &ChannelRow, secret: Option<&SecretString>) -> Value {
 
 fn shown(row: &ChannelRow) -> Value {
     let by_code = Kind::parse(&row.kind).is_none_or(|kind| kind.proof() == Proof::Code);
-    let last = row.last.as_ref().map(|last| json!({ "state": last.state, "at": time(last.at), "answer": last.answer }));
+    let last =
+        row.last.as_ref().map(|last| json!({ "state": last.state, "at": last.at.exact(), "answer": last.answer }));
     json!({
         "id": row.id,
         "name": row.name,
         "kind": row.kind,
         "hint": row.hint,
-        "created_at": time(row.created_at),
-        "verified_at": row.verified_at.map(time),
+        "created_at": row.created_at.exact(),
+        "verified_at": row.verified_at.map(Timestamp::exact),
         "proof": if by_code { "code" } else { "acceptance" },
         "last": last,
     })

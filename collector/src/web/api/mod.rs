@@ -246,12 +246,7 @@ pub fn is_of(uri: &Uri) -> bool {
     uri.path().strip_prefix(ROOT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// RFC 3339 with microseconds.
-fn time(time: Timestamp) -> String {
-    format!("{time:.6}")
-}
-
-/// The same, of a column.
+/// A time of a column, as programs are told it.
 fn micros(micros: i64) -> String {
-    time(Timestamp::from_micros(micros))
+    Timestamp::from_micros(micros).exact()
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use axum::routing::get;
 use picket_shared::outcome::Trigger;
 use picket_shared::time::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::problem::{Fault, Kind, Problem};
 use super::query::{self, AFTER, LIMIT, Parameter, Shape};
-use super::{Answer, Call, Operation, Outcome, time};
+use super::{Answer, Call, Operation, Outcome};
 use crate::domain::access::Right;
 use crate::store::regions::{self, RegionRow};
-use crate::store::results::{self, OutcomeRow, Place};
+use crate::store::results::{self, Place};
 use crate::store::{RegionKey, monitors};
 
 const FROM: Parameter = Parameter { name: "from", shape: Shape::Time, what: "From then on; the last hour if absent." };
@@ -51,7 +51,7 @@ async fn list_results(call: Call) -> Outcome {
     let name = |key: RegionKey| names.get(&key).copied().unwrap_or_default();
     let (found, next) =
         query::page(found, limit, |row| format!("{}.{}.{}", row.at.micros(), name(row.region), word(row.trigger)));
-    Ok(Answer::page(found.iter().map(|row| shown(row, name(row.region))).collect(), next))
+    Ok(Answer::page(found.iter().map(|row| row.exported(names.get(&row.region).copied())).collect(), next))
 }
 
 /// A place as `next` names it: time, region, trigger.
@@ -66,37 +66,4 @@ fn place(text: &str, regions: &[RegionRow]) -> Option<Place> {
 
 fn word(trigger: Trigger) -> String {
     serde_json::to_value(trigger).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-fn shown(outcome: &OutcomeRow, region: &str) -> Value {
-    let detail = &outcome.detail;
-    let failure = outcome
-        .failure
-        .as_ref()
-        .map(|kind| json!({ "kind": kind, "message": detail.message, "evidence": detail.evidence }));
-    let fold = outcome.fold.map(|fold| {
-        json!({
-            "last": time(fold.last), "count": fold.count, "min_us": fold.min_us, "avg_us": fold.avg_us,
-            "max_us": fold.max_us,
-        })
-    });
-    json!({
-        "region": region,
-        "at": time(outcome.at),
-        "received_at": time(outcome.received_at),
-        "version": outcome.version,
-        "trigger": outcome.trigger,
-        "status": outcome.status,
-        "self_check": outcome.self_check,
-        "failure": failure,
-        "code": outcome.code,
-        "late_us": outcome.late_us,
-        "total_us": outcome.total_us,
-        "phases": outcome.phases,
-        "address": detail.address,
-        "hops": detail.hops,
-        "certificate": detail.certificate,
-        "answers": detail.answers,
-        "fold": fold,
-    })
 }

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use picket_shared::time::Timestamp;
 
 use super::frame::Frame;
-use super::shape::{When, when};
+use super::shape::{When, day, when};
 use super::{error, filters, page_with, see};
 use crate::domain::access::Right;
 use crate::login::api_key::{MOST_KEYS, MOST_NETWORKS, Unmade, Wish};
@@ -247,7 +247,7 @@ fn item(row: KeyRow, emails: &HashMap<UserKey, String>, now: Timestamp) -> Item 
         name: row.name,
         scopes: row.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", "),
         networks: row.networks.join(", "),
-        ends: row.expires_at.map(|at| format!("{at:.0}").chars().take(10).collect()),
+        ends: row.expires_at.map(day),
         over: row.expires_at.is_some_and(|at| at <= now),
         used: row.last_used_at.map(|at| when(at, now)),
         of: emails.get(&row.user).cloned().unwrap_or_default(),

@@ -49,6 +49,11 @@ pub fn when(at: Timestamp, now: Timestamp) -> When {
     When { exact: format!("{at:.0}"), ago, lasted }
 }
 
+/// The day of a time, as it is written everywhere: 2026-11-25.
+pub fn day(at: Timestamp) -> String {
+    format!("{at:.0}").chars().take(10).collect()
+}
+
 /// A duration in seconds, in its largest unit (and the next, for hours and days).
 pub fn lasting(seconds: u64) -> String {
     let pair = |big: &'static str, small: &'static str, each: u64, of: u64| {

@@ -40,9 +40,9 @@ pub async fn get_step_up(
 /// `POST /step-up`.
 pub async fn post_step_up(State(site): State<Site>, user: User, form: Form) -> Response {
     let next = own_path(form.text("next"));
-    let evidence = match form.text("code") {
-        "" => Evidence::Password(form.secret("password")),
-        code => Evidence::Code(code.to_owned()),
+    let (evidence, wrong) = match form.text("code") {
+        "" => (Evidence::Password(form.secret("password")), text("step_up.wrong")),
+        code => (Evidence::Code(code.to_owned()), text("step_up.wrong_code")),
     };
     match site.porter.step_up(&user.member, &user.ticket, evidence, &user.author(), site.clock.now()).await {
         Ok(StepUp::Done(ticket)) => {
@@ -52,9 +52,7 @@ pub async fn post_step_up(State(site): State<Site>, user: User, form: Form) -> R
             }
             response
         }
-        Ok(StepUp::Wrong) => {
-            show(&site, &user, StatusCode::UNAUTHORIZED, next, Some(text("step_up.wrong").to_owned())).await
-        }
+        Ok(StepUp::Wrong) => show(&site, &user, StatusCode::UNAUTHORIZED, next, Some(wrong.to_owned())).await,
         Ok(StepUp::Wait(wait)) => {
             too_soon(wait, async |status, error| show(&site, &user, status, next, Some(error)).await).await
         }

@@ -53,6 +53,17 @@ async fn a_channel_is_made_verified_renamed_and_removed() {
 }
 
 #[tokio::test]
+async fn of_a_secret_in_the_place_of_a_url_nothing_is_repeated() {
+    let world = World::new().await;
+    let program = Program::of(&world, "editor").await;
+    for url in ["canary", "canary:canary", "https://canary:canary@example.org/", "https://[canary]/"] {
+        let refused = program.post("/channels", json!({ "kind": "webhook", "settings": { "url": url } })).await;
+        assert_eq!(refused.problem(), (422, "invalid-body", vec!["settings.url"]), "{url}");
+        assert!(!refused.answer.text.contains("canary"), "{}", refused.answer.text);
+    }
+}
+
+#[tokio::test]
 async fn a_signing_secret_is_shown_once_and_settings_never() {
     let world = World::new().await;
     let program = Program::of(&world, "editor").await;

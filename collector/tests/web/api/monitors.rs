@@ -66,6 +66,10 @@ async fn what_cannot_be_is_named_field_by_field_and_nothing_is_written() {
             json!({ "spec": { "kind": "http", "url": "https://a.example/", "headers": [["Authorization", "x"]] } }),
             vec!["spec.headers"],
         ),
+        (
+            json!({ "spec": { "kind": "http", "url": "https://a.example/", "headers": [["Proxy-Authorization", "x"]] } }),
+            vec!["spec.headers"],
+        ),
         (json!({ "spec": { "kind": "http", "url": "https://a.example/", "accept_status": ["2xx"] } }), vec!["spec"]),
         (
             json!({ "spec": { "kind": "http", "url": "https://a.example/", "auth": { "scheme": "basic", "user": "a:b", "password": "" } } }),

@@ -167,8 +167,20 @@ fn a_failing_recheck_against_a_good_one_is_repeated_and_counts_alone_only_when_p
     let mut case = Case::up(3);
     case.fails_for_good(0, 200).fails(1, Trigger::Recheck, 201).good(2, 201).at(204);
     assert_eq!(case.state(), "suspect");
-    assert_eq!(case.at(226).state(), "suspect");
-    assert_eq!(case.at(227).state(), "down");
+    assert_eq!(case.at(217).state(), "suspect");
+    assert_eq!(case.at(218).state(), "down");
+}
+
+#[test]
+fn a_packet_lost_in_a_later_round_is_no_second_region_that_fails() {
+    let mut case = Case::up(2);
+    case.fails_for_good(0, 200).good(1, 201).at(204);
+    assert_eq!((case.at(234).state(), &case.rechecks[..]), ("suspect", &[0, 1][..]));
+    case.fails(0, Trigger::Recheck, 235).fails(1, Trigger::Recheck, 235).at(236);
+    assert_eq!(case.state(), "suspect");
+    assert_eq!(case.at(238).rechecks, [1]);
+    assert_eq!(case.good(1, 238).at(239).state(), "up");
+    assert!(case.incidents.is_empty());
 }
 
 #[test]
@@ -314,4 +326,26 @@ fn silence_while_down_is_marked_as_no_data_and_resolves_nothing() {
     assert_eq!(case.verdict(), Some((Verdict::Unknown, 203)));
     case.fails(0, Trigger::Scheduled, 600).fails(1, Trigger::Scheduled, 600).at(601);
     assert_eq!((case.state(), case.input.incident.is_some()), ("down", true));
+}
+
+#[test]
+fn a_region_that_was_silent_when_an_incident_opened_ends_it_by_three_good_checks() {
+    let mut case = Case::up(2);
+    case.at_without(&[0], 290);
+    case.fails_for_good(1, 300).at_without(&[0], 304).fails(1, Trigger::Recheck, 306).at_without(&[0], 307);
+    assert_eq!(case.state(), "down");
+    case.good(0, 400).at_without(&[1], 401);
+    case.good(0, 430).at_without(&[1], 480).good(0, 490).at_without(&[1], 500);
+    assert_eq!(case.state(), "up");
+    assert!(case.told().contains(&"up"), "{:?}", case.told());
+}
+
+#[test]
+fn who_was_good_in_an_earlier_round_only_makes_nobody_a_minority() {
+    let mut case = Case::up(2);
+    case.fails_for_good(0, 200).good(1, 201).at(204);
+    case.fails(0, Trigger::Recheck, 235).at_without(&[1], 236);
+    assert_eq!(case.at_without(&[1], 266).state(), "suspect");
+    case.good(1, 267).fails(0, Trigger::Recheck, 267).at(268);
+    assert_eq!((case.state(), case.told()), ("up", vec!["regional"]));
 }

@@ -139,6 +139,45 @@ fn a_held_region_neither_suspects_nor_votes_and_the_hold_is_shown() {
     assert_eq!(case.at(290).state(), "suspect");
 }
 
+/// Region 0 of two fails three times in a row, and again later on.
+fn fails_alone(case: &mut Case, second: i64) -> &mut Case {
+    case.fails_for_good(0, second).at(second + 4).fails(0, Trigger::Recheck, second + 6).at(second + 7)
+}
+
+#[test]
+fn a_region_that_could_not_measure_just_now_is_waited_for_for_f_before_the_other_of_two_decides() {
+    let mut case = Case::up(2);
+    case.says(1, Status::Unmeasured, Trigger::Scheduled, 190);
+    case.at(191);
+    assert_eq!(fails_alone(&mut case, 200).state(), "suspect");
+    assert_eq!(case.fails(0, Trigger::Scheduled, 330).at(334).state(), "suspect");
+    assert_eq!((case.at(335).state(), case.told()), ("down", vec!["down"]));
+}
+
+#[test]
+fn a_region_whose_network_is_bad_just_now_is_waited_for_for_f_and_one_that_long_was_is_not() {
+    let mut case = Case::up(2);
+    case.input.regions[1].self_check_bad = true;
+    case.at(190);
+    assert_eq!(fails_alone(&mut case, 200).state(), "suspect");
+    case.input.regions[1].self_check_bad = false;
+    case.good(1, 210).at(211);
+    case.good(0, 220).at(221);
+    assert_eq!(case.state(), "up");
+    case.input.regions[1].self_check_bad = true;
+    case.at(230);
+    case.good(0, 375).at(376);
+    assert_eq!(fails_alone(&mut case, 380).state(), "down");
+}
+
+#[test]
+fn who_was_just_lost_keeps_no_quorum_of_all_from_deciding() {
+    let mut case = Case::up(3);
+    case.says(2, Status::Unmeasured, Trigger::Scheduled, 199);
+    case.fails_for_good(0, 200).fails_for_good(1, 200).at(204);
+    assert_eq!(case.state(), "down");
+}
+
 #[test]
 fn after_a_start_of_the_collector_nothing_is_decided_until_every_region_was_heard_or_f_has_passed() {
     let mut case = Case::up(3);

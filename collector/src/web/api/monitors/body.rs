@@ -1,6 +1,7 @@
 //! What a body says of a monitor, and what the monitor would be: defaults filled in, every field held to what it may be.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use picket_shared::check::{CheckSpec, HttpAuth};
 use picket_shared::ids::MonitorId;
@@ -10,14 +11,11 @@ use serde_json::{Map, Value};
 use super::view;
 use crate::domain::manual::same_place;
 use crate::domain::outage::QuorumRule;
+use crate::domain::{defaults, written};
 use crate::store::RegionKey;
 use crate::store::monitors::MonitorRow;
 use crate::store::regions::RegionRow;
 use crate::web::api::problem::Fault;
-
-/// Of the interval, where no timeout is named.
-const DEFAULT_TIMEOUT_MS: i32 = 10_000;
-const DEFAULT_INTERVAL_S: i32 = 60;
 
 /// A body, as its schema let it through.
 #[derive(Debug, Deserialize)]
@@ -88,9 +86,10 @@ pub(super) fn read(
         serde_json::from_value(Value::Object(body)).map_err(|error| vec![Fault::new("", error.to_string())])?;
     let mut faults = Vec::new();
     let (spec, credentials) = spec(body.spec, old).map_err(|fault| vec![fault])?;
-    let interval_s = body.interval_s.unwrap_or(DEFAULT_INTERVAL_S);
-    let most = interval_s.saturating_mul(800);
-    let timeout_ms = body.timeout_ms.unwrap_or_else(|| DEFAULT_TIMEOUT_MS.min(most));
+    let interval = body.interval_s.map_or(defaults::INTERVAL, |s| Duration::from_secs(u64::try_from(s).unwrap_or(0)));
+    let interval_s = i32::try_from(interval.as_secs()).unwrap_or(i32::MAX);
+    let default = || i32::try_from(defaults::timeout(interval).as_millis()).unwrap_or(i32::MAX);
+    let timeout_ms = body.timeout_ms.unwrap_or_else(default);
     if timeout_ms >= interval_s.saturating_mul(1000) {
         faults.push(Fault::new("timeout_ms", "must be less than the interval"));
     }
@@ -144,7 +143,7 @@ fn spec(mut fields: Map<String, Value>, old: Option<&MonitorRow>) -> Result<(Che
         if let Ok(url) = url::Url::parse(&http.url) {
             http.url = url.to_string();
         }
-        if let Some((name, _)) = http.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization")) {
+        if let Some((name, _)) = http.headers.iter().find(|(name, _)| written::holds_credentials(name)) {
             let message = format!("{name} holds credentials: give them as spec.auth, which is sealed");
             return Err(Fault::new("spec.headers", message));
         }

@@ -1,7 +1,7 @@
 //! Monitors: read page by page, made, changed, paused, deleted; and written again and again by their external keys, one or
 //! a thousand at a time.
 //!
-//! [`body`] reads what is wanted, [`plan`] compares it with what is stored and writes it, [`view`] shows a monitor.
+//! [`body`] reads what is wanted, [`mod@plan`] compares it with what is stored and writes it, [`view`] shows a monitor.
 
 mod body;
 mod plan;

@@ -1,10 +1,10 @@
 //! A monitor as the API shows it, and how two of them differ.
 
 use picket_shared::check::CheckSpec;
+use picket_shared::time::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::store::monitors::{MonitorRow, Settings};
-use crate::web::api::time;
 
 /// Everything about a monitor but its credentials.
 pub(super) fn whole(row: &MonitorRow) -> Value {
@@ -27,10 +27,10 @@ pub(super) fn whole(row: &MonitorRow) -> Value {
         "paused": row.paused_at.is_some(),
         "version": row.version,
         "state": state,
-        "since": time(row.paused_at.unwrap_or(row.since)),
-        "muted_since": row.muted_at.map(time),
+        "since": row.paused_at.unwrap_or(row.since).exact(),
+        "muted_since": row.muted_at.map(Timestamp::exact),
         "verified": !settings.spec.is_unverified(),
-        "created_at": time(row.created_at),
+        "created_at": row.created_at.exact(),
     })
 }
 

@@ -12,6 +12,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::frame::Frame;
+use super::shape::day;
 use super::sign_in::{forget, too_soon};
 use super::{error, filters, page_with, see, set_up};
 use crate::login::LoginError;
@@ -35,6 +36,8 @@ struct Page {
     confirmed: bool,
     mails: bool,
     factors: Factors,
+    /// On which day the second factor was added.
+    since: Option<String>,
 }
 
 /// `GET /account`.
@@ -91,6 +94,7 @@ async fn read(site: &Site, user: &User, frame: Frame, error: Option<String>) -> 
     let (porter, now, key) = (&site.porter, site.clock.now(), user.member.user);
     let sessions = porter.sessions(key, &user.ticket, now).await?;
     let sessions: Vec<_> = sessions.into_iter().map(|row| Session::of(row, now)).collect();
+    let factors = porter.factors(key).await?;
     Ok(Page {
         frame,
         error,
@@ -99,6 +103,7 @@ async fn read(site: &Site, user: &User, frame: Frame, error: Option<String>) -> 
         email: user.member.email.clone(),
         confirmed: porter.is_confirmed(key).await?,
         mails: porter.settings().mails,
-        factors: porter.factors(key).await?,
+        since: factors.since.map(day),
+        factors,
     })
 }

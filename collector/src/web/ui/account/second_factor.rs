@@ -16,6 +16,7 @@ use crate::web::guard::cookie::Kept;
 use crate::web::texts::text;
 use crate::web::ui::frame::Frame;
 use crate::web::ui::qr::{self, Qr};
+use crate::web::ui::shape::day;
 use crate::web::ui::{error, filters, page_with, see};
 
 #[derive(Template)]
@@ -23,6 +24,7 @@ use crate::web::ui::{error, filters, page_with, see};
 struct Page {
     frame: Frame,
     factors: Factors,
+    since: Option<String>,
     pending: Option<Pending>,
     error: Option<String>,
 }
@@ -99,7 +101,7 @@ async fn show(site: &Site, user: &User, status: StatusCode, error: Option<String
         });
         let factors = site.porter.factors(user.member.user).await?;
         let frame = Frame::of(user, "/account", text("account.second_title"));
-        Ok::<_, LoginError>(Page { frame, factors, pending, error })
+        Ok::<_, LoginError>(Page { frame, since: factors.since.map(day), factors, pending, error })
     };
     match read.await {
         Ok(page) => page_with(status, &page),

@@ -12,6 +12,7 @@ use picket_shared::check::{
 };
 use picket_shared::secret::SecretString;
 
+use crate::domain::defaults;
 use crate::domain::outage::QuorumRule;
 use crate::domain::written::{self, BadHeader};
 use crate::web::extract::form::Form;
@@ -71,8 +72,6 @@ pub struct Parsed {
 
 /// What is wrong: field and message.
 pub type Faults = Vec<(&'static str, String)>;
-
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Draft {
     /// What an empty form shows.
@@ -272,7 +271,7 @@ impl Draft {
     }
 
     fn interval(&self, faults: &mut Faults) -> Duration {
-        let every = if self.every.is_empty() { Ok(Duration::from_secs(60)) } else { written::duration(&self.every) };
+        let every = if self.every.is_empty() { Ok(defaults::INTERVAL) } else { written::duration(&self.every) };
         match every {
             Ok(every) if (MIN_INTERVAL..=MAX_INTERVAL).contains(&every) && every.subsec_nanos() == 0 => every,
             _ => {
@@ -283,11 +282,8 @@ impl Draft {
     }
 
     fn timeout(&self, interval: Duration, faults: &mut Faults) -> i32 {
-        let timeout = if self.timeout.is_empty() {
-            Ok(DEFAULT_TIMEOUT.min(interval.mul_f64(0.8)))
-        } else {
-            written::duration(&self.timeout)
-        };
+        let timeout =
+            if self.timeout.is_empty() { Ok(defaults::timeout(interval)) } else { written::duration(&self.timeout) };
         match timeout {
             Ok(timeout) if (100..=120_000).contains(&timeout.as_millis()) && timeout < interval => {
                 i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
