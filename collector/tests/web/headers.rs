@@ -20,6 +20,9 @@ const NO_PAGE: &str = "default-src 'none'; frame-ancestors 'none'";
 const STAY: &str = "max-age=63072000; includeSubDomains";
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
+/// What is answered with this status: a method, a path, headers and a body.
+type Asked<'a> = (u16, &'a str, &'a str, Vec<(&'a str, &'a str)>, &'a str);
+
 /// How people get there.
 const SITES: [(&str, Transport, &str); 3] = [
     ("https://picket.example", Transport::Https, STAY),
@@ -111,7 +114,7 @@ async fn every_kind_of_answer_carries_every_security_header() {
         let proof = format!("proof={}", browser.proof);
         let huge = format!("{proof}&target={}", "x".repeat(300 * 1024));
         let huge_json = format!("\"{}\"", "x".repeat(300 * 1024));
-        let rows: Vec<(u16, &str, &str, Vec<(&str, &str)>, &str)> = vec![
+        let rows: Vec<Asked<'_>> = vec![
             (200, "GET", "/", vec![signed_in], ""),
             (200, "GET", asset, vec![], ""),
             (200, "GET", "/healthz", vec![], ""),
