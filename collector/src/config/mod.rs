@@ -15,6 +15,7 @@ mod mail;
 mod metrics;
 mod outbound;
 mod retention;
+mod security;
 
 use std::path::{Component, Path, PathBuf};
 
@@ -33,6 +34,7 @@ pub use mail::{Mail, MailTls};
 pub use metrics::Metrics;
 pub use outbound::Outbound;
 pub use retention::Retention;
+pub use security::Security;
 
 /// The example file: every key, its default and one sentence.
 pub const EXAMPLE: &str = include_str!("../../../config.example.toml");
@@ -63,6 +65,8 @@ pub struct Config {
     pub limits: Limits,
     /// Who may read the figures of this instance.
     pub metrics: Metrics,
+    /// Whom to tell of a weakness of this instance.
+    pub security: Security,
     /// What is logged, and how.
     pub log: Log,
     /// The file this was read from; `None` when all is default.
@@ -143,6 +147,7 @@ impl Config {
         self.retention.validate()?;
         self.limits.validate()?;
         self.metrics.validate(base)?;
+        self.security.validate()?;
         Ok(self)
     }
 }
@@ -252,6 +257,7 @@ mod tests {
         refused("[outbound]\ntelegram_url = \"http://bots.example.org\"", "outbound.telegram_url");
         refused("[outbound]\nslack_url = \"https://me:secret@slack.example.org\"", "outbound.slack_url");
         refused("[egress]\nnat64 = [\"64:ff9b::/33\"]", "egress.nat64");
+        refused("[security]\ncontacts = [\"security@example.org\"]", "security.contacts");
         refused("[limits]\nbatches_per_second = 0", "limits.batches_per_second");
     }
 }

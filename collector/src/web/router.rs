@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::handler::Handler;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
@@ -19,8 +20,9 @@ use super::error::Problem;
 use super::extract::form;
 use super::guard::client::{self, Proxies};
 use super::guard::headers::{self, Transport};
+use super::guard::quota::{self, Class};
 use super::guard::{csrf, host, key, rate_limit, session};
-use super::{Site, api, assets, health, metrics, probe, ui};
+use super::{Site, api, assets, health, metrics, probe, ui, well_known};
 use crate::domain::access::Right;
 
 /// Who may call a route.
@@ -58,6 +60,32 @@ pub struct Route {
     /// What the API says of it, if it is one of the API's.
     pub operation: Option<&'static Operation>,
     handler: fn() -> MethodRouter<Site>,
+}
+
+/// Where others look whether this works.
+const HEALTH: &str = "/healthz";
+
+/// What is a lot of work.
+const HEAVY: [(&str, &str); 5] = [
+    ("POST", "/monitors/test"),
+    ("POST", "/monitors/{id}/test"),
+    ("POST", "/import"),
+    ("GET", "/audit/export"),
+    ("PUT", api::monitors::PUT_MANY.path),
+];
+
+impl Route {
+    /// What its requests are counted as; nothing for those who have limits of their own, and for who asks whether this works.
+    pub fn class(&self) -> Option<Class> {
+        match (self.who, self.method) {
+            (Who::Probe | Who::Scraper, _) => None,
+            _ if self.path == HEALTH => None,
+            (Who::Visitor, "POST") => Some(Class::Entry),
+            (_, method) if HEAVY.contains(&(method, self.path)) => Some(Class::Heavy),
+            (_, "GET") => Some(Class::Read),
+            _ => Some(Class::Write),
+        }
+    }
 }
 
 /// Requests worked on at once; a long poll of a probe is one.
@@ -193,7 +221,8 @@ pub const ROUTES: &[Route] = &[
     api(&api::channels::VERIFY),
     api(&api::channels::TEST),
     page("/api/v1/openapi.json", Who::Anyone, || get(api::openapi::get_openapi)),
-    page("/healthz", Who::Anyone, || get(health::get_health)),
+    page(well_known::SECURITY_TXT, Who::Anyone, || get(well_known::get_security_txt)),
+    page(HEALTH, Who::Anyone, || get(health::get_health)),
     page("/metrics", Who::Scraper, || get(metrics::get_metrics)),
     Route {
         method: "GET",
@@ -225,28 +254,35 @@ pub fn router(site: Site, transport: Transport, audience: Audience, proxies: Arc
     let served = |route: &&Route| audience == Audience::Everyone || matches!(route.who, Who::Probe | Who::NewProbe);
     let table = ROUTES.iter().filter(served).fold(Router::new(), |router, route| {
         let handler = (route.handler)();
+        // What is not counted is not asked for an account or a key either.
+        let class = route.class().unwrap_or(Class::Read);
         let handler = match route.who {
             Who::Anyone | Who::Scraper => handler,
             Who::Visitor => handler.layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
             Who::User(right) => handler
-                .layer(from_fn_with_state((site.clone(), right), session::require))
+                .layer(from_fn_with_state((site.clone(), right, class), session::require))
                 .layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
             Who::Proven(right) => handler
                 .layer(from_fn_with_state(site.clone(), session::require_proof))
-                .layer(from_fn_with_state((site.clone(), right), session::require))
+                .layer(from_fn_with_state((site.clone(), right, class), session::require))
                 .layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
             Who::Key(_) => match route.operation {
-                Some(operation) => handler.layer(from_fn_with_state((site.clone(), operation), key::require)),
+                Some(operation) => handler.layer(from_fn_with_state((site.clone(), operation, class), key::require)),
                 // Without an operation it would be open; so it is not there.
                 None => return router,
             },
             Who::Probe | Who::NewProbe => handler.layer(from_fn_with_state(site.clock.clone(), probe::add_headers)),
         };
+        let handler = match route.class() {
+            Some(class) => handler.layer(from_fn_with_state((site.clone(), class), quota::by_address)),
+            None => handler,
+        };
         router.route(route.path, handler)
     });
+    let counted = from_fn_with_state((site.clone(), Class::Read), quota::by_address);
     table
-        .fallback(ui::error::get_nothing)
-        .method_not_allowed_fallback(get_no_method)
+        .fallback(ui::error::get_nothing.layer(counted.clone()))
+        .method_not_allowed_fallback(get_no_method.layer(counted))
         .layer(from_fn_with_state(hosts, host::check))
         .layer(from_fn_with_state(Arc::new(Semaphore::new(AT_ONCE)), rate_limit::admit))
         .layer(from_fn_with_state(transport, headers::add))

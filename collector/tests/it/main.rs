@@ -21,6 +21,7 @@ mod partitions;
 mod probes;
 mod proofs;
 mod providers;
+mod random_sql;
 mod receiver;
 mod secrets;
 mod slack;

@@ -7,6 +7,6 @@ pub mod csrf;
 pub mod headers;
 pub mod host;
 pub mod key;
-pub mod key_rate;
+pub mod quota;
 pub mod rate_limit;
 pub mod session;

@@ -8,24 +8,40 @@ use axum::response::{IntoResponse, Response};
 
 use super::client::ClientAddress;
 use super::cookie::Kept;
+use super::quota::{Class, Subject};
 use crate::domain::access::Right;
 use crate::web::Site;
 use crate::web::extract::user::User;
 use crate::web::ui;
 
 /// Lets a request through with its [`User`], if its role has the right; who is not signed in is sent to sign in.
-pub async fn require(State((site, right)): State<(Site, Right)>, mut request: Request, next: Next) -> Response {
+pub async fn require(
+    State((site, right, class)): State<(Site, Right, Class)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let Some(ticket) = site.front.cookie.read(Kept::Session, request.headers()) else { return sign_in_first(&request) };
-    match site.porter.resume(&ticket, site.clock.now()).await {
-        Ok(Some(member)) if !member.role.may(right) => ui::error::page(StatusCode::FORBIDDEN, "error.not_your_role"),
-        Ok(Some(member)) => {
+    let resumed = site.porter.resume(&ticket, site.clock.now()).await;
+    let account = resumed.as_ref().ok().and_then(Option::as_ref).map(|member| Subject::Account(member.user));
+    let room = account.map(|account| site.quotas.take(account, class, site.clock.now()));
+    let refused = room.and_then(|room| room.refusal(request.uri(), request.headers()));
+    let mut response = match (refused, resumed) {
+        (Some(refused), _) => refused,
+        (None, Ok(Some(member))) if !member.role.may(right) => {
+            ui::error::page(StatusCode::FORBIDDEN, "error.not_your_role")
+        }
+        (None, Ok(Some(member))) => {
             let address = request.extensions().get::<ClientAddress>().map(|client| client.0);
             request.extensions_mut().insert(User { member, ticket, address });
             next.run(request).await
         }
-        Ok(None) => sign_in_first(&request),
-        Err(error) => ui::error::unavailable(&error),
+        (None, Ok(None)) => sign_in_first(&request),
+        (None, Err(error)) => ui::error::unavailable(&error),
+    };
+    if let Some(room) = room {
+        room.tell(&mut response);
     }
+    response
 }
 
 /// Lets a request through if its user proved lately who it is; a route that wants this has a page at its own path, which
