@@ -51,6 +51,7 @@ pub struct World {
     pub clock: Clock,
     pub porter: Porter,
     pub opener: Opener,
+    sealer: Sealer,
     router: Router,
     transport: Transport,
     database: TestDatabase,
@@ -104,6 +105,7 @@ impl World {
             clock,
             porter,
             opener,
+            sealer: Sealer::new(&ring),
             router: router(site, transport, Audience::Everyone, Arc::default()),
             transport,
             database,
@@ -112,6 +114,11 @@ impl World {
         world.sql(&format!("INSERT INTO organizations (uuid, name, created_at) VALUES (gen_random_uuid(), 'acme', {now}), (gen_random_uuid(), 'other', {now})")).await;
         world.sql(&format!("INSERT INTO regions (code, network, eu, created_at) VALUES ('eu-1', 'one', true, {now}), ('us-1', 'two', false, {now})")).await;
         world
+    }
+
+    /// The same who lets people in, on other connections.
+    pub fn porter_on(&self, pools: Pools) -> Porter {
+        Porter::new(pools, OrgKey(1), self.sealer.clone(), self.opener.clone(), Settings::default()).unwrap()
     }
 
     pub fn pools(&self) -> Pools {
