@@ -2,9 +2,9 @@
 //!
 //! [`set_up`] makes the first administrator from a link that the collector printed, [`sign_up`] others where that is
 //! allowed; [`password`] turns an address and a password into an [`Identity`], [`second_step`] asks for the second factor
-//! where there is one ([`totp`], [`recovery`]), and [`link`] lets in by mail. [`session`] keeps a browser signed in,
-//! [`step_up`] asks again before what matters most, [`account`] changes what one signs in with. [`api_key`] lets programs in.
-//! [`caller`] is the browser that asks; [`throttle`] and [`failure`] slow guessing down; [`mail`] puts mails about accounts
+//! where there is one ([`totp`], [`passkey`], [`recovery`]), [`passkey`] alone can do, and [`link`] lets in by mail.
+//! [`session`] keeps a browser signed in, [`step_up`] asks again before what matters most, [`account`] changes what one
+//! signs in with. [`api_key`] lets programs in. [`caller`] is the browser that asks; [`throttle`] and [`failure`] slow guessing down; [`mail`] puts mails about accounts
 //! down for `flow`.
 
 pub mod account;
@@ -14,6 +14,7 @@ pub mod common;
 pub mod failure;
 pub mod link;
 mod mail;
+pub mod passkey;
 pub mod password;
 pub mod recover;
 pub mod recovery;
@@ -37,6 +38,7 @@ use crate::store::{Auth, OrgKey, Pools, StoreError, UserKey};
 use crate::vault::password::Passwords;
 use crate::vault::{Opener, Sealer, VaultError};
 use caller::Caller;
+use passkey::allowance::Allowance;
 use throttle::Throttle;
 
 /// Lets people in. Cheap to clone.
@@ -48,6 +50,8 @@ pub struct Porter {
     throttle: Arc<Throttle>,
     /// Of mails that somebody asks for.
     asked: Arc<Throttle>,
+    /// Of challenges that nobody known draws.
+    drawn: Arc<Allowance>,
     org: OrgKey,
     sealer: Sealer,
     opener: Opener,
@@ -83,7 +87,8 @@ impl Porter {
         settings: Settings,
     ) -> Result<Self, VaultError> {
         let passwords = Passwords::new()?;
-        Ok(Self { pools, passwords, throttle: Arc::default(), asked: Arc::default(), org, sealer, opener, settings })
+        let (throttle, asked, drawn) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Self { pools, passwords, throttle, asked, drawn, org, sealer, opener, settings })
     }
 
     /// What the operator decided.

@@ -56,6 +56,8 @@ pub const KEPT: &[(&str, &[&str])] = &[
     ("half_sign_ins", &["created_at", "expires_at"]),
     ("totp_secrets", &["created_at", "confirmed_at"]),
     ("recovery_codes", &["created_at", "used_at"]),
+    ("passkeys", &["created_at", "last_used_at"]),
+    ("passkey_challenges", &["created_at", "expires_at"]),
     ("account_links", &["created_at", "expires_at", "used_at"]),
     ("address_changes", &["created_at", "expires_at", "old_confirmed_at", "new_confirmed_at"]),
 ];

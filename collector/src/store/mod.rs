@@ -30,6 +30,7 @@ pub mod monitors;
 pub mod notices;
 pub mod organizations;
 pub mod partitions;
+pub mod passkeys;
 pub mod probe_keys;
 pub mod probes;
 pub mod read;

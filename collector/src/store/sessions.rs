@@ -204,7 +204,7 @@ pub async fn end_all(auth: &mut Auth, user: UserKey, but: Option<&[u8; 32]>) -> 
     Ok(done.rows_affected())
 }
 
-/// Deletes sessions, links and first halves of signing in that are over.
+/// Deletes sessions, links, challenges and first halves of signing in that are over.
 ///
 /// # Errors
 /// When the database fails.
@@ -220,6 +220,7 @@ pub async fn forget_ended(auth: &mut Auth, now: Timestamp, idle_since: Timestamp
         "DELETE FROM account_links WHERE expires_at <= $1",
         "DELETE FROM address_changes WHERE expires_at <= $1",
         "DELETE FROM half_sign_ins WHERE expires_at <= $1",
+        "DELETE FROM passkey_challenges WHERE expires_at <= $1",
     ] {
         deleted += sqlx::query(over).bind(now.micros()).execute(auth.conn()).await?.rows_affected();
     }

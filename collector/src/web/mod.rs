@@ -29,6 +29,7 @@ use self::guard::cookie::Cookie;
 use self::guard::csrf::Origins;
 use self::probe::Door;
 use crate::config::Security;
+use crate::domain::passkey::RelyingParty;
 use crate::login::Porter;
 use crate::meters::Meters;
 use crate::probes::Desk;
@@ -80,6 +81,8 @@ pub struct Front {
     pub cookie: Cookie,
     /// Where requests that change something may come from.
     pub origins: Arc<Origins>,
+    /// For whom passkeys are; none where browsers know none.
+    pub party: Option<RelyingParty>,
 }
 
 impl Front {
@@ -90,6 +93,6 @@ impl Front {
             .into_iter()
             .flat_map(|port| ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("http://{host}:{port}")));
         let origins = Arc::new(Origins::new(local.chain([public_url.to_owned()])));
-        Self { public_url: public_url.to_owned(), cookie, origins }
+        Self { public_url: public_url.to_owned(), cookie, origins, party: RelyingParty::of(public_url) }
     }
 }

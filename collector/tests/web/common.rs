@@ -75,6 +75,7 @@ pub struct World {
     pub clock: Clock,
     pub porter: Porter,
     pub opener: Opener,
+    sealer: Sealer,
     router: Router,
     transport: Transport,
     database: TestDatabase,
@@ -132,6 +133,7 @@ impl World {
             porter,
             opener,
             router: router(site, transport, Audience::Everyone, Arc::new(Proxies::new(proxies))),
+            sealer: Sealer::new(&ring),
             transport,
             database,
         };
@@ -139,6 +141,11 @@ impl World {
         world.sql(&format!("INSERT INTO organizations (uuid, name, created_at) VALUES (gen_random_uuid(), 'acme', {now}), (gen_random_uuid(), 'other', {now})")).await;
         world.sql(&format!("INSERT INTO regions (code, network, eu, created_at) VALUES ('eu-1', 'one', true, {now}), ('us-1', 'two', false, {now})")).await;
         world
+    }
+
+    /// The same who lets people in, on other connections.
+    pub fn porter_on(&self, pools: Pools) -> Porter {
+        Porter::new(pools, OrgKey(1), self.sealer.clone(), self.opener.clone(), Settings::default()).unwrap()
     }
 
     pub fn pools(&self) -> Pools {

@@ -8,6 +8,7 @@ mod a_dns_fault_is_told_apart;
 mod a_forged_request_stores_nothing;
 mod a_huge_body_is_refused_early;
 mod a_newer_probe_works;
+mod a_passkey_lets_its_user_in;
 mod a_person_sees_an_outage_without_reloading;
 mod a_probe_writes_nothing;
 mod a_proxy_that_does_https_says_who_asks;

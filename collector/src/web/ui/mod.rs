@@ -16,6 +16,7 @@ pub mod import;
 pub mod key;
 pub mod link;
 pub mod monitor;
+pub mod passkey;
 pub mod probe;
 mod qr;
 pub mod second_step;
