@@ -51,6 +51,7 @@ pub struct World {
     pub clock: Clock,
     pub porter: Porter,
     pub opener: Opener,
+    pub meters: Meters,
     router: Router,
     transport: Transport,
     database: TestDatabase,
@@ -75,7 +76,7 @@ impl World {
         let database = TestDatabase::new().await;
         let pools = database.pools.clone();
         let ring = KeyRing::generate().unwrap();
-        let clock = Clock::manual(START);
+        let (clock, meters) = (Clock::manual(START), Meters::default());
         let (sealer, opener) = (Sealer::new(&ring), Opener::new(&ring));
         let porter = Porter::new(pools.clone(), OrgKey(1), sealer, opener.clone(), settings).unwrap();
         let gate = Gate { collector: CollectorId(Uuid::from_u128(77)), opener: Opener::new(&ring) };
@@ -96,7 +97,7 @@ impl World {
                 config: Arc::default(),
             },
             key_rates: Arc::default(),
-            meters: Meters::default(),
+            meters: meters.clone(),
             instance: Arc::default(),
             stop: CancellationToken::new(),
         };
@@ -104,6 +105,7 @@ impl World {
             clock,
             porter,
             opener,
+            meters,
             router: router(site, transport, Audience::Everyone, Arc::default()),
             transport,
             database,

@@ -1,14 +1,12 @@
 //! Guessing from outside: a soft lock that its owner passes, and no difference between addresses that somebody has and
 //! others, in answer or in work.
 
-use std::cell::Cell;
 use std::time::Duration;
-
-use axum::http::StatusCode;
-use tracing_subscriber::layer::{Context, SubscriberExt};
 
 use crate::common::{Browser, EMAIL, PASSWORD, World};
 use crate::mailbox::{MAILS, Mailbox};
+use crate::statements;
+use axum::http::StatusCode;
 
 /// Ten wrong answers, each as soon as it is taken.
 async fn ten_wrong(world: &World, browser: &mut Browser<'_>, email: &str) {
@@ -66,36 +64,20 @@ async fn a_link_in_a_mail_passes_the_lock_and_ends_it() {
     assert_eq!(Browser::new(&world).sign_in(EMAIL, PASSWORD).await.status, StatusCode::SEE_OTHER);
 }
 
-thread_local! {
-    /// Statements that were sent from this thread.
-    static STATEMENTS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Counts the statements that sqlx logs, by thread: every test on one thread counts its own.
-struct Statements;
-
-impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Statements {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() == "sqlx::query" {
-            STATEMENTS.set(STATEMENTS.get() + 1);
-        }
-    }
-}
-
 /// Statements and hashes that signing in costs.
 async fn cost(world: &World, email: &str, password: &str, from: u8) -> (usize, u64) {
     world.clock.advance(Duration::from_secs(200));
-    let before = (STATEMENTS.get(), world.porter.hashes());
+    let before = (statements::sent(), world.porter.hashes());
     // From elsewhere each time: where failures come from has a count of its own.
     let address = format!("192.0.2.{from}:1").leak();
     let answer = Browser { address, ..Browser::new(world) }.sign_in(email, password).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{email}");
-    (STATEMENTS.get() - before.0, world.porter.hashes() - before.1)
+    (statements::sent() - before.0, world.porter.hashes() - before.1)
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn an_address_that_nobody_has_costs_the_same_work() {
-    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Statements)).unwrap();
+    statements::watch();
     let world = World::with(MAILS).await;
     world.signed_in().await;
     let mut known = Vec::new();
@@ -111,9 +93,9 @@ async fn an_address_that_nobody_has_costs_the_same_work() {
     assert_eq!(known[0], known[10], "so does a locked account");
 
     let asked = async |email: &str| {
-        let before = STATEMENTS.get();
+        let before = statements::sent();
         let answer = Browser::new(&world).post("/sign-in/link", &[("email", email), ("do", "reset")]).await;
-        (STATEMENTS.get() - before, answer.status, answer.text.replace(email, ""))
+        (statements::sent() - before, answer.status, answer.text.replace(email, ""))
     };
     let (known, unknown) = (asked(EMAIL).await, asked("nobody@example.org").await);
     assert!(known.0 > 1 && known.1 == StatusCode::OK);

@@ -5,6 +5,7 @@
 mod access;
 mod account_links;
 mod account_mails;
+mod admin;
 mod api;
 mod audit;
 mod common;
@@ -16,3 +17,4 @@ mod keys;
 mod mailbox;
 mod second_factor;
 mod sessions;
+mod statements;
