@@ -14,7 +14,7 @@ pub struct ListedUser {
     pub uuid: uuid::Uuid,
     /// What it signs in with.
     pub email: String,
-    /// When it last signed in.
+    /// When it last signed in, or was let in by what is no sign-in: set-up, for one.
     pub signed_in_at: Option<i64>,
     /// Sessions that go on.
     pub sessions: i64,
@@ -30,7 +30,8 @@ pub const PAGE: i64 = 50;
 /// When the database fails.
 pub async fn page(auth: &mut Auth, search: &str, after: &str, now: Timestamp) -> Result<Vec<ListedUser>, StoreError> {
     Ok(sqlx::query_as(
-        "SELECT u.id, u.uuid, u.email, u.signed_in_at,
+        "SELECT u.id, u.uuid, u.email,
+                greatest(u.signed_in_at, (SELECT max(created_at) FROM sessions s WHERE s.user_id = u.id)) AS signed_in_at,
                 (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND s.expires_at > $3 AND s.seen_at > $4) AS sessions
          FROM users u WHERE u.deleted_at IS NULL AND strpos(u.email, $1) > 0 AND u.email > $2 ORDER BY u.email LIMIT $5",
     )

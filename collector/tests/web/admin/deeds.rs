@@ -176,7 +176,9 @@ async fn all_sessions_of_a_user_end_and_nobody_elses() {
     elsewhere.sign_in(EMAIL, PASSWORD).await;
     let mut browser = administrator(&world, "editor").await;
     let user = world.one(&format!("SELECT uuid FROM users WHERE email = '{EMAIL}'")).await;
-    browser.get("/admin/users?q=ADA").await.shows("<td class=\"num\">2</td>");
+    let page = browser.get("/admin/users?q=ADA").await;
+    page.shows("<td class=\"num\">2</td>");
+    page.shows("0 s ago");
     browser.get("/admin/users?q=nobody").await.shows("Nobody signs in with such an address");
     browser.get("/admin/users").await;
     world.clock.advance(Duration::from_secs(1));
