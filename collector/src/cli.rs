@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::cmd::admin::AdminCommand;
 use crate::cmd::audit::AuditCommand;
 use crate::cmd::channel::ChannelCommand;
 use crate::cmd::config::ConfigCommand;
@@ -57,6 +58,9 @@ pub enum Command {
     /// Help people who cannot sign in.
     #[command(subcommand)]
     User(UserCommand),
+    /// Say who may administer the instance in a browser, for how long.
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// Say what is wrong and what to do.
     Doctor(DoctorArgs),
 }

@@ -1,5 +1,6 @@
 //! The commands, one a file: each reports for a person or, with `--json`, for a program, and answers an exit code.
 
+pub mod admin;
 pub mod audit;
 mod certificates;
 pub mod channel;

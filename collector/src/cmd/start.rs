@@ -7,7 +7,7 @@ use nix::unistd::User;
 use picket_shared::time::Clock;
 
 use super::up::Start;
-use super::{CmdError, audit, channel, config, doctor, migrate, monitor, open, probe, region, serve, up, user};
+use super::{CmdError, admin, audit, channel, config, doctor, migrate, monitor, open, probe, region, serve, up, user};
 use crate::cli::{Cli, Command};
 use crate::config::{Config, DatabaseMode, Format, Level};
 use crate::postgres::owner;
@@ -79,6 +79,7 @@ async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError
         }
         Command::Region(command) => region::run(command, &open(config, clock).await?).await,
         Command::Audit(command) => audit::run(command, &open(config, clock).await?).await,
+        Command::Admin(command) => admin::run(command, &open(config, clock).await?).await,
         Command::User(command) => user::run(command, &open(config, clock).await?).await,
         Command::Config(_) | Command::Up(_) => Err(CmdError::new("this command is not run from here")),
     }

@@ -18,6 +18,7 @@ mod a_second_region_needs_only_its_token;
 mod a_silent_region_opens_no_incident;
 mod a_wrong_clock_of_a_probe_makes_no_incident;
 mod a_wrong_clock_of_the_collector_makes_no_incident;
+mod an_administrator_sees_the_instance_for_a_time;
 mod an_imported_monitor_tells_nobody_before_its_release;
 mod an_old_probe_works;
 mod an_outage_is_told_once_and_resolved_once;
