@@ -1,0 +1,3 @@
+//! The archive: objects that another program made.
+
+mod objects;
