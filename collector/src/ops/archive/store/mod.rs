@@ -1,8 +1,11 @@
 //! Where objects lie: a place that gives and takes whole objects by name, and never replaces one.
 //!
-//! [`directory`] is a folder on another disk.
+//! [`directory`] is a folder on another disk, [`s3`] a bucket of a service elsewhere.
 
 pub mod directory;
+pub mod s3;
+mod sigv4;
+mod xml;
 
 use std::fmt;
 use std::future::Future;
@@ -11,6 +14,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 
 pub use directory::Directory;
+pub use s3::S3;
 
 /// The longest name of an object.
 const LONGEST: usize = 255;
