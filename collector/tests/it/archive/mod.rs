@@ -1,3 +1,4 @@
-//! The archive: objects that another program made.
+//! The archive: objects that another program made, and what PostgreSQL runs.
 
+mod commands;
 mod objects;
