@@ -53,6 +53,8 @@ uuid_ids! {
     UserId,
     /// A browser in which somebody is signed in.
     SessionId,
+    /// A time for which somebody may administer the instance.
+    GrantId,
     /// A mail about an account.
     AccountMailId,
     /// A process that runs checks, in exactly one region.

@@ -6,7 +6,7 @@ const EMAIL = "ada@example.org";
 const STEP = 30_000;
 
 /// The code that an authenticator with this secret shows; waits for one that lives a while yet.
-const code = async (secret) => {
+export const code = async (secret) => {
   const left = STEP - (Date.now() % STEP);
   if (left < 5_000) await new Promise((done) => setTimeout(done, left + 500));
   const bits = [...secret.replace(/\s/g, "")].map((letter) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter).toString(2).padStart(5, "0")).join("");

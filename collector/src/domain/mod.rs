@@ -8,12 +8,13 @@
 //! [`uptime`] adds verdicts up; [`retention`] says what has expired; [`clock`] says when the machine's clock is followed;
 //! [`audit_chain`] finds where the audit log was tampered with; [`import`] reads what other programs watch; [`written`] how
 //! people write hosts, headers and times; [`defaults`] what holds where nobody says otherwise; [`access`] who may do what;
-//! [`passkey`] whether a passkey is what it says.
+//! [`passkey`] whether a passkey is what it says; [`administration`] for how long somebody administers the instance.
 
 pub mod outage;
 
 pub mod access;
 pub mod account_mail;
+pub mod administration;
 pub mod assignment;
 pub mod audit_chain;
 pub mod clock;

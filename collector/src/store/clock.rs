@@ -60,6 +60,7 @@ pub const KEPT: &[(&str, &[&str])] = &[
     ("passkey_challenges", &["created_at", "expires_at"]),
     ("account_links", &["created_at", "expires_at", "used_at"]),
     ("address_changes", &["created_at", "expires_at", "old_confirmed_at", "new_confirmed_at"]),
+    ("admin_grants", &["from_at", "until_at", "revoked_at"]),
 ];
 
 /// Times of rows that live for an hour at most: those whose first lies ahead go, for nobody waits for them any more.

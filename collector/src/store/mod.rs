@@ -9,6 +9,7 @@ pub mod scope;
 pub mod account_links;
 pub mod account_mails;
 pub mod address_changes;
+pub mod admin_grants;
 pub mod api_keys;
 pub mod assignments;
 pub mod audit;

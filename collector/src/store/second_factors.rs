@@ -2,6 +2,7 @@
 //!
 //! A code works once, however many use it at the same moment: the statement that uses it is the comparison.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use picket_shared::secret::Sealed;
@@ -65,6 +66,21 @@ pub async fn is_wanted(auth: &mut Auth, user: UserKey) -> Result<bool, StoreErro
     .bind(user)
     .fetch_one(auth.conn())
     .await?)
+}
+
+/// Which of these users are asked for a second factor.
+///
+/// # Errors
+/// When the database fails.
+pub async fn wanted_of(auth: &mut Auth, users: &[UserKey]) -> Result<HashSet<UserKey>, StoreError> {
+    let keys: Vec<UserKey> = sqlx::query_scalar(
+        "SELECT user_id FROM totp_secrets WHERE user_id = ANY($1) AND confirmed_at IS NOT NULL
+         UNION SELECT user_id FROM passkeys WHERE user_id = ANY($1)",
+    )
+    .bind(users.iter().map(|user| user.0).collect::<Vec<_>>())
+    .fetch_all(auth.conn())
+    .await?;
+    Ok(keys.into_iter().collect())
 }
 
 /// From now on it is asked for, and the code of `step` is used. False when it is so already, or nothing was begun.

@@ -21,7 +21,7 @@ use super::extract::form;
 use super::guard::client::{self, Proxies};
 use super::guard::headers::{self, Transport};
 use super::guard::quota::{self, Class};
-use super::guard::{csrf, host, key, rate_limit, session};
+use super::guard::{admin_404, csrf, host, key, rate_limit, session};
 use super::{Site, api, assets, health, metrics, probe, ui, well_known};
 use crate::domain::access::Right;
 
@@ -36,6 +36,9 @@ pub enum Who {
     User(Right),
     /// The same, who gave a password or a second factor within ten minutes. It has a page at its own path.
     Proven(Right),
+    /// Who administers the instance, with a second factor, who proved within ten minutes who it is. To everybody else it is
+    /// not there.
+    Admin,
     /// Probes, by the token of each request.
     Probe,
     /// Probes that have no time yet to sign by.
@@ -203,6 +206,17 @@ pub const ROUTES: &[Route] = &[
         handler: || post(ui::import::post_import).layer(DefaultBodyLimit::max(ui::import::LIMIT)),
     },
     change("/import/release", Who::User(Right::MonitorsWrite), || post(ui::import::post_release)),
+    page("/admin", Who::Admin, || get(ui::admin::get_overview)),
+    page("/admin/regions", Who::Admin, || get(ui::admin::probes::get_regions)),
+    page("/admin/probes", Who::Admin, || get(ui::admin::probes::get_probes)),
+    change("/admin/probes/{id}/revoke", Who::Admin, || post(ui::admin::probes::post_revoke)),
+    page("/admin/organizations", Who::Admin, || get(ui::admin::organizations::get_organizations)),
+    page("/admin/users", Who::Admin, || get(ui::admin::users::get_users)),
+    change("/admin/users/{id}/unlock", Who::Admin, || post(ui::admin::users::post_unlock)),
+    change("/admin/users/{id}/end-sessions", Who::Admin, || post(ui::admin::users::post_end_sessions)),
+    page("/admin/grants", Who::Admin, || get(ui::admin::grants::get_grants)),
+    change("/admin/grants", Who::Admin, || post(ui::admin::grants::post_grant)),
+    change("/admin/grants/{id}/revoke", Who::Admin, || post(ui::admin::grants::post_revoke)),
     api(&api::monitors::LIST),
     api(&api::monitors::CREATE),
     api(&api::monitors::PUT_MANY),
@@ -257,7 +271,10 @@ pub enum Audience {
 /// The whole site, or what of it is for probes.
 pub fn router(site: Site, transport: Transport, audience: Audience, proxies: Arc<Proxies>) -> Router {
     let hosts = Arc::clone(&site.hosts);
-    let served = |route: &&Route| audience == Audience::Everyone || matches!(route.who, Who::Probe | Who::NewProbe);
+    let served = |route: &&Route| match audience {
+        Audience::Everyone => route.who != Who::Admin,
+        Audience::Probes => matches!(route.who, Who::Probe | Who::NewProbe),
+    };
     let table = ROUTES.iter().filter(served).fold(Router::new(), |router, route| {
         let handler = (route.handler)();
         // What is not counted is not asked for an account or a key either.
@@ -277,6 +294,8 @@ pub fn router(site: Site, transport: Transport, audience: Audience, proxies: Arc
                 // Without an operation it would be open; so it is not there.
                 None => return router,
             },
+            // It is not in this table: see `beyond`.
+            Who::Admin => return router,
             Who::Probe | Who::NewProbe => handler.layer(from_fn_with_state(site.clock.clone(), probe::add_headers)),
         };
         let handler = match route.class() {
@@ -286,14 +305,33 @@ pub fn router(site: Site, transport: Transport, audience: Audience, proxies: Arc
         router.route(route.path, handler)
     });
     let counted = from_fn_with_state((site.clone(), Class::Read), quota::by_address);
+    let table = match audience {
+        Audience::Everyone => table.fallback_service(beyond(&site).layer(counted.clone())),
+        Audience::Probes => table.fallback(ui::error::get_nothing.layer(counted.clone())),
+    };
     table
-        .fallback(ui::error::get_nothing.layer(counted.clone()))
         .method_not_allowed_fallback(get_no_method.layer(counted))
         .layer(from_fn_with_state(hosts, host::check))
         .layer(from_fn_with_state(Arc::new(Semaphore::new(AT_ONCE)), rate_limit::admit))
         .layer(from_fn_with_state(transport, headers::add))
         .layer(from_fn_with_state(proxies, client::identify))
         .with_state(site)
+}
+
+/// What no route of the table leads to: the administration of the instance, for those who may, and nothing. What is not
+/// there and what is not theirs goes the same way through the same code, so that the two cannot be told apart.
+fn beyond(site: &Site) -> Router {
+    let administration = ROUTES.iter().filter(|route| route.who == Who::Admin).fold(Router::new(), |router, route| {
+        let handler = (route.handler)()
+            .layer(from_fn_with_state(site.clone(), admin_404::require))
+            .layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check));
+        router.route(route.path, handler)
+    });
+    let administration = administration
+        .fallback(ui::error::get_nothing)
+        .method_not_allowed_fallback(get_no_method)
+        .with_state(site.clone());
+    Router::new().fallback_service(administration).layer(from_fn_with_state(site.clone(), admin_404::admit))
 }
 
 /// What is there, but not for this method.

@@ -1,6 +1,8 @@
 //! Who sees which rows: asked of PostgreSQL's catalogue, and tried.
 
+use picket_collector::store::read::{organizations, probes};
 use picket_collector::store::{Conn, OrgKey};
+use picket_shared::time::Timestamp;
 use sqlx::{AssertSqlSafe, Executor, query, query_scalar};
 
 use crate::database::TestDatabase;
@@ -20,8 +22,8 @@ const ALL_ROWS: &[(&str, &str)] = &[
     ("incidents", "backup worker"),
     ("manual_checks", "backup intake worker"),
     ("memberships", "auth backup worker"),
-    ("monitor_regions", "backup intake worker"),
-    ("monitors", "backup intake worker"),
+    ("monitor_regions", "auth backup intake worker"),
+    ("monitors", "auth backup intake worker"),
     ("notices", "backup worker"),
     ("organizations", "auth backup worker"),
     ("probes", "auth backup intake worker"),
@@ -271,5 +273,53 @@ async fn tenants_cannot_read_secrets_that_they_or_others_have_written() {
     ] {
         let error = database.login("picket_app").await.execute(sql).await.unwrap_err().to_string();
         assert!(error.contains("permission denied"), "{sql}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn administration_counts_monitors_and_reads_nothing_else_of_them() {
+    let database = two_tenants().await;
+    let mut auth = database.pools.auth().await.unwrap();
+    let rows = organizations::page(&mut auth, "").await.unwrap();
+    let seen: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.members, row.monitors)).collect();
+    assert_eq!(seen, [("one", 0, 1), ("two", 0, 1)]);
+    assert_eq!(probes::regions(&mut auth, Timestamp::from_seconds(0)).await.unwrap()[0].monitors, 2);
+    drop(auth);
+    for sql in [
+        "SELECT name FROM monitors",
+        "SELECT target FROM monitors",
+        "SELECT spec FROM monitors",
+        "SELECT sealed_secret FROM monitors",
+        "UPDATE monitors SET deleted_at = 1",
+        "DELETE FROM monitor_regions",
+        "SELECT FROM states",
+        "SELECT FROM results",
+        "SELECT FROM incidents",
+        "SELECT FROM channels",
+        "DELETE FROM admin_grants",
+        "UPDATE admin_grants SET until_at = until_at + 1",
+    ] {
+        let error = database.login("picket_auth").await.execute(sql).await.unwrap_err().to_string();
+        assert!(error.contains("permission denied"), "{sql}: {error}");
+    }
+    for role in ["picket_app", "picket_intake", "picket_worker", "picket_reader"] {
+        let error = database.login(role).await.execute("SELECT FROM admin_grants").await.unwrap_err().to_string();
+        assert!(error.contains("permission denied"), "{role}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn no_grant_is_for_longer_than_thirty_days_whoever_writes_it() {
+    let database = TestDatabase::new().await;
+    let mut conn = database.login("postgres").await;
+    conn.execute("INSERT INTO users (uuid, email, password_hash, created_at, password_changed_at) VALUES (gen_random_uuid(), 'a@b.c', '', 0, 0)")
+        .await
+        .unwrap();
+    let day: i64 = 86_400_000_000;
+    for (until, fits) in [(30 * day, true), (30 * day + 1, false), (0, false), (-1, false)] {
+        let given = query(
+            "INSERT INTO admin_grants (uuid, user_id, granted_by, from_at, until_at) VALUES (gen_random_uuid(), 1, 'c', 0, $1)",
+        );
+        assert_eq!(given.bind(until).execute(&mut conn).await.is_ok(), fits, "{until}");
     }
 }

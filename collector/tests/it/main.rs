@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that gets no answer fails its test there and then")]
 
 mod anchors;
+mod archive;
 mod audit;
 mod audit_chain;
 mod classes;

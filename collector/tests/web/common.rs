@@ -76,6 +76,7 @@ pub struct World {
     pub porter: Porter,
     pub opener: Opener,
     sealer: Sealer,
+    pub meters: Meters,
     router: Router,
     transport: Transport,
     database: TestDatabase,
@@ -102,7 +103,7 @@ impl World {
         let database = TestDatabase::new().await;
         let pools = database.pools.clone();
         let ring = KeyRing::generate().unwrap();
-        let clock = Clock::manual(START);
+        let (clock, meters) = (Clock::manual(START), Meters::default());
         let (sealer, opener) = (Sealer::new(&ring), Opener::new(&ring));
         let porter = Porter::new(pools.clone(), OrgKey(1), sealer, opener.clone(), settings).unwrap();
         let gate = Gate { collector: CollectorId(Uuid::from_u128(77)), opener: Opener::new(&ring) };
@@ -124,7 +125,7 @@ impl World {
             },
             security: Arc::new(config.security),
             quotas: Arc::new(Quotas::new(config.limits)),
-            meters: Meters::default(),
+            meters: meters.clone(),
             instance: Arc::default(),
             stop: CancellationToken::new(),
         };
@@ -132,6 +133,7 @@ impl World {
             clock,
             porter,
             opener,
+            meters,
             router: router(site, transport, Audience::Everyone, Arc::new(Proxies::new(proxies))),
             sealer: Sealer::new(&ring),
             transport,

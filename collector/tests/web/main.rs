@@ -5,6 +5,7 @@
 mod access;
 mod account_links;
 mod account_mails;
+mod admin;
 mod api;
 mod audit;
 mod authenticator;
@@ -23,4 +24,5 @@ mod passkeys;
 mod quotas;
 mod second_factor;
 mod sessions;
+mod statements;
 mod well_known;

@@ -1,5 +1,6 @@
 //! `doctor`: says what is wrong and what to do.
 
+mod archive;
 mod clock;
 mod probes;
 mod process;
@@ -62,7 +63,7 @@ impl Finding {
 /// # Errors
 /// When standard output is closed.
 pub async fn run(args: DoctorArgs, config: &Config, clock: &Clock) -> Result<ExitCode, CmdError> {
-    let mut findings = vec![keys(config), disk(config)];
+    let mut findings = vec![keys(config), disk(config), archive::archive(config, clock.now())];
     let mut told = Vec::new();
     match access(config) {
         Ok(access) => {

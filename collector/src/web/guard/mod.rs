@@ -1,5 +1,6 @@
 //! Request-time controls, one a file.
 
+pub mod admin_404;
 pub mod body_limit;
 pub mod client;
 pub mod cookie;

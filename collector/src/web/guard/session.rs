@@ -48,7 +48,7 @@ pub async fn require(
 /// is shown after that. What was to be changed is not.
 pub async fn require_proof(State(site): State<Site>, request: Request, next: Next) -> Response {
     let fresh = request.extensions().get::<User>().is_some_and(|user| user.member.is_fresh(site.clock.now()));
-    if fresh { next.run(request).await } else { first(&request, "/step-up") }
+    if fresh { next.run(request).await } else { first(wanted(&request), "/step-up") }
 }
 
 /// A page that is asked for is shown after signing in; what was to be changed is not.
@@ -56,12 +56,16 @@ fn sign_in_first(request: &Request) -> Response {
     if request.method() != Method::GET {
         return ui::error::page(StatusCode::UNAUTHORIZED, "error.signed_out");
     }
-    first(request, "/sign-in")
+    first(wanted(request), "/sign-in")
 }
 
-/// Another page first, then this one.
-fn first(request: &Request, page: &str) -> Response {
-    let next = request.uri().path_and_query().map_or("/", |whole| whole.as_str());
+/// The page that is asked for.
+pub(super) fn wanted(request: &Request) -> &str {
+    request.uri().path_and_query().map_or("/", |whole| whole.as_str())
+}
+
+/// Another page first, then `next`.
+pub(super) fn first(next: &str, page: &str) -> Response {
     let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
     let to = if next == "/" { page.to_owned() } else { format!("{page}?{query}") };
     let mut response = StatusCode::SEE_OTHER.into_response();

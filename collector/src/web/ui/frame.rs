@@ -75,6 +75,11 @@ const DONE: &[(&str, &str, bool)] = &[
     ("revoked", "done.revoked", false),
     ("released", "done.released", true),
     ("key_revoked", "done.key_revoked", false),
+    ("unlocked", "done.unlocked", false),
+    ("sessions_ended", "done.sessions_ended", true),
+    ("granted", "done.granted", false),
+    ("granted_without", "done.granted_without", false),
+    ("grant_revoked", "done.grant_revoked", false),
 ];
 
 impl Frame {

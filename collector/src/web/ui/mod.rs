@@ -5,6 +5,7 @@
 //! there is nothing else to show.
 
 pub mod account;
+pub mod admin;
 pub mod audit;
 pub mod channel;
 pub mod dashboard;
