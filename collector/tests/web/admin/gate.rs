@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
+use picket_collector::config::Config;
 use picket_collector::domain::access::Role;
 use picket_collector::store::audit::Author;
 use picket_collector::web::router::{ROUTES, Route, Who};
 
 use super::{PAGES, administrator, granted, guarded, later, look, proven};
 use crate::access::{expired, file, filled, holds, request};
-use crate::common::{Answer, Browser, START, World};
+use crate::common::{Answer, Browser, START, SetUp, World};
 use crate::statements;
 
 fn routes() -> impl Iterator<Item = &'static Route> {
@@ -59,7 +60,9 @@ fn ask(method: &str, path: &str, token: &str, headers: &[(&'static str, &str)]) 
 /// What of an answer can be seen, and what it cost.
 async fn seen(world: &World, request: Request<Body>) -> (StatusCode, HeaderMap, String, usize) {
     let before = statements::sent();
-    let Answer { status, headers, text } = world.send(request).await;
+    let Answer { status, mut headers, text } = world.send(request).await;
+    // How many requests are left goes down with each; for whom they are counted stays to be compared.
+    assert!(headers.remove("ratelimit").is_some());
     (status, headers, text, statements::sent() - before)
 }
 
@@ -71,7 +74,9 @@ const PROGRAM: &[(&str, &str)] = &[("accept", "application/json")];
 #[tokio::test(flavor = "current_thread")]
 async fn to_who_has_no_live_grant_it_is_answered_like_what_is_not_there_for_the_same_work() {
     statements::watch();
-    let world = World::new().await;
+    let mut config = Config::default();
+    config.limits.requests_per_minute_per_address = 1_000_000;
+    let world = World::of(SetUp { config, ..SetUp::default() }).await;
     let others = others(&world).await;
     let mut compared = 0;
     for (who, token) in &others {
