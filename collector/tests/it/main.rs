@@ -15,6 +15,7 @@ mod email;
 mod evidence;
 mod import;
 mod isolation;
+mod log;
 mod migrations;
 mod pagerduty;
 mod partitions;
