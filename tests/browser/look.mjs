@@ -20,6 +20,13 @@ const SCREENS = [
 
 export const problems = [];
 
+/// Tells what was found, to whoever started the script, and ends it.
+export const end = () => {
+  for (const problem of problems) console.log(`problem ${problem}`);
+  console.log("done");
+  process.exit(problems.length === 0 ? 0 : 1);
+};
+
 /// Starts the browser, with these arguments too.
 export const start = (more = []) =>
   chromium.launch({

@@ -3,7 +3,7 @@
 //
 // Arguments: base URL, whose host is localhost, the address that this is to be, set-up link, folder for screenshots.
 import fs from "node:fs";
-import { lookHere, problems, start, watch } from "./look.mjs";
+import { end, lookHere, problems, start, watch } from "./look.mjs";
 
 const [base, address, link, shots] = process.argv.slice(2);
 fs.mkdirSync(shots, { recursive: true });
@@ -109,6 +109,4 @@ try {
 } finally {
   await browser.close();
 }
-for (const problem of problems) console.log(`problem ${problem}`);
-console.log("done");
-process.exit(problems.length === 0 ? 0 : 1);
+end();

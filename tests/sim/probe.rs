@@ -249,8 +249,7 @@ fn answer(reply: &Reply) -> Option<Answer> {
         Said::Broken => return None,
         Said::Foreign(status) => plain(*status, Vec::new()),
         Said::Receipt(receipt) => plain(200, serde_json::to_vec(receipt).unwrap()),
-        Said::Time => plain(204, Vec::new()),
-        Said::Keys(_) | Said::Assignments(_) => plain(200, Vec::new()),
+        Said::Time | Said::Keys(_) | Said::Assignments(_) => plain(200, Vec::new()),
         Said::Refused(code, retry_after) => {
             let time = reply.time.unwrap_or_default();
             let refusal = Refusal { error: *code, message: String::new(), time };

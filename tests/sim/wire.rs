@@ -30,6 +30,7 @@ pub(crate) struct Call {
 /// Who sends.
 #[derive(Clone, Debug)]
 pub(crate) enum Token {
+    /// The time is asked for without one.
     None,
     /// As it travels.
     Wire(String),

@@ -82,7 +82,7 @@ fn keys(account: &str, address: Option<IpAddr>) -> Vec<Key> {
 }
 
 /// Where one caller can be: an address of IPv4, a /64 of IPv6.
-pub(super) fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()),
         v4 @ IpAddr::V4(_) => v4,

@@ -280,7 +280,7 @@ pub fn router(site: Site, transport: Transport, audience: Audience, proxies: Arc
         // What is not counted is not asked for an account or a key either.
         let class = route.class().unwrap_or(Class::Read);
         let handler = match route.who {
-            Who::Anyone | Who::Scraper => handler,
+            Who::Anyone | Who::Scraper | Who::Probe | Who::NewProbe => handler,
             Who::Visitor => handler.layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
             Who::User(right) => handler
                 .layer(from_fn_with_state((site.clone(), right, class), session::require))
@@ -296,11 +296,15 @@ pub fn router(site: Site, transport: Transport, audience: Audience, proxies: Arc
             },
             // It is not in this table: see `beyond`.
             Who::Admin => return router,
-            Who::Probe | Who::NewProbe => handler.layer(from_fn_with_state(site.clock.clone(), probe::add_headers)),
         };
         let handler = match route.class() {
             Some(class) => handler.layer(from_fn_with_state((site.clone(), class), quota::by_address)),
             None => handler,
+        };
+        // Refusals tell the time too, so that this is around all else.
+        let handler = match route.who {
+            Who::Probe | Who::NewProbe => handler.layer(from_fn_with_state(site.clock.clone(), probe::add_headers)),
+            _ => handler,
         };
         router.route(route.path, handler)
     });

@@ -16,6 +16,7 @@ mod email;
 mod evidence;
 mod import;
 mod isolation;
+mod log;
 mod migrations;
 mod pagerduty;
 mod partitions;

@@ -272,14 +272,7 @@ async fn every_row(world: &World) -> Vec<(String, String)> {
 
 #[tokio::test(flavor = "current_thread")]
 async fn what_is_secret_comes_to_light_nowhere_afterwards() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    tracing::callsite::rebuild_interest_cache();
+    let (log, _guard) = Log::listen();
     let world = World::with(MAILS).await;
     let mut browser = world.signed_in().await;
     let mut canaries = Canaries::default();

@@ -17,6 +17,7 @@ mod guessing;
 mod headers;
 mod journey;
 mod keys;
+#[path = "../it/log.rs"]
 mod log;
 mod mailbox;
 mod origins;

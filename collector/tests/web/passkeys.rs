@@ -292,7 +292,7 @@ async fn nobody_learns_from_a_refusal_whose_passkey_it_was() {
 
 #[tokio::test]
 async fn who_asks_for_hundreds_of_challenges_fills_no_table() {
-    // Many addresses of one network are not counted as one, so this limit is tried without that of an address.
+    // The limit of an address is as many in as long, by the minute; a wider one leaves this one to hold.
     let mut config = Config::default();
     config.limits.requests_per_minute_per_address = 1_000_000;
     let world = World::of(SetUp { config, ..SetUp::default() }).await;

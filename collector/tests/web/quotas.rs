@@ -8,6 +8,7 @@ use picket_collector::config::{Config, Limits};
 use picket_collector::domain::access::Right;
 use picket_collector::web::guard::quota::Class;
 use picket_collector::web::router::{ROUTES, Who};
+use picket_shared::wire::{HELD_HEADER, TIME_HEADER, TIME_PATH};
 
 use crate::common::{Answer, Browser, From, SetUp, World};
 
@@ -68,6 +69,18 @@ async fn an_address_that_asks_too_much_has_to_wait_and_is_told_so_in_its_own_way
     assert_eq!(get(&world, "/sign-in", THERE, &[]).await.status, StatusCode::OK, "others are not held back");
     world.clock.advance(Duration::from_secs(40));
     assert_eq!(get(&world, "/sign-in", HERE, &[]).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_probe_that_asks_for_the_time_too_often_is_told_it_all_the_same() {
+    let world = narrow(&[]).await;
+    for _ in 0..60 {
+        assert_eq!(get(&world, TIME_PATH, HERE, &[]).await.status, StatusCode::OK);
+    }
+    let refused = get(&world, TIME_PATH, HERE, &[]).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.header(TIME_HEADER), world.clock.now().micros().to_string());
+    assert!(refused.header(HELD_HEADER).parse::<u64>().is_ok());
 }
 
 #[tokio::test]

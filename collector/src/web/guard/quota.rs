@@ -17,6 +17,7 @@ use picket_shared::time::Timestamp;
 
 use super::client::ClientAddress;
 use crate::config::Limits;
+use crate::login::throttle::network;
 use crate::store::UserKey;
 use crate::web::error::Problem;
 use crate::web::{Site, api, ui};
@@ -84,10 +85,7 @@ pub enum Subject {
 impl Subject {
     /// Who is at this address.
     pub fn at(address: IpAddr) -> Self {
-        Self::Address(match address.to_canonical() {
-            IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()),
-            v4 @ IpAddr::V4(_) => v4,
-        })
+        Self::Address(network(address))
     }
 
     const fn name(&self) -> &'static str {

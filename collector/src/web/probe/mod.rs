@@ -52,7 +52,7 @@ pub async fn add_headers(State(clock): State<Clock>, request: Request, next: Nex
 
 /// `GET /probe/v1/time`: what [`add_headers`] adds is all that is asked for.
 pub async fn get_time() -> StatusCode {
-    StatusCode::NO_CONTENT
+    StatusCode::OK
 }
 
 /// Turns what a handler found into an answer. What is no rule of the protocol is logged here, and told without details.
