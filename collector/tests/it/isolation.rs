@@ -86,6 +86,10 @@ const OF_THE_INSTANCE: &[&str] = &["assignment_clock", "instance", "probe_status
 /// Tables in which tenants also see rows that are nobody's (regions and probes for all), and write none.
 const SHARED: &[&str] = &["gaps", "probes"];
 
+/// What administration counts: tables of tenants of which the role that lets people in may read these columns, of all rows,
+/// and do nothing else.
+const COUNTED: [(&str, &str); 2] = [("monitor_regions", "monitor_id region_id"), ("monitors", "deleted_at id org_id")];
+
 /// What runs with the rights of its owner, who is held by row security too.
 const OF_THE_OWNER: &[&str] = &["audit_remove", "drop_partition", "ensure_partition"];
 
@@ -102,7 +106,7 @@ async fn open(database: &TestDatabase) -> Vec<String> {
     let unsecured = format!(
         "WITH tenants AS ({TENANTS}), policies AS (
              SELECT t.oid, p.polname, p.polname = 'tenant' AS is_tenant, p.polcmd = '*' AND p.polpermissive AS is_whole,
-                    t.relname = ANY ($1) AND p.polcmd = 'r' AS is_look,
+                    t.relname = ANY ($1) AND p.polcmd = 'r' AS is_look, t.relname = ANY ($2) AND p.polcmd = 'r' AS is_count,
                     pg_get_expr(p.polqual, p.polrelid) AS seen, pg_get_expr(p.polwithcheck, p.polrelid) AS written,
                     CASE t.relname WHEN 'organizations' THEN '(id = current_org())' ELSE '(org_id = current_org())' END AS own,
                     ARRAY(SELECT r::regrole::text FROM unnest(p.polroles) r ORDER BY 1) AS roles
@@ -115,6 +119,7 @@ async fn open(database: &TestDatabase) -> Vec<String> {
              CASE WHEN is_tenant AND roles <> '{{picket_app,picket_reader}}' THEN false
                   WHEN is_tenant AND is_look THEN seen = '(' || own || ' OR (org_id IS NULL))' AND written IS NULL
                   WHEN is_tenant THEN is_whole AND seen = own AND written = own
+                  WHEN is_count THEN seen = 'true' AND written IS NULL AND roles = '{{picket_auth}}'
                   ELSE is_whole AND seen = 'true' AND written = 'true' AND NOT roles && '{{picket_app,picket_reader,-}}' END, false)"
     );
     let rest = format!(
@@ -130,12 +135,18 @@ async fn open(database: &TestDatabase) -> Vec<String> {
          UNION ALL SELECT rolname || ': passes by row security, or owns something' FROM pg_roles r
          WHERE rolname LIKE 'picket%' AND (rolsuper OR rolbypassrls OR rolcreaterole OR (rolname <> 'picket_owner' AND (
              EXISTS (SELECT FROM pg_class WHERE relowner = r.oid) OR EXISTS (SELECT FROM pg_proc WHERE proowner = r.oid)
-             OR EXISTS (SELECT FROM pg_auth_members WHERE member = r.oid))))"
+             OR EXISTS (SELECT FROM pg_auth_members WHERE member = r.oid))))
+         UNION ALL SELECT relname || ': administration may do more than count' FROM unnest($3::text[], $4::text[]) t (relname, columns)
+         WHERE has_any_column_privilege('picket_auth', relname, 'INSERT, UPDATE') OR has_table_privilege('picket_auth', relname, 'DELETE, TRUNCATE')
+           OR columns <> (SELECT coalesce(string_agg(attname, ' ' ORDER BY attname), '') FROM pg_attribute
+                          WHERE attrelid = relname::regclass AND attnum > 0 AND NOT attisdropped
+                            AND has_column_privilege('picket_auth', attrelid, attnum, 'SELECT'))"
     );
+    let (counted, columns): (Vec<&str>, Vec<&str>) = COUNTED.into_iter().unzip();
     let mut owner = database.login("picket_owner").await;
     let mut found: Vec<String> =
-        query_scalar(AssertSqlSafe(unsecured)).bind(SHARED).fetch_all(&mut owner).await.unwrap();
-    let rest = query_scalar(AssertSqlSafe(rest)).bind(OF_THE_INSTANCE).bind(OF_THE_OWNER);
+        query_scalar(AssertSqlSafe(unsecured)).bind(SHARED).bind(&counted).fetch_all(&mut owner).await.unwrap();
+    let rest = query_scalar(AssertSqlSafe(rest)).bind(OF_THE_INSTANCE).bind(OF_THE_OWNER).bind(counted).bind(columns);
     found.extend(rest.fetch_all(&mut owner).await.unwrap());
     found
 }
@@ -175,6 +186,13 @@ async fn what_is_open_to_other_tenants_is_found() {
         (
             "CALL secure_table('pets', '{}'); CREATE FUNCTION pet() RETURNS bigint LANGUAGE sql SECURITY DEFINER RETURN 1".to_owned(),
             vec!["rights of its owner"],
+        ),
+        ("CALL secure_table('pets', '{}'); GRANT SELECT (target) ON monitors TO picket_auth".to_owned(), vec!["than count"]),
+        ("CALL secure_table('pets', '{}'); GRANT DELETE ON monitor_regions TO picket_auth".to_owned(), vec!["than count"]),
+        (
+            "CALL secure_table('pets', '{}'); DROP POLICY picket_auth ON monitors; CREATE POLICY picket_auth ON monitors
+             TO picket_auth USING (org_id < 2)".to_owned(),
+            vec!["lets too much"],
         ),
     ] {
         let database = TestDatabase::new().await;
