@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::cmd::admin::AdminCommand;
 use crate::cmd::audit::AuditCommand;
+use crate::cmd::backup::BackupCommand;
 use crate::cmd::channel::ChannelCommand;
 use crate::cmd::config::ConfigCommand;
 use crate::cmd::doctor::DoctorArgs;
@@ -12,9 +14,12 @@ use crate::cmd::monitor::MonitorCommand;
 use crate::cmd::organization::OrganizationCommand;
 use crate::cmd::probe::ProbeCommand;
 use crate::cmd::region::RegionCommand;
+use crate::cmd::restore::RestoreArgs;
 use crate::cmd::serve::ServeArgs;
 use crate::cmd::up::UpArgs;
 use crate::cmd::user::UserCommand;
+use crate::cmd::wal_fetch::WalFetchArgs;
+use crate::cmd::wal_push::WalPushArgs;
 
 /// Picket's collector: takes what probes found, decides what is an outage, tells people, keeps the data.
 #[derive(Debug, Parser)]
@@ -58,9 +63,23 @@ pub enum Command {
     /// Make, show and limit organizations.
     #[command(subcommand)]
     Organization(OrganizationCommand),
+    /// Look after backups.
+    #[command(subcommand)]
+    Backup(BackupCommand),
+    /// Restore the database as it was at any second, into an empty folder.
+    Restore(RestoreArgs),
     /// Help people who cannot sign in.
     #[command(subcommand)]
     User(UserCommand),
+    /// Say who may administer the instance in a browser, for how long.
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// Say what is wrong and what to do.
     Doctor(DoctorArgs),
+    /// What PostgreSQL runs to archive a file of its WAL.
+    #[command(hide = true)]
+    WalPush(WalPushArgs),
+    /// What PostgreSQL runs to have a file of its WAL while it is restored.
+    #[command(hide = true)]
+    WalFetch(WalFetchArgs),
 }

@@ -17,6 +17,7 @@ use crate::flow;
 use crate::flow::judge::Listening;
 use crate::flow::verify::Limits;
 use crate::ops;
+use crate::ops::archive::keeper::Keeper;
 use crate::store;
 use crate::wake::Bell;
 
@@ -38,6 +39,8 @@ struct Shared {
     /// Those of the web.
     limits: Arc<Limits>,
     listening: Mutex<Listening>,
+    /// Looks after the archive, where there is one.
+    keeper: Option<Arc<Keeper>>,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -55,6 +58,19 @@ fn tasks() -> Vec<Task> {
             run: |app, _| Box::pin(retention(app)),
         },
         Task { name: "anchor", period: Duration::from_secs(3600), bell: None, run: |app, _| Box::pin(anchor(app)) },
+        Task { name: "archive", period: SECOND * 15, bell: None, run: |app, shared| Box::pin(archive(app, shared)) },
+        Task {
+            name: "archive-manifest",
+            period: Duration::from_secs(3600),
+            bell: None,
+            run: |_, shared| Box::pin(archive_manifest(shared)),
+        },
+        Task {
+            name: "archive-backup",
+            period: Duration::from_secs(300),
+            bell: None,
+            run: |_, shared| Box::pin(archive_backup(shared)),
+        },
         Task { name: "limits", period: Duration::from_secs(60), bell: None, run: |_, shared| Box::pin(forget(shared)) },
         Task {
             name: "judge",
@@ -81,10 +97,16 @@ fn tasks() -> Vec<Task> {
 }
 
 /// Runs every task until `stop`; a task that runs then is finished first. `limits` are those of the web.
-pub fn start(app: &App, limits: &Arc<Limits>, tracker: &TaskTracker, stop: &CancellationToken) {
+pub fn start(
+    app: &App,
+    limits: &Arc<Limits>,
+    keeper: Option<Arc<Keeper>>,
+    tracker: &TaskTracker,
+    stop: &CancellationToken,
+) {
     tracker.spawn(keep_time(app.clone(), stop.clone()));
     let listening = Mutex::new(Listening::from(app.started_at));
-    let shared = Arc::new(Shared { limits: Arc::clone(limits), listening });
+    let shared = Arc::new(Shared { limits: Arc::clone(limits), listening, keeper });
     for task in tasks() {
         tracker.spawn(repeat(app.clone(), Arc::clone(&shared), task, stop.clone()));
     }
@@ -190,6 +212,28 @@ async fn retention(app: App) -> Ran {
 async fn anchor(app: App) -> Ran {
     let _working = app.standstill.working().await;
     report(ops::anchor::run(&app.pools, &anchorage(&app), app.clock.now()).await?)
+}
+
+/// Whether what is committed reaches the archive; runs also while the clock steps, for it writes no times.
+async fn archive(app: App, shared: Arc<Shared>) -> Ran {
+    match &shared.keeper {
+        Some(keeper) => report(keeper.watch(app.clock.now())),
+        None => report("no archive"),
+    }
+}
+
+async fn archive_manifest(shared: Arc<Shared>) -> Ran {
+    match &shared.keeper {
+        Some(keeper) => report(keeper.note().await?),
+        None => report("no archive"),
+    }
+}
+
+async fn archive_backup(shared: Arc<Shared>) -> Ran {
+    match &shared.keeper {
+        Some(keeper) => report(keeper.back_up().await?),
+        None => report("no archive"),
+    }
 }
 
 fn anchorage(app: &App) -> ops::anchor::Anchorage {

@@ -12,8 +12,8 @@ use picket_shared::time::{Clock, Stopwatch, Timestamp};
 
 /// A larger difference is no drift: somebody set the collector's clock.
 const STEP_US: i64 = 5_000_000;
-/// An answer that took longer was a long poll's.
-const HELD: Duration = Duration::from_secs(2);
+/// An answer that was longer on its way says little: nobody knows whether it was the request that took so long.
+const LONG: Duration = Duration::from_secs(2);
 /// How much a quartz may drift; the error of an old measurement grows by this part of its age.
 const DRIFT: f64 = 100e-6;
 
@@ -41,14 +41,17 @@ impl Discipline {
         Self { start, measured: None, began: start, applied_us: 0, stepped_us: 0, last: Duration::ZERO }
     }
 
-    /// Takes in that the collector said `server` in an answer that came at `elapsed` after a round trip of `rtt`.
+    /// Takes in that the collector said `server` in an answer that came at `elapsed` after a round trip of `rtt`, for
+    /// `held` of which the collector had the request (written at the end of that).
     ///
     /// It is taken when it is sharper than what is known, or when both cannot be true.
-    pub fn observe(&mut self, server: Timestamp, rtt: Duration, elapsed: Duration) {
-        // In the middle of the round trip is the best guess; but an answer that was long in coming was held by the collector
-        // and written at its end, and a guess ahead of the collector's time would stamp outcomes that are to come.
-        let whole = micros(rtt);
-        let (later, error_us) = if rtt > HELD { (0, whole) } else { (whole / 2, whole / 2) };
+    pub fn observe(&mut self, server: Timestamp, (rtt, held): (Duration, Duration), elapsed: Duration) {
+        // Held for longer than it took: this machine stood still meanwhile, and nothing is known of the way.
+        let way = rtt.checked_sub(held).unwrap_or(rtt);
+        // In the middle of the way is the best guess; but of one that was long, a guess ahead of the collector's time would
+        // stamp outcomes that are to come.
+        let whole = micros(way);
+        let (later, error_us) = if way > LONG { (0, whole) } else { (whole / 2, whole / 2) };
         let correction_us = server.shifted(later).micros_since(self.start + elapsed);
         let found = Measured { correction_us, error_us, at: elapsed };
         let Some(known) = self.measured else {
@@ -61,14 +64,18 @@ impl Discipline {
             return;
         };
         let aged = known.error_us + drift(elapsed.saturating_sub(known.at));
-        // One that left before what is known came is no news, where it took long: this machine may have slept meanwhile, and then
-        // its round trip was longer than it seems.
-        if rtt > HELD && elapsed.saturating_sub(rtt) < known.at {
+        let contradicts = correction_us.abs_diff(known.correction_us) > (error_us + aged).unsigned_abs();
+        // One whose request left before what is known came is no news, where it took long or says otherwise: this machine may
+        // have slept meanwhile, and then its round trip was longer than it seems. The next one tells.
+        if elapsed.saturating_sub(rtt) < known.at && (rtt > LONG || contradicts) {
             return;
         }
-        let contradicts = correction_us.abs_diff(known.correction_us) > (error_us + aged).unsigned_abs();
         if contradicts || error_us < aged {
-            self.measured = Some(found);
+            // Of what a long way leaves possible, the nearest to what was known holds until a sharper answer comes. Else a clock
+            // that is a second off would seem to be set back by all of that way.
+            let nearest_us = known.correction_us.clamp(correction_us, correction_us.saturating_add(whole));
+            let correction_us = if way > LONG { nearest_us } else { correction_us };
+            self.measured = Some(Measured { correction_us, ..found });
         }
     }
 
@@ -149,13 +156,18 @@ impl CollectorClock {
         self.with(|discipline, _| discipline.began())
     }
 
-    /// Takes in what an answer said that has just come, after a round trip of `rtt`.
-    pub fn observe(&self, server: Timestamp, rtt: Duration) {
+    /// Takes in what an answer said that has just come, as [`Discipline::observe`] does.
+    pub fn observe(&self, server: Timestamp, round_trip: (Duration, Duration)) {
         let best = self.with(|discipline, elapsed| {
-            discipline.observe(server, rtt, elapsed);
+            discipline.observe(server, round_trip, elapsed);
             discipline.best(elapsed)
         });
         self.shown.slew(best.micros_since(self.shown.now()));
+    }
+
+    /// Whether the collector's time was ever heard.
+    pub fn is_measured(&self) -> bool {
+        self.with(|discipline, _| discipline.is_measured())
     }
 
     /// The machine's time of day minus the collector's, in microseconds; `None` until measured.
@@ -191,11 +203,16 @@ mod tests {
         Duration::from_secs(s)
     }
 
+    /// A round trip of which the collector took nothing.
+    fn at_once(rtt: Duration) -> (Duration, Duration) {
+        (rtt, Duration::ZERO)
+    }
+
     #[test]
     fn the_first_answer_sets_the_clock_whichever_way_it_is_off() {
         for off in [-3600, 3600] {
             let mut clock = Discipline::new(START);
-            clock.observe(START.shifted(off * 1_000_000), Duration::from_millis(40), seconds(0));
+            clock.observe(START.shifted(off * 1_000_000), at_once(Duration::from_millis(40)), seconds(0));
             assert_eq!(clock.now(seconds(1)), START.shifted(off * 1_000_000 + 1_020_000));
         }
     }
@@ -203,20 +220,34 @@ mod tests {
     #[test]
     fn a_slow_answer_does_not_spoil_a_sharp_one() {
         let mut clock = Discipline::new(START);
-        clock.observe(START, Duration::from_millis(2), seconds(0));
-        // Held for 25 s by a long poll: its bound is 12.5 s wide and says nothing new.
-        clock.observe(START + seconds(25), seconds(25), seconds(25));
+        clock.observe(START, at_once(Duration::from_millis(2)), seconds(0));
+        // 13 s on its way: its bound says nothing new.
+        clock.observe(START + seconds(25), (seconds(25), seconds(12)), seconds(25));
         assert_eq!(clock.best(seconds(30)), (START + seconds(30)).shifted(1_000));
+    }
+
+    #[test]
+    fn an_answer_that_waited_while_the_machine_slept_does_not_contradict_a_later_one() {
+        let mut clock = Discipline::new(START);
+        clock.observe(START, at_once(Duration::from_millis(2)), seconds(0));
+        // The machine slept for a while at 11 s. Its monotonic clock did not go on, and both answers lay there when it woke.
+        clock.observe(START + seconds(20), (seconds(1), seconds(10)), seconds(11));
+        let known = clock.best(seconds(11));
+        clock.observe((START + seconds(10)).shifted(100_000), at_once(Duration::from_millis(1_500)), seconds(11));
+        assert_eq!(clock.best(seconds(11)), known);
+        // One that was asked for since is believed.
+        clock.observe(START + seconds(30), at_once(Duration::from_millis(20)), Duration::from_millis(11_030));
+        assert_eq!(clock.best(Duration::from_millis(11_030)), (START + seconds(30)).shifted(10_000));
     }
 
     #[test]
     fn a_clock_that_stands_still_later_on_began_when_it_did_and_one_that_is_set_back_began_earlier() {
         let mut clock = Discipline::new(START);
-        clock.observe(START + seconds(300), Duration::from_millis(2), seconds(0));
-        clock.observe(START + seconds(400), Duration::from_millis(2), seconds(10));
+        clock.observe(START + seconds(300), at_once(Duration::from_millis(2)), seconds(0));
+        clock.observe(START + seconds(400), at_once(Duration::from_millis(2)), seconds(10));
         clock.now(seconds(10));
         assert_eq!(clock.began(), START + seconds(300));
-        clock.observe(START + seconds(60), Duration::from_millis(2), seconds(20));
+        clock.observe(START + seconds(60), at_once(Duration::from_millis(2)), seconds(20));
         clock.now(seconds(20));
         assert_eq!(clock.began(), (START + seconds(300)).shifted(-350_000_000));
     }
@@ -224,23 +255,51 @@ mod tests {
     #[test]
     fn a_clock_began_before_the_collector_heard_of_it_however_long_the_first_answer_took() {
         let mut clock = Discipline::new(START);
-        clock.observe(START.shifted(100_000), seconds(13), seconds(13));
+        clock.observe(START.shifted(100_000), at_once(seconds(13)), seconds(13));
         assert_eq!(clock.began(), START.shifted(100_000 - 13_000_000));
     }
 
     #[test]
     fn a_long_poll_that_tells_of_a_clock_that_was_set_is_not_taken_to_be_ahead_of_it() {
         let mut clock = Discipline::new(START);
-        clock.observe(START, Duration::from_millis(2), seconds(0));
+        clock.observe(START, at_once(Duration::from_millis(2)), seconds(0));
         let server = START + seconds(3600);
-        clock.observe(server, seconds(24), seconds(24));
+        clock.observe(server, (seconds(24), seconds(24)), seconds(24));
         assert_eq!(clock.now(seconds(24)), server);
+        clock.observe(START - seconds(3600), (seconds(20), seconds(20)), seconds(50));
+        assert_eq!(clock.now(seconds(50)), START - seconds(3600), "nor ahead of one that was set back");
+    }
+
+    #[test]
+    fn an_answer_long_on_its_way_from_a_clock_that_is_a_second_behind_is_no_clock_that_was_set_back() {
+        let mut clock = Discipline::new(START);
+        clock.observe(START, at_once(Duration::from_millis(2)), seconds(0));
+        clock.observe((START + seconds(30)).shifted(-2_000_000), at_once(seconds(20)), seconds(50));
+        clock.now(seconds(50));
+        assert_eq!((clock.stepped_us(), clock.best(seconds(50))), (0, START + seconds(48)));
+        // Set back by an hour, it is at most as far ahead as the answer may have been on its way, and a sharp answer mends it.
+        clock.observe(START.shifted(-3_500_000_000), at_once(seconds(24)), seconds(100));
+        assert_eq!(clock.now(seconds(100)), START.shifted(-3_476_000_000));
+        clock.observe(START.shifted(-3_490_000_000), at_once(Duration::from_millis(2)), seconds(110));
+        assert_eq!(clock.now(seconds(110)), START.shifted(-3_490_000_000 + 1_000));
+    }
+
+    #[test]
+    fn an_answer_that_was_held_for_longer_than_it_took_comes_from_before_a_sleep() {
+        let mut clock = Discipline::new(START);
+        clock.observe(START, at_once(Duration::from_millis(2)), seconds(0));
+        clock.observe(START + seconds(20), (seconds(10), seconds(20)), seconds(10));
+        assert_eq!(
+            clock.best(seconds(10)),
+            (START + seconds(10)).shifted(1_000),
+            "it may have been on its way for 10 s"
+        );
     }
 
     #[test]
     fn a_collector_whose_clock_is_set_is_followed_at_once_both_ways_and_by_steps_that_can_be_seen() {
         let mut clock = Discipline::new(START);
-        clock.observe(START.shifted(86_400_000_000), Duration::from_millis(2), seconds(0));
+        clock.observe(START.shifted(86_400_000_000), at_once(Duration::from_millis(2)), seconds(0));
         assert_eq!(
             (clock.now(seconds(1)), clock.stepped_us()),
             (START.shifted(86_401_001_000), 0),
@@ -250,7 +309,7 @@ mod tests {
             let before = clock.stepped_us();
             let expected = clock.best(seconds(at));
             let server = (START + seconds(at)).shifted(off * 1_000_000);
-            clock.observe(server, Duration::from_millis(2), seconds(at));
+            clock.observe(server, at_once(Duration::from_millis(2)), seconds(at));
             assert_eq!(clock.now(seconds(at)), server.shifted(1_000));
             assert_eq!(clock.stepped_us() - before, server.shifted(1_000).micros_since(expected));
         }
@@ -259,20 +318,20 @@ mod tests {
     #[test]
     fn a_late_answer_from_before_a_sleep_takes_nothing_back() {
         let mut clock = Discipline::new(START);
-        clock.observe(START, Duration::from_millis(2), seconds(0));
+        clock.observe(START, at_once(Duration::from_millis(2)), seconds(0));
         // The machine sleeps for an hour at 10 s; an answer that was asked for at 5 s comes after one of now.
         let server = START + seconds(3611);
-        clock.observe(server, Duration::from_millis(2), seconds(11));
-        clock.observe(START + seconds(5), seconds(7), seconds(12));
+        clock.observe(server, at_once(Duration::from_millis(2)), seconds(11));
+        clock.observe(START + seconds(5), at_once(seconds(7)), seconds(12));
         assert_eq!(clock.now(seconds(12)), (server + seconds(1)).shifted(1_000));
     }
 
     #[test]
     fn a_small_correction_backwards_slows_time_down_and_is_no_step() {
         let mut clock = Discipline::new(START);
-        clock.observe(START, Duration::from_millis(2), seconds(0));
+        clock.observe(START, at_once(Duration::from_millis(2)), seconds(0));
         let before = clock.now(seconds(10));
-        clock.observe(START + seconds(7), Duration::from_millis(2), seconds(10));
+        clock.observe(START + seconds(7), at_once(Duration::from_millis(2)), seconds(10));
         assert_eq!((clock.now(seconds(10)), clock.stepped_us()), (before, 0));
         assert_eq!(clock.now(seconds(16)), (START + seconds(13)).shifted(1_000));
     }
@@ -280,8 +339,8 @@ mod tests {
     #[test]
     fn an_answer_that_contradicts_is_believed() {
         let mut clock = Discipline::new(START);
-        clock.observe(START, Duration::from_millis(2), seconds(0));
-        clock.observe(START + seconds(300), Duration::from_millis(500), seconds(10));
+        clock.observe(START, at_once(Duration::from_millis(2)), seconds(0));
+        clock.observe(START + seconds(300), at_once(Duration::from_millis(500)), seconds(10));
         assert_eq!(clock.now(seconds(10)), (START + seconds(300)).shifted(250_000));
     }
 
@@ -293,7 +352,7 @@ mod tests {
             for (wait_ms, off_us, rtt_ms) in steps {
                 elapsed += Duration::from_millis(wait_ms);
                 let heard_before = clock.is_measured();
-                clock.observe((START + elapsed).shifted(off_us), Duration::from_millis(rtt_ms), elapsed);
+                clock.observe((START + elapsed).shifted(off_us), at_once(Duration::from_millis(rtt_ms)), elapsed);
                 let stepped = clock.stepped_us();
                 let now = clock.now(elapsed);
                 prop_assert!(now >= last || !heard_before || clock.stepped_us() < stepped);

@@ -55,6 +55,8 @@ uuid_ids! {
     SessionId,
     /// An invitation into an organization.
     InvitationId,
+    /// A time for which somebody may administer the instance.
+    GrantId,
     /// A mail about an account.
     AccountMailId,
     /// A process that runs checks, in exactly one region.

@@ -13,6 +13,11 @@ pub const PROTOCOL: &str = "1";
 pub const PROTOCOL_HEADER: &str = "picket-protocol";
 /// The header of every answer that carries the collector's time, in microseconds since 1970.
 pub const TIME_HEADER: &str = "picket-time";
+/// The header of every answer that says for how long the collector had the request, in microseconds: what is left of the
+/// round trip was spent on the way.
+pub const HELD_HEADER: &str = "picket-held";
+/// Tells the time, by the headers of its empty answer. The one path that asks for no token.
+pub const TIME_PATH: &str = "/probe/v1/time";
 /// Says hello and gets the day keys; body [`Hello`], answer [`Welcome`].
 pub const HELLO_PATH: &str = "/probe/v1/hello";
 /// Gets fresh day keys; answer [`Keys`].

@@ -3,7 +3,7 @@
 //! Figures, not assertions: a run fails only if what it measures does not work. `docs/benchmarks.md` says how figures
 //! are made and what they are worth. Programs come from the folder that this one lies in.
 //!
-//! [`probe`], [`intake`] and [`pages`] are benchmarks; [`targets`], [`peer`] and the harness's desk are what the first talks
+//! [`probe`], [`intake`], [`pages`] and [`login`] are benchmarks; [`targets`], [`peer`] and the harness's desk are what the first talks
 //! to, [`client`] keeps a connection open, [`load`] and [`database`] fill a collector and ask it, [`meter`] reads what a program used, [`figure`] prints.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark fails as a test does: at once, and saying where")]
@@ -13,6 +13,7 @@ mod database;
 mod figure;
 mod intake;
 mod load;
+mod login;
 mod meter;
 mod pages;
 mod peer;
@@ -27,7 +28,8 @@ use std::process::ExitCode;
 type Bench = fn(&Path);
 
 /// What can be measured.
-const BENCHES: &[(&str, Bench)] = &[("probe", probe::run), ("intake", intake::run), ("pages", pages::run)];
+const BENCHES: &[(&str, Bench)] =
+    &[("probe", probe::run), ("intake", intake::run), ("pages", pages::run), ("login", login::run)];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();

@@ -5,7 +5,7 @@
 import fs from "node:fs";
 import readline from "node:readline";
 import { lookAtAccount } from "./account.mjs";
-import { look, lookHere, problems, start, watch } from "./look.mjs";
+import { end, look, lookHere, problems, start, watch } from "./look.mjs";
 
 const [base, link, target, shots] = process.argv.slice(2);
 fs.mkdirSync(shots, { recursive: true });
@@ -119,6 +119,4 @@ try {
 } finally {
   await browser.close();
 }
-for (const problem of problems) console.log(`problem ${problem}`);
-console.log("done");
-process.exit(problems.length === 0 ? 0 : 1);
+end();

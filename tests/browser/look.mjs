@@ -20,10 +20,18 @@ const SCREENS = [
 
 export const problems = [];
 
-export const start = () =>
+/// Tells what was found, to whoever started the script, and ends it.
+export const end = () => {
+  for (const problem of problems) console.log(`problem ${problem}`);
+  console.log("done");
+  process.exit(problems.length === 0 ? 0 : 1);
+};
+
+/// Starts the browser, with these arguments too.
+export const start = (more = []) =>
   chromium.launch({
     executablePath: process.env.PICKET_CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", ...more],
   });
 
 /// Notes what a page complains of; `expected` are statuses of its own requests that are meant to be.
@@ -36,30 +44,31 @@ export const watch = (page, expected = []) => {
   page.addInitScript(() => document.addEventListener("securitypolicyviolation", (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`)));
 };
 
-const violations = async (page) => {
+const violations = async (page, held) => {
   // By the debugger, which the page's policy does not bind.
-  const debug = await page.context().newCDPSession(page);
+  const debug = held ?? await page.context().newCDPSession(page);
   await debug.send("Runtime.evaluate", { expression: axe });
   const expression = "axe.run(document).then((all) => JSON.stringify(all.violations.map((one) => `${one.id}: ${one.help}: ${one.nodes.map((node) => node.html.slice(0, 120)).slice(0, 3).join(' | ')}`)))";
   const found = await debug.send("Runtime.evaluate", { expression, awaitPromise: true, returnByValue: true });
-  await debug.detach();
+  if (!held) await debug.detach();
   return JSON.parse(found.result.value);
 };
 
-const examine = async (page, where, screen, shot) => {
+const examine = async (page, where, screen, shot, held) => {
   const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   if (over > 0) problems.push(`${where} on ${screen} is ${over} px too wide`);
-  for (const one of await violations(page)) problems.push(`${where} on ${screen}: axe: ${one}`);
+  for (const one of await violations(page, held)) problems.push(`${where} on ${screen}: axe: ${one}`);
   await page.screenshot({ path: shot, fullPage: true });
 };
 
-/// Looks on every screen at what a form was answered with, which no address leads to.
-export const lookHere = async (page, name, shots) => {
+/// Looks on every screen at what a form was answered with, which no address leads to; by the debugger that is held, where one
+/// gave the page an authenticator: another that lets go takes it away.
+export const lookHere = async (page, name, shots, held) => {
   for (const [screen, width, height, colorScheme] of SCREENS) {
     await page.setViewportSize({ width, height });
     // Colours that are on their way from one scheme to the other are nobody's.
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-    await examine(page, name, screen, path.join(shots, `${name}-${screen}.png`));
+    await examine(page, name, screen, path.join(shots, `${name}-${screen}.png`), held);
   }
 };
 

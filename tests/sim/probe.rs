@@ -71,6 +71,8 @@ pub(crate) struct Pending {
 /// For what a request is made.
 #[derive(Clone, Debug)]
 pub(crate) enum Why {
+    /// Before the first hello: what time it is.
+    Time,
     Hello,
     Poll,
     Back,
@@ -132,6 +134,7 @@ impl Process {
         let (ask, token) = match &why {
             Why::Hello => (Request::Hello, self.token("POST", HELLO_PATH, now, wire)?),
             Why::Poll => (Request::Poll { since: self.since }, self.token("GET", ASSIGNMENTS_PATH, now, wire)?),
+            Why::Time => (Request::Time, Token::None),
             Why::Back | Why::Errand(_, Ask::Keys, _) => (Request::Keys, self.token("GET", KEYS_PATH, now, wire)?),
             Why::Errand(_, Ask::Batch, frozen) => {
                 let token = if wire {
@@ -146,7 +149,7 @@ impl Process {
         self.next_call += 1;
         let sent = self.elapsed(time);
         self.calls.insert(self.next_call, Pending { why, again, sent });
-        Ok(Call { probe, life: self.life, id: self.next_call, token, ask })
+        Ok(Call { probe, life: self.life, id: self.next_call, token, ask, came: 0 })
     }
 
     fn token(&self, method: &str, path: &str, now: Timestamp, wire: bool) -> Result<Token, SignError> {
@@ -163,7 +166,7 @@ impl Process {
         let elapsed = self.elapsed(time);
         let Some(reply) = reply else { return Some(self.concluded(why, Err(unreachable()))) };
         if let Some(server) = reply.time {
-            self.clock.observe(server, elapsed.saturating_sub(sent), elapsed);
+            self.clock.observe(server, (elapsed.saturating_sub(sent), reply.held), elapsed);
         }
         let answer = match answer(&reply) {
             Some(answer) if answer.is_skewed() && !again => return Some(Outcome::Ask(why, true)),
@@ -194,6 +197,10 @@ impl Process {
                 Ok(()) => Outcome::Back(true, None),
                 Err(LinkError::Stop(_)) => Outcome::Stop,
                 Err(error) => Outcome::Back(false, error.retry_after()),
+            },
+            Why::Time => match answer {
+                Ok(_) => Outcome::Ask(Why::Hello, false),
+                Err(error) => Outcome::Failed(Why::Time, error.retry_after()),
             },
             Why::Hello => match answer.and_then(|answer| self.keys(answer)) {
                 Ok(()) => Outcome::Heard,
@@ -242,7 +249,7 @@ fn answer(reply: &Reply) -> Option<Answer> {
         Said::Broken => return None,
         Said::Foreign(status) => plain(*status, Vec::new()),
         Said::Receipt(receipt) => plain(200, serde_json::to_vec(receipt).unwrap()),
-        Said::Keys(_) | Said::Assignments(_) => plain(200, Vec::new()),
+        Said::Time | Said::Keys(_) | Said::Assignments(_) => plain(200, Vec::new()),
         Said::Refused(code, retry_after) => {
             let time = reply.time.unwrap_or_default();
             let refusal = Refusal { error: *code, message: String::new(), time };

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use picket_shared::outcome::Status;
+
 use super::ledger::seconds;
 use super::plan::{CAUGHT_UP, Plan, SECOND};
+use super::tables::{Monitor, Tables};
 use super::trace::Figures;
 use super::world::{World, stamp};
 
@@ -86,11 +89,24 @@ fn caught_up(world: &World) -> Result<(), String> {
             true => "down",
             false => "up",
         };
-        if state != truth {
+        if state != truth && !(truth == "down" && nobody_can_know(monitor, tables)) {
             return Err(format!("monitor {index} is held for {state} and is {truth}"));
         }
     }
     Ok(())
+}
+
+/// Whether the regions that are left fail without a break since they were found to fail alone: what they cannot reach
+/// may have gone down since, and nobody is there who would see that.
+fn nobody_can_know(monitor: &Monitor, tables: &Tables) -> bool {
+    let Some(standing) = monitor.standing.as_ref().filter(|standing| standing.state.as_str() != "down") else {
+        return false;
+    };
+    let Some(alone_at) = standing.memory.alone_at else { return false };
+    tables.probes.iter().zip(&monitor.runs).filter(|(probe, _)| probe.revoked_at.is_none()).all(|(probe, run)| {
+        let fails = run.as_ref().is_some_and(|run| run.status == Status::Down && run.since <= alone_at);
+        fails && standing.overlays.regional.contains(&probe.region.code)
+    })
 }
 
 /// Of three regions one alone decides nothing.

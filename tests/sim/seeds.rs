@@ -119,6 +119,20 @@ fn a_region_that_failed_alone_and_was_good_since_is_heard_when_it_is_the_last() 
 }
 
 #[test]
+fn an_answer_long_on_its_way_from_a_clock_that_is_behind_sets_none_back() {
+    // The collector's clock was two seconds behind, and its answer 20 s on its way: the probe stepped back by all of it, and
+    // then over a slot that it had run.
+    holds(53929);
+}
+
+#[test]
+fn an_answer_that_waited_while_a_machine_slept_does_not_set_back_what_a_later_one_said() {
+    // Both lay there when it woke: a poll's of ten seconds later, and then a receipt, which seemed 1.5 s old.
+    holds(825413);
+    holds(794656);
+}
+
+#[test]
 fn a_hello_that_was_signed_by_a_clock_ahead_takes_nothing_over() {
     // It came 40 s later from a start that was over, whose clock had been 70 s ahead: it seemed the later one.
     holds(118984);

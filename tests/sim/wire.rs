@@ -23,11 +23,15 @@ pub(crate) struct Call {
     pub(crate) id: u64,
     pub(crate) token: Token,
     pub(crate) ask: Request,
+    /// When it came to the collector, in true time.
+    pub(crate) came: i64,
 }
 
 /// Who sends.
 #[derive(Clone, Debug)]
 pub(crate) enum Token {
+    /// The time is asked for without one.
+    None,
     /// As it travels.
     Wire(String),
     /// What the token of a batch says.
@@ -39,6 +43,7 @@ pub(crate) enum Token {
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub(crate) enum Request {
+    Time,
     Hello,
     Keys,
     Poll { since: u64 },
@@ -48,6 +53,8 @@ pub(crate) enum Request {
 /// What comes back.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
+    /// For how long the collector had the request.
+    pub(crate) held: Duration,
     /// The collector's time, where it is the collector that answers.
     pub(crate) time: Option<Timestamp>,
     pub(crate) said: Said,
@@ -55,6 +62,8 @@ pub(crate) struct Reply {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Said {
+    /// Nothing but the time.
+    Time,
     Keys(Vec<DayKeyGrant>),
     Assignments(Box<Assignments>),
     Receipt(Box<Receipt>),

@@ -28,6 +28,7 @@ pub mod process;
 pub mod trace;
 
 pub mod browser;
+pub mod bucket;
 pub mod canary;
 pub mod mailbox;
 pub mod resolver;
@@ -35,6 +36,7 @@ pub mod target;
 
 pub mod collector;
 pub mod probe;
+pub mod shown;
 pub mod world;
 
 pub mod audit;

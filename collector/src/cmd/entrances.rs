@@ -24,6 +24,7 @@ use crate::wake::Bell;
 use crate::web::guard::client::Proxies;
 use crate::web::guard::headers::Transport;
 use crate::web::guard::host::Hosts;
+use crate::web::guard::quota::Quotas;
 use crate::web::probe::Door;
 use crate::web::router::Audience;
 use crate::web::serve::{self, Entrance};
@@ -95,7 +96,8 @@ pub(super) async fn open(
             collector: app.collector_id,
             config: Arc::clone(&app.config),
         },
-        key_rates: Arc::default(),
+        security: Arc::new(app.config.security.clone()),
+        quotas: Arc::new(Quotas::new(app.config.limits.clone())),
         meters: app.meters.clone(),
         instance: Arc::new(metrics::Instance::new(&app.config, app.started_at, certificates)),
         stop: stop.clone(),

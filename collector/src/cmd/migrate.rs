@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{CmdError, access, print};
+use super::{CmdError, access, archive, print};
 use crate::config::{Config, DatabaseMode};
 use crate::postgres::Cluster;
 
@@ -15,7 +15,9 @@ pub async fn run(config: &Config) -> Result<ExitCode, CmdError> {
         Ok(access) => access.prepare().await?,
         Err(crate::postgres::PostgresError::NotRunning) if config.database.mode == DatabaseMode::Managed => {
             let database = &config.database;
-            let cluster = Cluster::start(&database.data_dir, database.binaries_dir.as_deref(), 20).await?;
+            let cluster =
+                Cluster::start(&database.data_dir, database.binaries_dir.as_deref(), 20, archive::archiving(config)?)
+                    .await?;
             let ran = cluster.access().prepare().await;
             cluster.stop().await?;
             ran?

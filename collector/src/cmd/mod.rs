@@ -1,6 +1,9 @@
 //! The commands, one a file: each reports for a person or, with `--json`, for a program, and answers an exit code.
 
+pub mod admin;
+mod archive;
 pub mod audit;
+pub mod backup;
 mod certificates;
 pub mod channel;
 pub mod config;
@@ -14,12 +17,16 @@ pub mod organization;
 pub mod print;
 pub mod probe;
 pub mod region;
+pub mod restore;
 pub mod serve;
 pub mod start;
 pub mod up;
 pub mod user;
+pub mod wal_fetch;
+pub mod wal_push;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 use picket_shared::time::Clock;
 
@@ -63,6 +70,11 @@ fn actor() -> String {
     let uid = nix::unistd::getuid();
     let user = nix::unistd::User::from_uid(uid).ok().flatten();
     format!("command:{}", user.map_or_else(|| uid.to_string(), |user| user.name))
+}
+
+/// The file of this program, to be started by others.
+fn this_program() -> Result<PathBuf, CmdError> {
+    std::env::current_exe().map_err(|error| CmdError::new(format!("this program's own file cannot be found: {error}")))
 }
 
 /// What a wildcard listens on is reached on loopback.

@@ -15,12 +15,14 @@ use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{CmdError, POOL_SIZE, access, entrances};
+use super::{CmdError, POOL_SIZE, access, archive, entrances};
 use crate::app::App;
 use crate::config::{self, Config, DatabaseMode};
 use crate::flow::verify::Limits;
 use crate::lifecycle::{self, Signals};
 use crate::login::Porter;
+use crate::ops::archive::server::Server;
+use crate::postgres::managed::Layout;
 use crate::postgres::{Access, Cluster, PostgresError, open_pools};
 use crate::{flow, ops, wake, work};
 
@@ -45,23 +47,34 @@ pub async fn run(config: Config, clock: Clock) -> Result<ExitCode, CmdError> {
     // Four pools, and some for commands, doctor and a person at psql.
     let connections = POOL_SIZE * 4 + 20;
     let database = &config.database;
+    let archiving = archive::archiving(&config)?;
+    let is_archiving = archiving.is_some();
     let cluster = tokio::select! {
-        cluster = Cluster::start(&database.data_dir, database.binaries_dir.as_deref(), connections) => cluster?,
+        cluster = Cluster::start(&database.data_dir, database.binaries_dir.as_deref(), connections, archiving) => cluster?,
         () = signals.wait() => return Ok(ExitCode::SUCCESS),
     };
+    // Until PostgreSQL has ended: at its end it hands its last WAL over.
+    let server = match is_archiving {
+        true => Some(Server::open(&Layout::of(&database.data_dir).socket_directory())?),
+        false => None,
+    };
     let access = cluster.access();
-    let mut cluster = Some(cluster);
-    let result = serve(&access, cluster.as_mut(), config, clock, &mut signals).await;
-    if let Some(cluster) = cluster {
-        cluster.stop().await?;
-        tracing::info!("Stopped PostgreSQL");
-    }
+    let mut managed = Managed { cluster, server };
+    let result = serve(&access, Some(&mut managed), config, clock, &mut signals).await;
+    managed.cluster.stop().await?;
+    tracing::info!("Stopped PostgreSQL");
     result
+}
+
+/// The cluster that the collector runs, and where it hands its WAL over.
+struct Managed {
+    cluster: Cluster,
+    server: Option<Server>,
 }
 
 async fn serve(
     access: &Access,
-    cluster: Option<&mut Cluster>,
+    managed: Option<&mut Managed>,
     config: Config,
     clock: Clock,
     signals: &mut Signals,
@@ -74,6 +87,10 @@ async fn serve(
         tracing::info!("Ran {ran} migrations");
     }
     let app = App::start(open_pools(access, POOL_SIZE)?, config, clock).await?;
+    let keeper = match managed.as_ref().and_then(|managed| managed.server.as_ref()) {
+        Some(server) => archive::begin(server, &app).await?,
+        None => None,
+    };
     // First, for it says whether what seems old may be deleted.
     let mut worker = app.pools.worker().await?;
     flow::gaps::at_start(&mut worker, app.clock.now()).await?;
@@ -84,12 +101,12 @@ async fn serve(
     let porter = super::porter(&app)?;
     entrances::open(&app, &porter, Arc::clone(&limits), &tracker, &stop).await?;
     tracker.spawn(listen(app.clone(), stop.clone()));
-    work::start(&app, &limits, &tracker, &stop);
+    work::start(&app, &limits, keeper, &tracker, &stop);
     tracing::info!("Picket {} runs at {}", env!("CARGO_PKG_VERSION"), app.config.http.public_url());
     invite(&app, &porter).await?;
     tokio::select! {
         () = signals.wait() => {}
-        () = watch(cluster) => {}
+        () = watch(managed.map(|managed| &mut managed.cluster)) => {}
     }
     tracing::info!("Stopping");
     let orderly = lifecycle::stop(&tracker, &stop, signals).await;

@@ -8,7 +8,8 @@ use picket_shared::time::Clock;
 
 use super::up::Start;
 use super::{
-    CmdError, audit, channel, config, doctor, migrate, monitor, open, organization, probe, region, serve, up, user,
+    CmdError, admin, audit, backup, channel, config, doctor, migrate, monitor, open, organization, probe, region,
+    restore, serve, up, user, wal_fetch, wal_push,
 };
 use crate::cli::{Cli, Command};
 use crate::config::{Config, DatabaseMode, Format, Level};
@@ -22,8 +23,12 @@ use crate::telemetry;
 /// What went wrong, and what to do.
 pub fn start(cli: Cli) -> Result<ExitCode, CmdError> {
     let file = cli.config;
-    if let Command::Config(command) = cli.command {
-        return config::run(command, file.as_deref());
+    match cli.command {
+        Command::Config(command) => return config::run(command, file.as_deref()),
+        // PostgreSQL runs these, as its own user: they read no settings.
+        Command::WalPush(args) => return Ok(wal_push::run(&args)),
+        Command::WalFetch(args) => return Ok(wal_fetch::run(&args)),
+        _ => {}
     }
     let mut config = Config::load(file.as_deref())?;
     if matches!(cli.command, Command::Serve(args) if args.quiet) {
@@ -49,6 +54,10 @@ fn begin(command: Command, mut config: Config) -> Result<ExitCode, CmdError> {
     if let Command::Up(args) = command {
         let start = Start { args, config, user: owner };
         return runtime()?.block_on(Box::pin(up::run(start, Clock::system())));
+    }
+    let mut command = command;
+    if let Command::Restore(args) = &mut command {
+        args.prepare(&config, owner.as_ref())?;
     }
     if let Some(user) = owner {
         owner::become_user(&user)?;
@@ -82,8 +91,13 @@ async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError
         Command::Region(command) => region::run(command, &open(config, clock).await?).await,
         Command::Audit(command) => audit::run(command, &open(config, clock).await?).await,
         Command::Organization(command) => organization::run(command, &open(config, clock).await?).await,
+        Command::Admin(command) => admin::run(command, &open(config, clock).await?).await,
+        Command::Backup(command) => backup::run(command, &config).await,
+        Command::Restore(args) => restore::run(args, &config).await,
         Command::User(command) => user::run(command, &open(config, clock).await?).await,
-        Command::Config(_) | Command::Up(_) => Err(CmdError::new("this command is not run from here")),
+        Command::Config(_) | Command::Up(_) | Command::WalPush(_) | Command::WalFetch(_) => {
+            Err(CmdError::new("this command is not run from here"))
+        }
     }
 }
 
@@ -105,5 +119,8 @@ fn prepare_owner(config: &mut Config) -> Result<Option<User>, CmdError> {
         owner::make_directory(&config.database.data_dir, &user)?;
     }
     owner::make_directory(config.keys.directory(), &user)?;
+    if let Some(directory) = config.archive.directory() {
+        owner::make_directory(directory, &user)?;
+    }
     Ok(Some(user))
 }

@@ -14,11 +14,24 @@ pub struct Limits {
     pub batches_per_second: u32,
     /// Open connections from all clients.
     pub connections: u32,
+    /// Requests a minute from one address that show something; of what costs more a part.
+    pub requests_per_minute_per_address: u32,
+    /// The same, of one signed-in user.
+    pub requests_per_minute_per_account: u32,
+    /// The same, of one API key.
+    pub requests_per_minute_per_key: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { batches_per_second_per_probe: 20, batches_per_second: 500, connections: 4096 }
+        Self {
+            batches_per_second_per_probe: 20,
+            batches_per_second: 500,
+            connections: 4096,
+            requests_per_minute_per_address: 3000,
+            requests_per_minute_per_account: 1200,
+            requests_per_minute_per_key: 600,
+        }
     }
 }
 
@@ -28,6 +41,9 @@ impl Limits {
             ("limits.batches_per_second_per_probe", self.batches_per_second_per_probe, 1, 10_000),
             ("limits.batches_per_second", self.batches_per_second, 1, 100_000),
             ("limits.connections", self.connections, 16, 1_000_000),
+            ("limits.requests_per_minute_per_address", self.requests_per_minute_per_address, 60, 10_000_000),
+            ("limits.requests_per_minute_per_account", self.requests_per_minute_per_account, 60, 10_000_000),
+            ("limits.requests_per_minute_per_key", self.requests_per_minute_per_key, 60, 10_000_000),
         ];
         for (key, value, least, most) in rows {
             if !(least..=most).contains(&value) {

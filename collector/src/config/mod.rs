@@ -3,6 +3,7 @@
 //! In comes a TOML file; out goes a [`Config`] whose values are known to be sensible, whose paths are absolute and whose
 //! secrets have been read from the files that hold them (root may read what the collector later may not).
 
+mod archive;
 mod audit;
 mod database;
 mod egress;
@@ -15,12 +16,14 @@ mod mail;
 mod metrics;
 mod outbound;
 mod retention;
+mod security;
 
 use std::path::{Component, Path, PathBuf};
 
 use picket_shared::secret::SecretString;
 use serde::{Deserialize, Serialize};
 
+pub use archive::{Archive, S3Settings};
 pub use audit::Audit;
 pub use database::{Database, DatabaseMode};
 pub use egress::Egress;
@@ -33,6 +36,7 @@ pub use mail::{Mail, MailTls};
 pub use metrics::Metrics;
 pub use outbound::Outbound;
 pub use retention::Retention;
+pub use security::Security;
 
 /// The example file: every key, its default and one sentence.
 pub const EXAMPLE: &str = include_str!("../../../config.example.toml");
@@ -47,6 +51,8 @@ pub struct Config {
     pub database: Database,
     /// Where the master key lies.
     pub keys: Keys,
+    /// Where base backups and WAL are put.
+    pub archive: Archive,
     /// Where the heads of the audit log are put outside the database.
     pub audit: Audit,
     /// How people come to an account.
@@ -63,6 +69,8 @@ pub struct Config {
     pub limits: Limits,
     /// Who may read the figures of this instance.
     pub metrics: Metrics,
+    /// Whom to tell of a weakness of this instance.
+    pub security: Security,
     /// What is logged, and how.
     pub log: Log,
     /// The file this was read from; `None` when all is default.
@@ -135,6 +143,7 @@ impl Config {
         self.http.validate(base)?;
         self.database.validate(base)?;
         self.keys.validate(base, &self.database.data_dir)?;
+        self.archive.validate(base, &self.database.data_dir, self.keys.directory())?;
         self.audit.validate(base, &self.database.data_dir)?;
         self.mail.validate(base)?;
         self.login.validate(self.mail.host.is_some())?;
@@ -143,6 +152,7 @@ impl Config {
         self.retention.validate()?;
         self.limits.validate()?;
         self.metrics.validate(base)?;
+        self.security.validate()?;
         Ok(self)
     }
 }
@@ -243,6 +253,19 @@ mod tests {
         refused("[keys]\ndirectory = \"data/keys\"", "outside");
         refused("[audit]\nanchors_file = \"data/x\"", "outside");
         refused("[retention]\naudit_days = 365", "retention.audit_days");
+        refused("[archive]\ndirectory = \"data/archive\"", "apart from the data");
+        refused("[archive]\ndirectory = \"data.keys/archive\"", "apart from the keys");
+        refused("[archive]\nkeep_days = 36", "archive.keep_days");
+        refused("[archive]\ndirectory = \"/a\"\ns3_url = \"https://s3.eu-central-1.amazonaws.com\"", "one of the two");
+        refused("[archive]\ns3_url = \"http://s3.eu-central-1.amazonaws.com\"", "archive.s3_url");
+        refused("[archive]\ns3_url = \"https://s3.eu-central-1.amazonaws.com\"", "archive.s3_bucket");
+        refused("[archive]\ns3_bucket = \"b\"", "archive.s3_url");
+        let us =
+            "[archive]\ns3_url = \"https://s3.us-east-1.amazonaws.com\"\ns3_bucket = \"b\"\ns3_region = \"us-east-1\"";
+        refused(us, "archive.eu_attested");
+        refused(&format!("{us}\neu_attested = \"trust me\""), "archive.eu_attested");
+        refused(&us.replace("us-east-1", "eu-central-1"), "archive.s3_access_key_file");
+        refused("[archive]\nswitch_seconds = 0", "archive.switch_seconds");
         refused("[database]\nmode = \"external\"", "url_file");
         refused("[database]\nmode = \"external\"\nurl = \"postgres://a:b@c/d\"", "url_file");
         refused("[mail]\nhost = \"mail.example.org\"\ntls = \"none\"\nfrom = \"a@b.example\"", "starttls");
@@ -252,6 +275,7 @@ mod tests {
         refused("[outbound]\ntelegram_url = \"http://bots.example.org\"", "outbound.telegram_url");
         refused("[outbound]\nslack_url = \"https://me:secret@slack.example.org\"", "outbound.slack_url");
         refused("[egress]\nnat64 = [\"64:ff9b::/33\"]", "egress.nat64");
+        refused("[security]\ncontacts = [\"security@example.org\"]", "security.contacts");
         refused("[limits]\nbatches_per_second = 0", "limits.batches_per_second");
     }
 }

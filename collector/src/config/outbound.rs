@@ -93,7 +93,7 @@ const NO_PROVIDER: &str =
     "it is no address of a provider: write it as https://HOST or https://HOST/PATH (http:// to loopback only)";
 
 /// Tokens travel to it, so it is encrypted or on this machine.
-fn provider(text: &str) -> Option<Url> {
+pub(super) fn provider(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let host = url.host_str()?;
     let local = host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());

@@ -57,6 +57,11 @@ pub enum About {
         /// When.
         at: Timestamp,
     },
+    /// A passkey's count did not go up: another authenticator holds a copy.
+    PasskeyCopied {
+        /// When.
+        at: Timestamp,
+    },
     /// The account waits before it takes further answers from browsers that it does not know.
     Locked {
         /// Until when.
@@ -147,6 +152,7 @@ impl About {
             Self::ChangeTo(_) => "change_to",
             Self::NewSignIn { .. } => "new_sign_in",
             Self::FailedSignIn { .. } => "failed_sign_in",
+            Self::PasskeyCopied { .. } => "passkey_copied",
             Self::Locked { .. } => "locked",
             Self::PasswordChanged { .. } => "password_changed",
             Self::AddressChanged { .. } => "address_changed",

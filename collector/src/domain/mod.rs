@@ -7,12 +7,14 @@
 //! an outcome; [`assignment`] says which probe runs what; [`manual`] whether it can run what a person asks now;
 //! [`uptime`] adds verdicts up; [`retention`] says what has expired; [`clock`] says when the machine's clock is followed;
 //! [`audit_chain`] finds where the audit log was tampered with; [`import`] reads what other programs watch; [`written`] how
-//! people write hosts, headers and times; [`defaults`] what holds where nobody says otherwise; [`access`] who may do what.
+//! people write hosts, headers and times; [`defaults`] what holds where nobody says otherwise; [`access`] who may do what;
+//! [`passkey`] whether a passkey is what it says; [`administration`] for how long somebody administers the instance.
 
 pub mod outage;
 
 pub mod access;
 pub mod account_mail;
+pub mod administration;
 pub mod assignment;
 pub mod audit_chain;
 pub mod clock;
@@ -21,6 +23,7 @@ pub mod gap;
 pub mod import;
 pub mod manual;
 pub mod members;
+pub mod passkey;
 pub mod retention;
 pub mod uptime;
 pub mod written;

@@ -34,19 +34,24 @@ impl Counter {
     /// An account, as somebody without a session gave its address; from a browser that it knows, that browser's.
     pub(super) fn account(email: &str, caller: &Caller, known: bool) -> Self {
         match caller.device.as_ref().filter(|_| known) {
-            Some(device) => {
-                let key = fingerprint(&[b"device", email.as_bytes(), &device.hash()]).0;
-                Self { key, name: format!("device {}", hex(&key)) }
-            }
+            Some(device) => Self::of_device(email, &device.hash()),
             None => Self { key: fingerprint(&[b"account", email.as_bytes()]).0, name: email.to_owned() },
         }
+    }
+
+    fn of_device(email: &str, device: &[u8; 32]) -> Self {
+        let key = fingerprint(&[b"device", email.as_bytes(), device]).0;
+        Self { key, name: format!("device {}", hex(&key)) }
     }
 
     /// Somebody who gave the first of two factors. Nobody else can lock it: neither who guesses passwords nor, where the
     /// browser is known, who has one.
     pub(super) fn second(user: UserKey, caller: &Caller, known: bool) -> Self {
-        let device = caller.device.as_ref().filter(|_| known).map(Ticket::hash).unwrap_or_default();
-        let key = fingerprint(&[b"second", &user.0.to_be_bytes(), &device]).0;
+        Self::of_second(user, &caller.device.as_ref().filter(|_| known).map(Ticket::hash).unwrap_or_default())
+    }
+
+    fn of_second(user: UserKey, device: &[u8; 32]) -> Self {
+        let key = fingerprint(&[b"second", &user.0.to_be_bytes(), device]).0;
         Self { key, name: format!("second {}", hex(&key)) }
     }
 
@@ -54,6 +59,19 @@ impl Counter {
     pub(super) fn own(user: UserKey) -> Self {
         let key = fingerprint(&[b"own", &user.0.to_be_bytes()]).0;
         Self { key, name: format!("own {}", hex(&key)) }
+    }
+
+    /// Every count by which wrong answers can lock a user out, who was let in from these browsers.
+    pub(super) fn all(user: UserKey, email: &str, devices: &[[u8; 32]]) -> Vec<Self> {
+        let nowhere = Caller::default();
+        let any = [Self::account(email, &nowhere, false), Self::second(user, &nowhere, false), Self::own(user)];
+        let known = devices.iter().flat_map(|device| [Self::of_device(email, device), Self::of_second(user, device)]);
+        any.into_iter().chain(known).collect()
+    }
+
+    /// What it is counted under.
+    pub(super) const fn key(&self) -> [u8; 32] {
+        self.key
     }
 }
 

@@ -2,13 +2,14 @@
 //!
 //! [`set_up`] makes the first administrator from a link that the collector printed, [`sign_up`] others where that is
 //! allowed; [`password`] turns an address and a password into an [`Identity`], [`second_step`] asks for the second factor
-//! where there is one ([`totp`], [`recovery`]), and [`link`] lets in by mail. [`session`] keeps a browser signed in,
-//! [`step_up`] asks again before what matters most, [`account`] changes what one signs in with. [`members`] changes who
-//! belongs to an organization, [`invite`] lets others join it, [`organization`] makes another. [`api_key`] lets programs in.
-//! [`caller`] is the browser that asks; [`throttle`] and [`failure`] slow guessing down; [`mail`] puts mails about accounts
-//! down for `flow`.
+//! where there is one ([`totp`], [`passkey`], [`recovery`]), [`passkey`] alone can do, and [`link`] lets in by mail.
+//! [`session`] keeps a browser signed in, [`step_up`] asks again before what matters most, [`account`] changes what one
+//! signs in with. [`members`] changes who belongs to an organization, [`invite`] lets others join it, [`organization`] makes
+//! another. [`api_key`] lets programs in, [`administration`] says who administers the instance. [`caller`] is the browser
+//! that asks; [`throttle`] and [`failure`] slow guessing down; [`mail`] puts mails about accounts down for `flow`.
 
 pub mod account;
+pub mod administration;
 pub mod api_key;
 pub mod caller;
 pub mod common;
@@ -18,6 +19,7 @@ pub mod link;
 mod mail;
 pub mod members;
 pub mod organization;
+pub mod passkey;
 pub mod password;
 pub mod recover;
 pub mod recovery;
@@ -41,6 +43,7 @@ use crate::store::{Auth, OrgKey, Pools, StoreError, UserKey};
 use crate::vault::password::Passwords;
 use crate::vault::{Opener, Sealer, VaultError};
 use caller::Caller;
+use passkey::allowance::Allowance;
 use throttle::Throttle;
 
 /// Lets people in. Cheap to clone.
@@ -52,6 +55,8 @@ pub struct Porter {
     throttle: Arc<Throttle>,
     /// Of mails that somebody asks for.
     asked: Arc<Throttle>,
+    /// Of challenges that nobody known draws.
+    drawn: Arc<Allowance>,
     org: OrgKey,
     sealer: Sealer,
     opener: Opener,
@@ -87,7 +92,8 @@ impl Porter {
         settings: Settings,
     ) -> Result<Self, VaultError> {
         let passwords = Passwords::new()?;
-        Ok(Self { pools, passwords, throttle: Arc::default(), asked: Arc::default(), org, sealer, opener, settings })
+        let (throttle, asked, drawn) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Self { pools, passwords, throttle, asked, drawn, org, sealer, opener, settings })
     }
 
     /// What the operator decided.

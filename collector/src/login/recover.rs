@@ -43,7 +43,7 @@ impl Porter {
             expires: now + LIFE,
         };
         account_links::insert(&mut auth, &new, now).await?;
-        let removed = remove_second_factor && second_factors::remove(&mut auth, user.id).await?;
+        let removed = remove_second_factor && second_factors::remove_all(&mut auth, user.id).await?;
         for (owner, to) in users::owners(&mut auth).await? {
             let about = About::Recovery { at: now, account: user.email.clone(), by: by.to_owned() };
             self.tell(&mut auth, Some(owner), &to, about, now).await?;

@@ -9,7 +9,7 @@ use super::{LoginError, Porter, note};
 use crate::domain::account_mail::About;
 use crate::store::audit::Author;
 use crate::store::users::UserRow;
-use crate::store::{Auth, second_factors, users};
+use crate::store::{Auth, UserKey, second_factors, users};
 use crate::vault::VaultError;
 use crate::vault::token::{recovery_code, recovery_hash};
 
@@ -17,10 +17,17 @@ use crate::vault::token::{recovery_code, recovery_hash};
 const COUNT: usize = 10;
 
 /// New codes and what is stored of them.
-pub(super) fn make() -> Result<(Vec<SecretString>, Vec<[u8; 32]>), VaultError> {
+fn make() -> Result<(Vec<SecretString>, Vec<[u8; 32]>), VaultError> {
     let codes = (0..COUNT).map(|_| recovery_code()).collect::<Result<Vec<_>, _>>()?;
     let hashes = codes.iter().filter_map(|code| Some(recovery_hash(code.expose())?.0)).collect();
     Ok((codes, hashes))
+}
+
+/// Makes them in place of all others.
+pub(super) async fn new_codes(auth: &mut Auth, user: UserKey, now: Timestamp) -> Result<Vec<SecretString>, LoginError> {
+    let (codes, hashes) = make()?;
+    second_factors::replace_recovery_codes(auth, user, &hashes, now).await?;
+    Ok(codes)
 }
 
 impl Porter {
@@ -39,8 +46,7 @@ impl Porter {
         if !second_factors::is_wanted(&mut auth, user.id).await? {
             return Ok(None);
         }
-        let (codes, hashes) = make()?;
-        second_factors::replace_recovery_codes(&mut auth, user.id, &hashes, now).await?;
+        let codes = new_codes(&mut auth, user.id, now).await?;
         note(&mut auth, by, "user.replace_recovery_codes", user.uuid, json!({}), now).await?;
         self.tell(&mut auth, Some(user.id), &user.email, About::RecoveryCodesReplaced { at: now }, now).await?;
         auth.commit().await?;

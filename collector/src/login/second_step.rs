@@ -1,4 +1,4 @@
-//! The second of two factors: a code by time, or a recovery code.
+//! The second of two factors: a code by time, a passkey, or a recovery code.
 
 use std::time::Duration;
 
@@ -8,8 +8,10 @@ use serde_json::json;
 use super::caller::Caller;
 use super::failure::Counter;
 use super::session::Ticket;
+use super::totp::Factors;
 use super::{Identity, LoginError, Porter, author, note, stranger};
-use crate::store::{second_factors, users};
+use crate::store::users::UserRow;
+use crate::store::{Auth, second_factors, users};
 
 pub use crate::store::second_factors::HALF_LIFE;
 
@@ -59,12 +61,40 @@ impl Porter {
             auth.commit().await?;
             return Ok(SecondStep::Wrong);
         };
-        second_factors::end_half(&mut auth, &half.hash()).await?;
-        for counter in [counter, Counter::account(&user.email, caller, known)] {
-            self.forget_failures(&mut auth, &counter).await?;
-        }
-        note(&mut auth, &by, "user.sign_in", user.uuid, json!({ "second": used.as_str() }), now).await?;
+        let step = self.finish(&mut auth, half, &user, (caller, known), used.as_str(), now).await?;
         auth.commit().await?;
+        Ok(step)
+    }
+
+    /// The second factor was right, too: wrong answers are forgotten.
+    pub(super) async fn finish(
+        &self,
+        auth: &mut Auth,
+        half: &Ticket,
+        user: &UserRow,
+        (caller, known): (&Caller, bool),
+        second: &str,
+        now: Timestamp,
+    ) -> Result<SecondStep, LoginError> {
+        second_factors::end_half(auth, &half.hash()).await?;
+        for counter in [Counter::second(user.id, caller, known), Counter::account(&user.email, caller, known)] {
+            self.forget_failures(auth, &counter).await?;
+        }
+        note(auth, &author(user, caller), "user.sign_in", user.uuid, json!({ "second": second }), now).await?;
         Ok(SecondStep::Done(Identity { user: user.id, proven: true, new: false }))
+    }
+
+    /// What who gave the first factor can give as the second; none when it took too long.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn factors_of_half(&self, half: &Ticket, now: Timestamp) -> Result<Option<Factors>, LoginError> {
+        let mut auth = self.pools.auth().await?;
+        let user = second_factors::find_half(&mut auth, &half.hash(), now).await?;
+        drop(auth);
+        match user {
+            Some(user) => Ok(Some(self.factors(user).await?)),
+            None => Ok(None),
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::session::{Member, Ticket};
 use super::{LoginError, Porter, note};
 use crate::store::audit::Author;
 use crate::store::users::UserRow;
-use crate::store::{UserKey, sessions, users};
+use crate::store::{Auth, UserKey, sessions, users};
 
 /// What is written down of a wrong answer.
 const FAILED: &str = "user.step_up_failed";
@@ -73,13 +73,26 @@ impl Porter {
             Checked::Wrong => return Ok(StepUp::Wrong),
             Checked::Wait(wait) => return Ok(StepUp::Wait(wait)),
         };
-        let new = Ticket::new()?;
         let mut auth = self.pools.auth().await?;
-        if !sessions::renew(&mut auth, &ticket.hash(), &new.hash(), now).await? {
+        let step = self.proven_again(&mut auth, &user, ticket, (author, by), now).await?;
+        auth.commit().await?;
+        Ok(step)
+    }
+
+    /// Gives a session another token, as its user proved who it is.
+    pub(super) async fn proven_again(
+        &self,
+        auth: &mut Auth,
+        user: &UserRow,
+        ticket: &Ticket,
+        (author, by): (&Author, &str),
+        now: Timestamp,
+    ) -> Result<StepUp, LoginError> {
+        let new = Ticket::new()?;
+        if !sessions::renew(auth, &ticket.hash(), &new.hash(), now).await? {
             return Ok(StepUp::Over);
         }
-        note(&mut auth, author, "user.step_up", user.uuid, json!({ "by": by }), now).await?;
-        auth.commit().await?;
+        note(auth, author, "user.step_up", user.uuid, json!({ "by": by }), now).await?;
         Ok(StepUp::Done(new))
     }
 

@@ -77,12 +77,16 @@ impl Throttle {
 
 /// An account is its address as typed; a network address of IPv6 is its /64, which one caller has for itself.
 fn keys(account: &str, address: Option<IpAddr>) -> Vec<Key> {
-    let network = address.map(|address| match address.to_canonical() {
+    let account = Key::Account(account.trim().to_lowercase());
+    std::iter::once(account).chain(address.map(network).map(Key::Address)).collect()
+}
+
+/// Where one caller can be: an address of IPv4, a /64 of IPv6.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()),
         v4 @ IpAddr::V4(_) => v4,
-    });
-    let account = Key::Account(account.trim().to_lowercase());
-    std::iter::once(account).chain(network.map(Key::Address)).collect()
+    }
 }
 
 #[cfg(test)]

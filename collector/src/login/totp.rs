@@ -14,7 +14,7 @@ use crate::domain::account_mail::About;
 use crate::store::audit::Author;
 use crate::store::second_factors::{self, Totp};
 use crate::store::users::UserRow;
-use crate::store::{Auth, UserKey, sessions, users};
+use crate::store::{Auth, UserKey, passkeys, sessions, users};
 use crate::vault::{Class, totp};
 
 /// A second factor that is being set up.
@@ -26,13 +26,22 @@ pub struct Enrolment {
     pub text: SecretString,
 }
 
-/// Whether a user has a second factor, and how many recovery codes are left.
+/// Which second factors a user has, and how many recovery codes are left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Factors {
-    /// Since when codes are asked for.
+    /// Since when codes by time are asked for.
     pub since: Option<Timestamp>,
+    /// How many passkeys there are.
+    pub passkeys: i64,
     /// Unused recovery codes.
     pub codes_left: i64,
+}
+
+impl Factors {
+    /// Whether there is any.
+    pub const fn any(&self) -> bool {
+        self.since.is_some() || self.passkeys > 0
+    }
 }
 
 /// How adding it went.
@@ -40,8 +49,8 @@ pub struct Factors {
 pub enum Added {
     /// It is asked for from now on.
     Done {
-        /// The recovery codes: shown now and never again.
-        codes: Vec<SecretString>,
+        /// The recovery codes, where it is the first of all second factors: shown now and never again.
+        codes: Option<Vec<SecretString>>,
         /// The session, under another token.
         ticket: Ticket,
     },
@@ -75,7 +84,8 @@ impl Porter {
     pub async fn factors(&self, user: UserKey) -> Result<Factors, LoginError> {
         let mut auth = self.pools.auth().await?;
         let since = second_factors::find(&mut auth, user).await?.and_then(|totp| totp.confirmed_at);
-        Ok(Factors { since, codes_left: second_factors::recovery_codes_left(&mut auth, user).await? })
+        let passkeys = passkeys::count(&mut auth, user).await?;
+        Ok(Factors { since, passkeys, codes_left: second_factors::recovery_codes_left(&mut auth, user).await? })
     }
 
     /// Begins to set one up, with a new secret. False when there is one.
@@ -134,11 +144,11 @@ impl Porter {
         if !self.is_code(&user, &found, code, step)? {
             return Ok(Added::Wrong);
         }
+        let first = !second_factors::is_wanted(&mut auth, user.id).await?;
         if !second_factors::confirm(&mut auth, user.id, step, now).await? {
             return Ok(Added::Nothing);
         }
-        let (codes, hashes) = recovery::make()?;
-        second_factors::replace_recovery_codes(&mut auth, user.id, &hashes, now).await?;
+        let codes = if first { Some(recovery::new_codes(&mut auth, user.id, now).await?) } else { None };
         let ticket = self.renew_alone(&mut auth, &user, ticket, now).await?;
         note(&mut auth, by, "user.add_second_factor", user.uuid, json!({ "kind": "totp" }), now).await?;
         self.tell(&mut auth, Some(user.id), &user.email, About::SecondFactorAdded { at: now }, now).await?;
@@ -146,7 +156,7 @@ impl Porter {
         Ok(Added::Done { codes, ticket })
     }
 
-    /// Takes the second factor away. Every other session ends. None when there was none.
+    /// Takes codes by time away. Every other session ends. None when there was none.
     ///
     /// # Errors
     /// When the machine gives no random bytes or the database fails.
@@ -159,9 +169,10 @@ impl Porter {
     ) -> Result<Option<Ticket>, LoginError> {
         let mut auth = self.pools.auth().await?;
         let Some(user) = users::by_key(&mut auth, member.user).await? else { return Ok(None) };
-        if !second_factors::remove(&mut auth, user.id).await? {
+        if !second_factors::remove_totp(&mut auth, user.id).await? {
             return Ok(None);
         }
+        second_factors::forget_recovery_codes(&mut auth, user.id).await?;
         let ticket = self.renew_alone(&mut auth, &user, ticket, now).await?;
         note(&mut auth, by, "user.remove_second_factor", user.uuid, json!({ "kind": "totp" }), now).await?;
         self.tell(&mut auth, Some(user.id), &user.email, About::SecondFactorRemoved { at: now }, now).await?;

@@ -1,5 +1,6 @@
 //! What keeps the installation well, on a timer or by command. Never called by the web.
 
 pub mod anchor;
+pub mod archive;
 pub mod audit;
 pub mod retention;

@@ -19,7 +19,7 @@ use tokio::process::{Child, Command};
 
 use super::programs::Programs;
 use super::roles::ROLES;
-use super::{Access, PostgresError};
+use super::{Access, Archiving, PostgresError, archiving};
 
 /// The longest path of a unix socket is 107 bytes, `/.s.PGSQL.5432` included.
 const LONGEST_SOCKET_DIRECTORY: usize = 90;
@@ -34,8 +34,18 @@ pub struct Cluster {
     layout: Layout,
     programs: Programs,
     max_connections: u32,
+    archiving: Option<Archiving>,
     postmaster: Option<Postmaster>,
     _lock: Flock<File>,
+}
+
+/// What a cluster is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The number that PostgreSQL gave it when it was made.
+    pub system: u64,
+    /// The major version of its data.
+    pub major: u32,
 }
 
 /// Where everything of a data directory lies.
@@ -58,9 +68,36 @@ impl Layout {
         Self { root: std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned()) }
     }
 
+    /// The data directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// PostgreSQL's own directory.
     pub fn pgdata(&self) -> PathBuf {
         self.root.join("postgres")
+    }
+
+    /// The mark of a restored copy that nobody armed yet.
+    pub fn unarmed(&self) -> PathBuf {
+        self.root.join("restored.json")
+    }
+
+    /// What the cluster is, by its own files; it need not run.
+    ///
+    /// # Errors
+    /// When there is none, or its files cannot be read.
+    pub fn identity(&self) -> Result<Identity, PostgresError> {
+        let (control, version) = (self.pgdata().join("global/pg_control"), self.pgdata().join("PG_VERSION"));
+        let bytes = std::fs::read(&control).map_err(PostgresError::file(&control))?;
+        let text = std::fs::read_to_string(&version).map_err(PostgresError::file(&version))?;
+        // `ControlFileData` begins with it, in every version.
+        let system = bytes.first_chunk().map(|first| u64::from_ne_bytes(*first));
+        let strange = |path: &Path| PostgresError::file(path)(std::io::ErrorKind::InvalidData.into());
+        Ok(Identity {
+            system: system.ok_or_else(|| strange(&control))?,
+            major: text.trim().parse().map_err(|_| strange(&version))?,
+        })
     }
 
     /// Where the socket lies: in the data directory, or under /tmp where that path would be too long.
@@ -91,15 +128,23 @@ impl Cluster {
     ///
     /// # Errors
     /// When another collector has it, programs are missing, or PostgreSQL does not start.
-    pub async fn start(data_dir: &Path, binaries: Option<&Path>, max_connections: u32) -> Result<Self, PostgresError> {
+    pub async fn start(
+        data_dir: &Path,
+        binaries: Option<&Path>,
+        max_connections: u32,
+        archiving: Option<Archiving>,
+    ) -> Result<Self, PostgresError> {
         let layout = Layout::of(data_dir);
         let lock = take(&layout.root)?;
+        if layout.unarmed().exists() {
+            return Err(PostgresError::Unarmed(layout.root));
+        }
         let programs = Programs::find(binaries, &layout.pgdata())?;
-        let mut cluster = Self { layout, programs, max_connections, postmaster: None, _lock: lock };
+        let mut cluster = Self { layout, programs, max_connections, archiving, postmaster: None, _lock: lock };
         if !cluster.layout.pgdata().join("PG_VERSION").exists() {
             cluster.initialise().await?;
         }
-        cluster.write_access_rules()?;
+        write_access_rules(&cluster.layout.pgdata())?;
         cluster.launch().await?;
         Ok(cluster)
     }
@@ -185,44 +230,22 @@ impl Cluster {
         Err(PostgresError::Program { program: "initdb", output: said.trim().to_owned() })
     }
 
-    /// Only the owner of the data and root may log in, by the unix socket, as any of our roles.
-    fn write_access_rules(&self) -> Result<(), PostgresError> {
-        let owner = User::from_uid(geteuid()).ok().flatten().map_or_else(|| geteuid().to_string(), |user| user.name);
-        let mut map = String::from("# Written by picket-collector at each start.\n");
-        for user in [owner.as_str(), "root"] {
-            for role in ROLES.iter().chain(&["postgres"]) {
-                map.push_str(&format!("picket \"{}\" {role}\n", user.replace('"', "")));
-            }
-        }
-        let rules = "# Written by picket-collector at each start.\nlocal all all peer map=picket\n\
-                     local replication picket_backup peer map=picket\n";
-        for (name, text) in [("pg_ident.conf", map.as_str()), ("pg_hba.conf", rules)] {
-            let path = self.layout.pgdata().join(name);
-            // On a disk that is full the file would be emptied and not be written.
-            if std::fs::read_to_string(&path).is_ok_and(|found| found == text) {
-                continue;
-            }
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&path)
-                .map_err(PostgresError::file(&path))?;
-            file.write_all(text.as_bytes()).map_err(PostgresError::file(&path))?;
-        }
-        Ok(())
-    }
-
     async fn launch(&mut self) -> Result<(), PostgresError> {
         if let Some(pid) = running(&self.layout.pgdata()) {
             tracing::info!(postgres.pid = pid.as_raw(), "Carrying on with the PostgreSQL that is running already");
             self.postmaster = Some(Postmaster::Adopted(pid));
-            if self.answers(Duration::from_secs(30)).await.is_ok() {
-                return Ok(());
-            }
-            tracing::warn!(postgres.pid = pid.as_raw(), "The running PostgreSQL does not answer; stopping it");
-            let _ = kill(pid, Signal::SIGQUIT);
+            let signal = match self.answers(Duration::from_secs(30)).await {
+                Ok(()) if archiving::is_as_told(&self.access(), self.archiving.as_ref()).await => return Ok(()),
+                Ok(()) => {
+                    tracing::info!("It archives in another way than the settings say; starting it anew");
+                    Signal::SIGINT
+                }
+                Err(_) => {
+                    tracing::warn!(postgres.pid = pid.as_raw(), "The running PostgreSQL does not answer; stopping it");
+                    Signal::SIGQUIT
+                }
+            };
+            let _ = kill(pid, signal);
             while is_alive(pid) {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -262,6 +285,9 @@ impl Cluster {
         ] {
             command.arg("-c").arg(setting);
         }
+        for setting in archiving::settings(self.archiving.as_ref()) {
+            command.arg("-c").arg(setting);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().map_err(|error| PostgresError::Program {
             program: "setsid",
@@ -295,8 +321,37 @@ impl Cluster {
     }
 }
 
+/// Only the owner of the data and root may log in, by the unix socket, as any of our roles.
+pub(super) fn write_access_rules(pgdata: &Path) -> Result<(), PostgresError> {
+    let owner = User::from_uid(geteuid()).ok().flatten().map_or_else(|| geteuid().to_string(), |user| user.name);
+    let mut map = String::from("# Written by picket-collector at each start.\n");
+    for user in [owner.as_str(), "root"] {
+        for role in ROLES.iter().chain(&["postgres"]) {
+            map.push_str(&format!("picket \"{}\" {role}\n", user.replace('"', "")));
+        }
+    }
+    let rules = "# Written by picket-collector at each start.\nlocal all all peer map=picket\n\
+                 local replication picket_backup peer map=picket\n";
+    for (name, text) in [("pg_ident.conf", map.as_str()), ("pg_hba.conf", rules)] {
+        let path = pgdata.join(name);
+        // On a disk that is full the file would be emptied and not be written.
+        if std::fs::read_to_string(&path).is_ok_and(|found| found == text) {
+            continue;
+        }
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(PostgresError::file(&path))?;
+        file.write_all(text.as_bytes()).map_err(PostgresError::file(&path))?;
+    }
+    Ok(())
+}
+
 /// Takes the lock of a data directory, which lasts as long as this process.
-fn take(root: &Path) -> Result<Flock<File>, PostgresError> {
+pub(super) fn take(root: &Path) -> Result<Flock<File>, PostgresError> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(PostgresError::file(root))?;
     let path = root.join("lock");
     let file = OpenOptions::new()

@@ -3,16 +3,20 @@
 //! In the order of a start: [`owner`] becomes the unprivileged user that owns the data; [`managed`] starts the cluster;
 //! [`roles`] makes database and roles; migrations run; `connect` opens the pools, each as its own role.
 
+mod archiving;
 mod connect;
 pub mod managed;
 pub mod owner;
 pub mod programs;
+pub mod recovery;
 pub mod roles;
 
 use std::path::PathBuf;
 
+pub use archiving::Archiving;
 pub use connect::{Access, open_pools};
 pub use managed::Cluster;
+pub use recovery::Replication;
 
 /// The database of the managed cluster.
 pub const DATABASE: &str = "picket";
@@ -31,6 +35,15 @@ pub enum PostgresError {
         /// Why.
         error: std::io::Error,
     },
+    /// Something is where a cluster is to be restored.
+    #[error("there is a cluster in {} already, and nothing is ever restored over one: name an empty folder by --into", .0.display())]
+    Occupied(PathBuf),
+    /// The data was restored, and nobody said yet that it is to be used.
+    #[error(
+        "the data in {} is a restored copy, which does nothing until it is armed: look at it, make sure that the collector it is \
+         a copy of does not run any more, then run `picket-collector restore --arm`", .0.display()
+    )]
+    Unarmed(PathBuf),
     /// Another collector uses the data directory.
     #[error("another collector uses the data directory {}: stop it first, or give this one its own data_dir", .0.display())]
     Taken(PathBuf),

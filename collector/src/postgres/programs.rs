@@ -22,6 +22,18 @@ impl Programs {
     /// When there are none, with what to install.
     pub fn find(configured: Option<&Path>, pgdata: &Path) -> Result<Self, PostgresError> {
         let needed = std::fs::read_to_string(pgdata.join("PG_VERSION")).ok().and_then(|text| text.trim().parse().ok());
+        Self::that_fit(configured, needed, pgdata)
+    }
+
+    /// Finds the programs of one major version.
+    ///
+    /// # Errors
+    /// When there are none, with what to install.
+    pub fn of_major(configured: Option<&Path>, major: u32) -> Result<Self, PostgresError> {
+        Self::that_fit(configured, Some(major), Path::new("the archive"))
+    }
+
+    fn that_fit(configured: Option<&Path>, needed: Option<u32>, pgdata: &Path) -> Result<Self, PostgresError> {
         if let Some(directory) = configured {
             return Self::configured(directory, needed);
         }

@@ -29,6 +29,10 @@ pub async fn ensure_roles(conn: &mut PgConnection, login: bool) -> Result<(), Po
             let statement = format!("CREATE ROLE {role} {attributes} NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS");
             tx.execute(sqlx::AssertSqlSafe(statement)).await?;
         }
+        // A managed cluster's base backups are taken by this role.
+        if login && role == "picket_backup" {
+            tx.execute("ALTER ROLE picket_backup REPLICATION").await?;
+        }
         if !login {
             tx.execute(sqlx::AssertSqlSafe(format!("GRANT {role} TO CURRENT_USER"))).await?;
         }

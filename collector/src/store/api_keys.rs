@@ -170,8 +170,7 @@ pub async fn holder(auth: &mut Auth, public_id: &str) -> Result<Option<HolderRow
     Ok(sqlx::query_as(
         "SELECT k.id, k.key_hash, k.scopes, k.networks, k.expires_at, k.revoked_at, k.last_used_at, k.user_id,
                 u.uuid, u.email, k.org_id, o.name AS org_name, m.role,
-                o.second_factor_since IS NOT NULL AND NOT EXISTS (
-                    SELECT FROM totp_secrets t WHERE t.user_id = u.id AND t.confirmed_at IS NOT NULL) AS lacks_factor
+                o.second_factor_since IS NOT NULL AND NOT has_second_factor(u.id) AS lacks_factor
          FROM api_keys k
          JOIN users u ON u.id = k.user_id AND u.deleted_at IS NULL
          JOIN organizations o ON o.id = k.org_id AND o.deleted_at IS NULL

@@ -56,10 +56,13 @@ pub const KEPT: &[(&str, &[&str])] = &[
     ("half_sign_ins", &["created_at", "expires_at"]),
     ("totp_secrets", &["created_at", "confirmed_at"]),
     ("recovery_codes", &["created_at", "used_at"]),
+    ("passkeys", &["created_at", "last_used_at"]),
+    ("passkey_challenges", &["created_at", "expires_at"]),
     ("account_links", &["created_at", "expires_at", "used_at"]),
     ("invitations", &["created_at", "expires_at", "accepted_at", "revoked_at"]),
     ("organization_limits", &["changed_at"]),
     ("address_changes", &["created_at", "expires_at", "old_confirmed_at", "new_confirmed_at"]),
+    ("admin_grants", &["from_at", "until_at", "revoked_at"]),
 ];
 
 /// Times of rows that live for an hour at most: those whose first lies ahead go, for nobody waits for them any more.

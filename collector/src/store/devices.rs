@@ -41,6 +41,23 @@ pub async fn is_ours(auth: &mut Auth, token_hash: &[u8; 32], now: Timestamp) -> 
         .await?)
 }
 
+/// The hashes of the browsers of each of these users.
+///
+/// # Errors
+/// When the database fails or a row cannot be read.
+pub async fn of(auth: &mut Auth, users: &[UserKey]) -> Result<Vec<(UserKey, [u8; 32])>, StoreError> {
+    let rows: Vec<(UserKey, Vec<u8>)> =
+        sqlx::query_as("SELECT user_id, token_hash FROM devices WHERE user_id = ANY($1) ORDER BY id")
+            .bind(users.iter().map(|user| user.0).collect::<Vec<_>>())
+            .fetch_all(auth.conn())
+            .await?;
+    let read = |(user, hash): (UserKey, Vec<u8>)| {
+        let unreadable = |_| StoreError::Inconsistent { table: "devices", column: "token_hash", row: user.0 };
+        Ok((user, hash.try_into().map_err(unreadable)?))
+    };
+    rows.into_iter().map(read).collect()
+}
+
 /// Notes that a user was let in from a browser.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! What the operator lets an organization have. The database itself refuses monitors beyond it (`migrations/0065_members.sql`),
+//! What the operator lets an organization have. The database itself refuses monitors beyond it (`migrations/0069_members.sql`),
 //! wherever they come from; here is how that refusal reads, and how the limits are set.
 
 use picket_shared::time::Timestamp;

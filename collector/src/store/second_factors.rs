@@ -2,6 +2,7 @@
 //!
 //! A code works once, however many use it at the same moment: the statement that uses it is the comparison.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use picket_shared::secret::Sealed;
@@ -53,15 +54,25 @@ pub async fn find(auth: &mut Auth, user: UserKey) -> Result<Option<Totp>, StoreE
     Ok(row.map(|(sealed, at)| Totp { sealed: Sealed(sealed), confirmed_at: at.map(Timestamp::from_micros) }))
 }
 
-/// Whether a user is asked for a second factor.
+/// Whether a user is asked for a second factor: a code by time, or a passkey.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn is_wanted(auth: &mut Auth, user: UserKey) -> Result<bool, StoreError> {
-    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM totp_secrets WHERE user_id = $1 AND confirmed_at IS NOT NULL)")
-        .bind(user)
-        .fetch_one(auth.conn())
-        .await?)
+    Ok(sqlx::query_scalar("SELECT has_second_factor($1)").bind(user).fetch_one(auth.conn()).await?)
+}
+
+/// Which of these users are asked for a second factor.
+///
+/// # Errors
+/// When the database fails.
+pub async fn wanted_of(auth: &mut Auth, users: &[UserKey]) -> Result<HashSet<UserKey>, StoreError> {
+    let keys: Vec<UserKey> =
+        sqlx::query_scalar("SELECT user_id FROM unnest($1) t (user_id) WHERE has_second_factor(user_id)")
+            .bind(users.iter().map(|user| user.0).collect::<Vec<_>>())
+            .fetch_all(auth.conn())
+            .await?;
+    Ok(keys.into_iter().collect())
 }
 
 /// From now on it is asked for, and the code of `step` is used. False when it is so already, or nothing was begun.
@@ -96,14 +107,35 @@ pub async fn use_step(auth: &mut Auth, user: UserKey, step: i64) -> Result<bool,
     Ok(done.rows_affected() == 1)
 }
 
-/// Takes a user's second factor away, with its recovery codes. False when there was none.
+/// Takes a user's codes by time away. False when there were none.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn remove(auth: &mut Auth, user: UserKey) -> Result<bool, StoreError> {
-    sqlx::query("DELETE FROM recovery_codes WHERE user_id = $1").bind(user).execute(auth.conn()).await?;
+pub async fn remove_totp(auth: &mut Auth, user: UserKey) -> Result<bool, StoreError> {
     let done = sqlx::query("DELETE FROM totp_secrets WHERE user_id = $1").bind(user).execute(auth.conn()).await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Takes every second factor of a user away: codes by time, passkeys, recovery codes. False when there was none.
+///
+/// # Errors
+/// When the database fails.
+pub async fn remove_all(auth: &mut Auth, user: UserKey) -> Result<bool, StoreError> {
+    let passkeys = sqlx::query("DELETE FROM passkeys WHERE user_id = $1").bind(user).execute(auth.conn()).await?;
+    let totp = remove_totp(auth, user).await?;
+    forget_recovery_codes(auth, user).await?;
+    Ok(totp || passkeys.rows_affected() > 0)
+}
+
+/// Takes a user's recovery codes away, if there is no second factor whose loss they are for.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_recovery_codes(auth: &mut Auth, user: UserKey) -> Result<(), StoreError> {
+    if !is_wanted(auth, user).await? {
+        sqlx::query("DELETE FROM recovery_codes WHERE user_id = $1").bind(user).execute(auth.conn()).await?;
+    }
+    Ok(())
 }
 
 /// Gives a user these recovery codes in place of all others.
@@ -194,6 +226,19 @@ pub async fn try_half(auth: &mut Auth, token_hash: &[u8; 32], now: Timestamp) ->
     .bind(TRIES)
     .fetch_optional(auth.conn())
     .await?)
+}
+
+/// Who gave the first factor, without a try.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_half(auth: &mut Auth, token_hash: &[u8; 32], now: Timestamp) -> Result<Option<UserKey>, StoreError> {
+    Ok(sqlx::query_scalar("SELECT user_id FROM half_sign_ins WHERE token_hash = $1 AND expires_at > $2 AND tries < $3")
+        .bind(token_hash.as_slice())
+        .bind(now.micros())
+        .bind(TRIES)
+        .fetch_optional(auth.conn())
+        .await?)
 }
 
 /// Ends it: the second factor came, or who began it is to begin anew.

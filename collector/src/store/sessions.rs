@@ -115,8 +115,7 @@ pub async fn find(
 ) -> Result<Option<SessionRow>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT s.id, s.user_id, u.uuid, u.email, m.org_id, m.role, m.name AS org_name, s.seen_at, s.proven_at,
-                m.second_factor_since IS NOT NULL AND NOT EXISTS (
-                    SELECT FROM totp_secrets t WHERE t.user_id = u.id AND t.confirmed_at IS NOT NULL) AS lacks_factor,
+                m.second_factor_since IS NOT NULL AND NOT has_second_factor(u.id) AS lacks_factor,
                 coalesce(other.ids, '{}') AS other_ids, coalesce(other.names, '{}') AS other_names
          FROM sessions s JOIN users u ON u.id = s.user_id AND u.deleted_at IS NULL
          LEFT JOIN LATERAL (
@@ -263,7 +262,7 @@ pub async fn end_all(auth: &mut Auth, user: UserKey, but: Option<&[u8; 32]>) -> 
     Ok(done.rows_affected())
 }
 
-/// Deletes sessions, links and first halves of signing in that are over.
+/// Deletes sessions, links, challenges and first halves of signing in that are over.
 ///
 /// # Errors
 /// When the database fails.
@@ -279,6 +278,7 @@ pub async fn forget_ended(auth: &mut Auth, now: Timestamp, idle_since: Timestamp
         "DELETE FROM account_links WHERE expires_at <= $1",
         "DELETE FROM address_changes WHERE expires_at <= $1",
         "DELETE FROM half_sign_ins WHERE expires_at <= $1",
+        "DELETE FROM passkey_challenges WHERE expires_at <= $1",
     ] {
         deleted += sqlx::query(over).bind(now.micros()).execute(auth.conn()).await?.rows_affected();
     }

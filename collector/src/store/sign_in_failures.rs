@@ -2,6 +2,7 @@
 //!
 //! The lock is a soft one: it ends by itself, and a known browser (which has a count of its own) or a link in a mail passes.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use picket_shared::time::Timestamp;
@@ -25,6 +26,27 @@ pub async fn is_locked(auth: &mut Auth, key: &[u8; 32], now: Timestamp) -> Resul
         .bind(now.micros())
         .fetch_one(auth.conn())
         .await?)
+}
+
+/// Until when each of these is locked, of those that are.
+///
+/// # Errors
+/// When the database fails or a row cannot be read.
+pub async fn locked(
+    auth: &mut Auth,
+    keys: &[[u8; 32]],
+    now: Timestamp,
+) -> Result<HashMap<[u8; 32], Timestamp>, StoreError> {
+    let rows: Vec<(Vec<u8>, i64)> =
+        sqlx::query_as("SELECT key, locked_until FROM sign_in_failures WHERE key = ANY($1) AND locked_until > $2")
+            .bind(keys.iter().map(<[u8; 32]>::as_slice).collect::<Vec<_>>())
+            .bind(now.micros())
+            .fetch_all(auth.conn())
+            .await?;
+    let unreadable = |_| StoreError::Inconsistent { table: "sign_in_failures", column: "key", row: 0 };
+    rows.into_iter()
+        .map(|(key, until)| Ok((key.try_into().map_err(unreadable)?, Timestamp::from_micros(until))))
+        .collect()
 }
 
 /// Counts one. True when it locks from now on.

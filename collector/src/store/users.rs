@@ -61,6 +61,17 @@ pub async fn by_key(auth: &mut Auth, key: UserKey) -> Result<Option<UserRow>, St
         .await?)
 }
 
+/// The user of that id.
+///
+/// # Errors
+/// When the database fails.
+pub async fn by_uuid(auth: &mut Auth, uuid: uuid::Uuid) -> Result<Option<UserRow>, StoreError> {
+    Ok(sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} AND uuid = $1")))
+        .bind(uuid)
+        .fetch_optional(auth.conn())
+        .await?)
+}
+
 /// What these users sign in with.
 ///
 /// # Errors

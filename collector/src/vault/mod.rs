@@ -51,17 +51,20 @@ pub enum Class {
     TotpSecret,
     /// What a mail about an account says. Context: the mail's uuid.
     AccountMail,
+    /// The key of one object of the archive. Context: the object's header and name.
+    ArchiveKey,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ProbeSecret,
         Self::MonitorSecret,
         Self::ChannelSettings,
         Self::ChannelCode,
         Self::TotpSecret,
         Self::AccountMail,
+        Self::ArchiveKey,
     ];
 
     /// Its name, part of every key and every sealed value: never change one.
@@ -73,6 +76,7 @@ impl Class {
             Self::ChannelCode => "channel-code",
             Self::TotpSecret => "totp-secret",
             Self::AccountMail => "account-mail",
+            Self::ArchiveKey => "archive-key",
         }
     }
 }

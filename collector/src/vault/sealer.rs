@@ -22,6 +22,11 @@ impl Sealer {
         Self { id, master: Arc::clone(master) }
     }
 
+    /// The name of the key with which it seals.
+    pub fn key_id(&self) -> u32 {
+        self.id
+    }
+
     /// Seals a secret for one row (`context`, its uuid).
     ///
     /// # Errors

@@ -20,6 +20,11 @@ const ASSETS: &[Asset] = &[
     Asset { name: "live.js", kind: "text/javascript; charset=utf-8", plain: include_bytes!("../../assets/live.js") },
     Asset { name: "chart.js", kind: "text/javascript; charset=utf-8", plain: include_bytes!("../../assets/chart.js") },
     Asset {
+        name: "passkeys.js",
+        kind: "text/javascript; charset=utf-8",
+        plain: include_bytes!("../../assets/passkeys.js"),
+    },
+    Asset {
         name: "uplot.js",
         kind: "text/javascript; charset=utf-8",
         plain: include_bytes!("../../assets/vendor/uplot-1.6.32.iife.min.js"),

@@ -2,7 +2,8 @@
 //!
 //! [`serve`] accepts connections, by the certificate of [`tls`]; [`router`] is the table of routes; [`guard`] holds the
 //! request-time controls, one a file; [`extract`] is what handlers are given; [`probe`] is the probe protocol; [`ui`] is
-//! the pages, with [`texts`] and [`assets`]; [`api`] is what programs may ask; [`health`] says whether this works, [`metrics`] how well.
+//! the pages, with [`texts`] and [`assets`]; [`api`] is what programs may ask; [`health`] says whether this works,
+//! [`metrics`] how well, [`well_known`] whom to tell of a weakness.
 
 pub mod api;
 pub mod assets;
@@ -17,6 +18,7 @@ pub mod serve;
 pub mod texts;
 pub mod tls;
 pub mod ui;
+pub mod well_known;
 
 use std::sync::Arc;
 
@@ -26,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 use self::guard::cookie::Cookie;
 use self::guard::csrf::Origins;
 use self::probe::Door;
+use crate::config::Security;
+use crate::domain::passkey::RelyingParty;
 use crate::login::Porter;
 use crate::meters::Meters;
 use crate::probes::Desk;
@@ -56,8 +60,10 @@ pub struct Site {
     pub desk: Desk,
     /// Where people find us.
     pub front: Arc<Front>,
-    /// Counts the requests of API keys.
-    pub key_rates: Arc<guard::key_rate::KeyRates>,
+    /// Whom to tell of a weakness.
+    pub security: Arc<Security>,
+    /// Counts requests by address, account and API key.
+    pub quotas: Arc<guard::quota::Quotas>,
     /// Counts what comes in.
     pub meters: Meters,
     /// What `/metrics` shows, and to whom.
@@ -75,6 +81,8 @@ pub struct Front {
     pub cookie: Cookie,
     /// Where requests that change something may come from.
     pub origins: Arc<Origins>,
+    /// For whom passkeys are; none where browsers know none.
+    pub party: Option<RelyingParty>,
 }
 
 impl Front {
@@ -85,6 +93,6 @@ impl Front {
             .into_iter()
             .flat_map(|port| ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("http://{host}:{port}")));
         let origins = Arc::new(Origins::new(local.chain([public_url.to_owned()])));
-        Self { public_url: public_url.to_owned(), cookie, origins }
+        Self { public_url: public_url.to_owned(), cookie, origins, party: RelyingParty::of(public_url) }
     }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::handler::Handler;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use picket_shared::batch::MAX_BODY;
 use picket_shared::manual;
-use picket_shared::wire::{ASSIGNMENTS_PATH, BATCHES_PATH, HELLO_PATH, KEYS_PATH, MANUAL_PATH};
+use picket_shared::wire::{ASSIGNMENTS_PATH, BATCHES_PATH, HELLO_PATH, KEYS_PATH, MANUAL_PATH, TIME_PATH};
 use tokio::sync::Semaphore;
 
 use super::api::Operation;
@@ -19,8 +20,9 @@ use super::error::Problem;
 use super::extract::form;
 use super::guard::client::{self, Proxies};
 use super::guard::headers::{self, Transport};
-use super::guard::{csrf, host, key, rate_limit, session};
-use super::{Site, api, assets, health, metrics, probe, ui};
+use super::guard::quota::{self, Class};
+use super::guard::{admin_404, csrf, host, key, rate_limit, session};
+use super::{Site, api, assets, health, metrics, probe, ui, well_known};
 use crate::domain::access::Right;
 
 /// Who may call a route.
@@ -36,8 +38,13 @@ pub enum Who {
     User(Right),
     /// The same, who gave a password or a second factor within ten minutes. It has a page at its own path.
     Proven(Right),
+    /// Who administers the instance, with a second factor, who proved within ten minutes who it is. To everybody else it is
+    /// not there.
+    Admin,
     /// Probes, by the token of each request.
     Probe,
+    /// Probes that have no time yet to sign by.
+    NewProbe,
     /// Programs, by an API key with this scope, whose user's role has this right.
     Key(Right),
     /// The operator's programs: of this machine, of a listed address, or with a token. The handler looks.
@@ -58,6 +65,32 @@ pub struct Route {
     /// What the API says of it, if it is one of the API's.
     pub operation: Option<&'static Operation>,
     handler: fn() -> MethodRouter<Site>,
+}
+
+/// Where others look whether this works.
+const HEALTH: &str = "/healthz";
+
+/// What is a lot of work.
+const HEAVY: [(&str, &str); 5] = [
+    ("POST", "/monitors/test"),
+    ("POST", "/monitors/{id}/test"),
+    ("POST", "/import"),
+    ("GET", "/audit/export"),
+    ("PUT", api::monitors::PUT_MANY.path),
+];
+
+impl Route {
+    /// What its requests are counted as; nothing for those who have limits of their own, and for who asks whether this works.
+    pub fn class(&self) -> Option<Class> {
+        match (self.who, self.method) {
+            (Who::Probe | Who::Scraper, _) => None,
+            _ if self.path == HEALTH => None,
+            (Who::Visitor, "POST") => Some(Class::Entry),
+            (_, method) if HEAVY.contains(&(method, self.path)) => Some(Class::Heavy),
+            (_, "GET") => Some(Class::Read),
+            _ => Some(Class::Write),
+        }
+    }
 }
 
 /// Requests worked on at once; a long poll of a probe is one.
@@ -97,6 +130,10 @@ pub const ROUTES: &[Route] = &[
     change("/sign-out", Who::Person, || post(ui::sign_in::post_sign_out)),
     page("/sign-in/code", Who::Visitor, || get(ui::second_step::get_code)),
     change("/sign-in/code", Who::Visitor, || post(ui::second_step::post_code)),
+    change("/sign-in/passkey", Who::Visitor, || post(ui::passkey::post_sign_in)),
+    change("/sign-in/passkey/options", Who::Visitor, || post(ui::passkey::post_sign_in_options)),
+    change("/sign-in/code/passkey", Who::Visitor, || post(ui::passkey::post_second)),
+    change("/sign-in/code/passkey/options", Who::Visitor, || post(ui::passkey::post_second_options)),
     page("/sign-in/link", Who::Visitor, || get(ui::link::ask::get_ask)),
     change("/sign-in/link", Who::Visitor, || post(ui::link::ask::post_ask)),
     page("/sign-up", Who::Visitor, || get(ui::link::ask::get_sign_up)),
@@ -107,6 +144,8 @@ pub const ROUTES: &[Route] = &[
     change("/invitation/{link}", Who::Visitor, || post(ui::invitation::post_invitation)),
     page("/step-up", Who::User(Right::AccountRead), || get(ui::step_up::get_step_up)),
     change("/step-up", Who::User(Right::AccountWrite), || post(ui::step_up::post_step_up)),
+    change("/step-up/passkey", Who::User(Right::AccountWrite), || post(ui::passkey::post_step_up)),
+    change("/step-up/passkey/options", Who::User(Right::AccountWrite), || post(ui::passkey::post_step_up_options)),
     page("/set-up/{link}", Who::Visitor, || get(ui::set_up::get_set_up)),
     change("/set-up/{link}", Who::Visitor, || post(ui::set_up::post_set_up)),
     page("/account", Who::User(Right::AccountRead), || get(ui::account::get_account)),
@@ -194,6 +233,17 @@ pub const ROUTES: &[Route] = &[
         handler: || post(ui::import::post_import).layer(DefaultBodyLimit::max(ui::import::LIMIT)),
     },
     change("/import/release", Who::User(Right::MonitorsWrite), || post(ui::import::post_release)),
+    page("/admin", Who::Admin, || get(ui::admin::get_overview)),
+    page("/admin/regions", Who::Admin, || get(ui::admin::probes::get_regions)),
+    page("/admin/probes", Who::Admin, || get(ui::admin::probes::get_probes)),
+    change("/admin/probes/{id}/revoke", Who::Admin, || post(ui::admin::probes::post_revoke)),
+    page("/admin/organizations", Who::Admin, || get(ui::admin::organizations::get_organizations)),
+    page("/admin/users", Who::Admin, || get(ui::admin::users::get_users)),
+    change("/admin/users/{id}/unlock", Who::Admin, || post(ui::admin::users::post_unlock)),
+    change("/admin/users/{id}/end-sessions", Who::Admin, || post(ui::admin::users::post_end_sessions)),
+    page("/admin/grants", Who::Admin, || get(ui::admin::grants::get_grants)),
+    change("/admin/grants", Who::Admin, || post(ui::admin::grants::post_grant)),
+    change("/admin/grants/{id}/revoke", Who::Admin, || post(ui::admin::grants::post_revoke)),
     api(&api::monitors::LIST),
     api(&api::monitors::CREATE),
     api(&api::monitors::PUT_MANY),
@@ -231,8 +281,17 @@ pub const ROUTES: &[Route] = &[
     api(&api::channels::VERIFY),
     api(&api::channels::TEST),
     page("/api/v1/openapi.json", Who::Anyone, || get(api::openapi::get_openapi)),
-    page("/healthz", Who::Anyone, || get(health::get_health)),
+    page(well_known::SECURITY_TXT, Who::Anyone, || get(well_known::get_security_txt)),
+    page(HEALTH, Who::Anyone, || get(health::get_health)),
     page("/metrics", Who::Scraper, || get(metrics::get_metrics)),
+    Route {
+        method: "GET",
+        path: TIME_PATH,
+        who: Who::NewProbe,
+        body_limit: 0,
+        operation: None,
+        handler: || get(probe::get_time),
+    },
     probes("POST", HELLO_PATH, probe::HELLO_LIMIT, || post(probe::hello::post_hello)),
     probes("GET", KEYS_PATH, 0, || get(probe::keys::get_keys)),
     probes("GET", ASSIGNMENTS_PATH, 0, || get(probe::assignments::get_assignments)),
@@ -252,39 +311,74 @@ pub enum Audience {
 /// The whole site, or what of it is for probes.
 pub fn router(site: Site, transport: Transport, audience: Audience, proxies: Arc<Proxies>) -> Router {
     let hosts = Arc::clone(&site.hosts);
-    let served = |route: &&Route| audience == Audience::Everyone || route.who == Who::Probe;
+    let served = |route: &&Route| match audience {
+        Audience::Everyone => route.who != Who::Admin,
+        Audience::Probes => matches!(route.who, Who::Probe | Who::NewProbe),
+    };
     let table = ROUTES.iter().filter(served).fold(Router::new(), |router, route| {
         let handler = (route.handler)();
+        // What is not counted is not asked for an account or a key either.
+        let class = route.class().unwrap_or(Class::Read);
         let handler = match route.who {
-            Who::Anyone | Who::Scraper => handler,
+            Who::Anyone | Who::Scraper | Who::Probe | Who::NewProbe => handler,
             Who::Visitor => handler.layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
             Who::Person => handler
-                .layer(from_fn_with_state(site.clone(), session::require_person))
+                .layer(from_fn_with_state((site.clone(), class), session::require_person))
                 .layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
             Who::User(right) => handler
-                .layer(from_fn_with_state((site.clone(), right), session::require))
+                .layer(from_fn_with_state((site.clone(), right, class), session::require))
                 .layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
             Who::Proven(right) => handler
                 .layer(from_fn_with_state(site.clone(), session::require_proof))
-                .layer(from_fn_with_state((site.clone(), right), session::require))
+                .layer(from_fn_with_state((site.clone(), right, class), session::require))
                 .layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
             Who::Key(_) => match route.operation {
-                Some(operation) => handler.layer(from_fn_with_state((site.clone(), operation), key::require)),
+                Some(operation) => handler.layer(from_fn_with_state((site.clone(), operation, class), key::require)),
                 // Without an operation it would be open; so it is not there.
                 None => return router,
             },
-            Who::Probe => handler.layer(from_fn_with_state(site.clock.clone(), probe::add_headers)),
+            // It is not in this table: see `beyond`.
+            Who::Admin => return router,
+        };
+        let handler = match route.class() {
+            Some(class) => handler.layer(from_fn_with_state((site.clone(), class), quota::by_address)),
+            None => handler,
+        };
+        // Refusals tell the time too, so that this is around all else.
+        let handler = match route.who {
+            Who::Probe | Who::NewProbe => handler.layer(from_fn_with_state(site.clock.clone(), probe::add_headers)),
+            _ => handler,
         };
         router.route(route.path, handler)
     });
+    let counted = from_fn_with_state((site.clone(), Class::Read), quota::by_address);
+    let table = match audience {
+        Audience::Everyone => table.fallback_service(beyond(&site).layer(counted.clone())),
+        Audience::Probes => table.fallback(ui::error::get_nothing.layer(counted.clone())),
+    };
     table
-        .fallback(ui::error::get_nothing)
-        .method_not_allowed_fallback(get_no_method)
+        .method_not_allowed_fallback(get_no_method.layer(counted))
         .layer(from_fn_with_state(hosts, host::check))
         .layer(from_fn_with_state(Arc::new(Semaphore::new(AT_ONCE)), rate_limit::admit))
         .layer(from_fn_with_state(transport, headers::add))
         .layer(from_fn_with_state(proxies, client::identify))
         .with_state(site)
+}
+
+/// What no route of the table leads to: the administration of the instance, for those who may, and nothing. What is not
+/// there and what is not theirs goes the same way through the same code, so that the two cannot be told apart.
+fn beyond(site: &Site) -> Router {
+    let administration = ROUTES.iter().filter(|route| route.who == Who::Admin).fold(Router::new(), |router, route| {
+        let handler = (route.handler)()
+            .layer(from_fn_with_state(site.clone(), admin_404::require))
+            .layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check));
+        router.route(route.path, handler)
+    });
+    let administration = administration
+        .fallback(ui::error::get_nothing)
+        .method_not_allowed_fallback(get_no_method)
+        .with_state(site.clone());
+    Router::new().fallback_service(administration).layer(from_fn_with_state(site.clone(), admin_404::admit))
 }
 
 /// What is there, but not for this method.

@@ -9,7 +9,7 @@ use picket_shared::ids::{BatchId, BootId};
 use picket_shared::outcome::{Outcome, Status};
 use picket_shared::signing::{BatchClaims, body_hash};
 use picket_shared::time::Timestamp;
-use picket_shared::wire::{ASSIGNMENTS_PATH, KEYS_PATH, Refusal};
+use picket_shared::wire::{ASSIGNMENTS_PATH, KEYS_PATH, Refusal, TIME_PATH};
 use uuid::Uuid;
 
 #[expect(clippy::panic, reason = "a test that gets no refusal fails")]
@@ -306,20 +306,18 @@ async fn a_long_poll_wakes_and_every_answer_carries_the_headers() {
         ("TRACE", "/healthz", 405),
         ("GET", "/nowhere", 404),
         ("GET", KEYS_PATH, 401),
+        ("GET", TIME_PATH, 200),
         ("POST", ASSIGNMENTS_PATH, 405),
     ] {
         let (status, head, _) = world.send_whole(method, path, "x", "", b"").await;
         assert_eq!(status, expected, "{method} {path}");
-        for header in [
-            "content-security-policy: ",
-            "x-content-type-options: nosniff",
-            "referrer-policy: ",
-            "permissions-policy: ",
-        ] {
+        let all = ["content-security-policy: ", "x-content-type-options: nosniff", "referrer-policy: "];
+        for header in all.into_iter().chain(["permissions-policy: "]) {
             assert!(head.contains(header), "{method} {path} lacks {header}: {head}");
         }
         assert!(!head.contains("\r\nserver:") && !head.contains("strict-transport"), "{head}");
-        assert_eq!(head.contains("picket-time: "), path.starts_with("/probe/") && expected != 405, "{head}");
+        let timed = ["picket-time: ", "picket-held: "].iter().all(|name| head.contains(name));
+        assert_eq!(timed, path.starts_with("/probe/") && expected != 405, "{head}");
     }
 }
 

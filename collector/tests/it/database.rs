@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use picket_collector::postgres::roles::ensure_roles;
 use picket_collector::store::Pools;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -18,7 +19,6 @@ use tokio::sync::OnceCell;
 /// Every migration.
 pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
-const ROLES: [&str; 7] = ["owner", "app", "intake", "worker", "auth", "reader", "backup"];
 const NOBODY: u32 = 65534;
 const TEMPLATE: &str = "template_picket";
 
@@ -98,10 +98,7 @@ impl Cluster {
 /// Makes the roles and the migrated template.
 async fn prepare(folder: &Path) {
     let mut conn = connect(folder, "postgres", "postgres").await;
-    for role in ROLES {
-        let make = format!("CREATE ROLE picket_{role} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE");
-        conn.execute(AssertSqlSafe(make)).await.unwrap();
-    }
+    ensure_roles(&mut conn, true).await.unwrap();
     conn.execute(AssertSqlSafe(format!("CREATE DATABASE {TEMPLATE} OWNER picket_owner"))).await.unwrap();
     let mut template = connect(folder, TEMPLATE, "postgres").await;
     template.execute("ALTER SCHEMA public OWNER TO picket_owner").await.unwrap();

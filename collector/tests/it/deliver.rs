@@ -1,8 +1,5 @@
 //! Deliveries to real receivers: back-off, giving up, slow channels, and what is kept of secrets.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use picket_collector::config::{Mail, Outbound};
 use picket_collector::domain::outage::NoticeKind;
 use picket_collector::flow::deliver::{self, Ctx, LEASE, Report};
@@ -11,8 +8,8 @@ use picket_collector::store::{channels, deliveries};
 use picket_collector::wake::Bell;
 use picket_shared::egress::EgressGuard;
 use picket_shared::time::Timestamp;
-use tracing_subscriber::fmt::MakeWriter;
 
+use crate::log::Log;
 use crate::receiver::Receiver;
 use crate::telling::{SECRET, START, Told, seconds, webhook};
 
@@ -185,42 +182,9 @@ async fn a_channel_that_cannot_be_read_is_tried_again_without_a_request() {
     assert!(told.attempts().await[0].1.contains("key"), "{:?}", told.attempts().await);
 }
 
-/// Everything that was logged on this thread.
-#[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn no_secret_of_a_channel_reaches_attempts_logs_or_debug() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    // Other tests of this process may have found that nobody listens, and that answer is remembered for all.
-    tracing::callsite::rebuild_interest_cache();
+    let (log, _guard) = Log::listen();
     let (path, token) = (format!("canary{:016x}", fastrand::u64(..)), format!("canary{:016x}", fastrand::u64(..)));
     let hook = Receiver::start().await;
     let url = hook.url(&format!("/services/{path}?token={token}"));

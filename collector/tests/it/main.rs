@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that gets no answer fails its test there and then")]
 
 mod anchors;
+mod archive;
 mod audit;
 mod audit_chain;
 mod classes;
@@ -15,12 +16,14 @@ mod email;
 mod evidence;
 mod import;
 mod isolation;
+mod log;
 mod migrations;
 mod pagerduty;
 mod partitions;
 mod probes;
 mod proofs;
 mod providers;
+mod random_sql;
 mod receiver;
 mod secrets;
 mod slack;

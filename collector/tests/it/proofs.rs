@@ -14,7 +14,7 @@ use picket_shared::egress::EgressGuard;
 use picket_shared::secret::SecretString;
 use picket_shared::time::Timestamp;
 
-use crate::deliver::Log;
+use crate::log::Log;
 use crate::providers::outbound;
 use crate::receiver::Receiver;
 use crate::telling::{START, Told, seconds, webhook};
@@ -204,10 +204,7 @@ async fn codes_are_sent_a_few_times_an_hour_and_a_day() {
 
 #[tokio::test]
 async fn the_code_lies_nowhere_in_the_open() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    tracing::callsite::rebuild_interest_cache();
+    let (log, _guard) = Log::listen();
     let world = Proving::new().await;
     let everything = "SELECT concat((SELECT string_agg(d::text, ' ') FROM deliveries d), (SELECT string_agg(p::text, ' ') \
          FROM channel_proofs p), (SELECT string_agg(a::text, ' ') FROM delivery_attempts a), (SELECT string_agg(u::text, ' ') \

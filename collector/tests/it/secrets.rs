@@ -10,7 +10,7 @@ use picket_collector::notify::Settings;
 use picket_collector::notify::channels::{Form, Kind};
 use picket_shared::egress::EgressGuard;
 
-use crate::deliver::Log;
+use crate::log::Log;
 use crate::providers::outbound;
 use crate::receiver::Receiver;
 use crate::telling::{START, Told, seconds};
@@ -54,13 +54,7 @@ async fn no_secret_of_a_provider_reaches_attempts_logs_audit_or_debug() {
 
 /// Sends to a provider that repeats all it was told, as text and as JSON, with every sort of answer, and to nobody.
 async fn everything_seen_of(kind: Kind, form: &Form, secrets: &[String]) -> String {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Log::listen();
     let (told, provider) = (Told::new().await, Receiver::start().await);
     let mut scoped = told.scoped().await;
     let made = channels::add(&mut scoped, &told.sealer(), (kind, form), None, START).await.unwrap();

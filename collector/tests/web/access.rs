@@ -18,7 +18,7 @@ use picket_collector::web::texts;
 use crate::common::World;
 
 /// A path of the table with something in its places.
-fn filled(path: &str) -> String {
+pub(crate) fn filled(path: &str) -> String {
     path.replace("{id}", "01900000-0000-7000-8000-000000000001")
         .replace("{link}", "none")
         .replace("{hash}", "0")
@@ -26,7 +26,7 @@ fn filled(path: &str) -> String {
 }
 
 /// The request of a page, with the session of this token or without one.
-fn request(route: &Route, token: &str) -> Request<Body> {
+pub(crate) fn request(route: &Route, token: &str) -> Request<Body> {
     let proof = Ticket::parse(token).map(|ticket| ticket.form_proof()).unwrap_or_default();
     let mut request = Request::builder()
         .method(route.method)
@@ -57,7 +57,7 @@ async fn statuses(world: &World, route: &Route, expired: &str) -> Vec<StatusCode
 }
 
 /// A session that was an owner's until a second ago.
-async fn expired(world: &World) -> String {
+pub(crate) async fn expired(world: &World) -> String {
     let token = world.member("owner").await;
     let old = format!("{:A<43}", "old");
     let ended = world.clock.now().micros() - 1_000_000;
@@ -67,7 +67,7 @@ async fn expired(world: &World) -> String {
 
 /// Compares a file with what it has to be, or writes it.
 #[track_caller]
-fn holds(path: &Path, wanted: &str) {
+pub(crate) fn holds(path: &Path, wanted: &str) {
     if std::env::var_os("PICKET_WRITE").is_some() {
         std::fs::write(path, wanted).unwrap();
     }
@@ -78,7 +78,7 @@ fn holds(path: &Path, wanted: &str) {
     assert_eq!(found.lines().count(), wanted.lines().count(), "{}: lines are missing or too many", path.display());
 }
 
-fn file(path: &str) -> PathBuf {
+pub(crate) fn file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
@@ -115,6 +115,10 @@ async fn every_route_answers_everybody_as_the_matrix_says() {
         }
         if let Who::Key(_) = route.who {
             assert!(statuses.iter().all(|status| *status == StatusCode::UNAUTHORIZED), "no session opens {what}");
+        }
+        if route.who == Who::Admin {
+            let nothing = |status: &StatusCode| *status == StatusCode::NOT_FOUND;
+            assert!(statuses.iter().all(nothing), "{what} is not there for anybody without a grant: {statuses:?}");
         }
         let cells: Vec<&str> = statuses.iter().map(StatusCode::as_str).collect();
         let _ = writeln!(matrix, "{what} {}", cells.join(" "));
@@ -180,9 +184,15 @@ fn the_document_on_access_is_made_from_the_tables() {
             }
             Who::Key(right) => format!("`{right}`, by an API key"),
             Who::Person => "signed in, in an organization or in none".to_owned(),
+            Who::Admin => {
+                "a live grant to administer the instance, a second factor, and a password or second factor in \
+                           the last ten minutes; to everybody else it is not there"
+                    .to_owned()
+            }
             Who::Visitor => "nothing; what changes something comes from a page of Picket".to_owned(),
             Who::Anyone => "nothing".to_owned(),
             Who::Probe => "a probe's token".to_owned(),
+            Who::NewProbe => "nothing; for probes that have no time yet to sign by".to_owned(),
             Who::Scraper => "this machine, a listed address, or the token for metrics".to_owned(),
         };
         let _ = writeln!(text, "| `{} {}` | {needs} |", route.method, route.path);

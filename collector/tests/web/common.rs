@@ -15,6 +15,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use database::TestDatabase;
 use http_body_util::BodyExt;
+use picket_collector::config::Config;
 use picket_collector::domain::access::Right;
 use picket_collector::flow::verify::{Gate, Limits};
 use picket_collector::login::api_key::Wish;
@@ -25,9 +26,10 @@ use picket_collector::probes::Desk;
 use picket_collector::store::{OrgKey, Pools, UserKey};
 use picket_collector::vault::{Class, KeyRing, Opener, Sealer};
 use picket_collector::wake::{Bells, Standstill};
-use picket_collector::web::guard::client::Peer;
+use picket_collector::web::guard::client::{Peer, Proxies};
 use picket_collector::web::guard::headers::Transport;
 use picket_collector::web::guard::host::Hosts;
+use picket_collector::web::guard::quota::Quotas;
 use picket_collector::web::probe::Door;
 use picket_collector::web::router::{Audience, router};
 use picket_collector::web::{Front, Site};
@@ -46,11 +48,35 @@ pub const PASSWORD: &str = "a few words are easy";
 const NO_PASSWORD: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
+/// How a site is set up.
+pub struct SetUp {
+    pub public_url: &'static str,
+    pub transport: Transport,
+    pub settings: Settings,
+    pub config: Config,
+    /// Whose word on clients is taken.
+    pub proxies: Vec<ipnet::IpNet>,
+}
+
+impl Default for SetUp {
+    fn default() -> Self {
+        Self {
+            public_url: "http://localhost:8080",
+            transport: Transport::Plain,
+            settings: Settings::default(),
+            config: Config::default(),
+            proxies: Vec::new(),
+        }
+    }
+}
+
 /// A site with an organization and a region in it.
 pub struct World {
     pub clock: Clock,
     pub porter: Porter,
     pub opener: Opener,
+    sealer: Sealer,
+    pub meters: Meters,
     router: Router,
     transport: Transport,
     database: TestDatabase,
@@ -64,18 +90,20 @@ impl World {
 
     /// With what the operator decided about accounts.
     pub async fn with(settings: Settings) -> Self {
-        Self::made("http://localhost:8080", Transport::Plain, settings).await
+        Self::of(SetUp { settings, ..SetUp::default() }).await
     }
 
-    pub async fn at(public_url: &str, transport: Transport) -> Self {
-        Self::made(public_url, transport, Settings::default()).await
+    pub async fn at(public_url: &'static str, transport: Transport) -> Self {
+        Self::of(SetUp { public_url, transport, ..SetUp::default() }).await
     }
 
-    async fn made(public_url: &str, transport: Transport, settings: Settings) -> Self {
+    /// With all that can be set up.
+    pub async fn of(set_up: SetUp) -> Self {
+        let SetUp { public_url, transport, settings, config, proxies } = set_up;
         let database = TestDatabase::new().await;
         let pools = database.pools.clone();
         let ring = KeyRing::generate().unwrap();
-        let clock = Clock::manual(START);
+        let (clock, meters) = (Clock::manual(START), Meters::default());
         let (sealer, opener) = (Sealer::new(&ring), Opener::new(&ring));
         let porter = Porter::new(pools.clone(), OrgKey(1), sealer, opener.clone(), settings).unwrap();
         let gate = Gate { collector: CollectorId(Uuid::from_u128(77)), opener: Opener::new(&ring) };
@@ -95,8 +123,9 @@ impl World {
                 collector: CollectorId(Uuid::from_u128(77)),
                 config: Arc::default(),
             },
-            key_rates: Arc::default(),
-            meters: Meters::default(),
+            security: Arc::new(config.security),
+            quotas: Arc::new(Quotas::new(config.limits)),
+            meters: meters.clone(),
             instance: Arc::default(),
             stop: CancellationToken::new(),
         };
@@ -104,7 +133,9 @@ impl World {
             clock,
             porter,
             opener,
-            router: router(site, transport, Audience::Everyone, Arc::default()),
+            meters,
+            router: router(site, transport, Audience::Everyone, Arc::new(Proxies::new(proxies))),
+            sealer: Sealer::new(&ring),
             transport,
             database,
         };
@@ -112,6 +143,11 @@ impl World {
         world.sql(&format!("INSERT INTO organizations (uuid, name, created_at) VALUES (gen_random_uuid(), 'acme', {now}), (gen_random_uuid(), 'other', {now})")).await;
         world.sql(&format!("INSERT INTO regions (code, network, eu, created_at) VALUES ('eu-1', 'one', true, {now}), ('us-1', 'two', false, {now})")).await;
         world
+    }
+
+    /// The same who lets people in, on other connections.
+    pub fn porter_on(&self, pools: Pools) -> Porter {
+        Porter::new(pools, OrgKey(1), self.sealer.clone(), self.opener.clone(), Settings::default()).unwrap()
     }
 
     pub fn pools(&self) -> Pools {
@@ -253,7 +289,7 @@ impl Answer {
 
 /// Where a request comes from.
 #[derive(Clone, Copy)]
-struct From(&'static str);
+pub struct From(pub &'static str);
 
 /// Keeps cookies and the proof of the last page, as a browser does.
 pub struct Browser<'a> {

@@ -1,14 +1,15 @@
 //! Guessing from outside: a soft lock that its owner passes, and no difference between addresses that somebody has and
 //! others, in answer or in work.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use tracing_subscriber::layer::{Context, SubscriberExt};
+use picket_collector::config::LoginMode;
+use picket_collector::login::Settings;
 
 use crate::common::{Browser, EMAIL, PASSWORD, World};
 use crate::mailbox::{MAILS, Mailbox};
+use crate::statements;
 
 /// Ten wrong answers, each as soon as it is taken.
 async fn ten_wrong(world: &World, browser: &mut Browser<'_>, email: &str) {
@@ -66,37 +67,21 @@ async fn a_link_in_a_mail_passes_the_lock_and_ends_it() {
     assert_eq!(Browser::new(&world).sign_in(EMAIL, PASSWORD).await.status, StatusCode::SEE_OTHER);
 }
 
-thread_local! {
-    /// Statements that were sent from this thread.
-    static STATEMENTS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Counts the statements that sqlx logs, by thread: every test on one thread counts its own.
-struct Statements;
-
-impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Statements {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() == "sqlx::query" {
-            STATEMENTS.set(STATEMENTS.get() + 1);
-        }
-    }
-}
-
 /// Statements and hashes that signing in costs.
 async fn cost(world: &World, email: &str, password: &str, from: u8) -> (usize, u64) {
     world.clock.advance(Duration::from_secs(200));
-    let before = (STATEMENTS.get(), world.porter.hashes());
+    let before = (statements::sent(), world.porter.hashes());
     // From elsewhere each time: where failures come from has a count of its own.
     let address = format!("192.0.2.{from}:1").leak();
     let answer = Browser { address, ..Browser::new(world) }.sign_in(email, password).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{email}");
-    (STATEMENTS.get() - before.0, world.porter.hashes() - before.1)
+    (statements::sent() - before.0, world.porter.hashes() - before.1)
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn an_address_that_nobody_has_costs_the_same_work() {
-    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Statements)).unwrap();
-    let world = World::with(MAILS).await;
+    statements::watch();
+    let world = World::with(Settings { mode: LoginMode::Open, ..MAILS }).await;
     world.signed_in().await;
     let mut known = Vec::new();
     let mut unknown = Vec::new();
@@ -110,14 +95,32 @@ async fn an_address_that_nobody_has_costs_the_same_work() {
     assert!(known.iter().all(|(statements, hashes)| *statements > 5 && *hashes == 1), "{known:?}");
     assert_eq!(known[0], known[10], "so does a locked account");
 
-    let asked = async |email: &str| {
-        let before = STATEMENTS.get();
-        let answer = Browser::new(&world).post("/sign-in/link", &[("email", email), ("do", "reset")]).await;
-        (STATEMENTS.get() - before, answer.status, answer.text.replace(email, ""))
-    };
-    let (known, unknown) = (asked(EMAIL).await, asked("nobody@example.org").await);
-    assert!(known.0 > 1 && known.1 == StatusCode::OK);
-    assert_eq!(known, unknown);
+    // A link to sign in or to choose another password, and an account of one's own: the same statements, no hash, and one
+    // mail put down, whoever has the address.
+    let mut mailbox = Mailbox::start();
+    mailbox.mails(&world).await;
+    for (path, what) in [("/sign-in/link", "reset"), ("/sign-in/link", "sign_in"), ("/sign-up", "sign_up")] {
+        let asked = async |email: &str, from: &'static str| {
+            world.clock.advance(Duration::from_secs(3600));
+            let mails = "SELECT count(*) FROM account_mails";
+            let put_down: usize = world.one(mails).await.parse().unwrap();
+            let before = (statements::sent(), world.porter.hashes());
+            let mut browser = Browser { address: from, ..Browser::new(&world) };
+            let answer = browser.post(path, &[("email", email), ("do", what)]).await;
+            let cost = (statements::sent() - before.0, world.porter.hashes() - before.1);
+            let put_down = world.one(mails).await.parse::<usize>().unwrap() - put_down;
+            (cost, put_down, answer.status, answer.text.replace(email, ""))
+        };
+        let known = asked(EMAIL, "192.0.2.250:1").await;
+        let sent = mailbox.mails(&world).await;
+        assert!(sent.len() == 1 && sent[0].header("To") == EMAIL, "{what}: {sent:?}");
+        let unknown = asked("nobody@example.org", "192.0.2.251:1").await;
+        assert!(known.0.0 > 1 && known.0.1 == 0 && known.1 == 1 && known.2 == StatusCode::OK, "{what}: {known:?}");
+        assert_eq!(known, unknown, "{what}");
+        // Who has no account is only ever told how to make one.
+        let sent = mailbox.mails(&world).await;
+        assert_eq!(sent.len(), usize::from(what == "sign_up"), "{what}: {sent:?}");
+    }
 }
 
 #[tokio::test]

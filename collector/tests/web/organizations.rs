@@ -8,6 +8,7 @@ use picket_collector::login::organization::Created;
 use picket_collector::store::OrgKey;
 use picket_collector::store::limits::{self, Limits};
 
+use crate::authenticator::Authenticator;
 use crate::common::{Answer, Browser, World};
 
 /// A second factor of everybody in this role.
@@ -90,6 +91,24 @@ async fn who_lacks_a_second_factor_that_is_wanted_is_led_to_set_one_up() {
         world.one("SELECT string_agg(detail->>'wanted', ' ' ORDER BY id) FROM audit WHERE action = 'organization.second_factor'").await,
         "true false"
     );
+}
+
+#[tokio::test]
+async fn a_passkey_is_the_second_factor_that_is_wanted_too() {
+    let world = World::new().await;
+    let mut owner = Browser::of(&world, "owner").await;
+    let mut editor = Browser::of(&world, "editor").await;
+    let key = world.key("editor", &[Right::MonitorsRead], &[]).await;
+    factor(&world, "owner").await;
+    owner.get("/members/policy").await;
+    owner.post("/members/policy", &[("second_factor", "on")]).await;
+    assert_eq!(editor.get("/").await.to(), "/account/second-factor");
+    let added = Authenticator::new("blue").add(&mut editor, "blue key").await;
+    assert_eq!(added.status, StatusCode::OK, "{}", added.text);
+    assert_eq!(editor.get("/").await.status, StatusCode::OK);
+    let holder = world.porter.admit(&key, "127.0.0.1".parse().unwrap(), world.clock.now()).await;
+    assert!(!holder.unwrap().unwrap().member.lacks_factor);
+    owner.get("/members/policy").await.shows("Members without one: 0.");
 }
 
 /// Limits the first organization.

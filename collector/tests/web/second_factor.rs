@@ -35,7 +35,7 @@ fn recovery_codes(page: &Answer) -> Vec<String> {
 }
 
 /// Switches it on in a browser that is signed in; gives the secret and the recovery codes.
-async fn switched_on(world: &World, browser: &mut Browser<'_>) -> (SecretBytes, Vec<String>) {
+pub(crate) async fn switched_on(world: &World, browser: &mut Browser<'_>) -> (SecretBytes, Vec<String>) {
     browser.get("/account/second-factor").await.shows("Set it up");
     assert_eq!(browser.post("/account/second-factor", &[("do", "begin")]).await.to(), "/account/second-factor");
     let page = browser.get("/account/second-factor").await;

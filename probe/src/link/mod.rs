@@ -226,6 +226,15 @@ impl Link {
         .await
     }
 
+    /// Asks for the collector's time, without a token: those need the time. A collector that knows no such path is as good as
+    /// one that says nothing, and the first token's refusal tells the time.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn ask_time(&self) -> Result<(), LinkError> {
+        self.send(self.http.get(self.url(wire::TIME_PATH)).timeout(TIMEOUT)).await.map(drop)
+    }
+
     /// Posts `value` to `path` as compressed JSON; signed like [`Link::get`].
     ///
     /// # Errors
@@ -302,7 +311,8 @@ impl Link {
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
         if let Some(time) = number(&headers, wire::TIME_HEADER) {
-            self.clock.observe(Timestamp::from_micros(time), rtt);
+            let held = number(&headers, wire::HELD_HEADER).and_then(|us| u64::try_from(us).ok()).unwrap_or(0);
+            self.clock.observe(Timestamp::from_micros(time), (rtt, Duration::from_micros(held)));
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {

@@ -36,7 +36,9 @@ fn a_second_region_needs_only_its_token() {
     }
 
     // At the door there is the probe protocol, and nothing else.
-    for (path, status) in [("/", 404), ("/healthz", 404), ("/metrics", 404), ("/probe/v1/keys", 401)] {
+    for (path, status) in
+        [("/", 404), ("/healthz", 404), ("/metrics", 404), ("/probe/v1/keys", 401), ("/probe/v1/time", 200)]
+    {
         let got = get(&place, &format!("https://{door}{path}"), &["--insecure", "--include"]);
         assert_eq!(got.status, status, "{path}: {got:?}");
         assert!(!got.body.to_ascii_lowercase().contains("strict-transport-security"), "{got:?}");

@@ -83,7 +83,7 @@ fn the_protocol_document_lists_every_refusal_with_its_status() {
         let row = format!("| `{}` | {} |", code.as_str(), code.status());
         assert!(text.contains(&row), "docs/wire.md has no row {row}");
     }
-    for path in ["hello", "keys", "assignments", "batches"] {
+    for path in ["time", "hello", "keys", "assignments", "batches", "manual"] {
         assert!(text.contains(&format!("| `/probe/v1/{path}")), "docs/wire.md has no row for {path}");
     }
 }

@@ -52,6 +52,18 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "collector::privacy::ledger",
         ],
     ),
+    // The archive's bucket is reached as providers are.
+    (
+        "collector::ops::archive",
+        &[
+            "shared",
+            "collector::config",
+            "collector::vault",
+            "collector::postgres",
+            "collector::notify::client",
+            "collector::ops",
+        ],
+    ),
     (
         "collector::flow",
         &[

@@ -32,7 +32,7 @@ impl Collector {
                 signing::judge(&**claims, *kid, COLLECTOR, now).map_err(token_error)?;
                 (row, (**claims).clone())
             }
-            Token::Other(_) => return Err(Refused::rule(RefusalCode::BadToken, "")),
+            Token::Other(_) | Token::None => return Err(Refused::rule(RefusalCode::BadToken, "")),
         };
         is_newest(&row, claims.boot, self.tables.probes[call.probe].boots.contains(&claims.boot))?;
         speaks_in_force(&row, claims.boot)?;
@@ -58,7 +58,7 @@ impl Collector {
                 signing::judge(&**claims, kid, COLLECTOR, now).map_err(token_error)?;
                 (**claims).clone()
             }
-            Token::Batch(..) => return Err(Refused::rule(RefusalCode::BadToken, "")),
+            Token::Batch(..) | Token::None => return Err(Refused::rule(RefusalCode::BadToken, "")),
         };
         if !probe.used.insert(claims.jti) {
             return Err(used_before());

@@ -130,6 +130,7 @@ impl Collector {
         let mut done = Done::Other;
         let handled = match &call.ask {
             Request::Batch(body) => self.batch(call, body, now, &mut done),
+            Request::Time => Ok(Handled::Answer(Said::Time)),
             Request::Hello => self.hello(call, now),
             Request::Keys => self
                 .request(call, ("GET", KEYS_PATH), false, now)

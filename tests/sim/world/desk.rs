@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use picket_shared::time::Timestamp;
 use picket_shared::wire::RefusalCode;
 
 use super::super::collector::{Done, Handled};
@@ -12,8 +13,9 @@ use super::{Event, World, since_start};
 
 impl World {
     pub(super) fn arrives(&mut self, call: Call) -> Result<(), String> {
+        let call = Call { came: self.time, ..call };
         if !self.collector.up {
-            self.reply(&call, Reply { time: None, said: Said::Broken });
+            self.reply(&call, None, Said::Broken);
             return Ok(());
         }
         let foreign = self.plan.faults.iter().find_map(|(from, to, fault)| match fault {
@@ -21,14 +23,14 @@ impl World {
             _ => None,
         });
         if let Some(status) = foreign {
-            self.reply(&call, Reply { time: None, said: Said::Foreign(status) });
+            self.reply(&call, None, Said::Foreign(status));
             return Ok(());
         }
         let now = self.collector_now();
         if self.is_on(|fault| *fault == Fault::DatabaseAway) {
             let code = RefusalCode::Unavailable;
             let said = Said::Refused(code, Some(Duration::from_secs(5)));
-            self.reply(&call, Reply { time: Some(now), said });
+            self.reply(&call, Some(now), said);
             return Ok(());
         }
         let (handled, done) = self.collector.handle(&call, now);
@@ -48,7 +50,7 @@ impl World {
             Handled::Held => self.ask_look(5 * SECOND),
             Handled::Ended => {
                 self.crash();
-                self.reply(&call, Reply { time: None, said: Said::Broken });
+                self.reply(&call, None, Said::Broken);
             }
             Handled::Answer(said) => {
                 if let Said::Refused(code, _) = said {
@@ -62,7 +64,7 @@ impl World {
                     self.note(Note::Hello { probe: call.probe });
                 }
                 let receipt = matches!(said, Said::Receipt(_));
-                self.reply(&call, Reply { time: Some(now), said });
+                self.reply(&call, Some(now), said);
                 if receipt && self.collector.armed == Some(Step::BeforeJudge) {
                     self.crash();
                 }
@@ -71,7 +73,9 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn reply(&mut self, call: &Call, reply: Reply) {
+    pub(super) fn reply(&mut self, call: &Call, time: Option<Timestamp>, said: Said) {
+        let held = Duration::from_micros(u64::try_from(self.time - call.came).unwrap_or(0));
+        let reply = Reply { held, time, said };
         if let Some(way) = self.way(call.probe, false) {
             self.push(self.time + way, Event::Answers(call.probe, call.life, call.id, Box::new(reply)));
         }
@@ -83,7 +87,7 @@ impl World {
             return;
         }
         for (call, said) in self.collector.look_again(now) {
-            self.reply(&call, Reply { time: Some(now), said });
+            self.reply(&call, Some(now), said);
         }
         if !self.collector.held.is_empty() {
             self.ask_look(5 * SECOND);

@@ -2,7 +2,7 @@
 
 use super::super::plan::{Fault, SECOND, Step};
 use super::super::trace::Note;
-use super::super::wire::{Reply, Said};
+use super::super::wire::Said;
 use super::World;
 
 impl World {
@@ -56,7 +56,7 @@ impl World {
         self.collector.armed = None;
         self.ledger.collector_ended(self.time);
         for held in std::mem::take(&mut self.collector.held) {
-            self.reply(&held.call, Reply { time: None, said: Said::Broken });
+            self.reply(&held.call, None, Said::Broken);
         }
     }
 

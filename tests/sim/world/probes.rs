@@ -68,7 +68,7 @@ impl World {
         self.note(Note::Started { probe });
         self.ledger.started(probe, self.time);
         let life = self.lives;
-        self.push(self.time, Event::Again(probe, life, Why::Hello));
+        self.push(self.time, Event::Again(probe, life, Why::Time));
     }
 
     /// Lets a probe do what is to be done now.

@@ -1,5 +1,6 @@
 //! `doctor`: says what is wrong and what to do.
 
+mod archive;
 mod clock;
 mod probes;
 mod process;
@@ -11,10 +12,11 @@ use std::time::Duration;
 use picket_shared::egress::EgressGuard;
 use picket_shared::time::{Clock, Timestamp};
 use serde::Serialize;
-use sqlx::Connection;
+use sqlx::{Connection, PgConnection};
 
 use super::{CmdError, access, print};
 use crate::config::{Config, DatabaseMode};
+use crate::domain::passkey::RelyingParty;
 use crate::notify::Client;
 use crate::notify::channels::email;
 use crate::postgres::{Access, roles};
@@ -61,11 +63,11 @@ impl Finding {
 /// # Errors
 /// When standard output is closed.
 pub async fn run(args: DoctorArgs, config: &Config, clock: &Clock) -> Result<ExitCode, CmdError> {
-    let mut findings = vec![keys(config), disk(config)];
+    let mut findings = vec![keys(config), disk(config), archive::archive(config, clock.now())];
     let mut told = Vec::new();
     match access(config) {
         Ok(access) => {
-            database(&access, clock, &mut findings).await;
+            database(config, &access, clock, &mut findings).await;
             told = probes::look(&access, clock, &mut findings).await;
         }
         Err(error) => findings.push(Finding::new("database", State::Fail, error.to_string())),
@@ -143,7 +145,7 @@ fn disk(config: &Config) -> Finding {
     }
 }
 
-async fn database(access: &Access, clock: &Clock, findings: &mut Vec<Finding>) {
+async fn database(config: &Config, access: &Access, clock: &Clock, findings: &mut Vec<Finding>) {
     let mut conn = match access.connect_as("picket_owner").await {
         Ok(conn) => conn,
         Err(error) => return findings.push(Finding::new("database", State::Fail, error.to_string())),
@@ -156,12 +158,36 @@ async fn database(access: &Access, clock: &Clock, findings: &mut Vec<Finding>) {
         }
         Err(error) => findings.push(Finding::new("database", State::Fail, error.to_string())),
     }
-    findings.push(match roles::pending(&mut conn).await {
-        Ok(0) => Finding::new("migrations", State::Pass, "up to date"),
-        Ok(n) => Finding::new("migrations", State::Fail, format!("{n} are missing: run `picket-collector migrate`")),
-        Err(error) => Finding::new("migrations", State::Fail, error.to_string()),
-    });
+    match roles::pending(&mut conn).await {
+        Ok(0) => {
+            findings.push(Finding::new("migrations", State::Pass, "up to date"));
+            findings.extend(passkeys(config, &mut conn).await);
+        }
+        Ok(n) => {
+            let message = format!("{n} are missing: run `picket-collector migrate`");
+            findings.push(Finding::new("migrations", State::Fail, message));
+        }
+        Err(error) => findings.push(Finding::new("migrations", State::Fail, error.to_string())),
+    }
     let _ = conn.close().await;
+}
+
+/// Passkeys that another public URL made useless.
+async fn passkeys(config: &Config, conn: &mut PgConnection) -> Option<Finding> {
+    const NAME: &str = "passkeys";
+    let url = config.http.public_url();
+    let party = RelyingParty::of(&url);
+    match crate::store::passkeys::stranded(conn, party.as_ref().map(RelyingParty::id)).await {
+        Ok(0) => None,
+        Ok(count) => {
+            let message = format!(
+                "{count} were made for another host than that of {url} and do not work: set http.public_url back, or let \
+                 their users sign in with a recovery code and add others"
+            );
+            Some(Finding::new(NAME, State::Warning, message))
+        }
+        Err(error) => Some(Finding::new(NAME, State::Fail, error.to_string())),
+    }
 }
 
 fn row_security(without: &[String]) -> Finding {

@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
-use crate::cmd::CmdError;
+use crate::cmd::{CmdError, this_program};
 
 /// How long each child may take to stop in order.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -108,8 +108,4 @@ fn spawn(mut command: Command, what: &str) -> Result<Child, CmdError> {
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| CmdError::new(format!("{what} cannot be started: {error}")))
-}
-
-pub(super) fn this_program() -> Result<PathBuf, CmdError> {
-    std::env::current_exe().map_err(|error| CmdError::new(format!("this program's own file cannot be found: {error}")))
 }

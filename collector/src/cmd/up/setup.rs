@@ -13,8 +13,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::children::{Children, LocalProbe, this_program};
-use crate::cmd::{CmdError, reachable};
+use super::children::{Children, LocalProbe};
+use crate::cmd::{CmdError, reachable, this_program};
 use crate::config::{Config, Served};
 use crate::probes::machine::own_addresses;
 use crate::vault::Authority;

@@ -132,6 +132,12 @@ fn deed(about: &About) -> Option<Deed> {
             "Somebody gave a wrong password or code for your account. You are told so once an hour at most.",
             vec![when(at)],
         ),
+        About::PasskeyCopied { at } => (
+            "A passkey may have been copied at Picket",
+            "A passkey of your account was refused: it counts how often it signs, and that count did not go up. Somebody \
+             may have a copy of it. Remove it, and add another.",
+            vec![when(at)],
+        ),
         About::PasswordChanged { at } => (
             "Your password at Picket was changed",
             "The password of your account was changed, and every browser was signed out.",
@@ -144,17 +150,17 @@ fn deed(about: &About) -> Option<Deed> {
         ),
         About::SecondFactorAdded { at } => (
             "Second factor added at Picket",
-            "From now on your account asks for a code beside the password. Other browsers were signed out.",
+            "Signing in with the password asks for a code or a passkey, too. Other browsers were signed out.",
             vec![when(at)],
         ),
         About::SecondFactorRemoved { at } => (
             "Second factor removed at Picket",
-            "Your account does not ask for a code any more. Other browsers were signed out.",
+            "A passkey or the codes by time were removed from your account. Other browsers were signed out.",
             vec![when(at)],
         ),
         About::RecoveryCodeUsed { at, left } => (
             "Recovery code used at Picket",
-            "A recovery code was used in place of a code of your second factor.",
+            "A recovery code was used in place of your second factor.",
             vec![when(at), ("Left", left.to_string())],
         ),
         About::RecoveryCodesReplaced { at } => (
@@ -229,6 +235,7 @@ mod tests {
             About::ChangeTo(link()),
             About::NewSignIn { at, from: "Firefox, Linux".to_owned() },
             About::FailedSignIn { at },
+            About::PasskeyCopied { at },
             About::Locked { until: at },
             About::PasswordChanged { at },
             About::AddressChanged { at, new: new.clone() },

@@ -6,5 +6,7 @@ pub mod gauges;
 pub mod incidents;
 pub mod live;
 pub mod monitor;
+pub mod organizations;
 pub mod probes;
 pub mod telling;
+pub mod users;

@@ -48,16 +48,15 @@ pub fn document<'a>(operations: impl Iterator<Item = &'a Operation>) -> Value {
                 },
             },
             "headers": {
-                "RateLimit-Limit": whole("How many requests a key may make in a minute."),
-                "RateLimit-Remaining": whole("How many of them are left."),
-                "RateLimit-Reset": whole("Seconds until all of them are there again."),
+                "RateLimit-Policy": text("How many requests (q) a key and an address may make in so many seconds (w)."),
+                "RateLimit": text("How many of them are left (r), and the seconds until all are there again (t)."),
             },
         },
     })
 }
 
-fn whole(what: &str) -> Value {
-    json!({ "description": what, "schema": { "type": "integer", "minimum": 0 } })
+fn text(what: &str) -> Value {
+    json!({ "description": what, "schema": { "type": "string" } })
 }
 
 fn described(operation: &Operation) -> Value {
@@ -97,7 +96,7 @@ fn reference(schema: &str) -> Value {
 }
 
 fn rate_headers() -> Value {
-    let names = ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"];
+    let names = ["RateLimit-Policy", "RateLimit"];
     let header = |name: &str| (name.to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }));
     Value::Object(names.into_iter().map(header).collect())
 }

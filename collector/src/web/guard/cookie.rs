@@ -6,6 +6,7 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::login::link::CONFIRM_LIFE;
+use crate::login::passkey::CHALLENGE_LIFE;
 use crate::login::second_step::HALF_LIFE;
 use crate::login::session::{DEVICE_LIFE, LIFE, Ticket};
 
@@ -29,6 +30,8 @@ pub enum Kept {
     Half,
     /// That a link was asked for here.
     Asker,
+    /// That a challenge for a passkey was drawn for this browser.
+    Passkey,
 }
 
 impl Kept {
@@ -38,6 +41,7 @@ impl Kept {
             Self::Device => ("__Host-device", "device-local"),
             Self::Half => ("__Host-half", "half-local"),
             Self::Asker => ("__Host-asker", "asker-local"),
+            Self::Passkey => ("__Host-passkey", "passkey-local"),
         }
     }
 
@@ -47,6 +51,7 @@ impl Kept {
             Self::Device => DEVICE_LIFE.as_secs(),
             Self::Half => HALF_LIFE.as_secs(),
             Self::Asker => CONFIRM_LIFE.as_secs(),
+            Self::Passkey => CHALLENGE_LIFE.as_secs(),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Which program asks: by its API key, in the `Authorization` header and nowhere else. Found before the handler runs.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use picket_shared::secret::SecretString;
 
 use super::client::ClientAddress;
-use super::key_rate::Room;
+use super::quota::{Class, Subject};
 use crate::login::api_key::Refusal;
 use crate::web::Site;
 use crate::web::api::Operation;
@@ -16,7 +16,7 @@ use crate::web::extract::key::Program;
 
 /// Lets a request through with its [`Program`], if scopes and role include what the operation needs.
 pub async fn require(
-    State((site, operation)): State<(Site, &'static Operation)>,
+    State((site, operation, class)): State<(Site, &'static Operation, Class)>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -30,16 +30,18 @@ pub async fn require(
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
-    let room = site.key_rates.take(&caller.holder.key, site.clock.now());
-    let answered = match check(&caller, operation, room) {
-        Err(problem) => problem.into_response(),
-        Ok(()) => {
+    let room = site.quotas.take(Subject::Key(caller.holder.key.clone()), class, site.clock.now());
+    let mut answered = match (room.refusal(request.uri(), request.headers()), check(&caller, operation)) {
+        (Some(refused), _) => refused,
+        (None, Err(problem)) => problem.into_response(),
+        (None, Ok(())) => {
             request.extensions_mut().insert(caller);
             request.extensions_mut().insert(operation);
             next.run(request).await
         }
     };
-    with_rate(answered, room)
+    room.tell(&mut answered);
+    answered
 }
 
 async fn admit(site: &Site, key: Option<SecretString>, from: Option<ClientAddress>) -> Result<Program, Problem> {
@@ -72,10 +74,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }
 
-fn check(caller: &Program, operation: &Operation, room: Room) -> Result<(), Problem> {
-    if let Some(wait) = room.wait_s() {
-        return Err(Problem::wait(wait, format!("this key made too many requests: come again in {wait} s")));
-    }
+fn check(caller: &Program, operation: &Operation) -> Result<(), Problem> {
     let right = operation.right;
     if !caller.holder.scopes.contains(&right) {
         return Err(Problem::scope(right));
@@ -90,17 +89,6 @@ fn check(caller: &Program, operation: &Operation, room: Room) -> Result<(), Prob
         return Err(Problem::new(Kind::MissingRight, detail));
     }
     Ok(())
-}
-
-/// Says how many requests are left.
-fn with_rate(mut response: Response, room: Room) -> Response {
-    let headers = response.headers_mut();
-    for (name, value) in
-        [("ratelimit-limit", room.limit), ("ratelimit-remaining", room.left), ("ratelimit-reset", room.reset_s)]
-    {
-        headers.insert(name, HeaderValue::from(value));
-    }
-    response
 }
 
 #[cfg(test)]

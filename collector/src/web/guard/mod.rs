@@ -1,5 +1,6 @@
 //! Request-time controls, one a file.
 
+pub mod admin_404;
 pub mod body_limit;
 pub mod client;
 pub mod cookie;
@@ -7,6 +8,6 @@ pub mod csrf;
 pub mod headers;
 pub mod host;
 pub mod key;
-pub mod key_rate;
+pub mod quota;
 pub mod rate_limit;
 pub mod session;

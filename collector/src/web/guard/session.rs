@@ -1,8 +1,6 @@
 //! Who is signed in, found before the handler runs; who is not is sent to sign in, and who did not prove lately who it is,
 //! where that is wanted, to do so.
 
-use std::net::IpAddr;
-
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -10,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::client::ClientAddress;
 use super::cookie::Kept;
+use super::quota::{Class, Subject};
 use crate::domain::access::Right;
-use crate::login::session::{Resumed, Ticket};
-use crate::store::StoreError;
+use crate::login::session::Resumed;
 use crate::web::Site;
 use crate::web::extract::user::{Person, User};
 use crate::web::ui;
@@ -22,52 +20,71 @@ const FACTOR_FIRST: &str = "/account/second-factor";
 
 /// Lets a request through with its [`User`], if its role has the right; who is not signed in is sent to sign in, who is in no
 /// organization to choose one, and who lacks the second factor that the organization wants to set one up.
-pub async fn require(State((site, right)): State<(Site, Right)>, mut request: Request, next: Next) -> Response {
-    let ticket = site.front.cookie.read(Kept::Session, request.headers());
-    let (resumed, ticket) = match resume(&site, ticket).await {
-        Ok(Some(found)) => found,
-        Ok(None) => return sign_in_first(&request),
-        Err(error) => return ui::error::unavailable(&error),
-    };
-    let member = match resumed {
-        Resumed::Member(member) => member,
-        Resumed::Stray(_) if request.method() == Method::GET => return see("/organizations"),
-        Resumed::Stray(_) => return ui::error::page(StatusCode::FORBIDDEN, "error.no_organization"),
-    };
-    if !member.role.may(right) {
-        return ui::error::page(StatusCode::FORBIDDEN, "error.not_your_role");
-    }
-    // What is needed to set one up is part of the account.
-    if member.lacks_factor && !matches!(right, Right::AccountRead | Right::AccountWrite) {
-        let page = request.method() == Method::GET;
-        return if page { see(FACTOR_FIRST) } else { ui::error::page(StatusCode::FORBIDDEN, "error.factor_first") };
-    }
-    let address = address(&request);
-    request.extensions_mut().insert(User { member, ticket, address });
-    next.run(request).await
+pub async fn require(
+    State((site, right, class)): State<(Site, Right, Class)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    counted(&site, class, request, next, |person, request| {
+        let member = match &person.resumed {
+            Resumed::Member(member) => member.clone(),
+            Resumed::Stray(_) if request.method() == Method::GET => return Err(see("/organizations")),
+            Resumed::Stray(_) => return Err(ui::error::page(StatusCode::FORBIDDEN, "error.no_organization")),
+        };
+        if !member.role.may(right) {
+            return Err(ui::error::page(StatusCode::FORBIDDEN, "error.not_your_role"));
+        }
+        // What is needed to set one up is part of the account.
+        if member.lacks_factor && !matches!(right, Right::AccountRead | Right::AccountWrite) {
+            let page = request.method() == Method::GET;
+            return Err(if page {
+                see(FACTOR_FIRST)
+            } else {
+                ui::error::page(StatusCode::FORBIDDEN, "error.factor_first")
+            });
+        }
+        let Person { ticket, address, .. } = person;
+        request.extensions_mut().insert(User { member, ticket, address });
+        Ok(())
+    })
+    .await
 }
 
 /// Lets a request through with its [`Person`]: who is signed in, in an organization or in none.
-pub async fn require_person(State(site): State<Site>, mut request: Request, next: Next) -> Response {
-    let ticket = site.front.cookie.read(Kept::Session, request.headers());
-    let (resumed, ticket) = match resume(&site, ticket).await {
-        Ok(Some(found)) => found,
+pub async fn require_person(State((site, class)): State<(Site, Class)>, request: Request, next: Next) -> Response {
+    counted(&site, class, request, next, |person, request| {
+        request.extensions_mut().insert(person);
+        Ok(())
+    })
+    .await
+}
+
+/// Counts a request for the account that is signed in, and lets it through if `admit` does.
+async fn counted(
+    site: &Site,
+    class: Class,
+    mut request: Request,
+    next: Next,
+    admit: impl FnOnce(Person, &mut Request) -> Result<(), Response>,
+) -> Response {
+    let Some(ticket) = site.front.cookie.read(Kept::Session, request.headers()) else { return sign_in_first(&request) };
+    let resumed = match site.porter.resume(&ticket, site.clock.now()).await {
+        Ok(Some(resumed)) => resumed,
         Ok(None) => return sign_in_first(&request),
         Err(error) => return ui::error::unavailable(&error),
     };
-    let address = address(&request);
-    request.extensions_mut().insert(Person { resumed, ticket, address });
-    next.run(request).await
-}
-
-/// Whose session a ticket is of.
-async fn resume(site: &Site, ticket: Option<Ticket>) -> Result<Option<(Resumed, Ticket)>, StoreError> {
-    let Some(ticket) = ticket else { return Ok(None) };
-    Ok(site.porter.resume(&ticket, site.clock.now()).await?.map(|resumed| (resumed, ticket)))
-}
-
-fn address(request: &Request) -> Option<IpAddr> {
-    request.extensions().get::<ClientAddress>().map(|client| client.0)
+    let room = site.quotas.take(Subject::Account(resumed.account().user), class, site.clock.now());
+    let address = request.extensions().get::<ClientAddress>().map(|client| client.0);
+    let admitted = match room.refusal(request.uri(), request.headers()) {
+        Some(refused) => Err(refused),
+        None => admit(Person { resumed, ticket, address }, &mut request),
+    };
+    let mut response = match admitted {
+        Ok(()) => next.run(request).await,
+        Err(refused) => refused,
+    };
+    room.tell(&mut response);
+    response
 }
 
 fn see(page: &'static str) -> Response {
@@ -80,7 +97,7 @@ fn see(page: &'static str) -> Response {
 /// is shown after that. What was to be changed is not.
 pub async fn require_proof(State(site): State<Site>, request: Request, next: Next) -> Response {
     let fresh = request.extensions().get::<User>().is_some_and(|user| user.member.is_fresh(site.clock.now()));
-    if fresh { next.run(request).await } else { first(&request, "/step-up") }
+    if fresh { next.run(request).await } else { first(wanted(&request), "/step-up") }
 }
 
 /// A page that is asked for is shown after signing in; what was to be changed is not.
@@ -88,12 +105,16 @@ fn sign_in_first(request: &Request) -> Response {
     if request.method() != Method::GET {
         return ui::error::page(StatusCode::UNAUTHORIZED, "error.signed_out");
     }
-    first(request, "/sign-in")
+    first(wanted(request), "/sign-in")
 }
 
-/// Another page first, then this one.
-fn first(request: &Request, page: &str) -> Response {
-    let next = request.uri().path_and_query().map_or("/", |whole| whole.as_str());
+/// The page that is asked for.
+pub(super) fn wanted(request: &Request) -> &str {
+    request.uri().path_and_query().map_or("/", |whole| whole.as_str())
+}
+
+/// Another page first, then `next`.
+pub(super) fn first(next: &str, page: &str) -> Response {
     let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
     let to = if next == "/" { page.to_owned() } else { format!("{page}?{query}") };
     let mut response = StatusCode::SEE_OTHER.into_response();

@@ -16,8 +16,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use picket_shared::time::{Clock, Timestamp};
-use picket_shared::wire::{PROTOCOL, PROTOCOL_HEADER, Refusal, RefusalCode, TIME_HEADER};
+use picket_shared::time::{Clock, Stopwatch, Timestamp};
+use picket_shared::wire::{HELD_HEADER, PROTOCOL, PROTOCOL_HEADER, Refusal, RefusalCode, TIME_HEADER};
 use serde::Serialize;
 
 use super::Site;
@@ -38,13 +38,21 @@ pub struct Door {
     pub limits: Arc<Limits>,
 }
 
-/// Adds the collector's time and the protocol's version to an answer.
+/// Adds the collector's time, how long it had the request, and the protocol's version to an answer.
 pub async fn add_headers(State(clock): State<Clock>, request: Request, next: Next) -> Response {
+    let held = Stopwatch::start();
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    let held_us = u64::try_from(held.elapsed().as_micros()).unwrap_or(u64::MAX);
+    headers.insert(HeaderName::from_static(HELD_HEADER), HeaderValue::from(held_us));
     headers.insert(HeaderName::from_static(TIME_HEADER), HeaderValue::from(clock.now().micros()));
     headers.insert(HeaderName::from_static(PROTOCOL_HEADER), HeaderValue::from_static(PROTOCOL));
     response
+}
+
+/// `GET /probe/v1/time`: what [`add_headers`] adds is all that is asked for.
+pub async fn get_time() -> StatusCode {
+    StatusCode::OK
 }
 
 /// Turns what a handler found into an answer. What is no rule of the protocol is logged here, and told without details.

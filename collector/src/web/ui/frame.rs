@@ -61,7 +61,9 @@ const DONE: &[(&str, &str, bool)] = &[
     ("address_asked", "done.address_asked", false),
     ("half_agreed", "done.half_agreed", false),
     ("address", "done.address", false),
+    ("second_factor_added", "done.second_factor_added", false),
     ("second_factor_removed", "done.second_factor_removed", false),
+    ("passkey_removed", "done.passkey_removed", false),
     ("added", "done.added", false),
     ("changed", "done.changed", false),
     ("paused", "done.paused", false),
@@ -80,6 +82,11 @@ const DONE: &[(&str, &str, bool)] = &[
     ("invited", "done.invited", false),
     ("invitation_revoked", "done.invitation_revoked", false),
     ("transferred", "done.transferred", false),
+    ("unlocked", "done.unlocked", false),
+    ("sessions_ended", "done.sessions_ended", true),
+    ("granted", "done.granted", false),
+    ("granted_without", "done.granted_without", false),
+    ("grant_revoked", "done.grant_revoked", false),
 ];
 
 impl Frame {

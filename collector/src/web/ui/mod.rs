@@ -5,6 +5,7 @@
 //! there is nothing else to show.
 
 pub mod account;
+pub mod admin;
 pub mod audit;
 pub mod channel;
 pub mod dashboard;
@@ -19,6 +20,7 @@ pub mod link;
 pub mod member;
 pub mod monitor;
 pub mod organization;
+pub mod passkey;
 pub mod probe;
 mod qr;
 pub mod second_step;

@@ -15,6 +15,7 @@ use picket_shared::time::Timestamp;
 use super::frame::Frame;
 use super::shape::{Shape, When, lasting, shape, when};
 use super::{error, filters, page, page_of, page_with, see};
+use crate::domain::access::Right;
 use crate::probes::place::Reach;
 use crate::probes::{self, AddError, Added, New};
 use crate::store::StoreError;
@@ -30,23 +31,27 @@ struct List {
     frame: Frame,
     items: Vec<Item>,
     regions: Vec<RegionRow>,
+    /// Where the buttons lead, if there are any.
+    base: &'static str,
+    revokes: bool,
 }
 
-struct Item {
-    id: String,
-    name: String,
-    region: String,
-    network: String,
-    eu: bool,
-    shape: Shape,
-    since: Option<When>,
-    version: String,
-    batch: String,
-    lag: String,
-    clock: String,
-    confinement: String,
-    own_network: String,
-    revoked: bool,
+/// A probe in a list of them.
+pub(super) struct Item {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) region: String,
+    pub(super) network: String,
+    pub(super) eu: bool,
+    pub(super) shape: Shape,
+    pub(super) since: Option<When>,
+    pub(super) version: String,
+    pub(super) batch: String,
+    pub(super) lag: String,
+    pub(super) clock: String,
+    pub(super) confinement: String,
+    pub(super) own_network: String,
+    pub(super) revoked: bool,
 }
 
 #[derive(Template)]
@@ -96,10 +101,13 @@ async fn gather(site: &Site, user: &User, query: &HashMap<String, String>) -> Re
         frame: Frame::of(user, "/probes", text("probe.title")).noting(query),
         items: rows.iter().map(|row| item(row, now)).collect(),
         regions,
+        base: "/probes",
+        revokes: user.member.role.may(Right::ProbesWrite),
     })
 }
 
-fn item(row: &ProbeRow, now: Timestamp) -> Item {
+/// A probe as it is shown at `now`.
+pub(super) fn item(row: &ProbeRow, now: Timestamp) -> Item {
     let (state, since) = match row.standing(now) {
         Standing::Heard => (shape("up"), row.heard.as_ref().map(|heard| heard.seen_at)),
         Standing::Silent { since } => (shape("silent"), Some(since)),

@@ -31,6 +31,8 @@ struct Page<'a> {
     mails: bool,
     /// Whether everybody may make an account.
     open: bool,
+    /// Whether browsers know passkeys here.
+    passkeys: bool,
 }
 
 /// `GET /sign-in`.
@@ -56,7 +58,13 @@ pub async fn post_sign_in(State(site): State<Site>, caller: Caller, form: Form) 
 fn show(site: &Site, frame: Frame, status: StatusCode, email: &str, next: &str, error: Option<String>) -> Response {
     let settings = site.porter.settings();
     let open = settings.mode == LoginMode::Open;
-    page_with(status, &Page { frame, next, email, error, mails: settings.mails, open })
+    let passkeys = site.front.party.is_some();
+    page_with(status, &Page { frame, next, email, error, mails: settings.mails, open, passkeys })
+}
+
+/// The page again, with what was wrong.
+pub(super) fn show_again(site: &Site, status: StatusCode, next: &str, error: String) -> Response {
+    show(site, Frame::open(text("sign_in.title")), status, "", next, Some(error))
 }
 
 /// `POST /sign-out`.

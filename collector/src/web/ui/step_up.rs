@@ -10,6 +10,7 @@ use axum::response::Response;
 use super::frame::Frame;
 use super::sign_in::{own_path, too_soon};
 use super::{error, filters, page_with, see};
+use crate::login::LoginError;
 use crate::login::step_up::{Evidence, StepUp};
 use crate::web::Site;
 use crate::web::extract::form::Form;
@@ -24,6 +25,8 @@ struct Page<'a> {
     next: &'a str,
     /// Whether there is a second factor.
     second: bool,
+    /// Whether there is a passkey.
+    passkeys: bool,
     error: Option<String>,
 }
 
@@ -44,7 +47,19 @@ pub async fn post_step_up(State(site): State<Site>, user: User, form: Form) -> R
         "" => (Evidence::Password(form.secret("password")), text("step_up.wrong")),
         code => (Evidence::Code(code.to_owned()), text("step_up.wrong_code")),
     };
-    match site.porter.step_up(&user.member, &user.ticket, evidence, &user.author(), site.clock.now()).await {
+    let step = site.porter.step_up(&user.member, &user.ticket, evidence, &user.author(), site.clock.now()).await;
+    answer(&site, &user, next, wrong, step).await
+}
+
+/// Goes on to what was wanted, or shows what was wrong.
+pub(super) async fn answer(
+    site: &Site,
+    user: &User,
+    next: &str,
+    wrong: &str,
+    step: Result<StepUp, LoginError>,
+) -> Response {
+    match step {
         Ok(StepUp::Done(ticket)) => {
             let mut response = see(if next.is_empty() { "/account" } else { next });
             if let Some(cookie) = site.front.cookie.keep(Kept::Session, &ticket) {
@@ -52,9 +67,9 @@ pub async fn post_step_up(State(site): State<Site>, user: User, form: Form) -> R
             }
             response
         }
-        Ok(StepUp::Wrong) => show(&site, &user, StatusCode::UNAUTHORIZED, next, Some(wrong.to_owned())).await,
+        Ok(StepUp::Wrong) => show(site, user, StatusCode::UNAUTHORIZED, next, Some(wrong.to_owned())).await,
         Ok(StepUp::Wait(wait)) => {
-            too_soon(wait, async |status, error| show(&site, &user, status, next, Some(error)).await).await
+            too_soon(wait, async |status, error| show(site, user, status, next, Some(error)).await).await
         }
         Ok(StepUp::Over) => error::page(StatusCode::UNAUTHORIZED, "error.signed_out"),
         Err(failed) => error::unavailable(&failed),
@@ -65,7 +80,8 @@ async fn show(site: &Site, user: &User, status: StatusCode, next: &str, error: O
     match site.porter.factors(user.member.user).await {
         Ok(factors) => {
             let frame = Frame::of(user, "", text("step_up.title"));
-            page_with(status, &Page { frame, next, second: factors.since.is_some(), error })
+            let passkeys = site.front.party.is_some() && factors.passkeys > 0;
+            page_with(status, &Page { frame, next, second: factors.any(), passkeys, error })
         }
         Err(failed) => error::unavailable(&failed),
     }

@@ -122,16 +122,17 @@ async fn a_key_makes_so_many_requests_a_minute_and_is_told_how_many_are_left() {
     let world = World::new().await;
     let (program, other) = (Program::of(&world, "owner").await, Program::of(&world, "editor").await);
     let first = program.get("/monitors").await;
-    let rate = |reply: &super::Reply| {
-        ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"].map(|name| reply.answer.header(name).to_owned())
-    };
-    assert_eq!(rate(&first), ["600", "599", "60"]);
+    let rate =
+        |reply: &super::Reply| ["ratelimit-policy", "ratelimit"].map(|name| reply.answer.header(name).to_owned());
+    assert_eq!(rate(&first), ["\"key-read\";q=600;w=60", "\"key-read\";r=599;t=60"]);
     for _ in 1..600 {
         assert_eq!(program.get("/incidents/nothing").await.status, 404);
     }
     let over = program.get("/monitors").await;
     assert_eq!((over.problem().1, over.answer.header("retry-after")), ("too-many", "60"));
-    assert_eq!(rate(&over), ["600", "0", "60"]);
+    assert_eq!(rate(&over)[1], "\"key-read\";r=0;t=60");
+    let written = program.post("/monitors", serde_json::json!({})).await;
+    assert_eq!((written.status, rate(&written)[1].as_str()), (422, "\"key-write\";r=299;t=60"));
     assert_eq!(other.get("/monitors").await.status, 200);
     world.clock.advance(Duration::from_secs(60));
     assert_eq!(program.get("/monitors").await.status, 200);

@@ -38,6 +38,8 @@ struct Page {
     factors: Factors,
     /// On which day the second factor was added.
     since: Option<String>,
+    /// Until when the user may administer the instance.
+    administers: Option<String>,
 }
 
 /// `GET /account`.
@@ -104,6 +106,7 @@ async fn read(site: &Site, user: &User, frame: Frame, error: Option<String>) -> 
         confirmed: porter.is_confirmed(key).await?,
         mails: porter.settings().mails,
         since: factors.since.map(day),
+        administers: porter.administers_until(key, now).await?.map(|until| format!("{until:.0}")),
         factors,
     })
 }

@@ -7,6 +7,11 @@ ALTER TABLE organizations
 -- It moves with the clock, as the other times there.
 GRANT UPDATE (second_factor_since) ON organizations TO picket_worker;
 
+-- Whether a user is asked for a second factor: a code by time, or a passkey.
+CREATE FUNCTION has_second_factor(who bigint) RETURNS boolean LANGUAGE sql STABLE
+    RETURN EXISTS (SELECT FROM totp_secrets WHERE user_id = who AND confirmed_at IS NOT NULL)
+        OR EXISTS (SELECT FROM passkeys WHERE user_id = who);
+
 ALTER TABLE sessions
     -- The organization that its user works in; the first one joined if there is none. A user who is not in it any more
     -- has no session there.

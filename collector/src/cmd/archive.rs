@@ -1,0 +1,164 @@
+//! The archive as the settings say: its store, and how PostgreSQL hands its WAL over.
+
+use std::sync::Arc;
+
+use picket_shared::egress::EgressGuard;
+use picket_shared::time::{Clock, Timestamp};
+
+use super::CmdError;
+use crate::app::App;
+use crate::config::{Config, DatabaseMode};
+use crate::notify::Client;
+use crate::ops::archive::ArchiveError;
+use crate::ops::archive::base::Source;
+use crate::ops::archive::chain::Memory;
+use crate::ops::archive::engine::OwnEngine;
+use crate::ops::archive::keeper::Keeper;
+use crate::ops::archive::line::{self, SOCKET};
+use crate::ops::archive::push::Pusher;
+use crate::ops::archive::server::{Desk, Server};
+use crate::ops::archive::shelf::{Shelf, SystemId};
+use crate::ops::archive::store::{Directory, S3, Store, StoreError};
+use crate::postgres::managed::Layout;
+use crate::postgres::{Archiving, Replication};
+use crate::vault::{KeyRing, Opener, Sealer, keyring};
+
+impl From<ArchiveError> for CmdError {
+    fn from(error: ArchiveError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl From<StoreError> for CmdError {
+    fn from(error: StoreError) -> Self {
+        Self::new(format!("the archive {error}"))
+    }
+}
+
+/// The store that the settings name; `None` when there is no archive.
+///
+/// # Errors
+/// When it cannot be used.
+pub(super) async fn store(config: &Config) -> Result<Option<Arc<dyn Store>>, CmdError> {
+    if !is_on(config)? {
+        return Ok(None);
+    }
+    if let Some(settings) = config.archive.s3() {
+        let client = Client::new(config.mail.clone(), config.outbound.clone(), EgressGuard::default())
+            .map_err(|error| CmdError::new(error.to_string()))?;
+        return Ok(Some(Arc::new(S3::open(client, settings.clone(), Clock::system()).await?)));
+    }
+    let Some(directory) = config.archive.directory() else { return Ok(None) };
+    Ok(Some(Arc::new(Directory::open(directory)?)))
+}
+
+/// Whether there is to be an archive.
+///
+/// # Errors
+/// When the settings name one for a database that is somebody else's.
+pub(super) fn is_on(config: &Config) -> Result<bool, CmdError> {
+    if config.archive.is_on() && config.database.mode == DatabaseMode::External {
+        return Err(CmdError::new(
+            "[archive] is for a database that the collector runs itself: take it away, and let whoever runs the database at \
+             [database] url_file back it up",
+        ));
+    }
+    Ok(config.archive.is_on())
+}
+
+/// How PostgreSQL hands its WAL over; `None` when there is no archive.
+///
+/// # Errors
+/// When the settings cannot be, or this program does not know where it lies.
+pub(super) fn archiving(config: &Config) -> Result<Option<Archiving>, CmdError> {
+    if !is_on(config)? {
+        return Ok(None);
+    }
+    let socket = Layout::of(&config.database.data_dir).socket_directory().join(SOCKET);
+    let command = line::command(&super::this_program()?, "wal-push", &socket, "%f");
+    Ok(Some(Archiving { command, switch_seconds: config.archive.switch_seconds }))
+}
+
+/// Opens the archive of the cluster that runs, and answers PostgreSQL from now on.
+///
+/// # Errors
+/// When the archive cannot be used: a collector that cannot archive says so at its start.
+pub(super) async fn begin(server: &Server, app: &App) -> Result<Option<Arc<Keeper>>, CmdError> {
+    let Some(store) = store(&app.config).await? else { return Ok(None) };
+    let layout = Layout::of(&app.config.database.data_dir);
+    let shelf = shelf(store, &layout, app.sealer.clone(), app.opener.clone(), app.clock.now()).await?;
+    tracing::info!("Archiving to {}, sealed with key {:08x}", shelf.place(), app.sealer.key_id());
+    let pusher = Arc::new(Pusher::new(layout.pgdata().join("pg_wal"), shelf));
+    pusher.push_histories().await?;
+    server.begins(Desk::Pushing(Arc::clone(&pusher)));
+    let engine = engine(&app.config, &layout, pusher.shelf().clone())?;
+    Ok(Some(Arc::new(Keeper::new(pusher, Arc::new(engine)))))
+}
+
+/// The engine that backs the managed cluster up.
+///
+/// # Errors
+/// When PostgreSQL's programs are missing.
+pub(super) fn engine(config: &Config, layout: &Layout, shelf: Shelf) -> Result<OwnEngine, CmdError> {
+    let source = Source {
+        replication: Replication::of(layout, config.database.binaries_dir.as_deref())?,
+        pg_wal: layout.pgdata().join("pg_wal"),
+        major: layout.identity()?.major,
+        mib_per_second: 0,
+    };
+    Ok(OwnEngine {
+        shelf,
+        source,
+        keep_days: config.archive.keep_days,
+        memory: Memory::in_folder(layout.root()),
+        clock: Clock::system(),
+    })
+}
+
+/// The shelf of a cluster that need not be on this machine: the one named, else that of the data directory, else the only one.
+///
+/// # Errors
+/// When there is no archive, no key ring, or more than one cluster in question.
+pub(super) async fn found_shelf(config: &Config, named: Option<SystemId>) -> Result<Shelf, CmdError> {
+    let store = store(config)
+        .await?
+        .ok_or_else(|| CmdError::new("there is no archive: name its place by [archive] directory"))?;
+    let directory = config.keys.directory();
+    let ring = KeyRing::load(directory)?.ok_or_else(|| {
+        CmdError::new(format!(
+            "the key ring {} is missing: put your copy of it there; without it nothing in the archive can be read",
+            keyring::file(directory).display()
+        ))
+    })?;
+    let own = Layout::of(&config.database.data_dir).identity().ok().map(|identity| SystemId(identity.system));
+    let all = Shelf::systems(store.as_ref()).await?;
+    let system = match (named.or(own.filter(|own| all.contains(own))), all.as_slice()) {
+        (Some(system), _) if all.contains(&system) => system,
+        (Some(system), _) => return Err(CmdError::new(format!("{} holds nothing of {system}", store.place()))),
+        (None, [one]) => *one,
+        (None, []) => return Err(CmdError::new(format!("{} holds nothing", store.place()))),
+        (None, several) => {
+            let names: Vec<String> = several.iter().map(ToString::to_string).collect();
+            let why = format!("{} holds several clusters: name one by --system: {}", store.place(), names.join(", "));
+            return Err(CmdError::new(why));
+        }
+    };
+    Ok(Shelf::new(store, Sealer::new(&ring), Opener::new(&ring), system))
+}
+
+/// The shelf of the managed cluster in its store, which is known to be its own.
+///
+/// # Errors
+/// When the cluster cannot be told, or the shelf is another's.
+pub(super) async fn shelf(
+    store: Arc<dyn Store>,
+    layout: &Layout,
+    sealer: Sealer,
+    opener: Opener,
+    now: Timestamp,
+) -> Result<Shelf, CmdError> {
+    let identity = layout.identity()?;
+    let shelf = Shelf::new(store, sealer, opener, SystemId(identity.system));
+    crate::ops::archive::owner::claim(&shelf, identity.major, now).await?;
+    Ok(shelf)
+}

@@ -1,0 +1,181 @@
+//! `[archive]`: where base backups and WAL are put, and how long they are kept.
+
+use std::path::{Path, PathBuf};
+
+use picket_shared::secret::SecretString;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::outbound::provider;
+use super::{ConfigError, read_secret, resolve};
+
+/// The archive of the managed database; there is none until a place for it is named.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Archive {
+    directory: Option<PathBuf>,
+    s3_url: Option<String>,
+    s3_bucket: Option<String>,
+    s3_region: Option<String>,
+    s3_prefix: Option<String>,
+    s3_access_key_file: Option<PathBuf>,
+    s3_secret_key_file: Option<PathBuf>,
+    eu_attested: Option<String>,
+    /// Days back to any second of which the database can be restored.
+    pub keep_days: u16,
+    /// After so many seconds a segment of WAL that was begun is archived, full or not.
+    pub switch_seconds: u16,
+    #[serde(skip)]
+    s3: Option<S3Settings>,
+}
+
+/// A bucket, and the keys to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct S3Settings {
+    /// The service.
+    pub url: Url,
+    /// The bucket.
+    pub bucket: String,
+    /// The region, as the service calls it.
+    pub region: String,
+    /// What the names of all objects begin with; empty, or with a slash at its end.
+    pub prefix: String,
+    /// The name of the key.
+    pub access_key: SecretString,
+    /// The key.
+    pub secret_key: SecretString,
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            s3_url: None,
+            s3_bucket: None,
+            s3_region: None,
+            s3_prefix: None,
+            s3_access_key_file: None,
+            s3_secret_key_file: None,
+            eu_attested: None,
+            keep_days: 30,
+            switch_seconds: 30,
+            s3: None,
+        }
+    }
+}
+
+/// Hosts of services that say of themselves that what is stored there lies in the EU.
+const IN_THE_EU: &[&str] = &[
+    "s3.eu-central-1.amazonaws.com",
+    "s3.eu-west-1.amazonaws.com",
+    "s3.eu-west-3.amazonaws.com",
+    "s3.eu-north-1.amazonaws.com",
+    "s3.eu-south-1.amazonaws.com",
+    "s3.eu-south-2.amazonaws.com",
+    "s3.fr-par.scw.cloud",
+    "s3.nl-ams.scw.cloud",
+    "s3.pl-waw.scw.cloud",
+    "fsn1.your-objectstorage.com",
+    "nbg1.your-objectstorage.com",
+    "hel1.your-objectstorage.com",
+];
+
+impl Archive {
+    /// The folder of the archive; absolute once checked.
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
+    /// The bucket of the archive.
+    pub fn s3(&self) -> Option<&S3Settings> {
+        self.s3.as_ref()
+    }
+
+    /// Whether a place for it is named.
+    pub fn is_on(&self) -> bool {
+        self.directory.is_some() || self.s3_url.is_some()
+    }
+
+    pub(super) fn validate(&mut self, base: &Path, data_dir: &Path, keys: &Path) -> Result<(), ConfigError> {
+        if let Some(directory) = resolve(base, &mut self.directory) {
+            apart(&directory, data_dir, keys)?;
+            if self.s3_url.is_some() {
+                let why = "an archive lies in a folder (directory) or in a bucket (s3_url): name one of the two";
+                return Err(ConfigError::invalid("archive.directory", why));
+            }
+        }
+        let files = [resolve(base, &mut self.s3_access_key_file), resolve(base, &mut self.s3_secret_key_file)];
+        self.s3 = self.bucket(files)?;
+        if !(1..=35).contains(&self.keep_days) {
+            let why = format!("{} must be from 1 to 35 days; 30 and 35 are usual", self.keep_days);
+            return Err(ConfigError::invalid("archive.keep_days", why));
+        }
+        if !(5..=300).contains(&self.switch_seconds) {
+            let why = format!("{} must be from 5 to 300 s", self.switch_seconds);
+            return Err(ConfigError::invalid("archive.switch_seconds", why));
+        }
+        Ok(())
+    }
+
+    fn bucket(&self, [access, secret]: [Option<PathBuf>; 2]) -> Result<Option<S3Settings>, ConfigError> {
+        let Some(text) = &self.s3_url else {
+            let others = [&self.s3_bucket, &self.s3_region, &self.s3_prefix];
+            if others.iter().any(|other| other.is_some()) || access.is_some() || secret.is_some() {
+                return Err(ConfigError::invalid("archive.s3_url", "a bucket needs the address of its service"));
+            }
+            return Ok(None);
+        };
+        let why = "it is no address of a service: write it as https://HOST (http:// to loopback only)";
+        let url = provider(text).ok_or_else(|| ConfigError::invalid("archive.s3_url", why))?;
+        let bucket = named("archive.s3_bucket", self.s3_bucket.as_deref())?;
+        let region = named("archive.s3_region", self.s3_region.as_deref())?;
+        self.in_the_eu(&url)?;
+        let mut prefix = self.s3_prefix.clone().unwrap_or_default();
+        if !prefix.is_empty() {
+            prefix = format!("{}/", named("archive.s3_prefix", Some(prefix.trim_end_matches('/')))?);
+        }
+        let file = |key: &'static str, file: Option<PathBuf>| match file {
+            Some(file) => read_secret(key, &file),
+            None => Err(ConfigError::invalid(key, "a bucket needs the file that holds this")),
+        };
+        let access_key = file("archive.s3_access_key_file", access)?;
+        let secret_key = file("archive.s3_secret_key_file", secret)?;
+        Ok(Some(S3Settings { url, bucket, region, prefix, access_key, secret_key }))
+    }
+
+    /// Backups never leave the EU unless a person says by name where else they are safe.
+    fn in_the_eu(&self, url: &Url) -> Result<(), ConfigError> {
+        let host = url.host_str().unwrap_or_default();
+        let why = match &self.eu_attested {
+            _ if IN_THE_EU.contains(&host) => return Ok(()),
+            Some(text) if text.split(',').filter(|part| !part.trim().is_empty()).count() >= 3 => return Ok(()),
+            Some(_) => "name who made sure, when, and where it is, with commas between".to_owned(),
+            None => format!(
+                "{host} is no service that Picket knows to be in the EU: use one in the EU, and if you made sure that this is, say so \
+                 with your name, the date and the place"
+            ),
+        };
+        Err(ConfigError::invalid("archive.eu_attested", why))
+    }
+}
+
+/// A name of letters, digits, dots, dashes, underscores and slashes, which needs no quoting anywhere.
+fn named(key: &'static str, text: Option<&str>) -> Result<String, ConfigError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'/');
+    let good = |text: &&str| !text.is_empty() && !text.starts_with('/') && text.bytes().all(plain);
+    let why = "name it, of letters, digits, dots, dashes and underscores";
+    text.filter(good).map(str::to_owned).ok_or_else(|| ConfigError::invalid(key, why))
+}
+
+fn apart(directory: &Path, data_dir: &Path, keys: &Path) -> Result<(), ConfigError> {
+    let within = |one: &Path, other: &Path| one.starts_with(other) || other.starts_with(one);
+    let (why, other) = if within(directory, data_dir) {
+        ("must lie apart from the data directory, best on another disk", data_dir)
+    } else if within(directory, keys) {
+        ("must lie apart from the keys: who gets the archive must not get them with it; they are in", keys)
+    } else {
+        return Ok(());
+    };
+    let why = format!("{} {why} ({})", directory.display(), other.display());
+    Err(ConfigError::invalid("archive.directory", why))
+}

@@ -1,0 +1,306 @@
+//! A folder as a store: written beside, flushed, linked into place, and the folder flushed.
+//!
+//! A link fails where a file is already, so nothing is ever replaced, whoever else writes at the same time. A file that could
+//! not be flushed is thrown away and written anew: the same handle would say next time that all is well.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use super::{Answer, Listed, Put, Store, StoreError, check_name};
+use crate::vault::token::random_bytes;
+
+/// Files that are still being written begin so.
+const UNFINISHED: &str = ".new-";
+
+/// A store in a folder.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    root: PathBuf,
+}
+
+impl Directory {
+    /// The store in that folder, which is made if it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be made, or nothing can be written into it.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        let store = Self { root: root.to_owned() };
+        let made = make_folders(root);
+        made.and_then(|()| store.sweep()).map_err(|error| StoreError::Refused {
+            place: root.display().to_string(),
+            why: format!("{error}: make it a folder that the collector's user may write"),
+        })?;
+        Ok(store)
+    }
+
+    fn path(&self, name: &str) -> Result<PathBuf, StoreError> {
+        check_name(name)?;
+        Ok(self.root.join(name))
+    }
+
+    /// Throws away what a crash left unfinished: what somebody still writes is locked.
+    fn sweep(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.root)? {
+            let entry = entry?;
+            if !entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                continue;
+            }
+            match File::open(entry.path()) {
+                Ok(file) if file.try_lock().is_ok() => remove_if_there(&entry.path())?,
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn put_now(&self, path: &Path, object: &[u8]) -> io::Result<Put> {
+        // A disk that is not mounted any more must not be mistaken for a store that is empty.
+        fs::metadata(&self.root)?;
+        let folder = path.parent().unwrap_or(&self.root);
+        make_folders(folder)?;
+        // On the disk that the store's root is on, and out of the way of listings.
+        let mark = random_bytes::<8>().map_err(io::Error::other)?;
+        let beside = self.root.join(format!("{UNFINISHED}{:016x}", u64::from_be_bytes(mark)));
+        let put = write_whole(&beside, object).and_then(|_locked| match fs::hard_link(&beside, path) {
+            Ok(()) => Ok(Put::Stored),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Put::Exists),
+            Err(error) => Err(error),
+        });
+        let _ = fs::remove_file(&beside);
+        // Also where it was there already: whoever put it may have been killed before it came to this.
+        put.and_then(|put| flush(folder).map(|()| put))
+    }
+}
+
+impl Store for Directory {
+    fn put<'a>(&'a self, name: &'a str, object: Bytes) -> Answer<'a, Put> {
+        Box::pin(async move {
+            let (store, path) = (self.clone(), self.path(name)?);
+            blocking(self.root.join(name), move || store.put_now(&path, &object)).await
+        })
+    }
+
+    fn get<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Bytes>> {
+        Box::pin(async move {
+            let (root, path) = (self.root.clone(), self.path(name)?);
+            blocking(path.clone(), move || match fs::read(&path) {
+                Ok(object) => Ok(Some(Bytes::from(object))),
+                // The folder itself must be there: an empty mount point is not an empty archive.
+                Err(error) if error.kind() == ErrorKind::NotFound => fs::metadata(root).map(|_| None),
+                Err(error) => Err(error),
+            })
+            .await
+        })
+    }
+
+    fn list<'a>(&'a self, front: &'a str) -> Answer<'a, Vec<Listed>> {
+        Box::pin(async move {
+            let (root, front) = (self.root.clone(), front.to_owned());
+            blocking(root.clone(), move || {
+                let mut found = Vec::new();
+                fs::metadata(&root)?;
+                let folder = front.rsplit_once('/').map_or("", |(folder, _)| folder);
+                walk(&root, folder, &mut found)?;
+                found.retain(|listed| listed.name.starts_with(&front));
+                found.sort_by(|a, b| a.name.cmp(&b.name));
+                Ok(found)
+            })
+            .await
+        })
+    }
+
+    fn remove<'a>(&'a self, name: &'a str) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let path = self.path(name)?;
+            blocking(path.clone(), move || {
+                remove_if_there(&path)?;
+                path.parent().filter(|folder| folder.exists()).map_or(Ok(()), flush)
+            })
+            .await
+        })
+    }
+
+    fn place(&self) -> String {
+        self.root.display().to_string()
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    path: PathBuf,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, StoreError> {
+    let failed = |why: String| StoreError::Failed { place: path.display().to_string(), why };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(|error| failed(error.to_string())),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+/// Writes a file, on the disk when this returns; it is locked as long as the handle lives.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.lock()?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    Ok(file)
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a folder and those above it, each flushed into the one above.
+fn make_folders(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder.parent().ok_or(ErrorKind::NotFound)?;
+    make_folders(above)?;
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Ok(()) => flush(above),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn flush(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Every finished file below `folder` of `root`; one that vanishes meanwhile is not there.
+fn walk(root: &Path, folder: &str, found: &mut Vec<Listed>) -> io::Result<()> {
+    let entries = match fs::read_dir(root.join(folder)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let file = entry.file_name();
+        let file = file.to_string_lossy();
+        let name = if folder.is_empty() { file.to_string() } else { format!("{folder}/{file}") };
+        if check_name(&name).is_err() {
+            continue;
+        }
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => walk(root, &name, found)?,
+            Ok(metadata) => found.push(Listed { name, size: metadata.len() }),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn bytes(text: &'static str) -> Bytes {
+        Bytes::from_static(text.as_bytes())
+    }
+
+    fn store() -> (tempfile::TempDir, Directory) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Directory::open(&folder.path().join("deep/archive")).unwrap();
+        (folder, store)
+    }
+
+    fn names(listed: &[Listed]) -> Vec<&str> {
+        listed.iter().map(|listed| listed.name.as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn what_was_put_is_there_and_is_never_replaced() {
+        let (_folder, store) = store();
+        assert_eq!(store.get("a/b").await.unwrap(), None);
+        assert_eq!(store.put("a/b", bytes("one")).await.unwrap(), Put::Stored);
+        assert_eq!(store.put("a/b", bytes("two")).await.unwrap(), Put::Exists);
+        assert_eq!(store.put("a/b", bytes("one")).await.unwrap(), Put::Exists);
+        assert_eq!(store.get("a/b").await.unwrap(), Some(bytes("one")));
+        store.remove("a/b").await.unwrap();
+        store.remove("a/b").await.unwrap();
+        assert_eq!(store.get("a/b").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn of_many_who_put_one_name_at_once_one_wins_and_it_is_whole() {
+        let (_folder, store) = store();
+        let tasks = (0..32_u8).map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move { store.put("x/y", Bytes::from(vec![number; 100_000])).await.unwrap() })
+        });
+        let mut stored = 0;
+        for task in tasks.collect::<Vec<_>>() {
+            stored += usize::from(task.await.unwrap() == Put::Stored);
+        }
+        assert_eq!(stored, 1);
+        let found = store.get("x/y").await.unwrap().unwrap();
+        assert!(found.len() == 100_000 && found.iter().all(|byte| *byte == found[0]));
+        assert_eq!(store.list("").await.unwrap().len(), 1, "nothing unfinished is listed or left");
+    }
+
+    #[tokio::test]
+    async fn a_list_has_every_name_that_begins_so_in_order() {
+        let (_folder, store) = store();
+        for name in ["s/wal/2/b", "s/wal/1/a", "s/wal/1/c", "s/base/1/x", "t/wal/1/a"] {
+            store.put(name, bytes("four")).await.unwrap();
+        }
+        let all = store.list("s/wal/").await.unwrap();
+        assert_eq!(names(&all), ["s/wal/1/a", "s/wal/1/c", "s/wal/2/b"]);
+        assert_eq!(all[0].size, 4);
+        assert_eq!(names(&store.list("s/wal/1/a").await.unwrap()), ["s/wal/1/a"]);
+        assert_eq!(names(&store.list("s/w").await.unwrap()).len(), 3);
+        assert_eq!(store.list("").await.unwrap().len(), 5);
+        assert!(store.list("nothing/").await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_left_is_swept_and_seen_by_nobody() {
+        let (folder, store) = store();
+        let left = folder.path().join("deep/archive").join(format!("{UNFINISHED}0123"));
+        fs::write(&left, "half").unwrap();
+        assert!(store.list("").await.unwrap().is_empty());
+        Directory::open(&folder.path().join("deep/archive")).unwrap();
+        assert!(!left.exists());
+        // What another process is just writing stays.
+        let writing = File::create(&left).unwrap();
+        writing.lock().unwrap();
+        Directory::open(&folder.path().join("deep/archive")).unwrap();
+        assert!(left.exists());
+    }
+
+    #[tokio::test]
+    async fn a_store_that_went_away_is_an_error_and_not_empty() {
+        let (folder, store) = store();
+        store.put("a", bytes("one")).await.unwrap();
+        fs::remove_dir_all(folder.path().join("deep")).unwrap();
+        assert!(store.get("a").await.unwrap_err().is_transient());
+        assert!(store.list("").await.is_err());
+        // Nothing is put beside the mount point that is gone: the folder above it is not the store.
+        assert!(store.put("b", bytes("two")).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn files_are_private_and_a_wrong_name_reaches_none() {
+        let (folder, store) = store();
+        store.put("a/b", bytes("one")).await.unwrap();
+        let path = folder.path().join("deep/archive/a/b");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+        for bad in ["../x", "/etc/passwd", ""] {
+            assert!(matches!(store.get(bad).await, Err(StoreError::Name(_))));
+            assert!(matches!(store.put(bad, bytes("x")).await, Err(StoreError::Name(_))));
+            assert!(matches!(store.remove(bad).await, Err(StoreError::Name(_))));
+        }
+    }
+}

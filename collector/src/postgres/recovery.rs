@@ -1,0 +1,211 @@
+//! What backups and restores ask of PostgreSQL's programs: a base backup, its check, and a recovery to a point in time.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::fcntl::Flock;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use picket_shared::time::Timestamp;
+use sqlx::Connection;
+use tokio::process::Command;
+
+use super::managed::{Layout, take, write_access_rules};
+use super::programs::Programs;
+use super::{Access, PostgresError};
+
+/// How often a recovery is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long the recovered server may take to stop.
+const STOP_WITHIN: Duration = Duration::from_secs(300);
+/// What of its log is shown when a recovery fails.
+const LOG_LINES: usize = 12;
+
+/// How base backups are taken of the managed cluster.
+#[derive(Clone, Debug)]
+pub struct Replication {
+    programs: Programs,
+    socket: PathBuf,
+}
+
+impl Replication {
+    /// Of the cluster in that data directory.
+    ///
+    /// # Errors
+    /// When its programs are not installed.
+    pub fn of(layout: &Layout, binaries: Option<&Path>) -> Result<Self, PostgresError> {
+        let programs = Programs::find(binaries, &layout.pgdata())?;
+        Ok(Self { programs, socket: layout.socket_directory() })
+    }
+
+    /// The command that writes a base backup as a tar to its output, the manifest within.
+    pub fn base_backup(&self, label: &str, mib_per_second: u32) -> std::process::Command {
+        let mut command = std::process::Command::new(self.programs.path("pg_basebackup"));
+        command.arg("--host").arg(&self.socket).args(["--username=picket_backup", "--no-password", "--pgdata=-"]);
+        command.args(["--format=tar", "--wal-method=none", "--manifest-checksums=SHA256", "--checkpoint=fast"]);
+        command.arg("--label").arg(label);
+        if mib_per_second > 0 {
+            command.arg(format!("--max-rate={mib_per_second}M"));
+        }
+        command.env("LC_ALL", "C");
+        command
+    }
+}
+
+/// A data directory into which a cluster is restored, held by this process alone.
+#[derive(Debug)]
+pub struct Room {
+    layout: Layout,
+    programs: Programs,
+    _lock: Flock<File>,
+}
+
+/// Where a recovery ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// With the last transaction that was committed by then.
+    Time(Timestamp),
+    /// With the last that is archived.
+    Latest,
+}
+
+/// What a recovery came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// When the last transaction was committed that it holds; `None` when none was since the base backup.
+    pub last_commit: Option<Timestamp>,
+    /// The timeline that it began.
+    pub timeline: u32,
+}
+
+impl Room {
+    /// Takes an empty data directory for data of that major version.
+    ///
+    /// # Errors
+    /// When it is not empty, or PostgreSQL of that version is not installed.
+    pub fn take(data_dir: &Path, binaries: Option<&Path>, major: u32) -> Result<Self, PostgresError> {
+        let layout = Layout::of(data_dir);
+        if layout.pgdata().exists() {
+            return Err(PostgresError::Occupied(layout.pgdata()));
+        }
+        let lock = take(layout.root())?;
+        Ok(Self { programs: Programs::of_major(binaries, major)?, layout, _lock: lock })
+    }
+
+    /// Where everything of it lies.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Whether what was unpacked is what the backup's manifest says, by PostgreSQL's own program.
+    ///
+    /// # Errors
+    /// What it says when it is not.
+    pub async fn verify(&self) -> Result<(), PostgresError> {
+        let mut command = Command::new(self.programs.path("pg_verifybackup"));
+        // The WAL is not in it: it comes from the archive.
+        command.args(["--no-parse-wal", "--quiet", "--exit-on-error"]).arg(self.layout.pgdata()).env("LC_ALL", "C");
+        run("pg_verifybackup", command).await?;
+        // Everything that was unpacked is on the disk before anything says so.
+        let mut command = Command::new(self.programs.path("initdb"));
+        command.arg("--sync-only").arg("--pgdata").arg(self.layout.pgdata());
+        run("initdb", command).await
+    }
+
+    /// Recovers up to the target and stops again. The server archives nothing and listens to nobody but the owner.
+    ///
+    /// # Errors
+    /// When it does not get there, with what it said last.
+    pub async fn recover(&self, restore_command: &str, target: Target) -> Result<Recovered, PostgresError> {
+        let pgdata = self.layout.pgdata();
+        write_access_rules(&pgdata)?;
+        let signal = pgdata.join("recovery.signal");
+        std::fs::write(&signal, "").map_err(PostgresError::file(&signal))?;
+        let log = self.layout.root().join("restore.log");
+        let file = File::create(&log).map_err(PostgresError::file(&log))?;
+        let mut command = Command::new(self.programs.path("postgres"));
+        command.arg("-D").arg(&pgdata).arg("-k").arg(self.layout.socket_directory());
+        for setting in settings(restore_command, target) {
+            command.arg("-c").arg(setting);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).kill_on_drop(true);
+        let failed = |error| PostgresError::file(self.programs.path("postgres"))(error);
+        let mut child = command.spawn().map_err(failed)?;
+        let access = Access::Socket(self.layout.socket_directory());
+        let found = loop {
+            if let Ok(Some(_)) = child.try_wait() {
+                return Err(PostgresError::Program { program: "the recovery", output: tail(&log) });
+            }
+            if let Ok(found) = look(&access).await {
+                break found;
+            }
+            tokio::time::sleep(LOOK).await;
+        };
+        if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
+        }
+        match tokio::time::timeout(STOP_WITHIN, child.wait()).await {
+            Ok(Ok(status)) if status.success() => Ok(found),
+            _ => Err(PostgresError::Program { program: "the recovered server's stop", output: tail(&log) }),
+        }
+    }
+}
+
+fn settings(restore_command: &str, target: Target) -> Vec<String> {
+    let mut settings: Vec<String> = [
+        "listen_addresses=",
+        "port=5432",
+        "unix_socket_permissions=0700",
+        "archive_mode=off",
+        "recovery_target_timeline=latest",
+        "recovery_target_action=promote",
+        // Nobody looks at it before it is there; and so its limits need not be those of the server that was backed up.
+        "hot_standby=off",
+        // Reading ahead would ask for WAL behind the target, which may be missing, and need not be there.
+        "recovery_prefetch=off",
+        "logging_collector=off",
+        "log_timezone=UTC",
+        "log_statement=none",
+        "log_parameter_max_length_on_error=0",
+        "jit=off",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    settings.push(format!("restore_command={restore_command}"));
+    if let Target::Time(time) = target {
+        // Zones by name are not known yet when this setting is read.
+        settings.push(format!("recovery_target_time={}", time.exact().replace('T', " ").replace('Z', "+00")));
+        settings.push("recovery_target_inclusive=on".to_owned());
+    }
+    settings
+}
+
+async fn look(access: &Access) -> Result<Recovered, PostgresError> {
+    let mut conn = access.connect_admin("postgres").await?;
+    let sql = "SELECT pg_is_in_recovery(), \
+               (extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000000)::bigint, \
+               ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int";
+    let (recovering, micros, timeline): (bool, Option<i64>, i32) = sqlx::query_as(sql).fetch_one(&mut conn).await?;
+    let _ = conn.close().await;
+    if recovering {
+        return Err(PostgresError::NotRunning);
+    }
+    Ok(Recovered { last_commit: micros.map(Timestamp::from_micros), timeline: u32::try_from(timeline).unwrap_or(0) })
+}
+
+async fn run(program: &'static str, mut command: Command) -> Result<(), PostgresError> {
+    let output = command.stdin(Stdio::null()).output().await.map_err(PostgresError::file(program))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    Err(PostgresError::Program { program, output: said.trim().to_owned() })
+}
+
+fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    format!("{}\n(all of it is in {})", lines[lines.len().saturating_sub(LOG_LINES)..].join("\n"), log.display())
+}

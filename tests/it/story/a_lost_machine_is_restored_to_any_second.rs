@@ -1,0 +1,250 @@
+//! The database is lost with its machine. From the archive and a copy of the key ring alone it is there again as it was at any
+//! second, does nothing until it is armed, and then goes on and is archived as a timeline of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use picket_shared::time::Timestamp;
+use picket_tests::postgres::Postgres;
+use picket_tests::wait;
+use picket_tests::world::World;
+use serde_json::Value;
+
+/// What is written down while it runs: a row, and a time between its commit and that of the next.
+struct Written {
+    row: u64,
+    after: Timestamp,
+}
+
+#[test]
+fn a_lost_machine_is_restored_to_any_second() {
+    let mut world = archiving();
+    let folder = folder(&world);
+    let backup = first_backup(&world);
+    let postgres = world.collector.postgres();
+    postgres.run("CREATE TABLE ledger (row bigint PRIMARY KEY, note text)").unwrap();
+    let mut written: Vec<Written> = (1..=4).map(|row| write(&postgres, row)).collect();
+    // A second base backup, so that the first is not the only way.
+    let second = world.collector.json(&["backup", "now"]);
+    assert_ne!(second["id"], backup["id"]);
+    written.extend((5..=8).map(|row| write(&postgres, row)));
+    archived(&postgres);
+    let (code, verdict) = world.collector.judged(&["backup", "verify", "--deep"]);
+    assert_eq!((code, &verdict["whole"]), (Some(0), &Value::Bool(true)), "{verdict:#}");
+    assert_eq!(verdict["verdict"]["backups"], 2);
+
+    world.collector.crashes_under_systemd();
+    fs::remove_dir_all(folder.join("data")).unwrap();
+    for (number, moment) in [&written[0], &written[2], &written[5], &written[7]].into_iter().enumerate() {
+        let into = folder.join(format!("restored-{number}"));
+        let restored = restore(&world, &moment.after.exact(), &into);
+        let last: i64 = restored["restored"]["last_commit"].as_i64().unwrap();
+        assert!(Timestamp::from_micros(last) <= moment.after, "{restored:#}");
+        let wanted = if moment.row > 4 { &second["id"] } else { &backup["id"] };
+        assert_eq!(&restored["restored"]["backup"], wanted);
+        assert_eq!(rows_of(&mut world, &into), (1..=moment.row).collect::<Vec<_>>(), "as of row {}", moment.row);
+    }
+}
+
+#[test]
+fn a_restored_copy_is_inert_until_it_is_armed_and_then_archived_as_its_own_timeline() {
+    let mut world = archiving();
+    let folder = folder(&world);
+    first_backup(&world);
+    let postgres = world.collector.postgres();
+    postgres.run("CREATE TABLE ledger (row bigint PRIMARY KEY, note text)").unwrap();
+    let kept = write(&postgres, 1);
+    write(&postgres, 2);
+    archived(&postgres);
+    world.collector.crashes_under_systemd();
+    fs::remove_dir_all(folder.join("data")).unwrap();
+    let data = folder.join("data");
+    restore(&world, &kept.after.exact(), &data);
+    // Nothing is restored over it, and nothing runs on it.
+    let again = world.collector.command(&["restore", "--to-time", "latest", "--into", &text(&data)]).unwrap_err();
+    assert!(again.contains("never restored over") || again.contains("a cluster in"), "{again}");
+    world.collector.begins_to_start();
+    wait::until("the refusal", Duration::from_secs(60), || (!world.collector.runs()).then_some(()).ok_or(()));
+    assert!(
+        world.collector.log().contains("restored copy, which does nothing until it is armed"),
+        "{}",
+        world.collector.log()
+    );
+    assert!(world.collector.postgres().postmaster().is_none());
+
+    world.collector.run(&["restore", "--arm", "--into", &text(&data)]);
+    world.collector.starts();
+    let postgres = world.collector.postgres();
+    assert_eq!(rows(&postgres), [1]);
+    wait::until("a base backup of the new timeline", Duration::from_secs(60), || {
+        let listed = world.collector.json(&["backup", "list"]);
+        let found = listed["backups"].as_array().unwrap().iter().any(|backup| backup["timeline"] == 2);
+        if found { Ok(()) } else { Err(listed) }
+    });
+    write(&postgres, 3);
+    archived(&postgres);
+    world.collector.crashes_under_systemd();
+    fs::remove_dir_all(&data).unwrap();
+    let restored = restore(&world, "latest", &data);
+    assert_eq!(restored["restored"]["timeline"], 3);
+    assert_eq!(rows_of(&mut world, &data), [1, 3], "row 2 was committed in another future");
+}
+
+#[test]
+fn one_flipped_byte_or_a_missing_object_is_never_restored() {
+    let mut world = archiving();
+    let folder = folder(&world);
+    let backup = first_backup(&world);
+    let postgres = world.collector.postgres();
+    postgres.run("CREATE TABLE ledger (row bigint PRIMARY KEY, note text)").unwrap();
+    let first = write(&postgres, 1);
+    archived(&postgres);
+    for row in 2..=4 {
+        write(&postgres, row);
+        archived(&postgres);
+    }
+    // The manifest of what was archived is written at the start of the task, so at the next start too.
+    world.collector.stops();
+    world.collector.starts();
+    wait::until("the manifests", Duration::from_secs(30), || {
+        let (_, verdict) = world.collector.judged(&["backup", "verify"]);
+        if verdict["verdict"]["unlisted"].as_u64() < Some(4) { Ok(()) } else { Err(verdict) }
+    });
+    world.collector.crashes_under_systemd();
+    fs::remove_dir_all(folder.join("data")).unwrap();
+
+    let system = fs::read_dir(folder.join("archive")).unwrap().flatten().next().unwrap().path();
+    let part = system.join("base").join(backup["id"].as_str().unwrap()).join("part-000000");
+    let whole = fs::read(&part).unwrap();
+    let mut flipped = whole.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    fs::write(&part, &flipped).unwrap();
+    let refused = |into: &str, time: &str| {
+        let into = folder.join(into);
+        let error = world.collector.command(&["restore", "--to-time", time, "--into", &text(&into)]).unwrap_err();
+        assert!(world.collector.command(&["restore", "--arm", "--into", &text(&into)]).is_err());
+        error
+    };
+    let error = refused("one", "latest");
+    assert!(error.contains("damaged"), "{error}");
+    let (code, verdict) = world.collector.judged(&["backup", "verify", "--deep"]);
+    assert_eq!(code, Some(1));
+    assert!(verdict["verdict"]["wrong"].to_string().contains("part-000000"), "{verdict:#}");
+    fs::write(&part, &whole).unwrap();
+
+    // A segment in the middle is gone: a restore to before it works, and to after it never ends early and calls it a success.
+    let wal = system.join("wal/00000001");
+    let mut segments: Vec<PathBuf> = fs::read_dir(&wal).unwrap().flatten().map(|entry| entry.path()).collect();
+    segments.retain(|path| path.extension().is_none());
+    segments.sort();
+    let last = segments.len() - 2;
+    fs::remove_file(&segments[last]).unwrap();
+    let error = refused("two", "latest");
+    assert!(error.contains("is missing"), "{error}");
+    let (code, verdict) = world.collector.judged(&["backup", "verify"]);
+    assert_eq!(code, Some(1), "{verdict:#}");
+    let into = folder.join("three");
+    restore(&world, &first.after.exact(), &into);
+    assert_eq!(rows_of(&mut world, &into), [1]);
+}
+
+#[test]
+fn an_archive_that_is_away_costs_no_wal_and_catches_up_by_itself() {
+    let world = archiving();
+    let folder = folder(&world);
+    first_backup(&world);
+    let postgres = world.collector.postgres();
+    postgres.run("CREATE TABLE ledger (row bigint PRIMARY KEY, note text)").unwrap();
+    let (archive, away) = (folder.join("archive"), folder.join("away"));
+    fs::rename(&archive, &away).unwrap();
+    for row in 1..=3 {
+        write(&postgres, row);
+        postgres.run("SELECT pg_switch_wal()").unwrap();
+    }
+    wait::until("the failures", Duration::from_secs(60), || {
+        let rows = postgres.rows("SELECT failed_count FROM pg_stat_archiver").unwrap();
+        if rows[0]["failed_count"].as_i64() > Some(0) { Ok(()) } else { Err(rows) }
+    });
+    assert!(!archive.exists(), "nothing is written where the archive is not");
+    assert!(world.collector.log().contains("could not be archived, and is kept"), "{}", world.collector.log());
+    let doctor = world.collector.doctor("archive");
+    assert_ne!(doctor.0, "fail", "a few seconds are no alarm: {doctor:?}");
+    fs::rename(&away, &archive).unwrap();
+    archived(&postgres);
+    let waiting =
+        postgres.rows("SELECT count(*) AS n FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'").unwrap();
+    assert_eq!(waiting[0]["n"], 0, "{waiting:?}");
+    let (code, verdict) = world.collector.judged(&["backup", "verify", "--deep"]);
+    assert_eq!(code, Some(0), "{verdict:#}");
+}
+
+fn archiving() -> World {
+    let mut world = World::local();
+    let folder = folder(&world);
+    let section =
+        format!("[archive]\ndirectory = \"{}\"\nswitch_seconds = 5\n[log]\n", folder.join("archive").display());
+    world.collector.restarts_with("[log]\n", &section);
+    world
+}
+
+fn folder(world: &World) -> PathBuf {
+    world.collector.keys().parent().unwrap().to_owned()
+}
+
+fn first_backup(world: &World) -> Value {
+    wait::until("the first base backup", Duration::from_secs(90), || {
+        let listed = world.collector.command(&["backup", "list", "--json"])?;
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        listed["backups"].get(0).cloned().ok_or_else(|| world.collector.log())
+    })
+}
+
+/// Commits a row, and lets a second pass before and after.
+fn write(postgres: &Postgres, row: u64) -> Written {
+    thread::sleep(Duration::from_millis(600));
+    postgres.run(&format!("INSERT INTO ledger VALUES ({row}, repeat('x', 1000))")).unwrap();
+    thread::sleep(Duration::from_millis(600));
+    let after = postgres.run("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").unwrap();
+    Written { row, after: Timestamp::from_micros(after.parse().unwrap()) }
+}
+
+/// Waits until everything that is committed is in the archive.
+fn archived(postgres: &Postgres) {
+    // Something later is committed, so that a restore to the last row's time finds where to stop.
+    postgres.run("SELECT pg_current_xact_id()").unwrap();
+    let segment = postgres.run("SELECT pg_walfile_name(pg_switch_wal())").unwrap();
+    wait::until("the archiver", Duration::from_secs(150), || {
+        let rows = postgres.rows("SELECT last_archived_wal FROM pg_stat_archiver").unwrap();
+        let last = rows[0]["last_archived_wal"].as_str().unwrap_or_default().to_owned();
+        if last.get(..24) >= Some(segment.as_str()) { Ok(()) } else { Err((last, segment.clone())) }
+    });
+}
+
+fn restore(world: &World, time: &str, into: &Path) -> Value {
+    world.collector.json(&["restore", "--to-time", time, "--into", &text(into)])
+}
+
+fn rows(postgres: &Postgres) -> Vec<u64> {
+    let rows = postgres.rows("SELECT row FROM ledger ORDER BY row").unwrap();
+    rows.iter().map(|row| row["row"].as_u64().unwrap()).collect()
+}
+
+/// Arms a copy, runs the collector on it without an archive, so that the archive stays as it is, and gives its rows.
+fn rows_of(world: &mut World, data: &Path) -> Vec<u64> {
+    world.collector.run(&["restore", "--arm", "--into", &text(data)]);
+    world.collector.lives_in(data);
+    let directory = format!("directory = \"{}\"\n", folder(world).join("archive").display());
+    world.collector.is_told(&directory, "");
+    world.collector.starts();
+    let found = rows(&world.collector.postgres());
+    world.collector.crashes_under_systemd();
+    world.collector.is_told("[archive]\n", &format!("[archive]\n{directory}"));
+    found
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
