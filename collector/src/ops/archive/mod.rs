@@ -1,7 +1,7 @@
 //! The archive: base backups and WAL, sealed, where the machine's own disks do not reach.
 //!
 //! [`object`] is the form of what is stored; [`store`] is where it lies; [`shelf`] is what one cluster has there, and [`owner`]
-//! says whose it is. [`wal`] names the files, [`timeline`] tells which leads to which. PostgreSQL hands them over by [`line`] to
+//! says whose it is. [`wal`] names the files, [`timeline`] tells which leads to which. PostgreSQL hands them over by [`mod@line`] to
 //! [`server`], which lets [`push`] put them, [`keeper`] watch that it does, and [`fetch`] give them back to a copy that is being restored.
 //!
 //! [`base`] takes base backups, read by [`tar`] and held against [`contents`]; [`chain`] writes down what there is;
