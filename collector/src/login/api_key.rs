@@ -96,7 +96,7 @@ impl Porter {
     pub async fn admit(&self, text: &str, from: IpAddr, now: Timestamp) -> Result<Result<Holder, Refusal>, StoreError> {
         let Some(key) = ApiKey::parse(text) else { return Ok(Err(Refusal::Malformed)) };
         let mut auth = self.pools.auth().await?;
-        let found = api_keys::holder(&mut auth, key.id()).await?;
+        let found = api_keys::holder(&mut auth, key.id(), now).await?;
         let Some(row) = found.filter(|row| key.is(&row.key_hash) && row.revoked_at.is_none()) else {
             return Ok(Err(Refusal::Unknown));
         };

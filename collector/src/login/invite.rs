@@ -106,7 +106,7 @@ impl Porter {
         let Ok(email) = address(email) else { return Ok(Invited::Unfit) };
         let mut auth = self.pools.auth().await?;
         members::lock(&mut auth, acting.org).await?;
-        if let Err(refused) = allowed(&mut auth, acting, role).await? {
+        if let Err(refused) = allowed(&mut auth, acting, role, now).await? {
             return Ok(Invited::Refused(refused));
         }
         if members::list(&mut auth, acting.org).await?.iter().any(|row| row.email == email) {
@@ -149,7 +149,7 @@ impl Porter {
         let found = invitations::list(&mut auth, acting.org).await?.into_iter().find(|row| row.uuid == id);
         let Some(found) = found else { return Ok(Invited::Gone) };
         let role = role_in(&found.role)?;
-        if let Err(refused) = allowed(&mut auth, acting, role).await? {
+        if let Err(refused) = allowed(&mut auth, acting, role, now).await? {
             return Ok(Invited::Refused(refused));
         }
         let wait = self.asked.wait(&found.email, None, now);
@@ -303,8 +303,13 @@ impl Porter {
 }
 
 /// Whether who asks may invite into this role now.
-async fn allowed(auth: &mut Auth, acting: Acting<'_>, role: Role) -> Result<Result<(), Refused>, StoreError> {
-    let by = members::role_of(auth, acting.org, acting.user).await?;
+async fn allowed(
+    auth: &mut Auth,
+    acting: Acting<'_>,
+    role: Role,
+    now: Timestamp,
+) -> Result<Result<(), Refused>, StoreError> {
+    let by = members::role_of(auth, acting.org, acting.user, now).await?;
     Ok(by.map_or(Err(Refused::Right), |by| may_invite(by, role)))
 }
 

@@ -74,7 +74,7 @@ impl Porter {
         let owners = members::lock(&mut auth, acting.org).await?;
         let Some(row) = members::find(&mut auth, acting.org, id).await? else { return Ok(Changed::Gone) };
         let own = row.user == acting.user;
-        let Some(by) = members::role_of(&mut auth, acting.org, acting.user).await? else {
+        let Some(by) = members::role_of(&mut auth, acting.org, acting.user, now).await? else {
             return Ok(Changed::Refused(Refused::Right));
         };
         if let Err(refused) = judge(by, row.role, change, own, owners) {
@@ -146,7 +146,7 @@ impl Porter {
         let Some(held) = held else { return Ok(None) };
         let next = match change {
             Change::To(_) => Some(acting.org),
-            Change::Out => organizations::of_user(auth, row.user).await?.first().map(|joined| joined.key),
+            Change::Out => organizations::of_user(auth, row.user, now).await?.first().map(|joined| joined.key),
         };
         let Some(next) = next else {
             sessions::end(auth, &held.hash()).await?;
@@ -160,8 +160,8 @@ impl Porter {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn organizations(&self, user: UserKey) -> Result<Vec<Joined>, StoreError> {
-        organizations::of_user(&mut self.pools.auth().await?, user).await
+    pub async fn organizations(&self, user: UserKey, now: Timestamp) -> Result<Vec<Joined>, StoreError> {
+        organizations::of_user(&mut self.pools.auth().await?, user, now).await
     }
 
     /// Takes a session into another organization of its user's, under another token. None when the user is not in it.
@@ -173,9 +173,10 @@ impl Porter {
         account: &Account,
         ticket: &Ticket,
         id: Uuid,
+        now: Timestamp,
     ) -> Result<Option<Ticket>, LoginError> {
         let mut auth = self.pools.auth().await?;
-        let joined = organizations::of_user(&mut auth, account.user).await?;
+        let joined = organizations::of_user(&mut auth, account.user, now).await?;
         let Some(joined) = joined.into_iter().find(|joined| joined.uuid == id) else { return Ok(None) };
         let new = Ticket::new()?;
         let chosen = sessions::choose(&mut auth, &ticket.hash(), &new.hash(), joined.key).await?;

@@ -74,7 +74,7 @@ impl Porter {
         now: Timestamp,
     ) -> Result<Result<Ticket, Created>, LoginError> {
         let mut auth = self.pools.auth().await?;
-        let own = organizations::of_user(&mut auth, account.user).await?;
+        let own = organizations::of_user(&mut auth, account.user, now).await?;
         if !self.may_create() || own.len() >= MOST {
             return Ok(Err(Created::Nobody));
         }

@@ -166,7 +166,7 @@ pub async fn revoke(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn holder(auth: &mut Auth, public_id: &str) -> Result<Option<HolderRow>, StoreError> {
+pub async fn holder(auth: &mut Auth, public_id: &str, now: Timestamp) -> Result<Option<HolderRow>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT k.id, k.key_hash, k.scopes, k.networks, k.expires_at, k.revoked_at, k.last_used_at, k.user_id,
                 u.uuid, u.email, k.org_id, o.name AS org_name, m.role,
@@ -174,10 +174,11 @@ pub async fn holder(auth: &mut Auth, public_id: &str) -> Result<Option<HolderRow
          FROM api_keys k
          JOIN users u ON u.id = k.user_id AND u.deleted_at IS NULL
          JOIN organizations o ON o.id = k.org_id AND o.deleted_at IS NULL
-         JOIN memberships m ON m.org_id = k.org_id AND m.user_id = k.user_id
+         JOIN live_memberships($2) m ON m.org_id = k.org_id AND m.user_id = k.user_id
          WHERE k.public_id = $1",
     )
     .bind(public_id)
+    .bind(now.micros())
     .fetch_optional(auth.conn())
     .await?)
 }

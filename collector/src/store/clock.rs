@@ -47,7 +47,7 @@ pub const KEPT: &[(&str, &[&str])] = &[
     ("audit_bases", &["removed_at"]),
     ("receipts", &["cut_at", "received_at"]),
     ("users", &["created_at", "password_changed_at", "signed_in_at", "deleted_at", "email_confirmed_at"]),
-    ("memberships", &["created_at"]),
+    ("memberships", &["created_at", "until_at"]),
     ("sessions", &["created_at", "seen_at", "expires_at", "proven_at"]),
     ("one_time_links", &["created_at", "expires_at", "used_at"]),
     ("api_keys", &["created_at", "expires_at", "last_used_at", "revoked_at"]),

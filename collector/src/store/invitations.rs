@@ -153,7 +153,7 @@ pub async fn find(auth: &mut Auth, token_hash: &[u8; 32], now: Timestamp) -> Res
     Ok(sqlx::query_as(
         "SELECT i.id, i.uuid, i.org_id, o.name AS org_name, i.email, i.role, m.role AS inviter_role
          FROM invitations i JOIN organizations o ON o.id = i.org_id AND o.deleted_at IS NULL
-         LEFT JOIN (memberships m JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL)
+         LEFT JOIN (live_memberships($2) m JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL)
              ON m.org_id = i.org_id AND m.user_id = i.invited_by
          WHERE i.token_hash = $1 AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > $2",
     )

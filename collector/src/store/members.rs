@@ -76,13 +76,14 @@ pub async fn find(auth: &mut Auth, org: OrgKey, id: Uuid) -> Result<Option<Membe
 ///
 /// # Errors
 /// When the database fails or the row cannot be read.
-pub async fn role_of(auth: &mut Auth, org: OrgKey, user: UserKey) -> Result<Option<Role>, StoreError> {
+pub async fn role_of(auth: &mut Auth, org: OrgKey, user: UserKey, now: Timestamp) -> Result<Option<Role>, StoreError> {
     let role: Option<String> = sqlx::query_scalar(
-        "SELECT m.role FROM memberships m JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
+        "SELECT m.role FROM live_memberships($3) m JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
          WHERE m.org_id = $1 AND m.user_id = $2",
     )
     .bind(org)
     .bind(user)
+    .bind(now.micros())
     .fetch_optional(auth.conn())
     .await?;
     role.map(|role| role_in(&role, user)).transpose()

@@ -80,13 +80,14 @@ pub struct Joined {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn of_user(auth: &mut Auth, user: UserKey) -> Result<Vec<Joined>, StoreError> {
+pub async fn of_user(auth: &mut Auth, user: UserKey, now: Timestamp) -> Result<Vec<Joined>, StoreError> {
     Ok(sqlx::query_as(
-        "SELECT o.id AS key, o.uuid, o.name, m.role FROM memberships m
-         JOIN organizations o ON o.id = m.org_id AND o.deleted_at IS NULL
+        "SELECT o.id AS key, o.uuid, o.name, m.role FROM live_memberships($2) m
+         JOIN organizations o ON o.id = m.org_id
          WHERE m.user_id = $1 ORDER BY m.created_at, m.org_id",
     )
     .bind(user)
+    .bind(now.micros())
     .fetch_all(auth.conn())
     .await?)
 }

@@ -120,12 +120,12 @@ pub async fn find(
          FROM sessions s JOIN users u ON u.id = s.user_id AND u.deleted_at IS NULL
          LEFT JOIN LATERAL (
              SELECT m.org_id, m.role, o.name, o.second_factor_since
-             FROM memberships m JOIN organizations o ON o.id = m.org_id AND o.deleted_at IS NULL
+             FROM live_memberships($2) m JOIN organizations o ON o.id = m.org_id
              WHERE m.user_id = u.id AND (s.chosen_org_id IS NULL OR m.org_id = s.chosen_org_id)
              ORDER BY m.created_at, m.org_id LIMIT 1) m ON true
          LEFT JOIN LATERAL (
              SELECT array_agg(o.uuid ORDER BY o.name) AS ids, array_agg(o.name ORDER BY o.name) AS names
-             FROM memberships x JOIN organizations o ON o.id = x.org_id AND o.deleted_at IS NULL
+             FROM live_memberships($2) x JOIN organizations o ON o.id = x.org_id
              WHERE x.user_id = u.id AND x.org_id IS DISTINCT FROM m.org_id) other ON true
          WHERE s.token_hash = $1 AND s.expires_at > $2 AND s.seen_at > $3",
     )

@@ -12,8 +12,8 @@ use crate::mailbox::{MAILS, Mailbox};
 const INVITE: Settings = Settings { mode: LoginMode::Invite, mails: true };
 const BOB: &str = "bob@example.org";
 
-/// The path of a link in a mail.
-fn link(mail: &str) -> String {
+/// The path of the link in a mail that invites.
+pub(crate) fn link(mail: &str) -> String {
     let at = mail.find("/invitation/").unwrap();
     mail[at..].chars().take("/invitation/".len() + 43).collect()
 }

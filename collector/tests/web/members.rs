@@ -1,5 +1,7 @@
 //! Members of an organization: who may make whom what, that an owner stays, and that rights end at once.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use picket_collector::domain::access::{Right, Role};
 use picket_collector::domain::members::{Change, Refused};
@@ -11,6 +13,7 @@ use picket_collector::store::{OrgKey, UserKey};
 use uuid::Uuid;
 
 use crate::common::{Browser, World};
+use crate::invitations::link;
 use crate::mailbox::{MAILS, Mailbox};
 
 /// What names a member of this role outside.
@@ -51,6 +54,31 @@ async fn members_are_shown_with_role_last_sign_in_and_second_factor() {
     page.shows(&format!("/members/{}/role", id(&world, "viewer").await));
     page.hides(&format!("/members/{}/role", id(&world, "owner").await));
     Browser::of(&world, "responder").await.get("/members").await.hides("/role\"");
+}
+
+#[tokio::test]
+async fn a_membership_ends_by_itself_with_sessions_keys_and_invitations_there() {
+    let world = World::with(MAILS).await;
+    let mut mailbox = Mailbox::start();
+    let mut admin = Browser::of(&world, "admin").await;
+    admin.get("/members/invite").await;
+    admin.post("/members/invite", &[("email", "new@example.org"), ("role", "viewer")]).await;
+    let invitation = link(&mailbox.one(&world, "new@example.org").await.0);
+    assert_eq!(Browser::new(&world).get(&invitation).await.status, StatusCode::OK);
+    let key = world.key("admin", &[Right::MonitorsRead], &[]).await;
+    world
+        .sql(&format!(
+            "UPDATE memberships SET until_at = {} WHERE role = 'admin'",
+            world.clock.now().micros() + 60_000_000
+        ))
+        .await;
+    let admitted = || world.porter.admit(&key, "127.0.0.1".parse().unwrap(), world.clock.now());
+    assert!(admitted().await.unwrap().is_ok());
+    assert_eq!(admin.get("/members").await.status, StatusCode::OK);
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(admitted().await.unwrap().unwrap_err(), Refusal::Unknown);
+    assert_eq!(admin.get("/members").await.to(), "/organizations");
+    assert_eq!(Browser::new(&world).get(&invitation).await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

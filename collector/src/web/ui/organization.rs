@@ -97,7 +97,7 @@ fn keeping(site: &Site, ticket: &Ticket) -> Response {
 /// `POST /organizations/{id}/choose`.
 pub async fn post_choose(State(site): State<Site>, person: Person, Path(id): Path<String>, _: Form) -> Response {
     let Ok(id) = id.parse() else { return error::not_found() };
-    match site.porter.choose_organization(&person.resumed.account(), &person.ticket, id).await {
+    match site.porter.choose_organization(&person.resumed.account(), &person.ticket, id, site.clock.now()).await {
         Ok(Some(ticket)) => keeping(&site, &ticket),
         Ok(None) => error::not_found(),
         Err(failed) => error::unavailable(&failed),
@@ -105,7 +105,7 @@ pub async fn post_choose(State(site): State<Site>, person: Person, Path(id): Pat
 }
 
 async fn items(site: &Site, person: &Person) -> Result<Vec<Item>, StoreError> {
-    let joined = site.porter.organizations(person.resumed.account().user).await?;
+    let joined = site.porter.organizations(person.resumed.account().user, site.clock.now()).await?;
     let item = |joined: crate::store::organizations::Joined| Item {
         id: joined.uuid,
         current: person.resumed.org() == Some(joined.key),
