@@ -23,6 +23,7 @@ pub struct Outbound {
     twilio_url: Option<String>,
     slack_url: Option<String>,
     pagerduty_url: Option<String>,
+    discord_url: Option<String>,
     #[serde(skip)]
     proxy_url: Option<Url>,
     #[serde(skip)]
@@ -79,6 +80,7 @@ impl Outbound {
             ("twilio", "outbound.twilio_url", &self.twilio_url),
             ("slack", "outbound.slack_url", &self.slack_url),
             ("pagerduty", "outbound.pagerduty_url", &self.pagerduty_url),
+            ("discord", "outbound.discord_url", &self.discord_url),
         ];
         for (kind, key, text) in named {
             if let Some(text) = text {

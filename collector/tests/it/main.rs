@@ -10,6 +10,7 @@ mod classes;
 mod clock;
 mod database;
 mod deliver;
+mod discord;
 mod dispatch;
 mod email;
 mod evidence;

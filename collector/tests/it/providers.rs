@@ -32,7 +32,8 @@ pub(crate) fn client_at(url: &str) -> Client {
 
 /// The way out when every provider is at `url`.
 pub(crate) fn outbound(url: &str) -> Outbound {
-    let named = ["telegram", "twilio", "slack", "pagerduty"].map(|kind| format!("{kind}_url = \"{url}\"\n")).concat();
+    let named = ["telegram", "twilio", "slack", "pagerduty", "discord"];
+    let named = named.map(|kind| format!("{kind}_url = \"{url}\"\n")).concat();
     let config: Config = toml::from_str(&format!("[outbound]\n{named}")).unwrap();
     config.checked(std::path::Path::new("/")).unwrap().outbound
 }
@@ -106,7 +107,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Message)> {
 /// Sends a message; gives the answer and the requests that the receiver got.
 pub(crate) async fn send(settings: &Settings, message: &Message) -> (Result<String, SendError>, Vec<Call>) {
     let receiver = Receiver::start().await;
-    receiver.answers(202, &[], r#"{"ok":true,"result":{"message_id":7},"status":"queued","sid":"SM1"}"#);
+    receiver.answers(202, &[], r#"{"ok":true,"result":{"message_id":7},"status":"queued","sid":"SM1","id":"7"}"#);
     let sent = settings.send(message, &client(&receiver)).await;
     (sent.map(|answer| answer.0), receiver.calls())
 }

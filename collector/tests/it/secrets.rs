@@ -30,11 +30,14 @@ fn forms() -> Vec<(Kind, Form, Vec<String>)> {
         .with("from", "Picket")
         .with("to", "+4915735983764");
     let slack = format!("https://hooks.slack.com/services/T1/B1/{hook}");
+    let hook2 = canary(40);
+    let discord = format!("https://discord.com/api/webhooks/42/{hook2}");
     vec![
         (Kind::Telegram, Form::default().with("token", format!("123456:{bot}")).with("chat", "42"), vec![bot]),
         (Kind::Twilio, twilio, vec![token, basic, "4915735983764".to_owned()]),
         (Kind::Slack, Form::default().with("url", slack), vec![hook]),
         (Kind::Pagerduty, Form::default().with("key", &key), vec![key]),
+        (Kind::Discord, Form::default().with("url", discord), vec![hook2]),
     ]
 }
 
@@ -69,7 +72,7 @@ async fn everything_seen_of(kind: Kind, form: &Form, secrets: &[String]) -> Stri
     let mut seen = format!("{made:?} {form:?} {:?}", Settings::parse(kind, form));
     let words = secrets.join(" ");
     let as_json = serde_json::json!({
-        "ok": true, "description": words, "message": words, "errors": [words], "sid": words, "status": words,
+        "ok": true, "description": words, "message": words, "errors": [words], "sid": words, "status": words, "id": "7",
     });
     let ctx = told.ctx(Mail::default(), outbound(&provider.url("")), EgressGuard::default());
     let nobody = told.ctx(Mail::default(), outbound("http://127.0.0.1:1"), EgressGuard::default());

@@ -3,6 +3,7 @@
 
 use clap::Subcommand;
 
+use super::chat::DiscordArgs;
 use crate::cmd::file_text::{self, FileText};
 use crate::notify::channels::{Form, Kind};
 
@@ -21,6 +22,8 @@ pub enum SettingsCommand {
     Slack(SlackArgs),
     /// To who is on call, by an Events API v2 integration.
     Pagerduty(PagerdutyArgs),
+    /// To a channel of a Discord server, by a webhook.
+    Discord(DiscordArgs),
 }
 
 /// What every kind takes.
@@ -151,10 +154,15 @@ impl SettingsCommand {
                 let form = form.with("key", text(&args.key_file)).with_some("region", args.region);
                 (Kind::Pagerduty, form, args.common)
             }
+            Self::Discord(args) => of(Kind::Discord, args.form()),
         }
     }
 }
 
-fn text(file: &FileText) -> String {
+fn of(kind: Kind, (form, common): (Form, Common)) -> (Kind, Form, Common) {
+    (kind, form, common)
+}
+
+pub(super) fn text(file: &FileText) -> String {
     file.text().to_owned()
 }

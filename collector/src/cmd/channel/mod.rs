@@ -1,6 +1,7 @@
 //! `channel add|edit|rename|verify|list|test|remove`: how people are told.
 
 mod args;
+mod chat;
 mod show;
 
 use std::process::ExitCode;

@@ -3,6 +3,7 @@
 //! A channel has settings (sealed as JSON), fields from which they are read, a hint for people, a proof that its owner wants
 //! messages, and a way to send that says whether trying again helps.
 
+pub mod discord;
 pub mod email;
 pub mod pagerduty;
 pub mod slack;
@@ -11,6 +12,8 @@ pub mod twilio;
 pub mod webhook;
 
 mod form;
+mod markdown;
+mod tone;
 
 use std::time::Duration;
 
@@ -161,6 +164,8 @@ channels! {
     Slack: slack::Slack,
     /// To who is on call.
     Pagerduty: pagerduty::Pagerduty,
+    /// To a channel of a server.
+    Discord: discord::Discord,
 }
 
 impl Kind {

@@ -1,0 +1,25 @@
+//! Arguments of the channels that write to chats.
+
+use super::args::{Common, text};
+use crate::cmd::file_text::{self, FileText};
+use crate::notify::channels::Form;
+
+/// Arguments of `discord`.
+#[derive(Debug, clap::Args)]
+pub struct DiscordArgs {
+    /// A file with the webhook's URL, which is a secret (discord.com/api/webhooks/...).
+    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
+    url_file: FileText,
+    /// The thread's number, in a channel that has threads.
+    #[arg(long)]
+    thread: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl DiscordArgs {
+    pub(super) fn form(self) -> (Form, Common) {
+        let form = Form::default().with("url", text(&self.url_file)).with_some("thread", self.thread);
+        (form, self.common)
+    }
+}
