@@ -16,6 +16,7 @@ mod email;
 mod evidence;
 mod import;
 mod isolation;
+mod mattermost;
 mod migrations;
 mod pagerduty;
 mod partitions;

@@ -15,8 +15,8 @@ use crate::providers::outbound;
 use crate::receiver::Receiver;
 use crate::telling::{START, Told, seconds};
 
-/// A form of each kind with a secret that nobody else has, and every text that would give it away.
-fn forms() -> Vec<(Kind, Form, Vec<String>)> {
+/// A form of each kind, those with a server of a tenant's to `server`, with a secret that nobody else has, and every text that would give it away.
+fn forms(server: &str) -> Vec<(Kind, Form, Vec<String>)> {
     let canary = |length: usize| -> String {
         let random = format!("{:016x}{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..), fastrand::u64(..));
         random.chars().take(length).collect()
@@ -32,19 +32,22 @@ fn forms() -> Vec<(Kind, Form, Vec<String>)> {
     let slack = format!("https://hooks.slack.com/services/T1/B1/{hook}");
     let hook2 = canary(40);
     let discord = format!("https://discord.com/api/webhooks/42/{hook2}");
+    let mattermost = canary(26);
     vec![
         (Kind::Telegram, Form::default().with("token", format!("123456:{bot}")).with("chat", "42"), vec![bot]),
         (Kind::Twilio, twilio, vec![token, basic, "4915735983764".to_owned()]),
         (Kind::Slack, Form::default().with("url", slack), vec![hook]),
         (Kind::Pagerduty, Form::default().with("key", &key), vec![key]),
         (Kind::Discord, Form::default().with("url", discord), vec![hook2]),
+        (Kind::Mattermost, Form::default().with("url", format!("{server}/hooks/{mattermost}")), vec![mattermost]),
     ]
 }
 
 #[tokio::test]
 async fn no_secret_of_a_provider_reaches_attempts_logs_audit_or_debug() {
-    for (kind, form, secrets) in forms() {
-        let seen = everything_seen_of(kind, &form, &secrets).await;
+    let provider = Receiver::start().await;
+    for (kind, form, secrets) in forms(&provider.url("")) {
+        let seen = everything_seen_of(&provider, kind, &form, &secrets).await;
         for word in ["Sent delivery", "***", "channel.add", "tried again", "Gave up"] {
             assert!(seen.contains(word), "{kind:?}: {word} is not in what was looked at");
         }
@@ -56,7 +59,7 @@ async fn no_secret_of_a_provider_reaches_attempts_logs_audit_or_debug() {
 }
 
 /// Sends to a provider that repeats all it was told, as text and as JSON, with every sort of answer, and to nobody.
-async fn everything_seen_of(kind: Kind, form: &Form, secrets: &[String]) -> String {
+async fn everything_seen_of(provider: &Receiver, kind: Kind, form: &Form, secrets: &[String]) -> String {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
@@ -64,7 +67,7 @@ async fn everything_seen_of(kind: Kind, form: &Form, secrets: &[String]) -> Stri
         .with_writer(log.clone())
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
-    let (told, provider) = (Told::new().await, Receiver::start().await);
+    let told = Told::new().await;
     let mut scoped = told.scoped().await;
     let made = channels::add(&mut scoped, &told.sealer(), (kind, form), None, START).await.unwrap();
     assert!(channels::trust(&mut scoped, &made.row, START).await.unwrap());
@@ -74,7 +77,8 @@ async fn everything_seen_of(kind: Kind, form: &Form, secrets: &[String]) -> Stri
     let as_json = serde_json::json!({
         "ok": true, "description": words, "message": words, "errors": [words], "sid": words, "status": words, "id": "7",
     });
-    let ctx = told.ctx(Mail::default(), outbound(&provider.url("")), EgressGuard::default());
+    let ctx =
+        told.ctx(Mail::default(), outbound(&provider.url("")), EgressGuard::new(vec!["127.0.0.0/8".parse().unwrap()]));
     let nobody = told.ctx(Mail::default(), outbound("http://127.0.0.1:1"), EgressGuard::default());
     let mut now = START;
     let json = as_json.to_string();

@@ -4,6 +4,7 @@
 use clap::Subcommand;
 
 use super::chat::DiscordArgs;
+use super::chat::MattermostArgs;
 use crate::cmd::file_text::{self, FileText};
 use crate::notify::channels::{Form, Kind};
 
@@ -24,6 +25,8 @@ pub enum SettingsCommand {
     Pagerduty(PagerdutyArgs),
     /// To a channel of a Discord server, by a webhook.
     Discord(DiscordArgs),
+    /// To a channel of a Mattermost server, by an incoming webhook.
+    Mattermost(MattermostArgs),
 }
 
 /// What every kind takes.
@@ -155,6 +158,7 @@ impl SettingsCommand {
                 (Kind::Pagerduty, form, args.common)
             }
             Self::Discord(args) => of(Kind::Discord, args.form()),
+            Self::Mattermost(args) => of(Kind::Mattermost, args.form()),
         }
     }
 }

@@ -23,3 +23,23 @@ impl DiscordArgs {
         (form, self.common)
     }
 }
+
+/// Arguments of `mattermost`.
+#[derive(Debug, clap::Args)]
+pub struct MattermostArgs {
+    /// A file with the webhook's URL, which is a secret (https://HOST/hooks/...).
+    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
+    url_file: FileText,
+    /// Another channel than the webhook's own: the name in its address, or @ and a user's name.
+    #[arg(long)]
+    channel: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl MattermostArgs {
+    pub(super) fn form(self) -> (Form, Common) {
+        let form = Form::default().with("url", text(&self.url_file)).with_some("channel", self.channel);
+        (form, self.common)
+    }
+}

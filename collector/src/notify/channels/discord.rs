@@ -23,7 +23,7 @@ use super::form::masked;
 use super::markdown::escape;
 use super::tone::Tone;
 use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten};
-use crate::notify::client::{Ask, Client, Reply, wait};
+use crate::notify::client::{Ask, Client, Reply, To, wait};
 use crate::notify::message::{Message, short};
 
 const API: &str = "https://discord.com";
@@ -96,14 +96,8 @@ impl Channel for Discord {
             return Err(SendError::Permanent("the settings cannot be used: enter the webhook's URL anew".to_owned()));
         };
         let thread = self.thread.as_ref().map(|thread| format!("&thread_id={thread}")).unwrap_or_default();
-        let ask = Ask {
-            kind: Self::KIND,
-            usual: API,
-            path: SecretString::new(format!("/api/v10/webhooks/{id}/{token}?wait=true{thread}")),
-            content_type: "application/json",
-            authorization: None,
-            body: body(message).to_string().into_bytes(),
-        };
+        let path = format!("/api/v10/webhooks/{id}/{token}?wait=true{thread}");
+        let ask = Ask::json(Self::KIND, To::Provider(API), path, &body(message));
         self.judge(&client.call(ask).await?)
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod discord;
 pub mod email;
+pub mod mattermost;
 pub mod pagerduty;
 pub mod slack;
 pub mod telegram;
@@ -13,6 +14,7 @@ pub mod webhook;
 
 mod form;
 mod markdown;
+mod server;
 mod tone;
 
 use std::time::Duration;
@@ -166,6 +168,8 @@ channels! {
     Pagerduty: pagerduty::Pagerduty,
     /// To a channel of a server.
     Discord: discord::Discord,
+    /// To a channel of a server of the tenant's.
+    Mattermost: mattermost::Mattermost,
 }
 
 impl Kind {
