@@ -24,6 +24,7 @@ pub struct Outbound {
     slack_url: Option<String>,
     pagerduty_url: Option<String>,
     discord_url: Option<String>,
+    teams_url: Option<String>,
     #[serde(skip)]
     proxy_url: Option<Url>,
     #[serde(skip)]
@@ -81,6 +82,7 @@ impl Outbound {
             ("slack", "outbound.slack_url", &self.slack_url),
             ("pagerduty", "outbound.pagerduty_url", &self.pagerduty_url),
             ("discord", "outbound.discord_url", &self.discord_url),
+            ("teams", "outbound.teams_url", &self.teams_url),
         ];
         for (kind, key, text) in named {
             if let Some(text) = text {

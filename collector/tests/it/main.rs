@@ -26,6 +26,7 @@ mod providers;
 mod receiver;
 mod secrets;
 mod slack;
+mod teams;
 mod telegram;
 mod telling;
 mod twilio;

@@ -33,6 +33,7 @@ fn forms(server: &str) -> Vec<(Kind, Form, Vec<String>)> {
     let hook2 = canary(40);
     let discord = format!("https://discord.com/api/webhooks/42/{hook2}");
     let mattermost = canary(26);
+    let teams = canary(43);
     vec![
         (Kind::Telegram, Form::default().with("token", format!("123456:{bot}")).with("chat", "42"), vec![bot]),
         (Kind::Twilio, twilio, vec![token, basic, "4915735983764".to_owned()]),
@@ -40,6 +41,11 @@ fn forms(server: &str) -> Vec<(Kind, Form, Vec<String>)> {
         (Kind::Pagerduty, Form::default().with("key", &key), vec![key]),
         (Kind::Discord, Form::default().with("url", discord), vec![hook2]),
         (Kind::Mattermost, Form::default().with("url", format!("{server}/hooks/{mattermost}")), vec![mattermost]),
+        (
+            Kind::Teams,
+            Form::default().with("url", format!("https://a.logic.azure.com/workflows/{}/invoke?sig={teams}", 42)),
+            vec![teams],
+        ),
     ]
 }
 

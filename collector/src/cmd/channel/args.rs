@@ -5,6 +5,7 @@ use clap::Subcommand;
 
 use super::chat::DiscordArgs;
 use super::chat::MattermostArgs;
+use super::chat::TeamsArgs;
 use crate::cmd::file_text::{self, FileText};
 use crate::notify::channels::{Form, Kind};
 
@@ -27,6 +28,8 @@ pub enum SettingsCommand {
     Discord(DiscordArgs),
     /// To a channel of a Mattermost server, by an incoming webhook.
     Mattermost(MattermostArgs),
+    /// To a channel or chat of Microsoft Teams, by a workflow.
+    Teams(TeamsArgs),
 }
 
 /// What every kind takes.
@@ -159,6 +162,7 @@ impl SettingsCommand {
             }
             Self::Discord(args) => of(Kind::Discord, args.form()),
             Self::Mattermost(args) => of(Kind::Mattermost, args.form()),
+            Self::Teams(args) => of(Kind::Teams, args.form()),
         }
     }
 }

@@ -43,3 +43,19 @@ impl MattermostArgs {
         (form, self.common)
     }
 }
+
+/// Arguments of `teams`.
+#[derive(Debug, clap::Args)]
+pub struct TeamsArgs {
+    /// A file with the workflow's URL, which is a secret (all of it, with what follows the ?).
+    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
+    url_file: FileText,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl TeamsArgs {
+    pub(super) fn form(self) -> (Form, Common) {
+        (Form::default().with("url", text(&self.url_file)), self.common)
+    }
+}

@@ -8,6 +8,7 @@ pub mod email;
 pub mod mattermost;
 pub mod pagerduty;
 pub mod slack;
+pub mod teams;
 pub mod telegram;
 pub mod twilio;
 pub mod webhook;
@@ -170,6 +171,8 @@ channels! {
     Discord: discord::Discord,
     /// To a channel of a server of the tenant's.
     Mattermost: mattermost::Mattermost,
+    /// To a channel or chat of Microsoft Teams, by a workflow.
+    Teams: teams::Teams,
 }
 
 impl Kind {
