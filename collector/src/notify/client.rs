@@ -128,6 +128,12 @@ impl Ask {
             body: body.to_string().into_bytes(),
         }
     }
+
+    /// With this value of `Authorization`.
+    #[must_use]
+    pub(super) fn authorized(self, value: String) -> Self {
+        Self { authorization: Some(SecretString::new(value)), ..self }
+    }
 }
 
 /// The certificates of `[outbound] ca_file` cannot be used.

@@ -18,6 +18,7 @@ mod import;
 mod isolation;
 mod mattermost;
 mod migrations;
+mod ntfy;
 mod pagerduty;
 mod partitions;
 mod probes;

@@ -34,6 +34,7 @@ fn forms(server: &str) -> Vec<(Kind, Form, Vec<String>)> {
     let discord = format!("https://discord.com/api/webhooks/42/{hook2}");
     let mattermost = canary(26);
     let teams = canary(43);
+    let (topic, pass) = (canary(24), canary(30));
     vec![
         (Kind::Telegram, Form::default().with("token", format!("123456:{bot}")).with("chat", "42"), vec![bot]),
         (Kind::Twilio, twilio, vec![token, basic, "4915735983764".to_owned()]),
@@ -45,6 +46,11 @@ fn forms(server: &str) -> Vec<(Kind, Form, Vec<String>)> {
             Kind::Teams,
             Form::default().with("url", format!("https://a.logic.azure.com/workflows/{}/invoke?sig={teams}", 42)),
             vec![teams],
+        ),
+        (
+            Kind::Ntfy,
+            Form::default().with("topic", &topic).with("token", format!("tk_{pass}")).with("server", server),
+            vec![topic, pass],
         ),
     ]
 }

@@ -13,6 +13,7 @@ fn forms(server: &str) -> Vec<(Kind, Form)> {
     let form = Form::default();
     vec![
         (Kind::Mattermost, form.clone().with("url", format!("{server}/hooks/xxxxxxxxxxxxxxxxxxxxxxxxxx"))),
+        (Kind::Ntfy, form.clone().with("topic", "picket").with("server", server)),
     ]
 }
 

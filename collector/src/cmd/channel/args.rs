@@ -6,6 +6,7 @@ use clap::Subcommand;
 use super::chat::DiscordArgs;
 use super::chat::MattermostArgs;
 use super::chat::TeamsArgs;
+use super::push::NtfyArgs;
 use crate::cmd::file_text::{self, FileText};
 use crate::notify::channels::{Form, Kind};
 
@@ -30,6 +31,8 @@ pub enum SettingsCommand {
     Mattermost(MattermostArgs),
     /// To a channel or chat of Microsoft Teams, by a workflow.
     Teams(TeamsArgs),
+    /// To who listens to a topic of ntfy.
+    Ntfy(NtfyArgs),
 }
 
 /// What every kind takes.
@@ -163,6 +166,7 @@ impl SettingsCommand {
             Self::Discord(args) => of(Kind::Discord, args.form()),
             Self::Mattermost(args) => of(Kind::Mattermost, args.form()),
             Self::Teams(args) => of(Kind::Teams, args.form()),
+            Self::Ntfy(args) => of(Kind::Ntfy, args.form()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod chat;
+mod push;
 mod show;
 
 use std::process::ExitCode;

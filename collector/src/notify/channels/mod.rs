@@ -6,6 +6,7 @@
 pub mod discord;
 pub mod email;
 pub mod mattermost;
+pub mod ntfy;
 pub mod pagerduty;
 pub mod slack;
 pub mod teams;
@@ -173,6 +174,8 @@ channels! {
     Mattermost: mattermost::Mattermost,
     /// To a channel or chat of Microsoft Teams, by a workflow.
     Teams: teams::Teams,
+    /// To who listens to a topic of ntfy.
+    Ntfy: ntfy::Ntfy,
 }
 
 impl Kind {

@@ -7,11 +7,24 @@ use picket_shared::egress::{Target, parse_target};
 use picket_shared::secret::SecretString;
 use url::Position;
 
+use super::InvalidSettings;
 use crate::notify::client::Reply;
 use crate::notify::message::Message;
 
 /// The longest URL that is taken, in bytes.
 const LONGEST: usize = 2048;
+
+/// Scheme and host, maybe with a port and a path in front of what the API's documentation names.
+pub(super) fn read(text: &str) -> Option<Target> {
+    let target = parse_target(text).ok().filter(|_| text.len() <= LONGEST)?;
+    (target.url.query().is_none() && target.url.fragment().is_none()).then_some(target)
+}
+
+/// A complaint unless it is one; what was given may be a secret in the wrong field, so it is not repeated.
+pub(super) fn complaint(text: &str, field: &'static str, example: &str) -> Option<InvalidSettings> {
+    let why = format!("it is no address of a server: give one such as {example}, without a user, password or query");
+    InvalidSettings::unless(read(text).is_some(), field, &why)
+}
 
 /// Of a URL that is a secret as a whole: its server, and path and query.
 pub(super) fn split(text: &str) -> Option<(Target, SecretString)> {
@@ -38,6 +51,18 @@ pub(super) fn heard(reply: Reply, message: &Message) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_is_scheme_host_and_maybe_port_and_path() {
+        for good in ["https://chat.example.org", "http://10.0.0.8:8065/team", "https://[2001:db8::1]/"] {
+            assert!(read(good).is_some(), "{good}");
+        }
+        for bad in ["", "chat.example.org", "ftp://a.example", "https://u:p@a.example", "https://a.example/?t=1"] {
+            assert!(read(bad).is_none(), "{bad}");
+            let said = complaint(bad, "server", "https://chat.example.org").unwrap();
+            assert!(bad.is_empty() || !said.message.contains("u:p"), "{said}");
+        }
+    }
 
     #[test]
     fn of_a_secret_url_only_the_server_is_shown() {

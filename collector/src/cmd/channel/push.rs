@@ -1,0 +1,31 @@
+//! Arguments of the channels that write to phones, and of those that raise alerts.
+
+use super::args::{Common, text};
+use crate::cmd::file_text::{self, FileText};
+use crate::notify::channels::Form;
+
+/// Arguments of `ntfy`.
+#[derive(Debug, clap::Args)]
+pub struct NtfyArgs {
+    /// A file with the topic's name: who knows that of an open topic can read it.
+    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
+    topic_file: FileText,
+    /// A file with an access token that may write to it (tk_...).
+    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
+    token_file: Option<FileText>,
+    /// The server; https://ntfy.sh unless given.
+    #[arg(long)]
+    server: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl NtfyArgs {
+    pub(super) fn form(self) -> (Form, Common) {
+        let form = Form::default()
+            .with("topic", text(&self.topic_file))
+            .with_some("token", self.token_file.as_ref().map(text))
+            .with_some("server", self.server);
+        (form, self.common)
+    }
+}
