@@ -14,6 +14,7 @@ mod discord;
 mod dispatch;
 mod email;
 mod evidence;
+mod gotify;
 mod import;
 mod isolation;
 mod mattermost;

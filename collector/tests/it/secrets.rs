@@ -35,6 +35,7 @@ fn forms(server: &str) -> Vec<(Kind, Form, Vec<String>)> {
     let mattermost = canary(26);
     let teams = canary(43);
     let (topic, pass) = (canary(24), canary(30));
+    let app = format!("A{}", canary(14));
     vec![
         (Kind::Telegram, Form::default().with("token", format!("123456:{bot}")).with("chat", "42"), vec![bot]),
         (Kind::Twilio, twilio, vec![token, basic, "4915735983764".to_owned()]),
@@ -52,6 +53,7 @@ fn forms(server: &str) -> Vec<(Kind, Form, Vec<String>)> {
             Form::default().with("topic", &topic).with("token", format!("tk_{pass}")).with("server", server),
             vec![topic, pass],
         ),
+        (Kind::Gotify, Form::default().with("server", server).with("token", &app), vec![app]),
     ]
 }
 

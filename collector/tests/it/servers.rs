@@ -14,6 +14,7 @@ fn forms(server: &str) -> Vec<(Kind, Form)> {
     vec![
         (Kind::Mattermost, form.clone().with("url", format!("{server}/hooks/xxxxxxxxxxxxxxxxxxxxxxxxxx"))),
         (Kind::Ntfy, form.clone().with("topic", "picket").with("server", server)),
+        (Kind::Gotify, form.clone().with("token", "AWVjqGMqQ.wl-Iy").with("server", server)),
     ]
 }
 

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use super::chat::DiscordArgs;
 use super::chat::MattermostArgs;
 use super::chat::TeamsArgs;
+use super::push::GotifyArgs;
 use super::push::NtfyArgs;
 use crate::cmd::file_text::{self, FileText};
 use crate::notify::channels::{Form, Kind};
@@ -33,6 +34,8 @@ pub enum SettingsCommand {
     Teams(TeamsArgs),
     /// To who listens to a topic of ntfy.
     Ntfy(NtfyArgs),
+    /// To the phones of a Gotify server.
+    Gotify(GotifyArgs),
 }
 
 /// What every kind takes.
@@ -167,6 +170,7 @@ impl SettingsCommand {
             Self::Mattermost(args) => of(Kind::Mattermost, args.form()),
             Self::Teams(args) => of(Kind::Teams, args.form()),
             Self::Ntfy(args) => of(Kind::Ntfy, args.form()),
+            Self::Gotify(args) => of(Kind::Gotify, args.form()),
         }
     }
 }

@@ -29,3 +29,21 @@ impl NtfyArgs {
         (form, self.common)
     }
 }
+
+/// Arguments of `gotify`.
+#[derive(Debug, clap::Args)]
+pub struct GotifyArgs {
+    /// The server, such as https://gotify.example.org.
+    server: String,
+    /// A file with an application's token.
+    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
+    token_file: FileText,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl GotifyArgs {
+    pub(super) fn form(self) -> (Form, Common) {
+        (Form::default().with("server", self.server).with("token", text(&self.token_file)), self.common)
+    }
+}

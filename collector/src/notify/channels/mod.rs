@@ -5,6 +5,7 @@
 
 pub mod discord;
 pub mod email;
+pub mod gotify;
 pub mod mattermost;
 pub mod ntfy;
 pub mod pagerduty;
@@ -176,6 +177,8 @@ channels! {
     Teams: teams::Teams,
     /// To who listens to a topic of ntfy.
     Ntfy: ntfy::Ntfy,
+    /// To the phones of a Gotify server of the tenant's.
+    Gotify: gotify::Gotify,
 }
 
 impl Kind {
