@@ -25,6 +25,7 @@ pub struct Outbound {
     pagerduty_url: Option<String>,
     discord_url: Option<String>,
     teams_url: Option<String>,
+    pushover_url: Option<String>,
     #[serde(skip)]
     proxy_url: Option<Url>,
     #[serde(skip)]
@@ -83,6 +84,7 @@ impl Outbound {
             ("pagerduty", "outbound.pagerduty_url", &self.pagerduty_url),
             ("discord", "outbound.discord_url", &self.discord_url),
             ("teams", "outbound.teams_url", &self.teams_url),
+            ("pushover", "outbound.pushover_url", &self.pushover_url),
         ];
         for (kind, key, text) in named {
             if let Some(text) = text {

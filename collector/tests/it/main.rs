@@ -25,6 +25,7 @@ mod partitions;
 mod probes;
 mod proofs;
 mod providers;
+mod pushover;
 mod receiver;
 mod secrets;
 mod slack;

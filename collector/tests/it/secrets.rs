@@ -36,6 +36,7 @@ fn forms(server: &str) -> Vec<(Kind, Form, Vec<String>)> {
     let teams = canary(43);
     let (topic, pass) = (canary(24), canary(30));
     let app = format!("A{}", canary(14));
+    let (app_key, user_key) = (canary(30), canary(30));
     vec![
         (Kind::Telegram, Form::default().with("token", format!("123456:{bot}")).with("chat", "42"), vec![bot]),
         (Kind::Twilio, twilio, vec![token, basic, "4915735983764".to_owned()]),
@@ -54,6 +55,7 @@ fn forms(server: &str) -> Vec<(Kind, Form, Vec<String>)> {
             vec![topic, pass],
         ),
         (Kind::Gotify, Form::default().with("server", server).with("token", &app), vec![app]),
+        (Kind::Pushover, Form::default().with("token", &app_key).with("user", &user_key), vec![app_key, user_key]),
     ]
 }
 
@@ -89,7 +91,8 @@ async fn everything_seen_of(provider: &Receiver, kind: Kind, form: &Form, secret
     let mut seen = format!("{made:?} {form:?} {:?}", Settings::parse(kind, form));
     let words = secrets.join(" ");
     let as_json = serde_json::json!({
-        "ok": true, "description": words, "message": words, "errors": [words], "sid": words, "status": words, "id": "7",
+        "ok": true, "description": words, "message": words, "errors": [words], "sid": words, "request": words, "id": "7",
+        "status": if kind == Kind::Pushover { 1.into() } else { serde_json::Value::from(words.as_str()) },
     });
     let ctx =
         told.ctx(Mail::default(), outbound(&provider.url("")), EgressGuard::new(vec!["127.0.0.0/8".parse().unwrap()]));

@@ -8,6 +8,7 @@ use super::chat::MattermostArgs;
 use super::chat::TeamsArgs;
 use super::push::GotifyArgs;
 use super::push::NtfyArgs;
+use super::push::PushoverArgs;
 use crate::cmd::file_text::{self, FileText};
 use crate::notify::channels::{Form, Kind};
 
@@ -36,6 +37,8 @@ pub enum SettingsCommand {
     Ntfy(NtfyArgs),
     /// To the phones of a Gotify server.
     Gotify(GotifyArgs),
+    /// To the phones of a user or group of Pushover.
+    Pushover(PushoverArgs),
 }
 
 /// What every kind takes.
@@ -171,6 +174,7 @@ impl SettingsCommand {
             Self::Teams(args) => of(Kind::Teams, args.form()),
             Self::Ntfy(args) => of(Kind::Ntfy, args.form()),
             Self::Gotify(args) => of(Kind::Gotify, args.form()),
+            Self::Pushover(args) => of(Kind::Pushover, args.form()),
         }
     }
 }

@@ -47,3 +47,29 @@ impl GotifyArgs {
         (Form::default().with("server", self.server).with("token", text(&self.token_file)), self.common)
     }
 }
+
+/// Arguments of `pushover`.
+#[derive(Debug, clap::Args)]
+pub struct PushoverArgs {
+    /// A file with the application's API token.
+    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
+    token_file: FileText,
+    /// A file with the key of the user or group.
+    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
+    user_file: FileText,
+    /// How loud bad news are: normal, high (unless given), or emergency, which rings until somebody acknowledges it.
+    #[arg(long)]
+    priority: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl PushoverArgs {
+    pub(super) fn form(self) -> (Form, Common) {
+        let form = Form::default()
+            .with("token", text(&self.token_file))
+            .with("user", text(&self.user_file))
+            .with_some("priority", self.priority);
+        (form, self.common)
+    }
+}

@@ -9,6 +9,7 @@ pub mod gotify;
 pub mod mattermost;
 pub mod ntfy;
 pub mod pagerduty;
+pub mod pushover;
 pub mod slack;
 pub mod teams;
 pub mod telegram;
@@ -179,6 +180,8 @@ channels! {
     Ntfy: ntfy::Ntfy,
     /// To the phones of a Gotify server of the tenant's.
     Gotify: gotify::Gotify,
+    /// To the phones of a user or group of Pushover.
+    Pushover: pushover::Pushover,
 }
 
 impl Kind {
