@@ -17,6 +17,7 @@ mod evidence;
 mod gotify;
 mod import;
 mod isolation;
+mod matrix;
 mod mattermost;
 mod migrations;
 mod ntfy;

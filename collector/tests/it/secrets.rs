@@ -37,6 +37,7 @@ fn forms(server: &str) -> Vec<(Kind, Form, Vec<String>)> {
     let (topic, pass) = (canary(24), canary(30));
     let app = format!("A{}", canary(14));
     let (app_key, user_key) = (canary(30), canary(30));
+    let access = canary(40);
     vec![
         (Kind::Telegram, Form::default().with("token", format!("123456:{bot}")).with("chat", "42"), vec![bot]),
         (Kind::Twilio, twilio, vec![token, basic, "4915735983764".to_owned()]),
@@ -56,6 +57,11 @@ fn forms(server: &str) -> Vec<(Kind, Form, Vec<String>)> {
         ),
         (Kind::Gotify, Form::default().with("server", server).with("token", &app), vec![app]),
         (Kind::Pushover, Form::default().with("token", &app_key).with("user", &user_key), vec![app_key, user_key]),
+        (
+            Kind::Matrix,
+            Form::default().with("server", server).with("room", "!a:example.org").with("token", &access),
+            vec![access],
+        ),
     ]
 }
 

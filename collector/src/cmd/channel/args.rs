@@ -4,6 +4,7 @@
 use clap::Subcommand;
 
 use super::chat::DiscordArgs;
+use super::chat::MatrixArgs;
 use super::chat::MattermostArgs;
 use super::chat::TeamsArgs;
 use super::push::GotifyArgs;
@@ -39,6 +40,8 @@ pub enum SettingsCommand {
     Gotify(GotifyArgs),
     /// To the phones of a user or group of Pushover.
     Pushover(PushoverArgs),
+    /// To a room of Matrix, by a user of yours.
+    Matrix(MatrixArgs),
 }
 
 /// What every kind takes.
@@ -175,6 +178,7 @@ impl SettingsCommand {
             Self::Ntfy(args) => of(Kind::Ntfy, args.form()),
             Self::Gotify(args) => of(Kind::Gotify, args.form()),
             Self::Pushover(args) => of(Kind::Pushover, args.form()),
+            Self::Matrix(args) => of(Kind::Matrix, args.form()),
         }
     }
 }

@@ -59,3 +59,25 @@ impl TeamsArgs {
         (Form::default().with("url", text(&self.url_file)), self.common)
     }
 }
+
+/// Arguments of `matrix`.
+#[derive(Debug, clap::Args)]
+pub struct MatrixArgs {
+    /// The room's id (!...:example.org), which its settings show.
+    room: String,
+    /// The homeserver, such as https://matrix.example.org.
+    #[arg(long)]
+    server: String,
+    /// A file with the access token of a user that is in the room.
+    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
+    token_file: FileText,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl MatrixArgs {
+    pub(super) fn form(self) -> (Form, Common) {
+        let form = Form::default().with("server", self.server).with("room", self.room);
+        (form.with("token", text(&self.token_file)), self.common)
+    }
+}

@@ -6,6 +6,7 @@
 pub mod discord;
 pub mod email;
 pub mod gotify;
+pub mod matrix;
 pub mod mattermost;
 pub mod ntfy;
 pub mod pagerduty;
@@ -182,6 +183,8 @@ channels! {
     Gotify: gotify::Gotify,
     /// To the phones of a user or group of Pushover.
     Pushover: pushover::Pushover,
+    /// To a room of Matrix.
+    Matrix: matrix::Matrix,
 }
 
 impl Kind {

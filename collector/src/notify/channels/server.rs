@@ -36,6 +36,21 @@ pub(super) fn split(text: &str) -> Option<(Target, SecretString)> {
     Some((target, path))
 }
 
+/// A text as one part of a path.
+pub(super) fn segment(text: &str) -> String {
+    use std::fmt::Write;
+
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    escaped
+}
+
 /// Host and port, for people.
 pub(super) fn shown(text: &str) -> String {
     parse_target(text)
