@@ -26,6 +26,7 @@ pub struct Outbound {
     discord_url: Option<String>,
     teams_url: Option<String>,
     pushover_url: Option<String>,
+    opsgenie_url: Option<String>,
     #[serde(skip)]
     proxy_url: Option<Url>,
     #[serde(skip)]
@@ -85,6 +86,7 @@ impl Outbound {
             ("discord", "outbound.discord_url", &self.discord_url),
             ("teams", "outbound.teams_url", &self.teams_url),
             ("pushover", "outbound.pushover_url", &self.pushover_url),
+            ("opsgenie", "outbound.opsgenie_url", &self.opsgenie_url),
         ];
         for (kind, key, text) in named {
             if let Some(text) = text {

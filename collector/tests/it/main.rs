@@ -21,6 +21,7 @@ mod matrix;
 mod mattermost;
 mod migrations;
 mod ntfy;
+mod opsgenie;
 mod pagerduty;
 mod partitions;
 mod probes;

@@ -34,7 +34,7 @@ pub(crate) fn client_at(url: &str) -> Client {
 
 /// The way out when every provider is at `url`.
 pub(crate) fn outbound(url: &str) -> Outbound {
-    let named = ["telegram", "twilio", "slack", "pagerduty", "discord", "teams", "pushover"];
+    let named = ["telegram", "twilio", "slack", "pagerduty", "discord", "teams", "pushover", "opsgenie"];
     let named = named.map(|kind| format!("{kind}_url = \"{url}\"\n")).concat();
     let config: Config = toml::from_str(&format!("[outbound]\n{named}")).unwrap();
     config.checked(std::path::Path::new("/")).unwrap().outbound

@@ -38,6 +38,7 @@ fn forms(server: &str) -> Vec<(Kind, Form, Vec<String>)> {
     let app = format!("A{}", canary(14));
     let (app_key, user_key) = (canary(30), canary(30));
     let access = canary(40);
+    let genie = uuid::Uuid::from_u128(fastrand::u128(..)).to_string();
     vec![
         (Kind::Telegram, Form::default().with("token", format!("123456:{bot}")).with("chat", "42"), vec![bot]),
         (Kind::Twilio, twilio, vec![token, basic, "4915735983764".to_owned()]),
@@ -62,6 +63,7 @@ fn forms(server: &str) -> Vec<(Kind, Form, Vec<String>)> {
             Form::default().with("server", server).with("room", "!a:example.org").with("token", &access),
             vec![access],
         ),
+        (Kind::Opsgenie, Form::default().with("key", &genie), vec![genie]),
     ]
 }
 

@@ -9,6 +9,7 @@ use super::chat::MattermostArgs;
 use super::chat::TeamsArgs;
 use super::push::GotifyArgs;
 use super::push::NtfyArgs;
+use super::push::OpsgenieArgs;
 use super::push::PushoverArgs;
 use crate::cmd::file_text::{self, FileText};
 use crate::notify::channels::{Form, Kind};
@@ -42,6 +43,8 @@ pub enum SettingsCommand {
     Pushover(PushoverArgs),
     /// To a room of Matrix, by a user of yours.
     Matrix(MatrixArgs),
+    /// To who is on call, by an API integration of Opsgenie.
+    Opsgenie(OpsgenieArgs),
 }
 
 /// What every kind takes.
@@ -179,6 +182,7 @@ impl SettingsCommand {
             Self::Gotify(args) => of(Kind::Gotify, args.form()),
             Self::Pushover(args) => of(Kind::Pushover, args.form()),
             Self::Matrix(args) => of(Kind::Matrix, args.form()),
+            Self::Opsgenie(args) => of(Kind::Opsgenie, args.form()),
         }
     }
 }

@@ -73,3 +73,22 @@ impl PushoverArgs {
         (form, self.common)
     }
 }
+
+/// Arguments of `opsgenie`.
+#[derive(Debug, clap::Args)]
+pub struct OpsgenieArgs {
+    /// A file with the key of an API integration.
+    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
+    key_file: FileText,
+    /// The service region: us (unless given) or eu.
+    #[arg(long)]
+    region: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl OpsgenieArgs {
+    pub(super) fn form(self) -> (Form, Common) {
+        (Form::default().with("key", text(&self.key_file)).with_some("region", self.region), self.common)
+    }
+}

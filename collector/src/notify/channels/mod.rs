@@ -9,6 +9,7 @@ pub mod gotify;
 pub mod matrix;
 pub mod mattermost;
 pub mod ntfy;
+pub mod opsgenie;
 pub mod pagerduty;
 pub mod pushover;
 pub mod slack;
@@ -185,6 +186,8 @@ channels! {
     Pushover: pushover::Pushover,
     /// To a room of Matrix.
     Matrix: matrix::Matrix,
+    /// To who is on call at Opsgenie.
+    Opsgenie: opsgenie::Opsgenie,
 }
 
 impl Kind {
