@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that gets no answer fails its test there and then")]
 
+mod alertmanager;
 mod anchors;
 mod audit;
 mod audit_chain;

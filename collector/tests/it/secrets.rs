@@ -39,6 +39,7 @@ fn forms(server: &str) -> Vec<(Kind, Form, Vec<String>)> {
     let (app_key, user_key) = (canary(30), canary(30));
     let access = canary(40);
     let genie = uuid::Uuid::from_u128(fastrand::u128(..)).to_string();
+    let (pass_word, am) = (canary(30), "picket");
     vec![
         (Kind::Telegram, Form::default().with("token", format!("123456:{bot}")).with("chat", "42"), vec![bot]),
         (Kind::Twilio, twilio, vec![token, basic, "4915735983764".to_owned()]),
@@ -64,6 +65,11 @@ fn forms(server: &str) -> Vec<(Kind, Form, Vec<String>)> {
             vec![access],
         ),
         (Kind::Opsgenie, Form::default().with("key", &genie), vec![genie]),
+        (
+            Kind::Alertmanager,
+            Form::default().with("server", server).with("user", am).with("secret", &pass_word),
+            vec![BASE64_STANDARD.encode(format!("{am}:{pass_word}")), pass_word],
+        ),
     ]
 }
 

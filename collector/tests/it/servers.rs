@@ -16,6 +16,7 @@ fn forms(server: &str) -> Vec<(Kind, Form)> {
         (Kind::Ntfy, form.clone().with("topic", "picket").with("server", server)),
         (Kind::Gotify, form.clone().with("token", "AWVjqGMqQ.wl-Iy").with("server", server)),
         (Kind::Matrix, form.clone().with("server", server).with("room", "!a:b").with("token", "syt_0123456789")),
+        (Kind::Alertmanager, form.clone().with("server", server)),
     ]
 }
 

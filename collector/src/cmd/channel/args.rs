@@ -7,6 +7,7 @@ use super::chat::DiscordArgs;
 use super::chat::MatrixArgs;
 use super::chat::MattermostArgs;
 use super::chat::TeamsArgs;
+use super::push::AlertmanagerArgs;
 use super::push::GotifyArgs;
 use super::push::NtfyArgs;
 use super::push::OpsgenieArgs;
@@ -45,6 +46,8 @@ pub enum SettingsCommand {
     Matrix(MatrixArgs),
     /// To who is on call, by an API integration of Opsgenie.
     Opsgenie(OpsgenieArgs),
+    /// To an Alertmanager (API v2), which routes it on.
+    Alertmanager(AlertmanagerArgs),
 }
 
 /// What every kind takes.
@@ -183,6 +186,7 @@ impl SettingsCommand {
             Self::Pushover(args) => of(Kind::Pushover, args.form()),
             Self::Matrix(args) => of(Kind::Matrix, args.form()),
             Self::Opsgenie(args) => of(Kind::Opsgenie, args.form()),
+            Self::Alertmanager(args) => of(Kind::Alertmanager, args.form()),
         }
     }
 }

@@ -92,3 +92,28 @@ impl OpsgenieArgs {
         (Form::default().with("key", text(&self.key_file)).with_some("region", self.region), self.common)
     }
 }
+
+/// Arguments of `alertmanager`.
+#[derive(Debug, clap::Args)]
+pub struct AlertmanagerArgs {
+    /// The server, such as https://alertmanager.example.org.
+    server: String,
+    /// The user's name, where it asks for a user and a password.
+    #[arg(long)]
+    user: Option<String>,
+    /// A file with the user's password, or with a bearer token.
+    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
+    secret_file: Option<FileText>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl AlertmanagerArgs {
+    pub(super) fn form(self) -> (Form, Common) {
+        let form = Form::default()
+            .with("server", self.server)
+            .with_some("user", self.user)
+            .with_some("secret", self.secret_file.as_ref().map(text));
+        (form, self.common)
+    }
+}

@@ -3,6 +3,7 @@
 //! A channel has settings (sealed as JSON), fields from which they are read, a hint for people, a proof that its owner wants
 //! messages, and a way to send that says whether trying again helps.
 
+pub mod alertmanager;
 pub mod discord;
 pub mod email;
 pub mod gotify;
@@ -50,6 +51,9 @@ trait Channel: Sized {
     const FIELDS: &'static [Field];
     /// What proves that it is wanted.
     const PROOF: Proof = Proof::Code;
+
+    /// So often an alarm that stands has to be told again, where the receiver forgets it otherwise.
+    const AGAIN: Option<Duration> = None;
 
     /// Takes the fields as they are.
     fn read(form: &Form) -> Result<Self, InvalidSettings>;
@@ -101,6 +105,11 @@ macro_rules! channels {
             /// What is asked of whoever sets one up, in this order.
             pub const fn fields(self) -> &'static [Field] {
                 match self { $(Self::$name => <$settings as Channel>::FIELDS),+ }
+            }
+
+            /// So often an alarm that stands has to be told again, where the receiver forgets it otherwise.
+            pub const fn again(self) -> Option<Duration> {
+                match self { $(Self::$name => <$settings as Channel>::AGAIN),+ }
             }
 
             /// What proves that it is wanted.
@@ -188,6 +197,8 @@ channels! {
     Matrix: matrix::Matrix,
     /// To who is on call at Opsgenie.
     Opsgenie: opsgenie::Opsgenie,
+    /// To an Alertmanager, which routes it on.
+    Alertmanager: alertmanager::Alertmanager,
 }
 
 impl Kind {
