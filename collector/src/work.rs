@@ -92,6 +92,7 @@ fn tasks() -> Vec<Task> {
             bell: Some(Bell::Mails),
             run: |app, _| Box::pin(account_mails(app)),
         },
+        Task { name: "again", period: SECOND * 10, bell: None, run: |app, _| Box::pin(again(app)) },
         Task { name: "deliver", period: SECOND, bell: Some(Bell::Deliver), run: |app, _| Box::pin(deliver(app)) },
     ]
 }
@@ -176,15 +177,24 @@ async fn dispatch(app: App) -> Ran {
 
 async fn deliver(app: App) -> Ran {
     let _working = app.standstill.working().await;
-    let ctx = flow::deliver::Ctx {
+    report(flow::deliver::run(&delivering(&app), app.clock.now()).await?)
+}
+
+/// Alarms at receivers that forget them.
+async fn again(app: App) -> Ran {
+    let _working = app.standstill.working().await;
+    report(flow::deliver::again(&delivering(&app), app.clock.now()).await?)
+}
+
+fn delivering(app: &App) -> flow::deliver::Ctx {
+    flow::deliver::Ctx {
         pools: app.pools.clone(),
         opener: app.opener.clone(),
         client: app.client.clone(),
         meters: app.meters.clone(),
         bells: app.bells.clone(),
         public_url: app.config.http.link_url(),
-    };
-    report(flow::deliver::run(&ctx, app.clock.now()).await?)
+    }
 }
 
 async fn account_mails(app: App) -> Ran {

@@ -311,7 +311,7 @@ fn configuration(
     }
     // Without TLS a provider may be on this machine only.
     let providers = if settings.address.is_loopback() {
-        ["telegram", "twilio", "slack", "pagerduty"]
+        ["telegram", "twilio", "slack", "pagerduty", "discord", "teams", "pushover", "opsgenie"]
             .map(|kind| format!("{kind}_url = \"http://{}\"\n", settings.address))
             .concat()
     } else {

@@ -23,6 +23,10 @@ pub struct Outbound {
     twilio_url: Option<String>,
     slack_url: Option<String>,
     pagerduty_url: Option<String>,
+    discord_url: Option<String>,
+    teams_url: Option<String>,
+    pushover_url: Option<String>,
+    opsgenie_url: Option<String>,
     #[serde(skip)]
     proxy_url: Option<Url>,
     #[serde(skip)]
@@ -79,6 +83,10 @@ impl Outbound {
             ("twilio", "outbound.twilio_url", &self.twilio_url),
             ("slack", "outbound.slack_url", &self.slack_url),
             ("pagerduty", "outbound.pagerduty_url", &self.pagerduty_url),
+            ("discord", "outbound.discord_url", &self.discord_url),
+            ("teams", "outbound.teams_url", &self.teams_url),
+            ("pushover", "outbound.pushover_url", &self.pushover_url),
+            ("opsgenie", "outbound.opsgenie_url", &self.opsgenie_url),
         ];
         for (kind, key, text) in named {
             if let Some(text) = text {

@@ -87,13 +87,24 @@ pub(super) fn wait(seconds: u64) -> Duration {
     Duration::from_secs(seconds).min(LONGEST_WAIT)
 }
 
-/// One POST to a provider whose address is fixed.
+/// Where a request goes, unless the operator named another address for this kind of channel.
+#[derive(Debug)]
+pub(super) enum To {
+    /// Scheme and host as the provider documents them: no tenant has a say in them.
+    Provider(&'static str),
+    /// A server that a tenant named: the egress guard judges its address. What the path has goes in front.
+    Tenant(Target),
+}
+
+/// One request.
 #[derive(Debug)]
 pub(super) struct Ask {
-    /// The kind of channel, by which the operator may have named another address.
+    /// The kind of channel.
     pub(super) kind: &'static str,
-    /// Scheme and host as the provider documents them.
-    pub(super) usual: &'static str,
+    /// Where to.
+    pub(super) to: To,
+    /// POST, or PUT where a repeated request must be the same one.
+    pub(super) method: Method,
     /// Path and query; they may hold a token.
     pub(super) path: SecretString,
     /// What the body is.
@@ -102,6 +113,27 @@ pub(super) struct Ask {
     pub(super) authorization: Option<SecretString>,
     /// What is sent.
     pub(super) body: Vec<u8>,
+}
+
+impl Ask {
+    /// A POST of JSON without `Authorization`.
+    pub(super) fn json(kind: &'static str, to: To, path: String, body: &serde_json::Value) -> Self {
+        Self {
+            kind,
+            to,
+            method: Method::POST,
+            path: SecretString::new(path),
+            content_type: "application/json",
+            authorization: None,
+            body: body.to_string().into_bytes(),
+        }
+    }
+
+    /// With this value of `Authorization`.
+    #[must_use]
+    pub(super) fn authorized(self, value: String) -> Self {
+        Self { authorization: Some(SecretString::new(value)), ..self }
+    }
 }
 
 /// The certificates of `[outbound] ca_file` cannot be used.
@@ -131,39 +163,39 @@ impl Client {
 
     /// Sends one request to a URL that a tenant named; redirects are handed back, not followed.
     pub(super) async fn post(&self, url: &str, request: Request<Full<Bytes>>) -> Result<Reply, SendError> {
-        let exchange = async {
-            // The error would repeat the URL, which may hold a token.
-            let target = parse_target(url).map_err(|_| SendError::Permanent("the URL is none".to_owned()))?;
-            let stream = self.reach(&target).await?;
-            if target.is_https() {
-                exchange(self.wrap(stream, target.url.host_str().unwrap_or_default()).await?, request).await
-            } else {
-                exchange(stream, request).await
-            }
-        };
-        timeout(PATIENCE, exchange)
-            .await
-            .unwrap_or_else(|_| Err(SendError::retry("the receiver did not answer in 30 s")))
+        // The error would repeat the URL, which may hold a token.
+        let target = parse_target(url).map_err(|_| SendError::Permanent("the URL is none".to_owned()))?;
+        self.talk(&target, true, request).await
     }
 
-    /// Sends one request to a provider. No error repeats its path, headers or body.
+    /// Sends one request. No error repeats its path, headers or body.
     pub(super) async fn call(&self, ask: Ask) -> Result<Reply, SendError> {
-        let usual =
-            || Url::parse(ask.usual).map_err(|_| SendError::Permanent("the provider has no address".to_owned()));
-        let base = self.0.outbound.provider(ask.kind).cloned().map_or_else(usual, Ok)?;
-        let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let request = request(&base, ask).ok_or_else(|| SendError::Permanent(UNSENDABLE.to_owned()))?;
+        let of_operator = self.0.outbound.provider(ask.kind).map(|url| Target::from_url(url.clone()));
+        let (target, guarded) = match (of_operator, &ask.to) {
+            (Some(target), _) => (target, false),
+            (None, To::Provider(usual)) => (parse_target(usual), false),
+            (None, To::Tenant(target)) => (Ok(target.clone()), true),
+        };
+        let target = target.map_err(|_| SendError::Permanent("the provider has no address".to_owned()))?;
+        let request = request(&target.url, ask).ok_or_else(|| SendError::Permanent(UNSENDABLE.to_owned()))?;
+        self.talk(&target, guarded, request).await
+    }
+
+    async fn talk(&self, target: &Target, guarded: bool, request: Request<Full<Bytes>>) -> Result<Reply, SendError> {
+        let host = target.url.host_str().unwrap_or_default();
+        let host = host.trim_matches(['[', ']']);
         let exchange = async {
-            let stream = self.open(&host, base.port_or_known_default().unwrap_or(443)).await?;
-            if base.scheme() == "https" {
-                exchange(self.wrap(stream, &host).await?, request).await
+            let stream = if guarded { self.reach(target).await? } else { self.open(host, target.port).await? };
+            if target.is_https() {
+                exchange(self.wrap(stream, host).await?, request).await
             } else {
                 exchange(stream, request).await
             }
         };
+        let who = if guarded { "the receiver" } else { host };
         timeout(PATIENCE, exchange)
             .await
-            .unwrap_or_else(|_| Err(SendError::retry(format!("{host} did not answer in 30 s"))))
+            .unwrap_or_else(|_| Err(SendError::retry(format!("{who} did not answer in 30 s"))))
     }
 
     /// A connection to a host that the operator named.
@@ -263,7 +295,7 @@ const UNSENDABLE: &str = "the settings hold a character that cannot be sent: ent
 fn request(base: &Url, ask: Ask) -> Option<Request<Full<Bytes>>> {
     let path = format!("{}{}", base.path().trim_end_matches('/'), ask.path.expose());
     let mut request = Request::builder()
-        .method(Method::POST)
+        .method(ask.method)
         .uri(path)
         .header(HOST, &base[url::Position::BeforeHost..url::Position::AfterPort])
         .header(USER_AGENT, AGENT)

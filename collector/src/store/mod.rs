@@ -49,6 +49,7 @@ pub mod second_factors;
 pub mod sessions;
 pub mod sign_in_failures;
 pub mod spans;
+pub mod standing_alarms;
 pub mod states;
 pub mod users;
 

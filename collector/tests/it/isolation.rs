@@ -34,6 +34,7 @@ const ALL_ROWS: &[(&str, &str)] = &[
     ("replays", "backup intake worker"),
     ("results", "backup intake worker"),
     ("spans", "backup worker"),
+    ("standing_alarms", "backup worker"),
     ("states", "backup intake worker"),
 ];
 

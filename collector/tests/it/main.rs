@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that gets no answer fails its test there and then")]
 
+mod alertmanager;
 mod anchors;
 mod archive;
 mod audit;
@@ -11,22 +12,30 @@ mod classes;
 mod clock;
 mod database;
 mod deliver;
+mod discord;
 mod dispatch;
 mod email;
 mod evidence;
+mod gotify;
 mod import;
 mod isolation;
 mod log;
+mod matrix;
+mod mattermost;
 mod migrations;
+mod ntfy;
+mod opsgenie;
 mod pagerduty;
 mod partitions;
 mod probes;
 mod proofs;
 mod providers;
+mod pushover;
 mod random_sql;
 mod receiver;
 mod secrets;
 mod slack;
+mod teams;
 mod telegram;
 mod telling;
 mod twilio;

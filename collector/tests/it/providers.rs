@@ -27,12 +27,15 @@ pub(crate) fn client(receiver: &Receiver) -> Client {
 }
 
 pub(crate) fn client_at(url: &str) -> Client {
-    Client::new(Mail::default(), outbound(url), EgressGuard::default()).unwrap()
+    // Servers of tenants are at a receiver on this machine too.
+    let guard = EgressGuard::new(vec!["127.0.0.0/8".parse().unwrap()]);
+    Client::new(Mail::default(), outbound(url), guard).unwrap()
 }
 
 /// The way out when every provider is at `url`.
 pub(crate) fn outbound(url: &str) -> Outbound {
-    let named = ["telegram", "twilio", "slack", "pagerduty"].map(|kind| format!("{kind}_url = \"{url}\"\n")).concat();
+    let named = ["telegram", "twilio", "slack", "pagerduty", "discord", "teams", "pushover", "opsgenie"];
+    let named = named.map(|kind| format!("{kind}_url = \"{url}\"\n")).concat();
     let config: Config = toml::from_str(&format!("[outbound]\n{named}")).unwrap();
     config.checked(std::path::Path::new("/")).unwrap().outbound
 }
@@ -103,11 +106,22 @@ pub(crate) fn samples() -> Vec<(&'static str, Message)> {
     facts.map(|(name, facts)| (name, message::write(&facts))).into()
 }
 
+/// What a provider says that took a message, in the words of each.
+const TAKEN: &str = r#"{"ok":true,"result":{"message_id":7},"status":"queued","sid":"SM1","id":"7"}"#;
+
 /// Sends a message; gives the answer and the requests that the receiver got.
 pub(crate) async fn send(settings: &Settings, message: &Message) -> (Result<String, SendError>, Vec<Call>) {
+    send_at(|_| settings.clone(), message).await
+}
+
+/// The same to a server that the settings name.
+pub(crate) async fn send_at(
+    settings: impl Fn(&str) -> Settings,
+    message: &Message,
+) -> (Result<String, SendError>, Vec<Call>) {
     let receiver = Receiver::start().await;
-    receiver.answers(202, &[], r#"{"ok":true,"result":{"message_id":7},"status":"queued","sid":"SM1"}"#);
-    let sent = settings.send(message, &client(&receiver)).await;
+    receiver.answers(202, &[], TAKEN);
+    let sent = settings(&receiver.url("")).send(message, &client(&receiver)).await;
     (sent.map(|answer| answer.0), receiver.calls())
 }
 
@@ -118,16 +132,31 @@ pub(crate) async fn judged(
     headers: &[(&'static str, &str)],
     body: &str,
 ) -> Result<String, SendError> {
+    judged_at(|_| settings.clone(), status, headers, body).await
+}
+
+/// The same of a server that the settings name.
+pub(crate) async fn judged_at(
+    settings: impl Fn(&str) -> Settings,
+    status: u16,
+    headers: &[(&'static str, &str)],
+    body: &str,
+) -> Result<String, SendError> {
     let receiver = Receiver::start().await;
     receiver.answers(status, headers, body.to_owned());
-    settings.send(&down(), &client(&receiver)).await.map(|answer| answer.0)
+    settings(&receiver.url("")).send(&down(), &client(&receiver)).await.map(|answer| answer.0)
 }
 
 /// All samples as the channel sends them, each body by `read`.
 pub(crate) async fn written(settings: &Settings, read: impl Fn(&Call) -> String) -> String {
+    written_at(|_| settings.clone(), read).await
+}
+
+/// The same to a server that the settings name.
+pub(crate) async fn written_at(settings: impl Fn(&str) -> Settings, read: impl Fn(&Call) -> String) -> String {
     let mut text = String::new();
     for (name, message) in samples() {
-        let (_, calls) = send(settings, &message).await;
+        let (_, calls) = send_at(&settings, &message).await;
         assert!(!calls.is_empty(), "{name}");
         for call in &calls {
             text += &format!("== {name}\n{}\n\n", read(call));

@@ -3,6 +3,15 @@
 
 use clap::Subcommand;
 
+use super::chat::DiscordArgs;
+use super::chat::MatrixArgs;
+use super::chat::MattermostArgs;
+use super::chat::TeamsArgs;
+use super::push::AlertmanagerArgs;
+use super::push::GotifyArgs;
+use super::push::NtfyArgs;
+use super::push::OpsgenieArgs;
+use super::push::PushoverArgs;
 use crate::cmd::file_text::{self, FileText};
 use crate::notify::channels::{Form, Kind};
 
@@ -21,6 +30,24 @@ pub enum SettingsCommand {
     Slack(SlackArgs),
     /// To who is on call, by an Events API v2 integration.
     Pagerduty(PagerdutyArgs),
+    /// To a channel of a Discord server, by a webhook.
+    Discord(DiscordArgs),
+    /// To a channel of a Mattermost server, by an incoming webhook.
+    Mattermost(MattermostArgs),
+    /// To a channel or chat of Microsoft Teams, by a workflow.
+    Teams(TeamsArgs),
+    /// To who listens to a topic of ntfy.
+    Ntfy(NtfyArgs),
+    /// To the phones of a Gotify server.
+    Gotify(GotifyArgs),
+    /// To the phones of a user or group of Pushover.
+    Pushover(PushoverArgs),
+    /// To a room of Matrix, by a user of yours.
+    Matrix(MatrixArgs),
+    /// To who is on call, by an API integration of Opsgenie.
+    Opsgenie(OpsgenieArgs),
+    /// To an Alertmanager (API v2), which routes it on.
+    Alertmanager(AlertmanagerArgs),
 }
 
 /// What every kind takes.
@@ -151,10 +178,23 @@ impl SettingsCommand {
                 let form = form.with("key", text(&args.key_file)).with_some("region", args.region);
                 (Kind::Pagerduty, form, args.common)
             }
+            Self::Discord(args) => of(Kind::Discord, args.form()),
+            Self::Mattermost(args) => of(Kind::Mattermost, args.form()),
+            Self::Teams(args) => of(Kind::Teams, args.form()),
+            Self::Ntfy(args) => of(Kind::Ntfy, args.form()),
+            Self::Gotify(args) => of(Kind::Gotify, args.form()),
+            Self::Pushover(args) => of(Kind::Pushover, args.form()),
+            Self::Matrix(args) => of(Kind::Matrix, args.form()),
+            Self::Opsgenie(args) => of(Kind::Opsgenie, args.form()),
+            Self::Alertmanager(args) => of(Kind::Alertmanager, args.form()),
         }
     }
 }
 
-fn text(file: &FileText) -> String {
+fn of(kind: Kind, (form, common): (Form, Common)) -> (Kind, Form, Common) {
+    (kind, form, common)
+}
+
+pub(super) fn text(file: &FileText) -> String {
     file.text().to_owned()
 }

@@ -1,6 +1,8 @@
 //! `channel add|edit|rename|verify|list|test|remove`: how people are told.
 
 mod args;
+mod chat;
+mod push;
 mod show;
 
 use std::process::ExitCode;

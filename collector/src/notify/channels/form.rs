@@ -103,7 +103,12 @@ impl InvalidSettings {
 
 /// Between `least` and `most` characters, each a letter or digit of ASCII.
 pub(super) fn is_alphanumeric(text: &str, least: usize, most: usize) -> bool {
-    (least..=most).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric())
+    is_token(text, least, most, "")
+}
+
+/// The same, where each may also be one of `others`.
+pub(super) fn is_token(text: &str, least: usize, most: usize, others: &str) -> bool {
+    (least..=most).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
 }
 
 /// The first `front` and the last `back` characters, with stars between; only stars when little else would be hidden.

@@ -3,14 +3,26 @@
 //! A channel has settings (sealed as JSON), fields from which they are read, a hint for people, a proof that its owner wants
 //! messages, and a way to send that says whether trying again helps.
 
+pub mod alertmanager;
+pub mod discord;
 pub mod email;
+pub mod gotify;
+pub mod matrix;
+pub mod mattermost;
+pub mod ntfy;
+pub mod opsgenie;
 pub mod pagerduty;
+pub mod pushover;
 pub mod slack;
+pub mod teams;
 pub mod telegram;
 pub mod twilio;
 pub mod webhook;
 
 mod form;
+mod markdown;
+mod server;
+mod tone;
 
 use std::time::Duration;
 
@@ -39,6 +51,9 @@ trait Channel: Sized {
     const FIELDS: &'static [Field];
     /// What proves that it is wanted.
     const PROOF: Proof = Proof::Code;
+
+    /// So often an alarm that stands has to be told again, where the receiver forgets it otherwise.
+    const AGAIN: Option<Duration> = None;
 
     /// Takes the fields as they are.
     fn read(form: &Form) -> Result<Self, InvalidSettings>;
@@ -90,6 +105,11 @@ macro_rules! channels {
             /// What is asked of whoever sets one up, in this order.
             pub const fn fields(self) -> &'static [Field] {
                 match self { $(Self::$name => <$settings as Channel>::FIELDS),+ }
+            }
+
+            /// So often an alarm that stands has to be told again, where the receiver forgets it otherwise.
+            pub const fn again(self) -> Option<Duration> {
+                match self { $(Self::$name => <$settings as Channel>::AGAIN),+ }
             }
 
             /// What proves that it is wanted.
@@ -161,6 +181,24 @@ channels! {
     Slack: slack::Slack,
     /// To who is on call.
     Pagerduty: pagerduty::Pagerduty,
+    /// To a channel of a server.
+    Discord: discord::Discord,
+    /// To a channel of a server of the tenant's.
+    Mattermost: mattermost::Mattermost,
+    /// To a channel or chat of Microsoft Teams, by a workflow.
+    Teams: teams::Teams,
+    /// To who listens to a topic of ntfy.
+    Ntfy: ntfy::Ntfy,
+    /// To the phones of a Gotify server of the tenant's.
+    Gotify: gotify::Gotify,
+    /// To the phones of a user or group of Pushover.
+    Pushover: pushover::Pushover,
+    /// To a room of Matrix.
+    Matrix: matrix::Matrix,
+    /// To who is on call at Opsgenie.
+    Opsgenie: opsgenie::Opsgenie,
+    /// To an Alertmanager, which routes it on.
+    Alertmanager: alertmanager::Alertmanager,
 }
 
 impl Kind {

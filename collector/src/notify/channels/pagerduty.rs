@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::form::{is_alphanumeric, masked};
 use super::{Answer, Channel, Field, Form, InvalidSettings, Proof, SendError, shorten};
-use crate::notify::client::{Ask, Client, Reply};
+use crate::notify::client::{Ask, Client, Reply, To};
 use crate::notify::message::{Act, Alarm, Message, short};
 
 const US: &str = "https://events.pagerduty.com";
@@ -79,14 +79,8 @@ impl Channel for Pagerduty {
     async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
         let mut said = String::new();
         for alarm in &message.alarms {
-            let ask = Ask {
-                kind: Self::KIND,
-                usual: if self.region == "eu" { EU } else { US },
-                path: SecretString::new("/v2/enqueue".to_owned()),
-                content_type: "application/json",
-                authorization: None,
-                body: self.event(message, alarm).to_string().into_bytes(),
-            };
+            let usual = if self.region == "eu" { EU } else { US };
+            let ask = Ask::json(Self::KIND, To::Provider(usual), "/v2/enqueue".to_owned(), &self.event(message, alarm));
             let taken = self.judge(&client.call(ask).await?)?;
             said = if said.is_empty() { taken } else { format!("{said}; {}: {taken}", action(alarm.act)) };
         }

@@ -18,7 +18,7 @@ use url::Url;
 
 use super::form::masked;
 use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten};
-use crate::notify::client::{Ask, Client, Reply};
+use crate::notify::client::{Ask, Client, Reply, To};
 use crate::notify::message::{Message, short};
 
 const HOST: &str = "https://hooks.slack.com";
@@ -73,14 +73,7 @@ impl Channel for Slack {
         let Some((usual, path)) = self.parts() else {
             return Err(SendError::Permanent("the settings cannot be used: enter the webhook's URL anew".to_owned()));
         };
-        let ask = Ask {
-            kind: Self::KIND,
-            usual,
-            path: SecretString::new(path),
-            content_type: "application/json",
-            authorization: None,
-            body: body(message).to_string().into_bytes(),
-        };
+        let ask = Ask::json(Self::KIND, To::Provider(usual), path, &body(message));
         self.judge(&client.call(ask).await?)
     }
 }

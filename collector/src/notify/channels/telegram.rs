@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::form::masked;
 use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten};
-use crate::notify::client::{Ask, Client, Reply, wait};
+use crate::notify::client::{Ask, Client, Reply, To, wait};
 use crate::notify::message::{Message, short};
 
 const API: &str = "https://api.telegram.org";
@@ -101,14 +101,8 @@ impl Channel for Telegram {
         if let Some(topic) = self.topic.as_deref().and_then(|topic| topic.parse::<i64>().ok()) {
             body["message_thread_id"] = topic.into();
         }
-        let ask = Ask {
-            kind: Self::KIND,
-            usual: API,
-            path: SecretString::new(format!("/bot{}/sendMessage", self.token.expose())),
-            content_type: "application/json",
-            authorization: None,
-            body: body.to_string().into_bytes(),
-        };
+        let path = format!("/bot{}/sendMessage", self.token.expose());
+        let ask = Ask::json(Self::KIND, To::Provider(API), path, &body);
         self.judge(&client.call(ask).await?)
     }
 }

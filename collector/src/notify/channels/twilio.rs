@@ -12,14 +12,14 @@ use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use picket_shared::secret::SecretString;
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded::Serializer;
 
 use super::form::{is_alphanumeric, masked};
 use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten};
-use crate::notify::client::{Ask, Client, Reply};
+use crate::notify::client::{Ask, Client, Reply, To};
 use crate::notify::message::{Message, short};
 
 const US1: &str = "https://api.twilio.com";
@@ -131,7 +131,8 @@ impl Channel for Twilio {
             .finish();
         let ask = Ask {
             kind: Self::KIND,
-            usual: if self.region == "ie1" { IE1 } else { US1 },
+            to: To::Provider(if self.region == "ie1" { IE1 } else { US1 }),
+            method: Method::POST,
             path: SecretString::new(format!("/2010-04-01/Accounts/{}/Messages.json", self.account)),
             content_type: "application/x-www-form-urlencoded",
             authorization: Some(SecretString::new(format!("Basic {}", self.basic()))),

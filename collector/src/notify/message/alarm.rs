@@ -39,6 +39,34 @@ impl Severity {
     }
 }
 
+/// What sort of alarm it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A monitor is down.
+    Outage,
+    /// A monitor was never seen up.
+    NeverCameUp,
+    /// Nobody knows of a monitor.
+    NoData,
+    /// A monitor fails from some regions.
+    Regional,
+    /// A monitor goes down again and again.
+    Flapping,
+    /// A region does not report.
+    RegionSilent,
+    /// A region's own network is bad.
+    RegionNetwork,
+    /// Nothing is wrong.
+    Test,
+}
+
+impl Class {
+    /// Whether another message tells when it is over.
+    pub const fn ends(self) -> bool {
+        !matches!(self, Self::NeverCameUp | Self::NoData)
+    }
+}
+
 /// One thing to do to an alarm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alarm {
@@ -46,6 +74,10 @@ pub struct Alarm {
     pub act: Act,
     /// The same from beginning to end: the incident's id, where there is one.
     pub key: String,
+    /// What sort it is.
+    pub class: Class,
+    /// The name of the monitor or region in trouble, the same from beginning to end.
+    pub about: String,
     /// How bad it is.
     pub severity: Severity,
     /// What is in trouble.
@@ -61,6 +93,8 @@ pub(super) fn alarms(facts: &Facts) -> Vec<Alarm> {
             let alarm = |act| Alarm {
                 act,
                 key: format!("picket-test-{}", facts.delivery),
+                class: Class::Test,
+                about: "picket".to_owned(),
                 severity: Severity::Info,
                 source: "picket".to_owned(),
                 since: facts.now,
@@ -73,30 +107,44 @@ pub(super) fn alarms(facts: &Facts) -> Vec<Alarm> {
 
 fn alarm(notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentFacts>) -> Alarm {
     let over = incident.is_some_and(|incident| incident.resolved_at.is_some());
+    let (act, class, severity) = match &notice.kind {
+        NoticeKind::Down if over => (Act::Raise, Class::Outage, Severity::Warning),
+        NoticeKind::Down => (Act::Raise, Class::Outage, Severity::Critical),
+        NoticeKind::Up { .. } => (Act::Clear, Class::Outage, Severity::Info),
+        NoticeKind::NeverCameUp => (Act::Raise, Class::NeverCameUp, Severity::Error),
+        NoticeKind::NoData { .. } => (Act::Raise, Class::NoData, Severity::Error),
+        NoticeKind::Regional { .. } => (Act::Raise, Class::Regional, Severity::Warning),
+        NoticeKind::RegionalOver => (Act::Clear, Class::Regional, Severity::Info),
+        NoticeKind::Flapping { .. } => (Act::Raise, Class::Flapping, Severity::Warning),
+        NoticeKind::FlappingOver => (Act::Clear, Class::Flapping, Severity::Info),
+        NoticeKind::RegionSilent { .. } => (Act::Raise, Class::RegionSilent, Severity::Warning),
+        NoticeKind::RegionHeard { .. } => (Act::Clear, Class::RegionSilent, Severity::Info),
+        NoticeKind::RegionNetworkBad { .. } => (Act::Raise, Class::RegionNetwork, Severity::Warning),
+        NoticeKind::RegionNetworkGood { .. } => (Act::Clear, Class::RegionNetwork, Severity::Info),
+    };
+    let (key, about) = known_by(notice, monitor, incident);
+    let since = incident.map_or(notice.at, |incident| incident.started_at);
+    Alarm { act, key, class, about, severity, source: short::target(&monitor.target), since }
+}
+
+/// The key of an alarm, and the name of what is in trouble.
+fn known_by(notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentFacts>) -> (String, String) {
     let of_monitor = |what: &str| format!("picket-{}-{what}", monitor.id);
-    let outage = || incident.map_or_else(|| of_monitor("down"), |incident| incident.id.to_string());
-    let (act, key, severity) = match &notice.kind {
-        NoticeKind::Down if over => (Act::Raise, outage(), Severity::Warning),
-        NoticeKind::Down => (Act::Raise, outage(), Severity::Critical),
-        NoticeKind::Up { .. } => (Act::Clear, outage(), Severity::Info),
-        NoticeKind::NeverCameUp => (Act::Raise, of_monitor("never-came-up"), Severity::Error),
-        NoticeKind::NoData { .. } => (Act::Raise, of_monitor("no-data"), Severity::Error),
-        NoticeKind::Regional { .. } => (Act::Raise, of_monitor("regional"), Severity::Warning),
-        NoticeKind::RegionalOver => (Act::Clear, of_monitor("regional"), Severity::Info),
-        NoticeKind::Flapping { .. } => (Act::Raise, of_monitor("flapping"), Severity::Warning),
-        NoticeKind::FlappingOver => (Act::Clear, of_monitor("flapping"), Severity::Info),
+    let key = match &notice.kind {
+        NoticeKind::Down | NoticeKind::Up { .. } => {
+            incident.map_or_else(|| of_monitor("down"), |incident| incident.id.to_string())
+        }
+        NoticeKind::NeverCameUp => of_monitor("never-came-up"),
+        NoticeKind::NoData { .. } => of_monitor("no-data"),
+        NoticeKind::Regional { .. } | NoticeKind::RegionalOver => of_monitor("regional"),
+        NoticeKind::Flapping { .. } | NoticeKind::FlappingOver => of_monitor("flapping"),
         // Told once for all monitors of a region, so the key is the region's.
-        NoticeKind::RegionSilent { region, .. } => {
-            (Act::Raise, format!("picket-region-{region}-silent"), Severity::Warning)
+        NoticeKind::RegionSilent { region, .. } | NoticeKind::RegionHeard { region } => {
+            return (format!("picket-region-{region}-silent"), region.to_string());
         }
-        NoticeKind::RegionHeard { region } => (Act::Clear, format!("picket-region-{region}-silent"), Severity::Info),
-        NoticeKind::RegionNetworkBad { region, .. } => {
-            (Act::Raise, format!("picket-region-{region}-network"), Severity::Warning)
-        }
-        NoticeKind::RegionNetworkGood { region } => {
-            (Act::Clear, format!("picket-region-{region}-network"), Severity::Info)
+        NoticeKind::RegionNetworkBad { region, .. } | NoticeKind::RegionNetworkGood { region } => {
+            return (format!("picket-region-{region}-network"), region.to_string());
         }
     };
-    let since = incident.map_or(notice.at, |incident| incident.started_at);
-    Alarm { act, key, severity, source: short::target(&monitor.target), since }
+    (key, monitor.name.clone())
 }

@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::domain::outage::Notice;
 
-pub use alarm::{Act, Alarm, Severity};
+pub use alarm::{Act, Alarm, Class, Severity};
 pub use short::Brief;
 pub use words::{duration, vote};
 

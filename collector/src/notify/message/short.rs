@@ -36,6 +36,12 @@ impl Brief {
         rows.chain(self.prose.clone()).chain(self.link.clone()).map(|line| format!("{between}{line}")).collect()
     }
 
+    /// Everything below the headline but the link, each on a line.
+    pub fn text(&self) -> String {
+        let rows = self.rows.iter().map(|(label, value)| format!("{label}: {value}"));
+        rows.chain(self.prose.clone()).collect::<Vec<_>>().join("\n")
+    }
+
     /// Headline and what was seen, in one line.
     pub fn summary(&self) -> String {
         match self.row("Seen") {
@@ -112,6 +118,11 @@ pub(super) fn target(text: &str) -> String {
 /// At most `limit` UTF-16 units, which are no fewer than characters; what is cut ends in dots.
 pub(in crate::notify) fn cut(text: &str, limit: usize) -> String {
     fit(text, limit, |c| c.len_utf16())
+}
+
+/// At most `limit` bytes; what is cut ends in dots.
+pub(in crate::notify) fn cut_bytes(text: &str, limit: usize) -> String {
+    fit(text, limit, char::len_utf8)
 }
 
 /// The whole in two segments of an SMS; what matters least is left out first.

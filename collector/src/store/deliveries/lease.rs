@@ -44,13 +44,22 @@ pub async fn lease(
     now: Timestamp,
 ) -> Result<Vec<Leased>, StoreError> {
     let until = now + term;
-    let keys: Vec<i64> = sqlx::query_scalar(LEASE)
+    let keys: Vec<DeliveryKey> = sqlx::query_scalar(LEASE)
         .bind(now.micros())
         .bind(busy.iter().map(|channel| channel.0).collect::<Vec<_>>())
         .bind(limit)
         .bind(until.micros())
         .fetch_all(conn.conn())
         .await?;
+    read(conn, &keys, until).await
+}
+
+/// Reads deliveries with everything that their messages need, for who holds them `until` then.
+///
+/// # Errors
+/// When the database fails or a row cannot be read.
+pub async fn read(conn: &mut Worker, keys: &[DeliveryKey], until: Timestamp) -> Result<Vec<Leased>, StoreError> {
+    let keys: Vec<i64> = keys.iter().map(|key| key.0).collect();
     let rows: Vec<Row> = sqlx::query_as(READ).bind(keys).fetch_all(conn.conn()).await?;
     rows.into_iter().map(|row| row.leased(until)).collect()
 }

@@ -16,7 +16,7 @@ use picket_shared::time::Timestamp;
 use super::{ChannelKey, Conn, DeliveryKey, OrgKey, Scoped, StoreError, Worker, channel_proofs};
 use crate::domain::outage::Notice;
 
-pub use lease::{lease, supersede_unwanted};
+pub use lease::{lease, read, supersede_unwanted};
 pub use make::{Made, WithoutNotice, count_without_notice, insert_for_notice, insert_without_notice};
 
 /// A delivery that is this process's to send until `until`.

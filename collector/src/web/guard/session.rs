@@ -28,16 +28,16 @@ pub async fn require(
     counted(&site, class, request, next, |person, request| {
         let member = match &person.resumed {
             Resumed::Member(member) => member.clone(),
-            Resumed::Stray(_) if request.method() == Method::GET => return Err(see("/organizations")),
-            Resumed::Stray(_) => return Err(ui::error::page(StatusCode::FORBIDDEN, "error.no_organization")),
+            Resumed::Stray(_) if request.method() == Method::GET => return Some(see("/organizations")),
+            Resumed::Stray(_) => return Some(ui::error::page(StatusCode::FORBIDDEN, "error.no_organization")),
         };
         if !member.role.may(right) {
-            return Err(ui::error::page(StatusCode::FORBIDDEN, "error.not_your_role"));
+            return Some(ui::error::page(StatusCode::FORBIDDEN, "error.not_your_role"));
         }
         // What is needed to set one up is part of the account.
         if member.lacks_factor && !matches!(right, Right::AccountRead | Right::AccountWrite) {
             let page = request.method() == Method::GET;
-            return Err(if page {
+            return Some(if page {
                 see(FACTOR_FIRST)
             } else {
                 ui::error::page(StatusCode::FORBIDDEN, "error.factor_first")
@@ -45,7 +45,7 @@ pub async fn require(
         }
         let Person { ticket, address, .. } = person;
         request.extensions_mut().insert(User { member, ticket, address });
-        Ok(())
+        None
     })
     .await
 }
@@ -54,18 +54,18 @@ pub async fn require(
 pub async fn require_person(State((site, class)): State<(Site, Class)>, request: Request, next: Next) -> Response {
     counted(&site, class, request, next, |person, request| {
         request.extensions_mut().insert(person);
-        Ok(())
+        None
     })
     .await
 }
 
-/// Counts a request for the account that is signed in, and lets it through if `admit` does.
+/// Counts a request for the account that is signed in, and lets it through unless `refuse` has an answer.
 async fn counted(
     site: &Site,
     class: Class,
     mut request: Request,
     next: Next,
-    admit: impl FnOnce(Person, &mut Request) -> Result<(), Response>,
+    refuse: impl FnOnce(Person, &mut Request) -> Option<Response>,
 ) -> Response {
     let Some(ticket) = site.front.cookie.read(Kept::Session, request.headers()) else { return sign_in_first(&request) };
     let resumed = match site.porter.resume(&ticket, site.clock.now()).await {
@@ -75,13 +75,10 @@ async fn counted(
     };
     let room = site.quotas.take(Subject::Account(resumed.account().user), class, site.clock.now());
     let address = request.extensions().get::<ClientAddress>().map(|client| client.0);
-    let admitted = match room.refusal(request.uri(), request.headers()) {
-        Some(refused) => Err(refused),
-        None => admit(Person { resumed, ticket, address }, &mut request),
-    };
-    let mut response = match admitted {
-        Ok(()) => next.run(request).await,
-        Err(refused) => refused,
+    let refused = room.refusal(request.uri(), request.headers());
+    let mut response = match refused.or_else(|| refuse(Person { resumed, ticket, address }, &mut request)) {
+        Some(refused) => refused,
+        None => next.run(request).await,
     };
     room.tell(&mut response);
     response

@@ -3,6 +3,8 @@
 //! A crash between sending and recording sends again under the same id when the lease has run out. Each channel has one
 //! message under way at a time, so that a slow one holds up no other, and messages of an incident keep their order.
 
+mod again;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +16,14 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::meters::Meters;
-use crate::notify::message::{self, Facts, IncidentFacts, MonitorFacts, Occasion};
+use crate::notify::message::{self, Alarm, Facts, IncidentFacts, MonitorFacts, Occasion};
 use crate::notify::{Client, SendError, Settings};
 use crate::store::deliveries::{self, About, Attempt, IncidentNow, Leased};
 use crate::store::{ChannelKey, Pools, StoreError, channel_proofs, limits};
 use crate::vault::{Class, Opener};
 use crate::wake::{Bell, Bells};
+
+pub use again::{Again, again};
 
 /// Longer than any channel may take, so that a lease runs out only after a crash.
 pub const LEASE: Duration = Duration::from_secs(120);
@@ -161,14 +165,21 @@ impl Round {
 
 async fn deliver(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<Attempt, StoreError> {
     let watch = Stopwatch::start();
-    let result = send(ctx, leased, now).await;
+    let ready = match ready(ctx, leased, now) {
+        Ok(ready) if leased.channel.kind == "twilio" => within_limit(ctx, leased, now).await.map(|()| ready),
+        ready => ready,
+    };
+    let (result, alarms) = match ready {
+        Ok(ready) => (ready.send(ctx).await, ready.message.alarms),
+        Err(error) => (Err(error), Vec::new()),
+    };
     let (took, at) = (watch.elapsed(), now + watch.elapsed());
     let (attempt, answer) = weigh(leased, result, at, fastrand::f64());
     ctx.meters.delivery(&leased.channel.kind, attempt.as_str());
     log(leased, attempt, &answer);
     let mut tries = 1;
     loop {
-        match record(ctx, leased, attempt, &answer, took, at).await {
+        match record(ctx, leased, &alarms, attempt, &answer, (took, at)).await {
             // Once it is sent, only this record keeps it from being sent again.
             Err(error) if error.is_transient() && tries < RECORD_TRIES => {
                 tries += 1;
@@ -182,13 +193,16 @@ async fn deliver(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<Attempt, 
 async fn record(
     ctx: &Ctx,
     leased: &Leased,
+    alarms: &[Alarm],
     attempt: Attempt,
     answer: &str,
-    took: Duration,
-    at: Timestamp,
+    (took, at): (Duration, Timestamp),
 ) -> Result<(), StoreError> {
     let mut conn = ctx.pools.worker().await?;
     let held = deliveries::record(&mut conn, leased, attempt, answer, took, at).await?;
+    if held {
+        again::note(&mut conn, leased, alarms, attempt, at).await?;
+    }
     conn.commit().await?;
     if !held {
         warn!(delivery.id = %leased.id, "The lease of delivery {} ran out while it was sent", leased.id);
@@ -196,7 +210,14 @@ async fn record(
     Ok(())
 }
 
-async fn send(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<String, SendError> {
+/// A message, and where it goes.
+struct Ready {
+    settings: Settings,
+    message: message::Message,
+}
+
+/// Opens the channel's settings and writes the message.
+fn ready(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<Ready, SendError> {
     let channel = &leased.channel;
     let plain = ctx
         .opener
@@ -204,19 +225,24 @@ async fn send(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<String, Send
         .map_err(|error| retry(format!("the channel's settings cannot be opened: {error}")))?;
     let settings: Settings = serde_json::from_slice(plain.expose())
         .map_err(|_| SendError::Permanent("the channel's settings cannot be read: make the channel anew".into()))?;
-    let code = code(ctx, leased, now)?;
-    let occasion = match (&leased.about, &code) {
+    let occasion = match (&leased.about, code(ctx, leased, now)?) {
         (Some(about), _) => notice(about),
-        (None, Some((code, until))) => Occasion::Code { code: code.clone(), until: *until },
+        (None, Some((code, until))) => Occasion::Code { code, until },
         (None, None) => Occasion::Test { channel: leased.channel.name.clone() },
     };
-    if channel.kind == "twilio" {
-        within_limit(ctx, leased, now).await?;
-    }
     let facts = Facts { delivery: leased.id, now, public_url: ctx.public_url.clone(), occasion };
-    let sent = settings.send(&message::write(&facts), &ctx.client).await.map(|answer| answer.0);
-    // A receiver may repeat what it was sent, and who reads its answer need not be who reads its messages.
-    code.map_or(sent.clone(), |(code, _)| hide(sent, code.expose()))
+    Ok(Ready { settings, message: message::write(&facts) })
+}
+
+impl Ready {
+    async fn send(&self, ctx: &Ctx) -> Result<String, SendError> {
+        let sent = self.settings.send(&self.message, &ctx.client).await.map(|answer| answer.0);
+        // A receiver may repeat what it was sent, and who reads its answer need not be who reads its messages.
+        match &self.message.code {
+            Some(code) => hide(sent, code.expose()),
+            None => sent,
+        }
+    }
 }
 
 /// Whether an SMS may be sent: the operator may have limited how many a day.

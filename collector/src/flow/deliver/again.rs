@@ -1,0 +1,91 @@
+//! Alarms that stand at receivers which forget them, told again: the message that raised each, with another end.
+//!
+//! Nothing of it is recorded but when it is due again: a receiver that is away is asked again after the same time.
+
+use picket_shared::time::Timestamp;
+use tokio::task::JoinSet;
+use tracing::warn;
+
+use super::{AT_ONCE, Ctx, DeliverError, ready};
+use crate::notify::Kind;
+use crate::notify::message::{Act, Alarm};
+use crate::store::deliveries::{Attempt, Leased};
+use crate::store::{StoreError, Worker, standing_alarms};
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Again {
+    /// Alarms that were taken.
+    pub told: u64,
+    /// Alarms that were not.
+    pub failed: u64,
+}
+
+/// Tells every alarm again that is due.
+///
+/// # Errors
+/// When the database fails.
+pub async fn again(ctx: &Ctx, now: Timestamp) -> Result<Again, DeliverError> {
+    let mut report = Again::default();
+    let Some(term) = Kind::ALL.iter().filter_map(|kind| kind.again()).min() else { return Ok(report) };
+    loop {
+        let mut conn = ctx.pools.worker().await?;
+        let due = standing_alarms::take_due(&mut conn, i64::try_from(AT_ONCE).unwrap_or(1), term, now).await?;
+        conn.commit().await?;
+        if due.is_empty() {
+            return Ok(report);
+        }
+        let mut under_way = JoinSet::new();
+        for leased in due {
+            let ctx = ctx.clone();
+            under_way.spawn(async move { tell(&ctx, &leased, now).await });
+        }
+        while let Some(told) = under_way.join_next().await {
+            match told {
+                Ok(true) => report.told += 1,
+                Ok(false) => report.failed += 1,
+                Err(_) => return Err(DeliverError::BrokeOff),
+            }
+        }
+    }
+}
+
+async fn tell(ctx: &Ctx, leased: &Leased, now: Timestamp) -> bool {
+    let sent = match ready(ctx, leased, now) {
+        Ok(ready) => ready.send(ctx).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = &sent {
+        let (id, kind) = (leased.id, &leased.channel.kind);
+        warn!(
+            delivery.id = %id, channel.kind = kind, reason = %error,
+            "The alarm of delivery {id} could not be told again by {kind}: {error}"
+        );
+    }
+    sent.is_ok()
+}
+
+/// Notes which alarms stand since an attempt, and which are over. One that could not be cleared is over too: the receiver
+/// forgets it as soon as nobody tells it.
+pub(super) async fn note(
+    conn: &mut Worker,
+    leased: &Leased,
+    alarms: &[Alarm],
+    attempt: Attempt,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(term) = Kind::parse(&leased.channel.kind).and_then(Kind::again) else { return Ok(()) };
+    if leased.about.is_none() {
+        return Ok(());
+    }
+    for alarm in alarms {
+        match (alarm.act, attempt) {
+            (Act::Raise, Attempt::Sent) if alarm.class.ends() => {
+                standing_alarms::stand(conn, leased, &alarm.key, at + term).await?;
+            }
+            (Act::Clear, Attempt::Sent | Attempt::Failed) => standing_alarms::end(conn, leased, &alarm.key).await?,
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! Alertmanager's API v2, field by field: <https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml>, and alerts
+//! that are told again while they stand.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use picket_collector::config::{Mail, Outbound};
+use picket_collector::domain::outage::{NoticeKind, Over, Resolution};
+use picket_collector::flow::deliver::{self, Again, Ctx};
+use picket_collector::flow::dispatch;
+use picket_collector::notify::channels::alertmanager::Alertmanager;
+use picket_collector::notify::channels::{Form, Kind, Proof};
+use picket_collector::notify::{Settings, message};
+use picket_collector::store::channels;
+use picket_shared::egress::EgressGuard;
+use picket_shared::secret::SecretString;
+use picket_shared::time::Timestamp;
+use serde_json::{Value, json};
+
+use crate::providers::{at, code, down, is_final, is_for_later, json, judged_at, notice, send_at, test, written_at};
+use crate::receiver::{Call, Receiver};
+use crate::telling::{START, Told, seconds};
+
+const PASSWORD: &str = "canary-f14e45fceea167a";
+
+fn alertmanager(url: &str) -> Settings {
+    let secret = Some(SecretString::new(PASSWORD.to_owned()));
+    Settings::Alertmanager(Alertmanager { server: format!("{url}/am"), user: Some("picket".to_owned()), secret })
+}
+
+fn open(url: &str) -> Settings {
+    Settings::Alertmanager(Alertmanager { server: url.to_owned(), user: None, secret: None })
+}
+
+fn alerts(call: &Call) -> Vec<Value> {
+    serde_json::from_slice(&call.body).unwrap()
+}
+
+fn up() -> picket_collector::notify::Message {
+    let over = Over { at: at("2026-03-01T10:07:05Z"), resolution: Resolution::Recovered };
+    message::write(&notice(NoticeKind::Up { over }, true))
+}
+
+#[tokio::test]
+async fn every_message_as_alertmanager_gets_it() {
+    insta::assert_snapshot!(written_at(alertmanager, json).await);
+}
+
+#[tokio::test]
+async fn the_request_is_that_of_the_documentation() {
+    let mut message = down();
+    message.brief.link = Some("https://picket.example/incidents/3".to_owned());
+    let (answer, calls) = send_at(alertmanager, &message).await;
+    assert!(answer.is_ok(), "{answer:?}");
+    let [call] = &calls[..] else { unreachable!("one request was made") };
+    assert_eq!((call.method.as_str(), call.path.as_str()), ("POST", "/am/api/v2/alerts"));
+    assert_eq!(call.header("content-type"), "application/json");
+    assert_eq!(call.header("authorization"), format!("Basic {}", BASE64_STANDARD.encode(format!("picket:{PASSWORD}"))));
+    let alerts = alerts(call);
+    let [alert] = &alerts[..] else { unreachable!("one alert was sent") };
+    let keys: Vec<_> = alert.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["annotations", "endsAt", "generatorURL", "labels", "startsAt"]);
+    let labels = json!({
+        "alertname": "PicketDown", "alarm": "00000000-0000-0000-0000-000000000003", "severity": "critical",
+        "about": "shop <EU> & more", "service": "picket",
+    });
+    assert_eq!(alert["labels"], labels);
+    assert_eq!(alert["startsAt"], "2026-03-01T10:00:00.000Z");
+    // Ten minutes after it was told.
+    assert_eq!(alert["endsAt"], "2026-03-01T10:18:00.000Z");
+    assert_eq!(alert["generatorURL"], "https://picket.example/incidents/3");
+    let words = alert["annotations"].as_object().unwrap();
+    assert!(
+        words.values().all(Value::is_string) && words["description"].as_str().unwrap().contains("Since: 2026-03-01")
+    );
+    assert!(!alert.to_string().contains("canary") && !alert.to_string().contains("Backend"), "{alert}");
+    assert_eq!(send_at(open, &down()).await.1[0].header("authorization"), "");
+}
+
+#[tokio::test]
+async fn an_alert_ends_under_the_labels_under_which_it_began() {
+    let (_, began) = send_at(open, &down()).await;
+    let (_, ended) = send_at(open, &up()).await;
+    let (began, ended) = (&alerts(&began[0])[0], &alerts(&ended[0])[0]);
+    assert_eq!(began["labels"], ended["labels"]);
+    assert_eq!(ended["endsAt"], "2026-03-01T10:08:00.000Z");
+    for (raised, cleared) in [
+        (NoticeKind::Regional { failing: ["eu-1".parse().unwrap()].into() }, NoticeKind::RegionalOver),
+        (NoticeKind::Flapping { openings: 4 }, NoticeKind::FlappingOver),
+    ] {
+        let mut labels = Vec::new();
+        for kind in [raised, cleared] {
+            let (_, calls) = send_at(open, &message::write(&notice(kind, false))).await;
+            labels.push(alerts(&calls[0])[0]["labels"].clone());
+        }
+        assert_eq!(labels[0], labels[1]);
+    }
+}
+
+#[tokio::test]
+async fn a_test_and_a_code_stand_long_enough_to_be_read() {
+    assert_eq!(Kind::Alertmanager.proof(), Proof::Code);
+    for facts in [test(), code()] {
+        let (_, calls) = send_at(open, &message::write(&facts)).await;
+        let alerts = alerts(&calls[0]);
+        let [alert] = &alerts[..] else { unreachable!("it is raised and not cleared") };
+        assert_eq!(
+            (&alert["labels"]["alertname"], &alert["labels"]["severity"]),
+            (&"PicketTest".into(), &"info".into())
+        );
+        assert_eq!(alert["endsAt"], "2026-03-01T10:23:00.000Z");
+    }
+}
+
+#[tokio::test]
+async fn the_documented_errors_say_whether_trying_again_helps_and_what_to_do() {
+    assert_eq!(judged_at(alertmanager, 200, &[], "").await, Ok("200 OK".to_owned()));
+    is_for_later(&judged_at(alertmanager, 500, &[], "\"store\"").await, None, "store");
+    is_for_later(&judged_at(alertmanager, 429, &[("retry-after", "4")], "").await, Some(4), "429");
+    let wrong = judged_at(alertmanager, 400, &[], "\"start time must be before end time\"").await;
+    is_final(&wrong, &["start time must be before end time"]);
+    is_final(&judged_at(alertmanager, 401, &[], "Unauthorized").await, &["enter user and secret anew"]);
+    is_final(&judged_at(alertmanager, 404, &[], "404 page not found").await, &["no Alertmanager at this address"]);
+    let basic = BASE64_STANDARD.encode(format!("picket:{PASSWORD}"));
+    let echo = judged_at(alertmanager, 400, &[], &format!("{PASSWORD} {basic}")).await;
+    is_final(&echo, &["*** ***"]);
+    let made = alertmanager("https://alertmanager.example.org");
+    assert!(!format!("{echo:?} {made:?} {}", made.hint()).contains("canary"), "{echo:?}");
+}
+
+#[test]
+fn bad_fields_are_named_and_not_repeated() {
+    let form = Form::default().with("server", "alertmanager:9093").with("user", "a:canary");
+    let wrong = Settings::parse(Kind::Alertmanager, &form).unwrap_err();
+    assert_eq!(wrong.iter().map(|wrong| wrong.field).collect::<Vec<_>>(), ["server", "user", "secret"]);
+    assert!(!format!("{wrong:?}").contains("canary"), "{wrong:?}");
+    assert!(Settings::parse(Kind::Alertmanager, &Form::default().with("server", "http://10.0.0.9:9093")).is_ok());
+}
+
+/// An organization with an Alertmanager that was told of an alarm at [`START`].
+async fn told_of(kind: NoticeKind) -> (Told, Ctx, Receiver) {
+    let (told, receiver) = (Told::new().await, Receiver::start().await);
+    told.channel("alerts", &open(&receiver.url(""))).await;
+    let ctx = told.ctx(Mail::default(), Outbound::default(), EgressGuard::new(vec!["127.0.0.0/8".parse().unwrap()]));
+    tell(&told, &ctx, kind, START).await;
+    (told, ctx, receiver)
+}
+
+async fn tell(told: &Told, ctx: &Ctx, kind: NoticeKind, now: Timestamp) {
+    told.notice(kind, now).await;
+    dispatch::run(&told.database.pools, now).await.unwrap();
+    deliver::run(ctx, now).await.unwrap();
+}
+
+async fn again(ctx: &Ctx, at: u64) -> Again {
+    deliver::again(ctx, START + seconds(at)).await.unwrap()
+}
+
+const FLAPPING: NoticeKind = NoticeKind::Flapping { openings: 4 };
+
+#[tokio::test]
+async fn an_alarm_that_stands_is_told_again_each_minute_until_it_is_over() {
+    let (told, ctx, receiver) = told_of(FLAPPING).await;
+    let none = Again { told: 0, failed: 0 };
+    assert_eq!(again(&ctx, 59).await, none);
+    assert_eq!(again(&ctx, 62).await, Again { told: 1, failed: 0 });
+    assert_eq!(again(&ctx, 63).await, none, "it was just told");
+    // After an hour in which nobody told it, it is told once.
+    assert_eq!(again(&ctx, 3600).await, Again { told: 1, failed: 0 });
+    let calls = receiver.calls();
+    assert_eq!(calls.len(), 3);
+    let (first, last) = (&alerts(&calls[0])[0], &alerts(&calls[2])[0]);
+    assert_eq!((&first["labels"], &first["startsAt"]), (&last["labels"], &last["startsAt"]));
+    let end = |alert: &Value| at(alert["endsAt"].as_str().unwrap());
+    assert_eq!(end(last).since(end(first)), seconds(3600));
+    tell(&told, &ctx, NoticeKind::FlappingOver, START + seconds(3610)).await;
+    assert_eq!(again(&ctx, 7200).await, none);
+    // One delivery and one attempt for each notice: telling again leaves no rows.
+    assert_eq!(told.number("SELECT count(*) FROM delivery_attempts").await, 2);
+    assert_eq!(told.number("SELECT count(*) FROM standing_alarms").await, 0);
+}
+
+#[tokio::test]
+async fn an_alertmanager_that_is_away_is_told_as_soon_as_it_is_back() {
+    let (_told, ctx, receiver) = told_of(FLAPPING).await;
+    receiver.answers(503, &[], "");
+    assert_eq!(again(&ctx, 62).await, Again { told: 0, failed: 1 });
+    receiver.answers(200, &[], "");
+    assert_eq!(again(&ctx, 125).await, Again { told: 1, failed: 0 });
+}
+
+#[tokio::test]
+async fn what_nothing_ends_and_what_another_channel_remembers_is_not_told_again() {
+    let (told, ctx, _receiver) = told_of(NoticeKind::NeverCameUp).await;
+    let hook = Receiver::start().await;
+    told.channel("hook", &crate::telling::webhook(&hook.url("/"))).await;
+    assert_eq!(again(&ctx, 62).await, Again { told: 0, failed: 0 });
+    tell(&told, &ctx, FLAPPING, START + seconds(61)).await;
+    assert_eq!(told.number("SELECT count(*) FROM standing_alarms").await, 1);
+    assert_eq!(again(&ctx, 125).await, Again { told: 1, failed: 0 });
+    assert_eq!(hook.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_told_again_to_a_channel_that_is_gone_or_not_verified_or_of_a_monitor_that_is_gone() {
+    for gone in ["UPDATE channels SET verified_at = NULL, verified_by = NULL", "UPDATE monitors SET deleted_at = 1"] {
+        let (told, ctx, _receiver) = told_of(FLAPPING).await;
+        sqlx::query(gone).execute(&mut told.database.login("postgres").await).await.unwrap();
+        assert_eq!(again(&ctx, 62).await, Again { told: 0, failed: 0 }, "{gone}");
+        assert_eq!(told.number("SELECT count(*) FROM standing_alarms").await, 0, "{gone}");
+    }
+    let (told, ctx, _receiver) = told_of(FLAPPING).await;
+    let row = told.row("alerts").await;
+    let mut scoped = told.scoped().await;
+    assert!(channels::remove(&mut scoped, row.key, START).await.unwrap());
+    scoped.commit().await.unwrap();
+    assert_eq!(again(&ctx, 62).await, Again { told: 0, failed: 0 });
+}
