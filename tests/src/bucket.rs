@@ -14,6 +14,19 @@ use crate::wait;
 /// The bucket that it has.
 pub const NAME: &str = "picket-archive";
 
+/// moto's server, one request after the other: between looking whether an object is there and keeping it, it holds no lock,
+/// so that of two who put one at once both could have made it, which a real store rules out.
+const SERVER: &str = "
+import sys, threading
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+whole, turn = DomainDispatcherApplication(create_backend_app), threading.Lock()
+def one(environ, start_response):
+    with turn:
+        return list(whole(environ, start_response))
+run_simple(sys.argv[1], int(sys.argv[2]), one, threaded=True)
+";
+
 /// A running service; dropping it ends it, and what it kept is gone.
 #[derive(Debug)]
 pub struct Bucket {
@@ -30,7 +43,7 @@ impl Bucket {
         let python = our_program("picket-collector").parent().unwrap().with_file_name("tools").join("moto/bin/python3");
         assert!(python.exists(), "{} is missing: run tests/run once", python.display());
         let mut command = place.command(&python);
-        command.args(["-m", "moto.server", "-H", &address.ip().to_string(), "-p", &address.port().to_string()]);
+        command.args(["-c", SERVER, &address.ip().to_string(), &address.port().to_string()]);
         let process = Process::start("moto", command, &folder.join("moto.log"));
         wait::until("moto", Duration::from_secs(60), || place.connect(address));
         let bucket = Self { address, place: place.clone(), folder: folder.to_owned(), _process: process };

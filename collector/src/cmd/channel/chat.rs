@@ -65,7 +65,7 @@ impl TeamsArgs {
 pub struct MatrixArgs {
     /// The room's id (!...:example.org), which its settings show.
     room: String,
-    /// The homeserver, such as https://matrix.example.org.
+    /// The homeserver, such as `https://matrix.example.org`.
     #[arg(long)]
     server: String,
     /// A file with the access token of a user that is in the room.

@@ -13,7 +13,7 @@ pub struct NtfyArgs {
     /// A file with an access token that may write to it (tk_...).
     #[arg(long, value_name = "FILE", value_parser = file_text::read)]
     token_file: Option<FileText>,
-    /// The server; https://ntfy.sh unless given.
+    /// The server; `https://ntfy.sh` unless given.
     #[arg(long)]
     server: Option<String>,
     #[command(flatten)]
@@ -33,7 +33,7 @@ impl NtfyArgs {
 /// Arguments of `gotify`.
 #[derive(Debug, clap::Args)]
 pub struct GotifyArgs {
-    /// The server, such as https://gotify.example.org.
+    /// The server, such as `https://gotify.example.org`.
     server: String,
     /// A file with an application's token.
     #[arg(long, value_name = "FILE", value_parser = file_text::read)]
@@ -96,7 +96,7 @@ impl OpsgenieArgs {
 /// Arguments of `alertmanager`.
 #[derive(Debug, clap::Args)]
 pub struct AlertmanagerArgs {
-    /// The server, such as https://alertmanager.example.org.
+    /// The server, such as `https://alertmanager.example.org`.
     server: String,
     /// The user's name, where it asks for a user and a password.
     #[arg(long)]
