@@ -1,4 +1,4 @@
-//! Asking again who it is, before what matters most: the password, or a second factor.
+//! Asking again who it is, before what matters most: the second factor of who has one, the password of who has none.
 
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub enum StepUp {
     Done(Ticket),
     /// Not right.
     Wrong,
+    /// A password is not enough of who has a second factor.
+    NotEnough,
     /// Too many failures: the next try has to wait so long.
     Wait(Duration),
     /// The session is over.
@@ -65,6 +67,8 @@ impl Porter {
             Evidence::Code(_) => "code",
         };
         let checked = match evidence {
+            // It is not looked at: whether it is right is nobody's to learn here.
+            Evidence::Password(_) if self.has_second_factor(member.user).await? => return Ok(StepUp::NotEnough),
             Evidence::Password(password) => self.check_password(member.user, password, (author, FAILED), now).await?,
             Evidence::Code(code) => self.check_code(member.user, &code, author, now).await?,
         };

@@ -129,7 +129,12 @@ async fn a_code_works_within_its_thirty_seconds_and_once() {
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     answer.shows("was used before");
     // Nor does it prove anything again in a session.
-    other.get("/step-up").await.shows("name=\"code\"");
+    let page = other.get("/step-up").await;
+    page.shows("name=\"code\"");
+    page.hides("name=\"password\"");
+    let refused = other.post("/step-up", &[("password", PASSWORD)]).await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    refused.shows("You have a second factor");
     assert_eq!(other.post("/step-up", &[("code", &typed)]).await.status, StatusCode::UNAUTHORIZED);
     world.clock.advance(Duration::from_secs(30));
     let next = code(&world, &secret);

@@ -68,6 +68,10 @@ pub(super) async fn answer(
             response
         }
         Ok(StepUp::Wrong) => show(site, user, StatusCode::UNAUTHORIZED, next, Some(wrong.to_owned())).await,
+        Ok(StepUp::NotEnough) => {
+            let why = text("step_up.not_enough").to_owned();
+            show(site, user, StatusCode::UNAUTHORIZED, next, Some(why)).await
+        }
         Ok(StepUp::Wait(wait)) => {
             too_soon(wait, async |status, error| show(site, user, status, next, Some(error)).await).await
         }
