@@ -117,6 +117,15 @@ pub enum About {
         /// The role there from now on; none when the membership is over.
         role: Option<String>,
     },
+    /// The user may administer the instance for a time.
+    Administrator {
+        /// When it was given.
+        at: Timestamp,
+        /// When it ends.
+        until: Timestamp,
+        /// Who gave it.
+        by: String,
+    },
     /// Somebody invites into an organization.
     Invitation {
         /// The link that accepts.
@@ -162,6 +171,7 @@ impl About {
             Self::RecoveryCodesReplaced { .. } => "recovery_codes_replaced",
             Self::KeyAdded { .. } => "key_added",
             Self::Membership { .. } => "membership",
+            Self::Administrator { .. } => "administrator",
             Self::Invitation { .. } => "invitation",
             Self::Recovery { .. } => "recovery",
         }

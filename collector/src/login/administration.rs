@@ -11,6 +11,7 @@ use serde_json::json;
 use super::failure::Counter;
 use super::session::{Member, Resumed, Ticket};
 use super::{LoginError, Porter, address, note};
+use crate::domain::account_mail::About;
 use crate::domain::administration::Term;
 use crate::store::admin_grants::{self, GrantRow};
 use crate::store::audit::{self, Author};
@@ -93,10 +94,11 @@ impl Porter {
         auth.commit().await
     }
 
-    /// Lets whoever signs in with an address administer the instance. `giver` is the user who gives it; none at the console.
+    /// Lets whoever signs in with an address administer the instance, and tells that user. `giver` is the user who gives it;
+    /// none at the console.
     ///
     /// # Errors
-    /// When the database fails.
+    /// When the database fails or the mail cannot be sealed.
     pub async fn grant(
         &self,
         email: &str,
@@ -104,7 +106,7 @@ impl Porter {
         giver: Option<UserKey>,
         by: &Author,
         now: Timestamp,
-    ) -> Result<Granted, StoreError> {
+    ) -> Result<Granted, LoginError> {
         let mut auth = self.pools.auth().await?;
         let Some(user) = user_of(&mut auth, email).await? else { return Ok(Granted::Nobody) };
         if giver == Some(user.id) {
@@ -115,6 +117,8 @@ impl Porter {
         let second_factor = second_factors::is_wanted(&mut auth, user.id).await?;
         let detail = json!({ "address": user.email, "until": until.to_string() });
         note(&mut auth, by, "admin.grant", user.uuid, detail, now).await?;
+        let about = About::Administrator { at: now, until, by: by.actor.clone() };
+        self.tell(&mut auth, Some(user.id), &user.email, about, now).await?;
         auth.commit().await?;
         Ok(Granted::Done { until, second_factor })
     }

@@ -67,6 +67,17 @@ fn sheet(about: &About, url: &str) -> Sheet {
             link: Some(format!("{url}/keys")),
         },
         About::Membership { at, organization, role } => membership(*at, organization, role.as_deref(), url),
+        About::Administrator { at, until, by } => Sheet {
+            subject: "You administer this Picket".to_owned(),
+            lead: "You may administer the whole instance for a time: its probes, organizations and users.".to_owned(),
+            rows: vec![
+                ("When", format!("{at:.0}")),
+                ("Until", format!("{until:.0}")),
+                ("By", by.clone()),
+                ("Not you?", "If you did not expect this, tell whoever runs this Picket at once.".to_owned()),
+            ],
+            link: Some(format!("{url}/admin")),
+        },
         About::Invitation { link, organization, role, by } => Sheet {
             subject: format!("Join {} at Picket", one_line(organization)),
             lead: format!("{by} invites you to {organization}, which watches its services with Picket."),
@@ -246,6 +257,7 @@ mod tests {
             About::KeyAdded { at, name: new.clone() },
             About::Membership { at, organization: new.clone(), role: Some("admin".to_owned()) },
             About::Membership { at, organization: new.clone(), role: None },
+            About::Administrator { at, until: at, by: new.clone() },
             About::Invitation {
                 link: link(),
                 organization: new.clone(),
