@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::store::audit::{self, Author};
 use crate::store::probes::{self, NewProbe};
 use crate::store::regions::{self, RegionRow};
-use crate::store::{Auth, Pools, StoreError};
+use crate::store::{Auth, OrgKey, Pools, StoreError, organizations};
 use crate::vault::token::random_bytes;
 use crate::vault::{Authority, Class, Sealer, VaultError};
 use machine::Machine;
@@ -120,6 +120,14 @@ pub async fn add(desk: &Desk, new: New, by: &Author, now: Timestamp) -> Result<A
         pin: pin.clone(),
     };
     Ok(Added { id, region: region.code, name, token: token.to_text(), place, pin })
+}
+
+/// Whether an organization runs the instance's probes: the operator's does, which is the first one, made by the set-up link.
+///
+/// # Errors
+/// When the database fails.
+pub async fn are_run_by(desk: &Desk, org: OrgKey) -> Result<bool, StoreError> {
+    organizations::is_first(&mut desk.pools.auth().await?, org).await
 }
 
 /// The region of that name, made when it is new.

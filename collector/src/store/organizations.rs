@@ -92,6 +92,17 @@ pub async fn of_user(auth: &mut Auth, user: UserKey, now: Timestamp) -> Result<V
     .await?)
 }
 
+/// Whether no organization was there before this one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_first(auth: &mut Auth, org: OrgKey) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar("SELECT NOT EXISTS (SELECT FROM organizations WHERE id < $1)")
+        .bind(org)
+        .fetch_one(auth.conn())
+        .await?)
+}
+
 /// What an organization is called; none when it is gone.
 ///
 /// # Errors

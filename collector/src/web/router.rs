@@ -236,6 +236,8 @@ pub const ROUTES: &[Route] = &[
     page("/admin", Who::Admin, || get(ui::admin::get_overview)),
     page("/admin/regions", Who::Admin, || get(ui::admin::probes::get_regions)),
     page("/admin/probes", Who::Admin, || get(ui::admin::probes::get_probes)),
+    page("/admin/probes/new", Who::Admin, || get(ui::admin::probes::get_new)),
+    change("/admin/probes/new", Who::Admin, || post(ui::admin::probes::post_new)),
     change("/admin/probes/{id}/revoke", Who::Admin, || post(ui::admin::probes::post_revoke)),
     page("/admin/organizations", Who::Admin, || get(ui::admin::organizations::get_organizations)),
     page("/admin/users", Who::Admin, || get(ui::admin::users::get_users)),

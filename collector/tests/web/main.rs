@@ -22,6 +22,7 @@ mod keys;
 mod log;
 mod mailbox;
 mod members;
+mod operators_probes;
 mod organizations;
 mod origins;
 mod passkeys;

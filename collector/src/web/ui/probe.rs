@@ -19,17 +19,25 @@ use crate::domain::access::Right;
 use crate::probes::place::Reach;
 use crate::probes::{self, AddError, Added, New};
 use crate::store::StoreError;
+use crate::store::audit::Author;
 use crate::store::read::probes::{self as read, ProbeRow, RegionRow, Standing};
 use crate::web::Site;
 use crate::web::extract::form::Form;
 use crate::web::extract::user::User;
 use crate::web::texts::{filled, text};
 
+/// Where probes are.
+const BASE: &str = "/probes";
+/// What the form is called.
+pub(super) const TITLE_NEW: &str = "probe.title_new";
+
 #[derive(Template)]
 #[template(path = "probe/list.html")]
 struct List {
     frame: Frame,
     items: Vec<Item>,
+    /// Whether the instance's probes are this organization's to add.
+    adds: bool,
     regions: Vec<RegionRow>,
     /// Where the buttons lead, if there are any.
     base: &'static str,
@@ -58,6 +66,8 @@ pub(super) struct Item {
 #[template(path = "probe/form.html")]
 struct Add<'a> {
     frame: Frame,
+    /// Where its list is.
+    base: &'static str,
     region: &'a str,
     network: &'a str,
     called: &'a str,
@@ -76,6 +86,7 @@ impl Add<'_> {
 #[template(path = "probe/token.html")]
 struct Token {
     frame: Frame,
+    base: &'static str,
     who: String,
     command: String,
     calls: String,
@@ -97,12 +108,14 @@ async fn gather(site: &Site, user: &User, query: &HashMap<String, String>) -> Re
     let mut scoped = user.scoped(site).await?;
     let rows = read::page(&mut scoped).await?;
     let regions = read::regions(&mut scoped, now).await?;
+    let runs = user.member.role.may(Right::ProbesWrite) && probes::are_run_by(&site.desk, user.member.org).await?;
     Ok(List {
         frame: Frame::of(user, "/probes", text("probe.title")).noting(query),
         items: rows.iter().map(|row| item(row, now)).collect(),
         regions,
-        base: "/probes",
-        revokes: user.member.role.may(Right::ProbesWrite),
+        adds: runs,
+        base: BASE,
+        revokes: runs,
     })
 }
 
@@ -157,16 +170,45 @@ fn network(checks: &[(&'static str, SelfCheck); 3]) -> String {
     }
 }
 
+/// Every organization is served by these probes, so only the operator's own adds and revokes them.
+async fn refused(site: &Site, user: &User) -> Option<Response> {
+    match probes::are_run_by(&site.desk, user.member.org).await {
+        Ok(true) => None,
+        Ok(false) => Some(error::page(StatusCode::FORBIDDEN, "error.operators_probes")),
+        Err(failed) => Some(error::unavailable(&failed)),
+    }
+}
+
+fn frame(user: &User, title: &'static str) -> Frame {
+    Frame::of(user, BASE, text(title))
+}
+
 /// `GET /probes/new`.
-pub async fn get_new(user: User) -> Response {
-    show(&user, &Form::default(), Vec::new())
+pub async fn get_new(State(site): State<Site>, user: User) -> Response {
+    let refused = refused(&site, &user).await;
+    refused.unwrap_or_else(|| show(frame(&user, TITLE_NEW), BASE, &Form::default(), Vec::new()))
 }
 
 /// `POST /probes/new`: the answer shows the token, this once.
 pub async fn post_new(State(site): State<Site>, user: User, form: Form) -> Response {
+    match refused(&site, &user).await {
+        Some(refused) => refused,
+        None => add(&site, &user.author(), BASE, |title| frame(&user, title), &form).await,
+    }
+}
+
+/// Adds the probe of a form, and shows its token.
+pub(super) async fn add(
+    site: &Site,
+    by: &Author,
+    base: &'static str,
+    frame: impl Fn(&'static str) -> Frame,
+    form: &Form,
+) -> Response {
+    let again = |faults| show(frame(TITLE_NEW), base, form, faults);
     let region: Region = match form.text("region").parse() {
         Ok(region) => region,
-        Err(_) => return show(&user, &form, vec![("region", text("probe.bad_region").to_owned())]),
+        Err(_) => return again(vec![("region", text("probe.bad_region").to_owned())]),
     };
     let given = |field: &str| Some(form.text(field).to_owned()).filter(|value| !value.is_empty());
     let one_line = |value: &Option<String>| {
@@ -175,21 +217,22 @@ pub async fn post_new(State(site): State<Site>, user: User, form: Form) -> Respo
     let new = New { region, network: given("network"), eu: form.ticked("eu"), name: given("name"), url: given("url") };
     for (field, value) in [("network", &new.network), ("name", &new.name)] {
         if !one_line(value) {
-            return show(&user, &form, vec![(field, text("form.bad_name").to_owned())]);
+            return again(vec![(field, text("form.bad_name").to_owned())]);
         }
     }
-    match probes::add(&site.desk, new, &user.author(), site.clock.now()).await {
-        Ok(added) => page(&token(&user, &added)),
+    match probes::add(&site.desk, new, by, site.clock.now()).await {
+        Ok(added) => page(&token(frame("probe.token_title"), base, &added)),
         Err(AddError::Store(failed)) => error::unavailable(&failed),
         Err(AddError::Vault(failed)) => error::unavailable(&failed),
-        Err(wrong @ (AddError::Url(_) | AddError::Nowhere)) => show(&user, &form, vec![("url", wrong.to_string())]),
-        Err(wrong) => show(&user, &form, vec![("region", wrong.to_string())]),
+        Err(wrong @ (AddError::Url(_) | AddError::Nowhere)) => again(vec![("url", wrong.to_string())]),
+        Err(wrong) => again(vec![("region", wrong.to_string())]),
     }
 }
 
-fn token(user: &User, added: &Added) -> Token {
+fn token(frame: Frame, base: &'static str, added: &Added) -> Token {
     Token {
-        frame: Frame::of(user, "/probes", text("probe.token_title")),
+        frame,
+        base,
         who: format!("{} ({})", added.name, added.region),
         command: format!("PICKET_TOKEN={} picket-probe run", added.token.expose()),
         calls: added.place.url.clone(),
@@ -202,10 +245,12 @@ fn token(user: &User, added: &Added) -> Token {
     }
 }
 
-fn show(user: &User, form: &Form, faults: Vec<(&'static str, String)>) -> Response {
+/// The form, with what is wrong of it.
+pub(super) fn show(frame: Frame, base: &'static str, form: &Form, faults: Vec<(&'static str, String)>) -> Response {
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let add = Add {
-        frame: Frame::of(user, "/probes", text("probe.title_new")),
+        frame,
+        base,
         region: form.text("region"),
         network: form.text("network"),
         called: form.text("name"),
@@ -219,6 +264,9 @@ fn show(user: &User, form: &Form, faults: Vec<(&'static str, String)>) -> Respon
 /// `POST /probes/{id}/revoke`.
 pub async fn post_revoke(State(site): State<Site>, user: User, Path(id): Path<String>, _: Form) -> Response {
     let Ok(id) = id.parse::<ProbeId>() else { return error::not_found() };
+    if let Some(refused) = refused(&site, &user).await {
+        return refused;
+    }
     // Only what this organization may see can be revoked by it.
     let seen = async {
         let rows = read::page(&mut user.scoped(&site).await?).await?;

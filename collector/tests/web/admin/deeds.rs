@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 
 use super::{PAGES, administrator, guarded, look};
 use crate::common::{Browser, EMAIL, PASSWORD, World};
+use crate::mailbox::{MAILS, Mailbox};
 
 /// The entries since the last call, oldest first: whose chain, actor, from where, action, subject, detail.
 async fn entries(world: &World) -> String {
@@ -194,6 +195,27 @@ async fn all_sessions_of_a_user_end_and_nobody_elses() {
 }
 
 #[tokio::test]
+async fn a_probe_is_added_and_its_token_shown_once() {
+    let world = World::new().await;
+    let mut browser = administrator(&world, "owner").await;
+    browser.get("/admin/probes").await.shows("/admin/probes/new");
+    browser.get("/admin/probes/new").await.shows("action=\"/admin/probes/new\"");
+    let wrong = browser.post("/admin/probes/new", &[("region", "no region")]).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    wrong.shows("action=\"/admin/probes/new\"");
+    let added = browser.post("/admin/probes/new", &[("region", "eu-9"), ("url", "https://picket.example")]).await;
+    assert_eq!(added.status, StatusCode::OK, "{}", added.text);
+    added.shows("PICKET_TOKEN=");
+    added.shows("href=\"/admin/probes\"");
+    let id = world.one("SELECT uuid FROM probes").await;
+    assert_eq!(
+        world.one("SELECT string_agg(action || ' ' || subject, '; ' ORDER BY id) FROM audit WHERE org_id IS NULL AND actor = 'user:owner@example.org' AND action NOT IN ('admin.look')").await,
+        format!("region.add eu-9; probe.add {id}")
+    );
+    browser.get("/admin/probes").await.hides("PICKET_TOKEN");
+}
+
+#[tokio::test]
 async fn a_probe_is_revoked_once() {
     let world = World::new().await;
     let mut browser = administrator(&world, "owner").await;
@@ -264,6 +286,20 @@ async fn a_grant_is_given_to_another_for_a_time_and_taken_back() {
     assert_eq!(viewer.get("/admin").await.status, StatusCode::NOT_FOUND, "at once");
     assert_eq!(owner.post(&path, &[]).await.status, StatusCode::NOT_FOUND);
     assert_eq!(owner.post("/admin/grants/x/revoke", &[]).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn who_is_made_administrator_is_told_by_mail() {
+    let world = World::with(MAILS).await;
+    let mut mailbox = Mailbox::start();
+    let mut owner = administrator(&world, "owner").await;
+    world.member("viewer").await;
+    mailbox.mails(&world).await;
+    owner.get("/admin/grants").await;
+    owner.post("/admin/grants", &[("email", "viewer@example.org"), ("for", "8h")]).await;
+    let mail = mailbox.one(&world, "viewer@example.org").await;
+    assert_eq!(mail.header("Subject"), "You administer this Picket");
+    assert!(mail.0.contains("user:owner@example.org"), "{}", mail.0);
 }
 
 #[tokio::test]

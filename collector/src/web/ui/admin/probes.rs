@@ -8,7 +8,7 @@ use axum::response::Response;
 use picket_shared::ids::ProbeId;
 
 use super::super::frame::Frame;
-use super::super::probe::{Item, item};
+use super::super::probe::{Item, TITLE_NEW, add, item, show};
 use super::super::{error, filters, page_of, see};
 use super::{Head, frame};
 use crate::probes;
@@ -17,6 +17,8 @@ use crate::store::read::probes::{self as read, RegionRow};
 use crate::web::Site;
 use crate::web::extract::administrator::Administrator;
 use crate::web::extract::form::Form;
+
+const BASE: &str = "/admin/probes";
 
 #[derive(Template)]
 #[template(path = "admin/probes.html")]
@@ -48,13 +50,23 @@ pub async fn get_probes(
         let rows = read::page(&mut site.pools.auth().await?).await?;
         Ok::<_, StoreError>(Probes {
             frame: frame(&administrator, "admin.probes").noting(&query),
-            head: Head::of(&administrator, "/admin/probes"),
+            head: Head::of(&administrator, BASE),
             items: rows.iter().map(|row| item(row, now)).collect(),
-            base: "/admin/probes",
+            base: BASE,
             revokes: true,
         })
     };
     page_of(read.await)
+}
+
+/// `GET /admin/probes/new`.
+pub async fn get_new(administrator: Administrator) -> Response {
+    show(frame(&administrator, TITLE_NEW), BASE, &Form::default(), Vec::new())
+}
+
+/// `POST /admin/probes/new`: the answer shows the token, this once.
+pub async fn post_new(State(site): State<Site>, administrator: Administrator, form: Form) -> Response {
+    add(&site, &administrator.author(), BASE, |title| frame(&administrator, title), &form).await
 }
 
 /// `GET /admin/regions`.
