@@ -1,5 +1,6 @@
 //! The archive as the settings say: its store, and how PostgreSQL hands its WAL over.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use picket_shared::egress::EgressGuard;
@@ -35,11 +36,14 @@ impl From<StoreError> for CmdError {
     }
 }
 
-/// The store that the settings name; `None` when there is no archive.
+/// The store that the settings name, a folder opened as `folder` does; `None` when there is no archive.
 ///
 /// # Errors
 /// When it cannot be used.
-pub(super) async fn store(config: &Config) -> Result<Option<Arc<dyn Store>>, CmdError> {
+async fn store(
+    config: &Config,
+    folder: fn(&Path) -> Result<Directory, StoreError>,
+) -> Result<Option<Arc<dyn Store>>, CmdError> {
     if !is_on(config)? {
         return Ok(None);
     }
@@ -49,7 +53,7 @@ pub(super) async fn store(config: &Config) -> Result<Option<Arc<dyn Store>>, Cmd
         return Ok(Some(Arc::new(S3::open(client, settings.clone(), Clock::system()).await?)));
     }
     let Some(directory) = config.archive.directory() else { return Ok(None) };
-    Ok(Some(Arc::new(Directory::open(directory)?)))
+    Ok(Some(Arc::new(folder(directory)?)))
 }
 
 /// Whether there is to be an archive.
@@ -84,7 +88,7 @@ pub(super) fn archiving(config: &Config) -> Result<Option<Archiving>, CmdError> 
 /// # Errors
 /// When the archive cannot be used: a collector that cannot archive says so at its start.
 pub(super) async fn begin(server: &Server, app: &App) -> Result<Option<Arc<Keeper>>, CmdError> {
-    let Some(store) = store(&app.config).await? else { return Ok(None) };
+    let Some(store) = store(&app.config, Directory::make).await? else { return Ok(None) };
     let layout = Layout::of(&app.config.database.data_dir);
     let shelf = shelf(store, &layout, app.sealer.clone(), app.opener.clone(), app.clock.now()).await?;
     tracing::info!("Archiving to {}, sealed with key {:08x}", shelf.place(), app.sealer.key_id());
@@ -120,7 +124,7 @@ pub(super) fn engine(config: &Config, layout: &Layout, shelf: Shelf) -> Result<O
 /// # Errors
 /// When there is no archive, no key ring, or more than one cluster in question.
 pub(super) async fn found_shelf(config: &Config, named: Option<SystemId>) -> Result<Shelf, CmdError> {
-    let store = store(config)
+    let store = store(config, Directory::open)
         .await?
         .ok_or_else(|| CmdError::new("there is no archive: name its place by [archive] directory"))?;
     let directory = config.keys.directory();

@@ -50,7 +50,9 @@ fn begin(command: Command, mut config: Config) -> Result<ExitCode, CmdError> {
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         return Err(CmdError::new("the TLS library was set up twice: this is a defect of Picket"));
     }
-    let owner = prepare_owner(&mut config)?;
+    // Who only looks makes no archive: where a disk is not mounted, an empty folder would take what belongs on it.
+    let archives = matches!(command, Command::Serve(_) | Command::Up(_));
+    let owner = prepare_owner(&mut config, archives)?;
     if let Command::Up(args) = command {
         let start = Start { args, config, user: owner };
         return runtime()?.block_on(Box::pin(up::run(start, Clock::system())));
@@ -103,7 +105,7 @@ async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError
 
 /// Started as root, the collector becomes the user that owns the data: makes that user and the directories, before any
 /// thread is made. `None` when this is not root.
-fn prepare_owner(config: &mut Config) -> Result<Option<User>, CmdError> {
+fn prepare_owner(config: &mut Config, archives: bool) -> Result<Option<User>, CmdError> {
     if !owner::is_root() {
         return Ok(None);
     }
@@ -119,7 +121,7 @@ fn prepare_owner(config: &mut Config) -> Result<Option<User>, CmdError> {
         owner::make_directory(&config.database.data_dir, &user)?;
     }
     owner::make_directory(config.keys.directory(), &user)?;
-    if let Some(directory) = config.archive.directory() {
+    if let Some(directory) = config.archive.directory().filter(|_| archives) {
         owner::make_directory(directory, &user)?;
     }
     Ok(Some(user))

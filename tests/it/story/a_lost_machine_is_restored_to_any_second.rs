@@ -172,6 +172,9 @@ fn an_archive_that_is_away_costs_no_wal_and_catches_up_by_itself() {
     assert!(world.collector.log().contains("could not be archived, and is kept"), "{}", world.collector.log());
     let doctor = world.collector.doctor("archive");
     assert_ne!(doctor.0, "fail", "a few seconds are no alarm: {doctor:?}");
+    let error = world.collector.command(&["backup", "list"]).unwrap_err();
+    assert!(error.contains("mount its disk"), "{error}");
+    assert!(!archive.exists(), "who only looks makes no folder that would take what belongs on the disk");
     fs::rename(&away, &archive).unwrap();
     archived(&postgres);
     let waiting =

@@ -27,13 +27,18 @@ impl Directory {
     ///
     /// # Errors
     /// When it cannot be made, or nothing can be written into it.
+    pub fn make(root: &Path) -> Result<Self, StoreError> {
+        make_folders(root, None).map_err(|error| refused(root, &error))?;
+        Self::open(root)
+    }
+
+    /// The store in that folder, which must be there.
+    ///
+    /// # Errors
+    /// When it is not there, or nothing can be written into it.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         let store = Self { root: root.to_owned() };
-        let made = make_folders(root);
-        made.and_then(|()| store.sweep()).map_err(|error| StoreError::Refused {
-            place: root.display().to_string(),
-            why: format!("{error}: make it a folder that the collector's user may write"),
-        })?;
+        store.sweep().map_err(|error| refused(root, &error))?;
         Ok(store)
     }
 
@@ -60,9 +65,8 @@ impl Directory {
 
     fn put_now(&self, path: &Path, object: &[u8]) -> io::Result<Put> {
         // A disk that is not mounted any more must not be mistaken for a store that is empty.
-        fs::metadata(&self.root)?;
         let folder = path.parent().unwrap_or(&self.root);
-        make_folders(folder)?;
+        make_folders(folder, Some(&self.root))?;
         // On the disk that the store's root is on, and out of the way of listings.
         let mark = random_bytes::<8>().map_err(io::Error::other)?;
         let beside = self.root.join(format!("{UNFINISHED}{:016x}", u64::from_be_bytes(mark)));
@@ -157,13 +161,19 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes a folder and those above it, each flushed into the one above.
-fn make_folders(folder: &Path) -> io::Result<()> {
+fn refused(root: &Path, error: &io::Error) -> StoreError {
+    let why =
+        format!("{error}: make it a folder that the collector's user may write, and mount its disk if it has one");
+    StoreError::Refused { place: root.display().to_string(), why }
+}
+
+/// Makes a folder and those above it, each flushed into the one above; `root` and what is above it must be there.
+fn make_folders(folder: &Path, root: Option<&Path>) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    let above = folder.parent().ok_or(ErrorKind::NotFound)?;
-    make_folders(above)?;
+    let above = folder.parent().filter(|_| root != Some(folder)).ok_or(ErrorKind::NotFound)?;
+    make_folders(above, root)?;
     match DirBuilder::new().mode(0o700).create(folder) {
         Ok(()) => flush(above),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -211,7 +221,7 @@ mod tests {
 
     fn store() -> (tempfile::TempDir, Directory) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Directory::open(&folder.path().join("deep/archive")).unwrap();
+        let store = Directory::make(&folder.path().join("deep/archive")).unwrap();
         (folder, store)
     }
 
@@ -288,6 +298,9 @@ mod tests {
         assert!(store.list("").await.is_err());
         // Nothing is put beside the mount point that is gone: the folder above it is not the store.
         assert!(store.put("b", bytes("two")).await.is_err());
+        // Who looks at it makes nothing either; only who archives does.
+        assert!(Directory::open(&folder.path().join("deep/archive")).is_err());
+        assert!(!folder.path().join("deep").exists());
     }
 
     #[tokio::test]
