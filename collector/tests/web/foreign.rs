@@ -1,0 +1,133 @@
+//! What belongs to another organization, asked for by every route that names something: answered to the byte like what is
+//! not there, and nothing of it changes.
+
+use axum::body::Body;
+use axum::http::{Request, header};
+use picket_collector::domain::access::Right;
+use picket_collector::login::session::Ticket;
+use picket_collector::web::router::{ROUTES, Route, Who};
+
+use crate::common::{Answer, World};
+
+/// What routes name, by the beginning of their path; the other organization's, and one that nobody has. A route of another
+/// beginning fails until a row of it is here.
+const NAMED: [(&str, &str, &str); 9] = [
+    ("/monitors/", THEIRS, NOBODYS),
+    ("/channels/", THEIRS, NOBODYS),
+    ("/incidents/", THEIRS, NOBODYS),
+    ("/keys/", "Theirs00", "Nobodys0"),
+    ("/members/", THEIRS, NOBODYS),
+    ("/invitations/", THEIRS, NOBODYS),
+    ("/organizations/", THEIRS, NOBODYS),
+    ("/account/sessions/", THEIRS, NOBODYS),
+    ("/probes/", THEIRS, NOBODYS),
+];
+const THEIRS: &str = "01900000-0000-7000-8000-0000000000aa";
+const NOBODYS: &str = "01900000-0000-7000-8000-0000000000bb";
+
+/// A row of every kind that belongs to the second organization, all of one name.
+async fn other_organization(world: &World) {
+    world
+        .sql(&format!(
+            "UPDATE organizations SET uuid = '{THEIRS}' WHERE id = 2;
+             INSERT INTO users (uuid, email, password_hash, created_at, password_changed_at) VALUES ('{THEIRS}', 'eve@example.org', 'x', 0, 0);
+             INSERT INTO memberships (org_id, user_id, role, created_at) SELECT 2, id, 'editor', 0 FROM users WHERE uuid = '{THEIRS}';
+             INSERT INTO sessions (uuid, token_hash, user_id, created_at, seen_at, expires_at)
+                 SELECT '{THEIRS}', sha256('eve'), id, 0, 9e15, 9e15 FROM users WHERE uuid = '{THEIRS}';
+             INSERT INTO monitors (uuid, org_id, name, kind, target, spec, interval_s, timeout_ms, assigned_at_version, created_at, updated_at, external_key)
+                 VALUES ('{THEIRS}', 2, 'their own', 'tcp', 'their.example:1', '{{\"kind\":\"tcp\",\"host\":\"their.example\",\"port\":1}}', 60, 1000, 1, 0, 0, 'their-key');
+             INSERT INTO incidents (uuid, org_id, monitor_id, started_at, confirmed_at, failure, message, detail)
+                 SELECT '{THEIRS}', 2, id, 1, 1, 'tcp_refused', 'their trouble', '{{}}' FROM monitors WHERE uuid = '{THEIRS}';
+             INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at)
+                 VALUES ('{THEIRS}', 2, 'their mail', 'email', 't***@example.org', 'x', 0);
+             INSERT INTO invitations (uuid, org_id, email, role, token_hash, invited_by, created_at, expires_at)
+                 SELECT '{THEIRS}', 2, 'their@example.org', 'viewer', sha256('x'), id, 0, 9e15 FROM users WHERE uuid = '{THEIRS}';
+             INSERT INTO api_keys (org_id, user_id, public_id, key_hash, name, scopes, created_at)
+                 SELECT 2, id, 'Theirs00', sha256('x'), 'their key', '{{monitors:read}}', 0 FROM users WHERE uuid = '{THEIRS}';
+             INSERT INTO probes (uuid, region_id, org_id, name, sealed_secret, created_at) VALUES ('{THEIRS}', 1, 2, 'their probe', '', 0)"
+        ))
+        .await;
+}
+
+/// Everything that the second organization and its member have.
+async fn all_of_theirs(world: &World) -> String {
+    let mut all = String::new();
+    for table in ["monitors", "incidents", "channels", "invitations", "api_keys", "probes", "memberships"] {
+        all += &world
+            .one(&format!("SELECT string_agg(t::text, ' ' ORDER BY t::text) FROM {table} t WHERE org_id = 2"))
+            .await;
+    }
+    all + &world.one("SELECT string_agg(s::text, ' ') FROM sessions s WHERE token_hash = sha256('eve')").await
+}
+
+/// What a program sends so that nothing but the name is wrong.
+fn body(route: &Route) -> &'static str {
+    match (route.method, route.path) {
+        ("PATCH", "/api/v1/members/{id}") => r#"{"role": "viewer"}"#,
+        ("PATCH", _) => r#"{"name": "mine"}"#,
+        ("PUT", path) if path.ends_with("/settings") => r#"{"settings": {"to": "mine@example.org"}}"#,
+        ("POST", path) if path.ends_with("/verify") => r#"{"code": "123456"}"#,
+        _ => "",
+    }
+}
+
+async fn ask(world: &World, route: &Route, name: &str, session: &str, key: &str) -> Answer {
+    let path =
+        route.path.replace("{id}", name).replace("{external_key}", if name == THEIRS { "their-key" } else { "no-key" });
+    let path = if path.ends_with("/series") { path + "?from=0&to=3600" } else { path };
+    let request = Request::builder().method(route.method).uri(path).header(header::HOST, "localhost:8080");
+    let request = match route.who {
+        Who::Key(_) => request
+            .header(header::AUTHORIZATION, format!("Bearer {key}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body(route))),
+        _ => {
+            let proof = Ticket::parse(session).map(|ticket| ticket.form_proof()).unwrap_or_default();
+            let fields = format!("proof={proof}&name=mine&role=viewer&code=123456&to=mine%40example.org");
+            let request = request.header(header::COOKIE, format!("sid-local={session}"));
+            let request = request.header("sec-fetch-site", "same-origin");
+            let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+            request.body(if route.method == "GET" { Body::empty() } else { Body::from(fields) })
+        }
+    };
+    world.send(request.unwrap()).await
+}
+
+#[tokio::test]
+async fn every_route_answers_for_what_others_have_as_for_what_nobody_has() {
+    let world = World::new().await;
+    other_organization(&world).await;
+    let key = world.key("owner", Right::ALL, &[]).await;
+    let before = all_of_theirs(&world).await;
+    let mut asked = 0;
+    for route in ROUTES {
+        let own = matches!(route.who, Who::User(_) | Who::Proven(_) | Who::Person | Who::Key(_));
+        if !own || !(route.path.contains("{id}") || route.path.contains("{external_key}")) {
+            continue;
+        }
+        // A key of one's own names something of one's own; what it makes is not the other's.
+        if (route.method, route.path) == ("PUT", "/api/v1/monitors/by-key/{external_key}") {
+            continue;
+        }
+        let what = format!("{} {}", route.method, route.path);
+        let place = route.path.strip_prefix("/api/v1").unwrap_or(route.path);
+        let place = place.strip_prefix("/members").filter(|rest| rest.starts_with("/invitations/")).unwrap_or(place);
+        let named = NAMED.iter().find(|(beginning, ..)| place.starts_with(beginning));
+        let (_, theirs, nobodys) = named.unwrap_or_else(|| panic!("{what}: what does it name? add a row to NAMED"));
+        let session = world.member("owner").await;
+        let found = ask(&world, route, theirs, &session, &key).await;
+        let session = world.member("owner").await;
+        let missed = ask(&world, route, nobodys, &session, &key).await;
+        // What was deleted an hour ago is gone, and so is what never was.
+        let gone = if route.path.ends_with("/restore") { 410 } else { 404 };
+        assert_eq!(missed.status.as_u16(), gone, "{what}: {}", missed.text);
+        assert_eq!((found.status, &found.text), (missed.status, &missed.text), "{what}");
+        let names = |answer: &Answer| answer.headers.keys().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(names(&found), names(&missed), "{what}");
+        assert!(!found.text.contains("their"), "{what}: {}", found.text);
+        asked += 1;
+    }
+    assert!(asked > 40, "{asked} routes name something");
+    assert_eq!(all_of_theirs(&world).await, before);
+    assert_eq!(world.one("SELECT count(*) FROM audit WHERE org_id = 2").await, "0");
+}
