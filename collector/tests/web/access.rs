@@ -41,12 +41,21 @@ pub(crate) fn request(route: &Route, token: &str) -> Request<Body> {
     request.body(if route.method == "GET" { Body::empty() } else { Body::from(body) }).unwrap()
 }
 
-/// The statuses of a route: anonymous, an expired session, an owner who did not prove lately who it is, then each role.
+/// Who asks, before the roles: nobody, an expired session, an owner who did not prove lately who it is, an owner without the
+/// second factor that the organization wants, and somebody who is signed in and in no organization.
+const OTHERS: [&str; 5] = ["anonymous", "expired", "unproven", "lacking", "stray"];
+
+/// The statuses of a route: for the others, then for each role.
 async fn statuses(world: &World, route: &Route, expired: &str) -> Vec<StatusCode> {
     let mut found = vec![world.status(request(route, "")).await, world.status(request(route, expired)).await];
     let owner = world.member("owner").await;
     world.sql(&format!("UPDATE sessions SET proven_at = NULL WHERE token_hash = sha256('{owner}')")).await;
     found.push(world.status(request(route, &owner)).await);
+    world.member("owner").await;
+    world.sql("UPDATE organizations SET second_factor_since = 1").await;
+    found.push(world.status(request(route, &owner)).await);
+    world.sql("UPDATE organizations SET second_factor_since = NULL").await;
+    found.push(world.status(request(route, &stray(world).await)).await);
     for role in Role::ALL {
         let token = world.member(role.as_str()).await;
         // Who gives nobody's password again and again has to wait; here each comes for the first time.
@@ -54,6 +63,13 @@ async fn statuses(world: &World, route: &Route, expired: &str) -> Vec<StatusCode
         found.push(world.status(request(route, &token)).await);
     }
     found
+}
+
+/// The session of somebody who was a member and is one of nothing any more.
+async fn stray(world: &World) -> String {
+    let token = world.member("viewer").await;
+    world.sql("DELETE FROM memberships WHERE role = 'viewer'").await;
+    token
 }
 
 /// A session that was an owner's until a second ago.
@@ -86,41 +102,50 @@ pub(crate) fn file(path: &str) -> PathBuf {
 async fn every_route_answers_everybody_as_the_matrix_says() {
     let world = World::new().await;
     let expired = expired(&world).await;
-    let mut matrix = String::from("route anonymous expired unproven");
+    let mut matrix = format!("route {}", OTHERS.join(" "));
     for role in Role::ALL {
         let _ = write!(matrix, " {role}");
     }
     matrix.push('\n');
     for route in ROUTES {
         let what = format!("{} {}", route.method, route.path);
-        let statuses = statuses(&world, route, &expired).await;
+        let found = statuses(&world, route, &expired).await;
+        let (others, roles) = found.split_at(OTHERS.len());
+        let &[anonymous, expired, unproven, lacking, stray] = others else { unreachable!() };
+        let turned_away = if route.method == "GET" { StatusCode::SEE_OTHER } else { StatusCode::UNAUTHORIZED };
+        let led_on = if route.method == "GET" { StatusCode::SEE_OTHER } else { StatusCode::FORBIDDEN };
         if let Who::User(right) | Who::Proven(right) = route.who {
-            let turned_away = if route.method == "GET" { StatusCode::SEE_OTHER } else { StatusCode::UNAUTHORIZED };
-            assert_eq!(statuses[..2], [turned_away, turned_away], "{what}");
+            assert_eq!([anonymous, expired], [turned_away, turned_away], "{what}");
             if matches!(route.who, Who::Proven(_)) {
-                assert_eq!(statuses[2], StatusCode::SEE_OTHER, "{what} without proof");
+                assert_eq!(unproven, StatusCode::SEE_OTHER, "{what} without proof");
             }
+            // To set one up is part of the account, and all that is open until then.
+            let own = matches!(right, Right::AccountRead | Right::AccountWrite);
+            assert_eq!(lacking, if own { roles[0] } else { led_on }, "{what} without the second factor that is wanted");
+            assert_eq!(stray, led_on, "{what} in no organization");
             // There an answer may be wrong of who is signed in.
             let asks = what == "POST /step-up";
-            for (role, status) in Role::ALL.iter().zip(&statuses[3..]) {
+            for (role, status) in Role::ALL.iter().zip(roles) {
                 assert_eq!(*status != StatusCode::FORBIDDEN, role.may(right), "{what} for {role}: {status}");
                 assert!(!matches!(status.as_u16(), 500..), "{what} for {role}: {status}");
                 assert_eq!(*status == StatusCode::UNAUTHORIZED, asks, "{what} for {role}: {status}");
             }
         }
         if route.who == Who::Person {
-            let turned_away = if route.method == "GET" { StatusCode::SEE_OTHER } else { StatusCode::UNAUTHORIZED };
-            assert_eq!(statuses[..2], [turned_away, turned_away], "{what}");
-            assert!(statuses[3..].windows(2).all(|pair| pair[0] == pair[1]), "no role counts: {what}");
+            assert_eq!([anonymous, expired], [turned_away, turned_away], "{what}");
+            assert!(
+                found[2..].windows(2).all(|pair| pair[0] == pair[1]),
+                "neither role nor organization count: {what}"
+            );
         }
         if let Who::Key(_) = route.who {
-            assert!(statuses.iter().all(|status| *status == StatusCode::UNAUTHORIZED), "no session opens {what}");
+            assert!(found.iter().all(|status| *status == StatusCode::UNAUTHORIZED), "no session opens {what}");
         }
         if route.who == Who::Admin {
             let nothing = |status: &StatusCode| *status == StatusCode::NOT_FOUND;
-            assert!(statuses.iter().all(nothing), "{what} is not there for anybody without a grant: {statuses:?}");
+            assert!(found.iter().all(nothing), "{what} is not there for anybody without a grant: {found:?}");
         }
-        let cells: Vec<&str> = statuses.iter().map(StatusCode::as_str).collect();
+        let cells: Vec<&str> = found.iter().map(StatusCode::as_str).collect();
         let _ = writeln!(matrix, "{what} {}", cells.join(" "));
     }
     holds(&file("tests/web/matrix.txt"), &matrix);

@@ -66,6 +66,28 @@ async fn a_scope_is_worth_no_more_than_the_role_that_its_user_has_now() {
 }
 
 #[tokio::test]
+async fn the_key_of_who_lacks_the_second_factor_that_is_wanted_opens_nothing_until_there_is_one() {
+    let world = World::new().await;
+    let key = world.key("owner", Right::ALL, &[]).await;
+    world.sql("UPDATE organizations SET second_factor_since = 1").await;
+    for operation in operations() {
+        let (status, kind) = status(&world, operation, &key).await;
+        let what = format!("{} {}", operation.method, operation.path);
+        assert_eq!((status, kind.as_str()), (403, "second-factor-required"), "{what}");
+    }
+    world
+        .sql(
+            "INSERT INTO totp_secrets (user_id, sealed_secret, created_at, confirmed_at)
+             SELECT id, '\\x00', 0, 1 FROM users WHERE email = 'owner@example.org'",
+        )
+        .await;
+    for operation in operations() {
+        let (status, kind) = status(&world, operation, &key).await;
+        assert!(!matches!(status, 401 | 403 | 500..), "{} {}: {status} {kind}", operation.method, operation.path);
+    }
+}
+
+#[tokio::test]
 async fn a_key_that_does_not_work_opens_nothing() {
     let world = World::new().await;
     let revoked = world.key("owner", Right::ALL, &[]).await;
