@@ -18,6 +18,7 @@ pub mod administration;
 pub mod assignment;
 pub mod audit_chain;
 pub mod clock;
+pub mod column_class;
 pub mod defaults;
 pub mod gap;
 pub mod import;
