@@ -14,6 +14,7 @@ pub mod api_keys;
 pub mod assignments;
 pub mod audit;
 pub mod batches;
+pub mod catalogue;
 pub mod changes;
 pub mod channel_proofs;
 pub mod channels;
