@@ -4,16 +4,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use askama::Template;
-use axum::body::Body;
 use axum::extract::{Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use bytes::Bytes;
 use picket_shared::ids::OrgId;
 use picket_shared::time::Timestamp;
 use serde_json::Value;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
 use super::frame::Frame;
 use super::shape::{When, when};
@@ -23,6 +20,7 @@ use crate::store::StoreError;
 use crate::store::read::audit::{self, AuditRow, Filter, Walk};
 use crate::web::Site;
 use crate::web::extract::user::User;
+use crate::web::file::{Pieces, attachment, pieces};
 use crate::web::texts::text;
 
 /// Entries of a page.
@@ -192,14 +190,9 @@ pub async fn get_export(
         Ok(organization) => organization,
         Err(failed) => return error::unavailable(&failed),
     };
-    let (send, receive) = mpsc::channel(2);
+    let (send, receive) = pieces();
     tokio::spawn(export(site, user, asked.filter, organization, send));
-    let mut response = Body::from_stream(ReceiverStream::new(receive)).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-    let file = HeaderValue::from_static("attachment; filename=\"picket-audit.ndjson\"");
-    headers.insert(header::CONTENT_DISPOSITION, file);
-    response
+    attachment("application/x-ndjson", "picket-audit.ndjson", receive)
 }
 
 async fn begin_export(site: &Site, user: &User, filter: &Filter) -> Result<OrgId, StoreError> {
@@ -211,13 +204,7 @@ async fn begin_export(site: &Site, user: &User, filter: &Filter) -> Result<OrgId
 }
 
 /// Sends piece by piece, as fast as it is taken; a file that breaks off ends in an error.
-async fn export(
-    site: Site,
-    user: User,
-    filter: Filter,
-    organization: OrgId,
-    send: mpsc::Sender<Result<Bytes, StoreError>>,
-) {
+async fn export(site: Site, user: User, filter: Filter, organization: OrgId, send: Pieces) {
     let mut after = i64::MIN;
     loop {
         let piece = async {
