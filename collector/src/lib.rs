@@ -19,6 +19,7 @@ pub mod flow;
 pub mod import;
 pub mod login;
 pub mod notify;
+pub mod privacy;
 pub mod probes;
 pub mod wake;
 

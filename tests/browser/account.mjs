@@ -48,6 +48,7 @@ export const lookAtAccount = async (browser, base, state, password, shots, ask) 
   await page.click("button.main");
   await page.waitForURL(/account\/email/);
   await visit("/account/email", "account-email");
+  await visit("/account/data", "account-data");
 
   await page.goto(`${base}/account/second-factor`);
   await visit("/account/second-factor", "second-factor");

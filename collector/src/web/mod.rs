@@ -2,13 +2,16 @@
 //!
 //! [`serve`] accepts connections, by the certificate of [`tls`]; [`router`] is the table of routes; [`guard`] holds the
 //! request-time controls, one a file; [`extract`] is what handlers are given; [`probe`] is the probe protocol; [`ui`] is
-//! the pages, with [`texts`] and [`assets`]; [`api`] is what programs may ask; [`health`] says whether this works,
+//! the pages, with [`texts`] and [`assets`]; [`file`](mod@file) sends what is kept as a
+//! file, [`export`] everything about who asks; [`api`] is what programs may ask; [`health`] says whether this works,
 //! [`metrics`] how well, [`well_known`] whom to tell of a weakness.
 
 pub mod api;
 pub mod assets;
 pub mod error;
+pub mod export;
 pub mod extract;
+pub mod file;
 pub mod guard;
 pub mod health;
 pub mod metrics;

@@ -71,11 +71,13 @@ pub struct Route {
 const HEALTH: &str = "/healthz";
 
 /// What is a lot of work.
-const HEAVY: [(&str, &str); 5] = [
+const HEAVY: [(&str, &str); 7] = [
     ("POST", "/monitors/test"),
     ("POST", "/monitors/{id}/test"),
     ("POST", "/import"),
     ("GET", "/audit/export"),
+    ("GET", "/account/data/export"),
+    ("GET", api::account::EXPORT.path),
     ("PUT", api::monitors::PUT_MANY.path),
 ];
 
@@ -163,6 +165,8 @@ pub const ROUTES: &[Route] = &[
     change("/account/second-factor", Who::Proven(Right::AccountWrite), || {
         post(ui::account::second_factor::post_second_factor)
     }),
+    page("/account/data", Who::Proven(Right::AccountRead), || get(ui::account::data::get_data)),
+    page("/account/data/export", Who::Proven(Right::AccountRead), || get(ui::account::data::get_export)),
     page("/events", Who::User(Right::EventsRead), || get(ui::events::get_events)),
     page("/", Who::User(Right::MonitorsRead), || get(ui::dashboard::get_dashboard)),
     page("/monitors/new", Who::User(Right::MonitorsWrite), || get(ui::monitor::edit::get_new)),
@@ -246,6 +250,7 @@ pub const ROUTES: &[Route] = &[
     page("/admin/grants", Who::Admin, || get(ui::admin::grants::get_grants)),
     change("/admin/grants", Who::Admin, || post(ui::admin::grants::post_grant)),
     change("/admin/grants/{id}/revoke", Who::Admin, || post(ui::admin::grants::post_revoke)),
+    api(&api::account::EXPORT),
     api(&api::monitors::LIST),
     api(&api::monitors::CREATE),
     api(&api::monitors::PUT_MANY),

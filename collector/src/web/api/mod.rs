@@ -4,6 +4,7 @@
 //! resource a file. [`Call`] is what a handler is given: who asks, with query and body held to the operation ([`query`],
 //! [`schema`]); an [`Answer`] or a [`Problem`] is what it gives. [`openapi`] makes the document from the same table.
 
+pub mod account;
 pub mod audit;
 pub mod channels;
 pub mod incidents;
@@ -59,6 +60,8 @@ pub struct Operation {
     pub body_limit: usize,
     /// What it answers when it succeeds: statuses, and the schema of the body if there is one.
     pub answers: &'static [(u16, Option<&'static str>)],
+    /// Whether it answers with CSV where that is asked for.
+    pub csv: bool,
     /// What runs.
     pub handler: fn() -> MethodRouter<Site>,
 }
@@ -76,6 +79,7 @@ impl Operation {
             body: None,
             body_limit: 0,
             answers: &[],
+            csv: false,
             handler,
         }
     }
@@ -110,6 +114,10 @@ impl Operation {
 
     const fn up_to(self, body_limit: usize) -> Self {
         Self { body_limit, ..self }
+    }
+
+    const fn also_csv(self) -> Self {
+        Self { csv: true, ..self }
     }
 
     const fn answers(self, answers: &'static [(u16, Option<&'static str>)]) -> Self {

@@ -66,6 +66,9 @@ fn described(operation: &Operation) -> Value {
         if let Some(schema) = schema {
             answer["content"] = json!({ "application/json": { "schema": reference(schema) } });
         }
+        if operation.csv {
+            answer["content"]["text/csv"] = json!({ "schema": { "type": "string" } });
+        }
         responses.insert(status.to_string(), answer);
     }
     for (status, kinds) in refusals(operation) {

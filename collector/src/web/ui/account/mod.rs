@@ -1,5 +1,6 @@
-//! A user's own account: sessions, another password, and the ways to a second factor and another address.
+//! A user's own account: sessions, another password, and the ways to a second factor, another address and to all that is stored.
 
+pub mod data;
 pub mod email;
 pub mod second_factor;
 pub mod sessions;

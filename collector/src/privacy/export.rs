@@ -1,0 +1,294 @@
+//! Everything about somebody, and for an owner everything of the organization: as one JSON document, or a table at a time as CSV.
+//!
+//! It is made from the classes of columns (`store::catalogue`): what is exported is decided where a column is made. It is sent as
+//! it is read, a thousand rows at a time and as fast as it is taken, so that its size does not matter; a document that broke off
+//! has no manifest, which comes last.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use picket_shared::time::Timestamp;
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc::Sender;
+use uuid::Uuid;
+
+use crate::store::audit::{self, Author};
+use crate::store::catalogue::{self, Catalogue, Part, Piece, Reading};
+use crate::store::{OrgKey, Pools, StoreError, UserKey, members};
+
+/// The form of the document.
+const FORMAT: &str = "picket-export/1";
+/// Why it has no part of the organization, where it has none.
+const WITHOUT: &str = "an owner gets the organization too, by a key with every scope that reads";
+
+/// About whom.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Who asks, about whom it is.
+    pub user: UserKey,
+    /// What names the user outside.
+    pub id: Uuid,
+    /// What the user signs in with.
+    pub email: String,
+    /// The organization, where who asks owns it and may see all of it.
+    pub org: Option<OrgKey>,
+}
+
+/// Where pieces go; one that fails ends it.
+pub type Pieces = Sender<Result<Bytes, StoreError>>;
+
+/// An export that is under way.
+#[derive(Debug)]
+pub struct Export {
+    pools: Pools,
+    wanted: Wanted,
+    catalogue: Catalogue,
+    /// Addresses of members, for rows that name one.
+    members: HashMap<i64, String>,
+}
+
+/// A table that an export has, and what its rows hold.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// About whom.
+    pub part: Part,
+    /// Its name.
+    pub table: String,
+    /// What a row has.
+    pub fields: Vec<String>,
+}
+
+impl Export {
+    /// What one would have.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn of(pools: Pools, wanted: Wanted) -> Result<Self, StoreError> {
+        let mut auth = pools.auth().await?;
+        let catalogue = Catalogue::read(&mut auth).await?;
+        let members = match wanted.org {
+            Some(org) => members::list(&mut auth, org).await?,
+            None => Vec::new(),
+        };
+        drop(auth);
+        let members = members.into_iter().map(|row| (row.user.0, row.email)).collect();
+        Ok(Self { pools, wanted, catalogue, members })
+    }
+
+    /// The tables it has.
+    pub fn tables(&self) -> Vec<Listed> {
+        let listed = |part: Part| {
+            let readings = self.catalogue.readings(part).into_iter();
+            readings.map(move |reading| Listed { part, fields: names(&reading), table: reading.table })
+        };
+        self.parts().into_iter().flat_map(listed).collect()
+    }
+
+    /// Writes down that it is taken, before any of it is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn note(&self, by: &Author, table: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
+        let parts: Vec<&str> = self.parts().into_iter().map(Part::as_str).collect();
+        let detail = json!({ "parts": parts, "table": table });
+        let mut auth = self.pools.auth().await?;
+        audit::append(&mut auth, &by.did("account.export", &self.wanted.id.to_string(), detail, now)).await?;
+        auth.commit().await
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let organization = self.wanted.org.map(|_| Part::Organization);
+        [Some(Part::Account), organization].into_iter().flatten().collect()
+    }
+
+    /// Sends the whole document.
+    pub async fn json(self, at: Timestamp, to: Pieces) {
+        if let Err(Stopped::Failed(error)) = self.document(at, &to).await {
+            tracing::error!("An export broke off: {error}");
+            let _ = to.send(Err(error)).await;
+        }
+    }
+
+    async fn document(&self, at: Timestamp, to: &Pieces) -> Result<(), Stopped> {
+        let head = format!(
+            "{{\"format\":{},\"made_at\":{},\"address\":{}",
+            json!(FORMAT),
+            json!(at.exact()),
+            json!(self.wanted.email)
+        );
+        send(to, head).await?;
+        let (mut counts, mut left_out) = (Vec::new(), Vec::new());
+        for part in self.parts() {
+            send(to, format!(",{}:{{", json!(part.as_str()))).await?;
+            for (number, reading) in self.catalogue.readings(part).iter().enumerate() {
+                let comma = if number == 0 { "" } else { "," };
+                send(to, format!("{comma}{}:[", json!(reading.table))).await?;
+                let rows = self.rows(part, reading, to).await?;
+                send(to, "]".to_owned()).await?;
+                counts.push(json!({ "part": part.as_str(), "table": reading.table, "rows": rows }));
+            }
+            send(to, "}".to_owned()).await?;
+            left_out.extend(self.catalogue.left_out(part).into_iter().map(|(table, column, purpose)| {
+                json!({ "part": part.as_str(), "table": table, "column": column, "purpose": purpose })
+            }));
+        }
+        let mut manifest = json!({ "tables": counts, "left_out": left_out });
+        if self.wanted.org.is_none() {
+            manifest["without_organization"] = json!(WITHOUT);
+        }
+        send(to, format!(",\"manifest\":{manifest}}}\n")).await
+    }
+
+    /// Sends the rows of a table as they stand in an array; gives how many.
+    async fn rows(&self, part: Part, reading: &Reading, to: &Pieces) -> Result<usize, Stopped> {
+        let (mut after, mut count) = (None, 0);
+        loop {
+            let piece = self.piece(part, reading, after.as_deref()).await?;
+            let mut text = String::new();
+            for row in piece.rows {
+                text.push_str(if count == 0 { "\n" } else { ",\n" });
+                text.push_str(&Value::Object(self.named(part, row)).to_string());
+                count += 1;
+            }
+            send(to, text).await?;
+            match piece.next {
+                Some(next) => after = Some(next),
+                None => return Ok(count),
+            }
+        }
+    }
+
+    /// Sends one table as RFC 4180 has it, with its names first. None if an export has no such table.
+    pub fn csv(self, part: &str, table: &str) -> Option<Csv> {
+        let part = self.parts().into_iter().find(|known| known.as_str() == part)?;
+        let reading = self.catalogue.readings(part).into_iter().find(|reading| reading.table == table)?;
+        Some(Csv { export: self, part, reading })
+    }
+
+    async fn piece(&self, part: Part, reading: &Reading, after: Option<&[String]>) -> Result<Piece, StoreError> {
+        match (part, self.wanted.org) {
+            (Part::Organization, Some(org)) => {
+                catalogue::of_organization(&mut self.pools.scoped(org).await?, reading, after).await
+            }
+            _ => {
+                let whose = (self.wanted.user, self.wanted.email.as_str());
+                catalogue::of_account(&mut self.pools.auth().await?, reading, whose, after).await
+            }
+        }
+    }
+
+    /// With the address of a member in the place of the number of a row; who is none any more is not named.
+    fn named(&self, part: Part, mut row: Map<String, Value>) -> Map<String, Value> {
+        if part == Part::Organization
+            && let Some(user) = row.remove("user_id")
+        {
+            let email = user.as_i64().and_then(|user| self.members.get(&user));
+            row.insert("user".to_owned(), json!(email));
+        }
+        row
+    }
+}
+
+/// A table that is to be sent as CSV.
+#[derive(Debug)]
+pub struct Csv {
+    export: Export,
+    part: Part,
+    reading: Reading,
+}
+
+impl Csv {
+    /// What it is of.
+    pub fn export(&self) -> &Export {
+        &self.export
+    }
+
+    /// Sends it.
+    pub async fn send(self, to: Pieces) {
+        if let Err(Stopped::Failed(error)) = self.lines(&to).await {
+            tracing::error!("An export broke off: {error}");
+            let _ = to.send(Err(error)).await;
+        }
+    }
+
+    async fn lines(&self, to: &Pieces) -> Result<(), Stopped> {
+        let names = names(&self.reading);
+        send(to, line(names.iter().map(String::as_str))).await?;
+        let mut after = None;
+        loop {
+            let piece = self.export.piece(self.part, &self.reading, after.as_deref()).await?;
+            let mut text = String::new();
+            for row in piece.rows {
+                let row = self.export.named(self.part, row);
+                let cells: Vec<String> = names.iter().map(|name| cell(row.get(name))).collect();
+                text.push_str(&line(cells.iter().map(String::as_str)));
+            }
+            send(to, text).await?;
+            match piece.next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+/// Why an export ends early.
+enum Stopped {
+    /// Nobody takes it any more.
+    Left,
+    /// It cannot be read.
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Stopped {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+async fn send(to: &Pieces, text: String) -> Result<(), Stopped> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    to.send(Ok(Bytes::from(text))).await.map_err(|_| Stopped::Left)
+}
+
+/// What a row has, as it is told.
+fn names(reading: &Reading) -> Vec<String> {
+    let told = |name: &String| if name == "user_id" { "user".to_owned() } else { name.clone() };
+    reading.fields.iter().map(told).collect()
+}
+
+fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// A line; a cell that a spreadsheet would take for a formula begins with an apostrophe (OWASP, CSV injection).
+fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
+    let told = cells.map(|cell| {
+        let is_number = cell.parse::<f64>().is_ok();
+        let harmless = is_number || !cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+        let cell = if harmless { cell.to_owned() } else { format!("'{cell}") };
+        if cell.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+    });
+    told.collect::<Vec<_>>().join(",") + "\r\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_quoted_where_it_must_be_and_holds_no_formula() {
+        assert_eq!(line(["a", "b c", ""].into_iter()), "a,b c,\r\n");
+        assert_eq!(
+            line(["say \"no\"", "a,b", "two\nlines"].into_iter()),
+            "\"say \"\"no\"\"\",\"a,b\",\"two\nlines\"\r\n"
+        );
+        assert_eq!(line(["=1+1", "@x", "+a", "-b", "-4.5", "+7"].into_iter()), "'=1+1,'@x,'+a,'-b,-4.5,+7\r\n");
+    }
+}
