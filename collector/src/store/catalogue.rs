@@ -174,6 +174,10 @@ impl Reading {
             let is_user = part == Part::Organization && column.name == "user_id";
             let found = match catalogue.reference(column) {
                 Some(reference) => Some(reference),
+                None if part == Part::Account && column.name == "org_id" => Some((
+                    "organization".to_owned(),
+                    "(SELECT o.name FROM organizations o WHERE o.id = t.org_id)".to_owned(),
+                )),
                 None if is_user || column.class.export => Some((column.name.clone(), value(column))),
                 None => None,
             };

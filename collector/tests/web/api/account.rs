@@ -127,6 +127,7 @@ async fn who_owns_the_organization_gets_all_of_it_and_nobody_gets_anothers() {
     assert_eq!(reply.text("/organization/results/0/region"), "eu-1");
     assert_eq!(reply.text("/organization/memberships/0/user"), "owner@example.org");
     assert_eq!(reply.text("/account/users/0/email"), "owner@example.org");
+    assert_eq!(reply.text("/account/memberships/0/organization"), "acme");
     assert!(!reply.answer.text.contains("stranger"), "of another organization");
     for secret in ["$argon2", "c0ffee"] {
         assert!(!reply.answer.text.contains(secret), "{secret}");
