@@ -4,13 +4,14 @@
 //! not be flushed is thrown away and written anew: the same handle would say next time that all is well.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::{Answer, Listed, Put, Store, StoreError, check_name};
+use super::{Answer, Listed, MOST_LISTED, Put, Store, StoreError, check_name, too_many};
+use crate::ops::archive::object::MOST_STORED;
 use crate::vault::token::random_bytes;
 
 /// Files that are still being written begin so.
@@ -92,7 +93,7 @@ impl Store for Directory {
     fn get<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Bytes>> {
         Box::pin(async move {
             let (root, path) = (self.root.clone(), self.path(name)?);
-            blocking(path.clone(), move || match fs::read(&path) {
+            blocking(path.clone(), move || match read_bounded(&path) {
                 Ok(object) => Ok(Some(Bytes::from(object))),
                 // The folder itself must be there: an empty mount point is not an empty archive.
                 Err(error) if error.kind() == ErrorKind::NotFound => fs::metadata(root).map(|_| None),
@@ -154,6 +155,20 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
+/// A whole file, which is one and no larger than an object can be: a pipe would never end.
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
+    let size = file.metadata().map(|metadata| if metadata.is_file() { Some(metadata.len()) } else { None })?;
+    let size = size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= MOST_STORED);
+    let mut object = Vec::with_capacity(size.ok_or_else(strange)?);
+    file.take(u64::try_from(MOST_STORED).unwrap_or(u64::MAX) + 1).read_to_end(&mut object)?;
+    if object.len() <= MOST_STORED { Ok(object) } else { Err(strange()) }
+}
+
+fn strange() -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, "it is no file, or larger than any object of an archive")
+}
+
 fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -202,7 +217,8 @@ fn walk(root: &Path, folder: &str, found: &mut Vec<Listed>) -> io::Result<()> {
         }
         match entry.metadata() {
             Ok(metadata) if metadata.is_dir() => walk(root, &name, found)?,
-            Ok(metadata) => found.push(Listed { name, size: metadata.len() }),
+            Ok(metadata) if found.len() < MOST_LISTED => found.push(Listed { name, size: metadata.len() }),
+            Ok(_) => return Err(io::Error::other(too_many())),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -272,6 +288,23 @@ mod tests {
         assert_eq!(names(&store.list("s/w").await.unwrap()).len(), 3);
         assert_eq!(store.list("").await.unwrap().len(), 5);
         assert!(store.list("nothing/").await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_object_is_not_read_to_its_end() {
+        let (folder, store) = store();
+        let root = folder.path().join("deep/archive");
+        File::create(root.join("huge")).unwrap().set_len(u64::try_from(MOST_STORED).unwrap() + 1).unwrap();
+        nix::unistd::mkfifo(&root.join("pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        for name in ["huge", "pipe"] {
+            let error = store.get(name).await.unwrap_err();
+            assert!(error.to_string().contains("larger than any object"), "{error}");
+        }
+        fs::create_dir(root.join("many")).unwrap();
+        for number in 0..=MOST_LISTED {
+            File::create(root.join(format!("many/{number}"))).unwrap();
+        }
+        assert!(store.list("many/").await.unwrap_err().to_string().contains("no archive"));
     }
 
     #[tokio::test]
