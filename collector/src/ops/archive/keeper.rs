@@ -119,11 +119,14 @@ impl Keeper {
         }
         let Some(why) = self.engine.due().await? else { return Ok(None) };
         tracing::info!("Taking a base backup: {why}");
-        self.backing_up.store(true, Ordering::Release);
-        let (engine, backing_up) = (Arc::clone(&self.engine), Arc::clone(&self.backing_up));
+        let busy = Busy::from(&self.backing_up);
+        let engine = Arc::clone(&self.engine);
         tokio::spawn(async move {
-            back_up(engine.as_ref()).await;
-            backing_up.store(false, Ordering::Release);
+            let _busy = busy;
+            // On a task of its own, so that a defect in it is told, and the next that is due is taken.
+            if let Err(error) = tokio::spawn(async move { back_up(engine.as_ref()).await }).await {
+                tracing::error!("The base backup broke off by a fault of this program, and is taken again: {error}");
+            }
         });
         Ok(Some(why))
     }
@@ -158,6 +161,22 @@ impl Keeper {
             );
         }
         waiting
+    }
+}
+
+/// Says that a base backup is being taken, until it is dropped.
+struct Busy(Arc<AtomicBool>);
+
+impl From<&Arc<AtomicBool>> for Busy {
+    fn from(is: &Arc<AtomicBool>) -> Self {
+        is.store(true, Ordering::Release);
+        Self(Arc::clone(is))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 
@@ -198,6 +217,60 @@ fn lateness(age: Duration) -> Lateness {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+
+    use crate::ops::archive::catalogue::Backup;
+    use crate::ops::archive::engine::{Answer, Verdict};
+    use crate::ops::archive::shelf::{Kept, Shelf, SystemId};
+    use crate::ops::archive::store::Directory;
+    use crate::vault::{KeyRing, Opener, Sealer};
+
+    /// An engine of which a backup is always due, and which panics when it takes one.
+    #[derive(Debug, Default)]
+    struct Panicking(Arc<Mutex<u32>>);
+
+    impl BackupEngine for Panicking {
+        fn backup<'a>(&'a self, _: &'a (dyn Fn(u64) + Send + Sync)) -> Answer<'a, Backup> {
+            Box::pin(async {
+                *self.0.lock().unwrap() += 1;
+                panic!("as planned")
+            })
+        }
+        fn due(&self) -> Answer<'_, Option<String>> {
+            Box::pin(async { Ok(Some("it always is".to_owned())) })
+        }
+        fn list(&self) -> Answer<'_, Vec<Backup>> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+        fn verify<'a>(&'a self, _: bool, _: &'a (dyn Fn(u64) + Send + Sync)) -> Answer<'a, Verdict> {
+            Box::pin(async { Ok(Verdict::default()) })
+        }
+        fn expire(&self) -> Answer<'_, usize> {
+            Box::pin(async { Ok(0) })
+        }
+        fn note(&self, _: BTreeMap<String, Kept>) -> Answer<'_, usize> {
+            Box::pin(async { Ok(0) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_backup_that_panicked_is_taken_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let ring = KeyRing::generate().unwrap();
+        let store = Arc::new(Directory::open(folder.path()).unwrap());
+        let shelf = Shelf::new(store, Sealer::new(&ring), Opener::new(&ring), SystemId(7));
+        let engine = Panicking::default();
+        let taken = Arc::clone(&engine.0);
+        let keeper = Keeper::new(Arc::new(Pusher::new(folder.path().to_owned(), shelf)), Arc::new(engine));
+        for times in 1..=2 {
+            assert!(keeper.back_up().await.unwrap().is_some());
+            assert!(keeper.back_up().await.unwrap().is_none(), "one at a time");
+            while keeper.backing_up.load(Ordering::Acquire) {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(*taken.lock().unwrap_or_else(PoisonError::into_inner), times);
+        }
+    }
 
     #[test]
     fn what_waits_is_counted_and_its_share_of_the_room_told_in_steps() {
