@@ -220,7 +220,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use crate::ops::archive::catalogue::Backup;
-    use crate::ops::archive::engine::{Answer, Verdict};
+    use crate::ops::archive::engine::Answer;
     use crate::ops::archive::shelf::{Kept, Shelf, SystemId};
     use crate::ops::archive::store::Directory;
     use crate::vault::{KeyRing, Opener, Sealer};
@@ -238,12 +238,6 @@ mod tests {
         }
         fn due(&self) -> Answer<'_, Option<String>> {
             Box::pin(async { Ok(Some("it always is".to_owned())) })
-        }
-        fn list(&self) -> Answer<'_, Vec<Backup>> {
-            Box::pin(async { Ok(Vec::new()) })
-        }
-        fn verify<'a>(&'a self, _: bool, _: &'a (dyn Fn(u64) + Send + Sync)) -> Answer<'a, Verdict> {
-            Box::pin(async { Ok(Verdict::default()) })
         }
         fn expire(&self) -> Answer<'_, usize> {
             Box::pin(async { Ok(0) })
