@@ -1,6 +1,6 @@
 //! What backs a cluster up: our own engine, made of PostgreSQL's own programs and the parts of this folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -10,9 +10,11 @@ use picket_shared::time::{Clock, Timestamp};
 
 use super::base::{self, Source};
 use super::catalogue::{self, Backup};
-use super::chain::{self, Chain, Entry, Memory};
+use super::chain::{self, Chain, Entry};
 use super::inventory::Inventory;
+use super::memory::Memory;
 use super::shelf::{ArchiveError, Kept, Shelf};
+use super::verify;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -59,54 +61,77 @@ impl BackupEngine for OwnEngine {
     }
 
     fn expire(&self) -> Answer<'_, usize> {
-        Box::pin(self.expire_now())
+        Box::pin(expire(&self.shelf, &self.memory, DAY * u32::from(self.keep_days), self.clock.now()))
     }
 
     fn note(&self, known: BTreeMap<String, Kept>) -> Answer<'_, usize> {
-        Box::pin(self.note_now(known))
+        Box::pin(note(&self.shelf, &self.memory, known, self.clock.now()))
     }
 }
 
-impl OwnEngine {
-    async fn expire_now(&self) -> Result<usize, ArchiveError> {
-        let now = self.clock.now();
-        let Inventory { places, backups, path, .. } = Inventory::take(&self.shelf).await?;
-        let places: Vec<String> = places.into_keys().collect();
-        let mut gone = catalogue::expired(&backups, &places, &path, now - DAY * u32::from(self.keep_days), now);
-        if !gone.is_empty() {
-            // Written down first: what is gone without a word is what somebody took away.
-            self.memory.keep(&Chain::append(&self.shelf, BTreeMap::new(), gone.clone(), now).await?)?;
-        }
-        gone.extend(chain::expired(&self.shelf).await?);
-        for place in &gone {
-            self.shelf.remove(place).await?;
-        }
-        Ok(gone.len())
+/// Removes what no restore within `keep` needs; how many objects.
+///
+/// # Errors
+/// When the store fails, or the archive is not what was written down: then nothing is removed.
+async fn expire(shelf: &Shelf, memory: &Memory, keep: Duration, now: Timestamp) -> Result<usize, ArchiveError> {
+    let chain = Chain::read(shelf).await?;
+    memory.check(shelf, &chain).await?;
+    let Inventory { places, backups, path, .. } = Inventory::take(shelf).await?;
+    let mut expected = verify::expected(chain, &backups);
+    let known: BTreeSet<&String> = places.keys().chain(expected.keys()).collect();
+    let known: Vec<String> = known.into_iter().cloned().collect();
+    let mut gone = catalogue::expired(&backups, &known, &path, now - keep, now);
+    for place in &gone {
+        expected.remove(place);
     }
+    if let Some(wrong) = verify::wrong(&expected, &places).first() {
+        return Err(ArchiveError::other(format!(
+            "{wrong}, which restores need: nothing is removed from the archive before somebody looked. `picket-collector backup \
+             verify` says what else is wrong"
+        )));
+    }
+    if !gone.is_empty() {
+        // Written down first: what is gone without a word is what somebody took away.
+        memory.keep(shelf, &Chain::append(shelf, BTreeMap::new(), gone.clone(), now).await?).await?;
+    }
+    gone.extend(chain::expired(shelf).await?);
+    for place in &gone {
+        shelf.remove(place).await?;
+    }
+    Ok(gone.len())
+}
 
-    async fn note_now(&self, mut known: BTreeMap<String, Kept>) -> Result<usize, ArchiveError> {
-        let chain = Chain::read(&self.shelf).await?;
-        self.memory.check(&chain)?;
-        let mut added = BTreeMap::new();
-        for listed in self.shelf.list("").await? {
-            let place = listed.name;
-            if chain::is_manifest(&place) || is_part(&place) || chain.live.contains_key(&place) {
-                continue;
-            }
-            let kept = match known.remove(&place) {
-                Some(kept) => Some(kept),
-                None => self.shelf.look(&place).await?,
-            };
-            if let Some(kept) = kept {
-                added.insert(place, Entry::from(&kept));
-            }
+/// Writes down what came since the last time; `known` is what is known without a look. How many objects.
+///
+/// # Errors
+/// When the store fails, or the manifests are not what was written.
+async fn note(
+    shelf: &Shelf,
+    memory: &Memory,
+    mut known: BTreeMap<String, Kept>,
+    now: Timestamp,
+) -> Result<usize, ArchiveError> {
+    let chain = Chain::read(shelf).await?;
+    memory.check(shelf, &chain).await?;
+    let mut added = BTreeMap::new();
+    for listed in shelf.list("").await? {
+        let place = listed.name;
+        if chain::is_manifest(&place) || is_part(&place) || chain.live.contains_key(&place) {
+            continue;
         }
-        let count = added.len();
-        if count > 0 {
-            self.memory.keep(&Chain::append(&self.shelf, added, Vec::new(), self.clock.now()).await?)?;
+        let kept = match known.remove(&place) {
+            Some(kept) => Some(kept),
+            None => shelf.look(&place).await?,
+        };
+        if let Some(kept) = kept {
+            added.insert(place, Entry::from(&kept));
         }
-        Ok(count)
     }
+    let count = added.len();
+    if count > 0 {
+        memory.keep(shelf, &Chain::append(shelf, added, Vec::new(), now).await?).await?;
+    }
+    Ok(count)
 }
 
 async fn due(shelf: &Shelf, now: Timestamp) -> Result<Option<String>, ArchiveError> {
@@ -124,4 +149,93 @@ async fn due(shelf: &Shelf, now: Timestamp) -> Result<Option<String>, ArchiveErr
 
 fn is_part(place: &str) -> bool {
     place.starts_with("base/") && !place.ends_with("/backup")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ops::archive::catalogue::Part;
+    use crate::ops::archive::chain::tests::shelf;
+    use crate::ops::archive::wal::{Segment, SegmentSize, WalFile};
+    use super::*;
+    use std::fs;
+    use std::path::PathBuf;
+
+    /// A shelf with a backup of each of these days, each of one part, and a segment for each; noted and remembered.
+    struct Room {
+        folder: tempfile::TempDir,
+        shelf: Shelf,
+        memory: Memory,
+    }
+
+    fn day(number: u64) -> Timestamp {
+        Timestamp::from_seconds(1_790_000_000) + DAY * u32::try_from(number).unwrap()
+    }
+
+    fn segment(number: u64) -> WalFile {
+        WalFile::Segment(Segment::new(1, number, SegmentSize::USUAL))
+    }
+
+    impl Room {
+        async fn new(days: impl Iterator<Item = u64>) -> Self {
+            let (folder, shelf) = shelf();
+            let memory = Memory::in_folder(folder.path());
+            for number in days {
+                let (size, id) = (SegmentSize::USUAL.bytes(), format!("of-day-{number}"));
+                let part = shelf.keep(&catalogue::part(&id, 0), b"part".to_vec()).await.unwrap();
+                let backup = Backup {
+                    id,
+                    major: 17,
+                    timeline: 1,
+                    start: number * size,
+                    end: number * size + 1,
+                    segment_bytes: size,
+                    began_at: day(number),
+                    ended_at: day(number),
+                    tar_bytes: 4,
+                    files: 1,
+                    bytes: 4,
+                    parts: vec![Part { size: part.size, sha256: part.sha256 }],
+                };
+                shelf.keep(&segment(number).place(), b"wal".to_vec()).await.unwrap();
+                shelf.keep(&backup.place(), serde_json::to_vec(&backup).unwrap()).await.unwrap();
+            }
+            note(&shelf, &memory, BTreeMap::new(), day(40)).await.unwrap();
+            Self { folder, shelf, memory }
+        }
+
+        fn path(&self, place: &str) -> PathBuf {
+            self.folder.path().join("00000000000000000007").join(place)
+        }
+
+        async fn places(&self) -> Vec<String> {
+            self.shelf.list("").await.unwrap().into_iter().map(|listed| listed.name).collect()
+        }
+
+        async fn expire(&self) -> Result<usize, ArchiveError> {
+            expire(&self.shelf, &self.memory, DAY * 10, day(40)).await
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_expires_from_an_archive_that_is_not_what_was_written_down() {
+        for damaged in [catalogue::part("of-day-39", 0), segment(39).place(), "chain/0000000001".to_owned()] {
+            let room = Room::new(1..=40).await;
+            fs::remove_file(room.path(&damaged)).unwrap();
+            let before = room.places().await;
+            let error = room.expire().await.unwrap_err().to_string();
+            assert!(error.contains("missing") || error.contains("is gone"), "{error}");
+            assert_eq!(room.places().await, before, "{damaged}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_and_would_expire_anyway_holds_nothing_up() {
+        let room = Room::new(1..=40).await;
+        fs::remove_file(room.path(&segment(2).place())).unwrap();
+        assert!(room.expire().await.unwrap() > 0);
+        let chain = Chain::read(&room.shelf).await.unwrap();
+        assert!(!chain.live.contains_key(&segment(2).place()), "it is no more said to be there");
+        assert!(chain.live.contains_key(&segment(30).place()) && !chain.live.contains_key(&segment(29).place()));
+        assert_eq!(room.expire().await.unwrap(), 0);
+    }
 }

@@ -6,8 +6,9 @@ use picket_shared::time::Timestamp;
 use serde::Serialize;
 
 use super::catalogue::{self, Backup};
-use super::chain::{self, Chain, Entry, Memory};
+use super::chain::{self, Chain, Entry};
 use super::inventory::Inventory;
+use super::memory::Memory;
 use super::shelf::{ArchiveError, Shelf};
 use super::wal::Lsn;
 
@@ -39,7 +40,7 @@ pub async fn verify(
     told: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<Verdict, ArchiveError> {
     let chain = Chain::read(shelf).await?;
-    memory.check(&chain)?;
+    memory.check(shelf, &chain).await?;
     let Inventory { places: there, backups, segments, path } = Inventory::take(shelf).await?;
     let expected = expected(chain, &backups);
     let mut verdict = Verdict {
