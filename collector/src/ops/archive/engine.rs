@@ -74,6 +74,7 @@ impl BackupEngine for OwnEngine {
 /// # Errors
 /// When the store fails, or the archive is not what was written down: then nothing is removed.
 async fn expire(shelf: &Shelf, memory: &Memory, keep: Duration, now: Timestamp) -> Result<usize, ArchiveError> {
+    let _turn = memory.turn().await?;
     let chain = Chain::read(shelf).await?;
     memory.check(shelf, &chain).await?;
     let Inventory { places, backups, path, .. } = Inventory::take(shelf).await?;
@@ -108,30 +109,59 @@ async fn expire(shelf: &Shelf, memory: &Memory, keep: Duration, now: Timestamp) 
 async fn note(
     shelf: &Shelf,
     memory: &Memory,
-    mut known: BTreeMap<String, Kept>,
+    known: BTreeMap<String, Kept>,
     now: Timestamp,
 ) -> Result<usize, ArchiveError> {
+    let found = news(shelf, memory, known).await?;
+    write_down(shelf, memory, found, now).await
+}
+
+/// What no manifest lists. It takes long where much is to be fetched, so nobody waits for it.
+async fn news(
+    shelf: &Shelf,
+    memory: &Memory,
+    mut known: BTreeMap<String, Kept>,
+) -> Result<BTreeMap<String, Entry>, ArchiveError> {
     let chain = Chain::read(shelf).await?;
     memory.check(shelf, &chain).await?;
-    let mut added = BTreeMap::new();
-    for listed in shelf.list("").await? {
-        let place = listed.name;
-        if chain::is_manifest(&place) || is_part(&place) || chain.live.contains_key(&place) {
-            continue;
-        }
+    let mut found = BTreeMap::new();
+    for place in unlisted(shelf, &chain).await? {
         let kept = match known.remove(&place) {
             Some(kept) => Some(kept),
             None => shelf.look(&place).await?,
         };
         if let Some(kept) = kept {
-            added.insert(place, Entry::from(&kept));
+            found.insert(place, Entry::from(&kept));
         }
     }
-    let count = added.len();
+    Ok(found)
+}
+
+/// Writes down of `found` what is still there and not listed: meanwhile some of it may have expired.
+async fn write_down(
+    shelf: &Shelf,
+    memory: &Memory,
+    mut found: BTreeMap<String, Entry>,
+    now: Timestamp,
+) -> Result<usize, ArchiveError> {
+    if found.is_empty() {
+        return Ok(0);
+    }
+    let _turn = memory.turn().await?;
+    let unlisted = unlisted(shelf, &Chain::read(shelf).await?).await?;
+    found.retain(|place, _| unlisted.contains(place));
+    let count = found.len();
     if count > 0 {
-        memory.keep(shelf, &Chain::append(shelf, added, Vec::new(), now).await?).await?;
+        memory.keep(shelf, &Chain::append(shelf, found, Vec::new(), now).await?).await?;
     }
     Ok(count)
+}
+
+/// What is there and no manifest lists, but manifests themselves and parts of base backups, which their descriptions list.
+async fn unlisted(shelf: &Shelf, chain: &Chain) -> Result<BTreeSet<String>, ArchiveError> {
+    let mut places: BTreeSet<String> = shelf.list("").await?.into_iter().map(|listed| listed.name).collect();
+    places.retain(|place| !chain::is_manifest(place) && !is_part(place) && !chain.live.contains_key(place));
+    Ok(places)
 }
 
 async fn due(shelf: &Shelf, now: Timestamp) -> Result<Option<String>, ArchiveError> {
@@ -153,10 +183,10 @@ fn is_part(place: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::ops::archive::catalogue::Part;
     use crate::ops::archive::chain::tests::shelf;
     use crate::ops::archive::wal::{Segment, SegmentSize, WalFile};
-    use super::*;
     use std::fs;
     use std::path::PathBuf;
 
@@ -237,5 +267,18 @@ mod tests {
         assert!(!chain.live.contains_key(&segment(2).place()), "it is no more said to be there");
         assert!(chain.live.contains_key(&segment(30).place()) && !chain.live.contains_key(&segment(29).place()));
         assert_eq!(room.expire().await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_expires_while_news_are_gathered_is_not_written_down_as_being_there() {
+        let room = Room::new(1..=40).await;
+        room.shelf.keep(&segment(0).place(), b"wal".to_vec()).await.unwrap();
+        room.shelf.keep(&segment(41).place(), b"wal".to_vec()).await.unwrap();
+        let found = news(&room.shelf, &room.memory, BTreeMap::new()).await.unwrap();
+        assert_eq!(found.len(), 2);
+        assert!(room.expire().await.unwrap() > 0);
+        assert_eq!(write_down(&room.shelf, &room.memory, found, day(40)).await.unwrap(), 1);
+        let verdict = verify::verify(&room.shelf, &room.memory, false, &|_| {}).await.unwrap();
+        assert_eq!((verdict.wrong, verdict.unlisted), (Vec::new(), 0));
     }
 }

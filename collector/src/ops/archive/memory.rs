@@ -2,9 +2,12 @@
 //! list, leaves a chain that is whole and too short.
 //!
 //! What is remembered is of one archive, by its place and its cluster: another begins without.
+//!
+//! Beside it lies what makes all who write manifests here take turns: the collector's tasks, and commands while it runs.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -71,6 +74,20 @@ impl Memory {
         aside(written).await?.map_err(|error| self.failed(error))
     }
 
+    /// Waits until nobody else here writes manifests or removes what they list; held until it is dropped. Uploads need none.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub async fn turn(&self) -> Result<File, ArchiveError> {
+        let file = self.0.with_extension("lock");
+        let taken = move || {
+            let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(file)?;
+            file.lock()?;
+            Ok(file)
+        };
+        aside(taken).await?.map_err(|error| self.failed(error))
+    }
+
     /// What is remembered of this archive; `None` of one that is new to this machine.
     async fn of(&self, shelf: &Shelf) -> Result<Option<Remembered>, ArchiveError> {
         let file = self.0.clone();
@@ -91,8 +108,8 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
-    use crate::ops::archive::chain::tests::{entries, now, path, shelf};
     use super::*;
+    use crate::ops::archive::chain::tests::{entries, now, path, shelf};
     use std::collections::BTreeMap;
 
     #[tokio::test]
@@ -133,5 +150,17 @@ mod tests {
                 .await
                 .is_err()
         );
+    }
+
+    #[tokio::test]
+    async fn one_writes_down_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (Memory::in_folder(folder.path()), Memory::in_folder(folder.path()));
+        let turn = one.turn().await.unwrap();
+        let waiting = tokio::spawn(async move { other.turn().await });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(turn);
+        waiting.await.unwrap().unwrap();
     }
 }
