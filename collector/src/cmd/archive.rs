@@ -1,10 +1,9 @@
 //! The archive as the settings say: its store, and how PostgreSQL hands its WAL over.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use picket_shared::egress::EgressGuard;
-use picket_shared::time::{Clock, Timestamp};
+use picket_shared::time::Clock;
 
 use super::CmdError;
 use crate::app::App;
@@ -16,9 +15,10 @@ use crate::ops::archive::engine::OwnEngine;
 use crate::ops::archive::keeper::Keeper;
 use crate::ops::archive::line::{self, SOCKET};
 use crate::ops::archive::memory::Memory;
+use crate::ops::archive::owner;
 use crate::ops::archive::push::Pusher;
 use crate::ops::archive::server::{Desk, Server};
-use crate::ops::archive::shelf::{Shelf, SystemId};
+use crate::ops::archive::shelf::{Shelf, SystemId, known_as};
 use crate::ops::archive::store::{Directory, S3, Store, StoreError};
 use crate::postgres::managed::Layout;
 use crate::postgres::{Archiving, Replication};
@@ -36,14 +36,19 @@ impl From<StoreError> for CmdError {
     }
 }
 
-/// The store that the settings name, a folder opened as `folder` does; `None` when there is no archive.
+/// Who uses a store.
+enum User<'a> {
+    /// A collector that archives its cluster, and remembers what it archived.
+    Archives(&'a Memory, SystemId),
+    /// A command that looks at what is there.
+    Looks,
+}
+
+/// The store that the settings name; `None` when there is no archive.
 ///
 /// # Errors
 /// When it cannot be used.
-async fn store(
-    config: &Config,
-    folder: fn(&Path) -> Result<Directory, StoreError>,
-) -> Result<Option<Arc<dyn Store>>, CmdError> {
+async fn store(config: &Config, user: User<'_>) -> Result<Option<Arc<dyn Store>>, CmdError> {
     if !is_on(config)? {
         return Ok(None);
     }
@@ -53,7 +58,13 @@ async fn store(
         return Ok(Some(Arc::new(S3::open(client, settings.clone(), Clock::system()).await?)));
     }
     let Some(directory) = config.archive.directory() else { return Ok(None) };
-    Ok(Some(Arc::new(folder(directory)?)))
+    Ok(Some(Arc::new(match user {
+        User::Archives(memory, system) => {
+            let is_known = memory.knows(&known_as(&directory.display().to_string(), system)).await?;
+            Directory::make(directory, Some(memory.file()).filter(|_| is_known))?
+        }
+        User::Looks => Directory::open(directory)?,
+    })))
 }
 
 /// Whether there is to be an archive.
@@ -88,9 +99,15 @@ pub(super) fn archiving(config: &Config) -> Result<Option<Archiving>, CmdError> 
 /// # Errors
 /// When the archive cannot be used: a collector that cannot archive says so at its start.
 pub(super) async fn begin(server: &Server, app: &App) -> Result<Option<Arc<Keeper>>, CmdError> {
-    let Some(store) = store(&app.config, Directory::make).await? else { return Ok(None) };
+    if !is_on(&app.config)? {
+        return Ok(None);
+    }
     let layout = Layout::of(&app.config.database.data_dir);
-    let shelf = shelf(store, &layout, app.sealer.clone(), app.opener.clone(), app.clock.now()).await?;
+    let (identity, memory) = (layout.identity()?, Memory::in_folder(layout.root()));
+    let system = SystemId(identity.system);
+    let Some(store) = store(&app.config, User::Archives(&memory, system)).await? else { return Ok(None) };
+    let shelf = Shelf::new(store, app.sealer.clone(), app.opener.clone(), system);
+    owner::claim(&shelf, &memory, identity.major, app.clock.now()).await?;
     tracing::info!("Archiving to {}, sealed with key {:08x}", shelf.place(), app.sealer.key_id());
     let pusher = Arc::new(Pusher::new(layout.pgdata().join("pg_wal"), shelf));
     pusher.push_histories().await?;
@@ -124,7 +141,7 @@ pub(super) fn engine(config: &Config, layout: &Layout, shelf: Shelf) -> Result<O
 /// # Errors
 /// When there is no archive, no key ring, or more than one cluster in question.
 pub(super) async fn found_shelf(config: &Config, named: Option<SystemId>) -> Result<Shelf, CmdError> {
-    let store = store(config, Directory::open)
+    let store = store(config, User::Looks)
         .await?
         .ok_or_else(|| CmdError::new("there is no archive: name its place by [archive] directory"))?;
     let directory = config.keys.directory();
@@ -148,21 +165,4 @@ pub(super) async fn found_shelf(config: &Config, named: Option<SystemId>) -> Res
         }
     };
     Ok(Shelf::new(store, Sealer::new(&ring), Opener::new(&ring), system))
-}
-
-/// The shelf of the managed cluster in its store, which is known to be its own.
-///
-/// # Errors
-/// When the cluster cannot be told, or the shelf is another's.
-pub(super) async fn shelf(
-    store: Arc<dyn Store>,
-    layout: &Layout,
-    sealer: Sealer,
-    opener: Opener,
-    now: Timestamp,
-) -> Result<Shelf, CmdError> {
-    let identity = layout.identity()?;
-    let shelf = Shelf::new(store, sealer, opener, SystemId(identity.system));
-    crate::ops::archive::owner::claim(&shelf, identity.major, now).await?;
-    Ok(shelf)
 }

@@ -115,7 +115,8 @@ fn one_flipped_byte_or_a_missing_object_is_never_restored() {
     world.collector.crashes_under_systemd();
     fs::remove_dir_all(folder.join("data")).unwrap();
 
-    let system = fs::read_dir(folder.join("archive")).unwrap().flatten().next().unwrap().path();
+    let mut entries = fs::read_dir(folder.join("archive")).unwrap().flatten().map(|entry| entry.path());
+    let system = entries.find(|path| path.is_dir()).unwrap();
     let part = system.join("base").join(backup["id"].as_str().unwrap()).join("part-000000");
     let whole = fs::read(&part).unwrap();
     let mut flipped = whole.clone();

@@ -185,22 +185,22 @@ pub(super) mod tests {
     use crate::ops::archive::store::Directory;
     use crate::vault::{KeyRing, Opener, Sealer};
 
-    pub fn shelf() -> (tempfile::TempDir, Shelf) {
+    pub(crate) fn shelf() -> (tempfile::TempDir, Shelf) {
         let folder = tempfile::tempdir().unwrap();
         let ring = KeyRing::generate().unwrap();
         let store = Arc::new(Directory::open(folder.path()).unwrap());
         (folder, Shelf::new(store, Sealer::new(&ring), Opener::new(&ring), SystemId(7)))
     }
 
-    pub fn entries(names: &[&str]) -> BTreeMap<String, Entry> {
+    pub(crate) fn entries(names: &[&str]) -> BTreeMap<String, Entry> {
         names.iter().map(|name| ((*name).to_owned(), Entry { size: 1, sha256: (*name).to_owned() })).collect()
     }
 
-    pub fn now(hour: i64) -> Timestamp {
+    pub(crate) fn now(hour: i64) -> Timestamp {
         Timestamp::from_seconds(1_790_000_000 + hour * 3600)
     }
 
-    pub fn path(folder: &tempfile::TempDir, number: u64) -> PathBuf {
+    pub(crate) fn path(folder: &tempfile::TempDir, number: u64) -> PathBuf {
         folder.path().join("00000000000000000007").join(place(number))
     }
 

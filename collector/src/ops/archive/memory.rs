@@ -44,7 +44,7 @@ impl Memory {
     /// # Errors
     /// When it is not, or the memory cannot be read.
     pub async fn check(&self, shelf: &Shelf, chain: &Chain) -> Result<(), ArchiveError> {
-        let Some(Remembered { number, sha256, .. }) = self.of(shelf).await? else { return Ok(()) };
+        let Some(Remembered { number, sha256, .. }) = self.of(&shelf.known_as()).await? else { return Ok(()) };
         if chain.number < number {
             return Err(broken(number, "is gone, and so may be what it lists"));
         }
@@ -88,8 +88,16 @@ impl Memory {
         aside(taken).await?.map_err(|error| self.failed(error))
     }
 
-    /// What is remembered of this archive; `None` of one that is new to this machine.
-    async fn of(&self, shelf: &Shelf) -> Result<Option<Remembered>, ArchiveError> {
+    /// Whether anything is remembered of an archive, which then is none that could be empty.
+    ///
+    /// # Errors
+    /// When the memory cannot be read.
+    pub async fn knows(&self, archive: &str) -> Result<bool, ArchiveError> {
+        Ok(self.of(archive).await?.is_some())
+    }
+
+    /// What is remembered of an archive; `None` of one that is new to this machine.
+    async fn of(&self, archive: &str) -> Result<Option<Remembered>, ArchiveError> {
         let file = self.0.clone();
         let text = match aside(move || fs::read(file)).await? {
             Ok(text) => text,
@@ -97,7 +105,7 @@ impl Memory {
             Err(error) => return Err(self.failed(error)),
         };
         let remembered: Remembered = serde_json::from_slice(&text).map_err(|error| self.failed(error.into()))?;
-        let is_this = remembered.archive.as_ref().is_none_or(|archive| *archive == shelf.known_as());
+        let is_this = remembered.archive.as_ref().is_none_or(|known| known == archive);
         Ok(is_this.then_some(remembered))
     }
 

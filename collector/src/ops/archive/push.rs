@@ -247,7 +247,7 @@ mod tests {
     fn room_with(store: impl FnOnce(Directory) -> Arc<dyn Store>) -> Room {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("pg_wal/archive_status")).unwrap();
-        let store = store(Directory::make(&folder.path().join("store")).unwrap());
+        let store = store(Directory::make(&folder.path().join("store"), None).unwrap());
         let ring = KeyRing::generate().unwrap();
         let shelf = Shelf::new(store, Sealer::new(&ring), Opener::new(&ring), SYSTEM);
         let pusher = Pusher::new(folder.path().join("pg_wal"), shelf);

@@ -115,7 +115,7 @@ impl Shelf {
 
     /// Which archive it is: where, and whose.
     pub fn known_as(&self) -> String {
-        format!("{} of {}", self.place(), self.system)
+        known_as(&self.place(), self.system)
     }
 
     /// Keeps a content at a place, durably. The same content again is fine; another one is refused.
@@ -202,6 +202,11 @@ impl Shelf {
         let opened = aside(move || object::open(&opener, &for_name, &object)).await?;
         opened.map_err(|error| ArchiveError::Object { name: name.to_owned(), error })
     }
+}
+
+/// Which archive one is: where, and whose.
+pub fn known_as(place: &str, system: SystemId) -> String {
+    format!("{place} of {system}")
 }
 
 /// Away from the tasks that wait: sealing takes a core for a tenth of a second, and a disk may take as long as it likes.

@@ -29,7 +29,7 @@ impl Room {
     async fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("it's 100% ").tempdir().unwrap();
         let ring = KeyRing::generate().unwrap();
-        let store = Arc::new(Directory::make(&folder.path().join("store")).unwrap());
+        let store = Arc::new(Directory::make(&folder.path().join("store"), None).unwrap());
         let shelf = Shelf::new(store, Sealer::new(&ring), Opener::new(&ring), SystemId(7));
         shelf.keep(PLACE, TEXT.into()).await.unwrap();
         Self { folder, shelf }
