@@ -127,5 +127,6 @@ async fn open(bucket: &Bucket, name: &str) -> Result<S3, picket_collector::ops::
         access_key: SecretString::new("AKIATEST".to_owned()),
         secret_key: SecretString::new("a secret of the test".to_owned()),
     };
-    S3::open(client, settings, Clock::system()).await
+    let store = S3::new(client, settings, Clock::system());
+    store.ready().await.map(|()| store)
 }

@@ -124,6 +124,9 @@ mod tests {
     }
 
     impl Store for Away {
+        fn ready(&self) -> Answer<'_, ()> {
+            self.inner.ready()
+        }
         fn put<'a>(&'a self, name: &'a str, object: Bytes) -> Answer<'a, Put> {
             self.inner.put(name, object)
         }

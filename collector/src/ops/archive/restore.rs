@@ -103,7 +103,7 @@ pub async fn run(
         .map_err(|error| ArchiveError::other(format!("the socket for the restore cannot be made: {error}")))?;
     let (sender, mut replayed) = mpsc::unbounded_channel();
     let fetcher = Arc::new(Fetcher::new(shelf.clone(), chain.live.into_keys().collect::<HashSet<_>>(), sender));
-    server.begins(Desk::Fetching(Arc::clone(&fetcher)));
+    server.counter().begins(Desk::Fetching(Arc::clone(&fetcher)));
     let command = restore_command(&room.layout().socket_directory().join(SOCKET));
     let recovering = room.recover(&command, order.target);
     tokio::pin!(recovering);

@@ -113,6 +113,14 @@ impl Shelf {
         self.store.place()
     }
 
+    /// Whether its store can be written, and replaces nothing.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn ready(&self) -> Result<(), ArchiveError> {
+        Ok(self.store.ready().await?)
+    }
+
     /// Which archive it is: where, and whose.
     pub fn known_as(&self) -> String {
         known_as(&self.place(), self.system)

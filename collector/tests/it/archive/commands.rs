@@ -54,7 +54,7 @@ impl Room {
         let patience = ExponentialBuilder::default().with_min_delay(Duration::from_millis(1)).with_max_times(2);
         let fetcher = Fetcher::new(self.shelf.clone(), [].into(), told).with_patience(patience);
         let server = Server::open(self.folder.path()).unwrap();
-        server.begins(Desk::Fetching(Arc::new(fetcher)));
+        server.counter().begins(Desk::Fetching(Arc::new(fetcher)));
         server
     }
 }
@@ -103,7 +103,7 @@ async fn a_file_counts_as_archived_only_when_it_is() {
     };
     assert_eq!(push(HISTORY).await, Some(1), "nobody is there to ask");
     let server = Server::open(room.folder.path()).unwrap();
-    server.begins(Desk::Pushing(Arc::new(Pusher::new(pg_wal.clone(), room.shelf.clone()))));
+    server.counter().begins(Desk::Pushing(Arc::new(Pusher::new(pg_wal.clone(), room.shelf.clone()))));
     assert_eq!(push(HISTORY).await, Some(1), "the file is not there");
     fs::write(pg_wal.join(HISTORY), TEXT).unwrap();
     assert_eq!(push(HISTORY).await, Some(0), "the same content is there already");

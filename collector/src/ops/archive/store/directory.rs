@@ -67,6 +67,12 @@ impl Directory {
         Ok(store)
     }
 
+    /// The same for who writes into it beside a collector: it must have its mark.
+    #[must_use]
+    pub fn marked(self) -> Self {
+        Self { is_marked: true, ..self }
+    }
+
     fn mark(&self) -> io::Result<()> {
         if self.is_there() {
             return Ok(());
@@ -112,13 +118,17 @@ impl Directory {
         Ok(())
     }
 
+    /// A file on the disk that the store's root is on, and out of the way of listings.
+    fn beside(&self) -> io::Result<PathBuf> {
+        let mark = random_bytes::<8>().map_err(io::Error::other)?;
+        Ok(self.root.join(format!("{UNFINISHED}{:016x}", u64::from_be_bytes(mark))))
+    }
+
     fn put_now(&self, path: &Path, object: &[u8]) -> io::Result<Put> {
         self.must_be_there()?;
         let folder = path.parent().unwrap_or(&self.root);
         make_folders(folder, Some(&self.root))?;
-        // On the disk that the store's root is on, and out of the way of listings.
-        let mark = random_bytes::<8>().map_err(io::Error::other)?;
-        let beside = self.root.join(format!("{UNFINISHED}{:016x}", u64::from_be_bytes(mark)));
+        let beside = self.beside()?;
         let put = write_whole(&beside, object).and_then(|_locked| match fs::hard_link(&beside, path) {
             Ok(()) => Ok(Put::Stored),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Put::Exists),
@@ -131,6 +141,20 @@ impl Directory {
 }
 
 impl Store for Directory {
+    fn ready(&self) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let store = self.clone();
+            blocking(self.root.clone(), move || {
+                store.must_be_there()?;
+                let beside = store.beside()?;
+                let written = write_whole(&beside, b"ready");
+                remove_if_there(&beside)?;
+                written.map(|_| ())
+            })
+            .await
+        })
+    }
+
     fn put<'a>(&'a self, name: &'a str, object: Bytes) -> Answer<'a, Put> {
         Box::pin(async move {
             let (store, path) = (self.clone(), self.path(name)?);
@@ -396,6 +420,7 @@ mod tests {
         let (folder, store) = store();
         let (root, memory) = (folder.path().join("deep/archive"), Path::new("/data/archive-head.json"));
         store.put("a/b", bytes("one")).await.unwrap();
+        store.ready().await.unwrap();
         assert_eq!(names(&store.list("").await.unwrap()), ["a/b"], "the mark is no object");
         // The disk goes away under it.
         fs::rename(&root, folder.path().join("disk")).unwrap();
@@ -404,6 +429,8 @@ mod tests {
             store.put("c", bytes("two")).await.unwrap_err(),
             store.get("a/b").await.unwrap_err(),
             store.list("").await.unwrap_err(),
+            store.ready().await.unwrap_err(),
+            Directory::open(&root).unwrap().marked().put("c", bytes("two")).await.unwrap_err(),
         ] {
             assert!(error.is_transient() && error.to_string().contains("mount its disk"), "{error}");
         }

@@ -26,6 +26,9 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Se
 
 /// A place for objects. An object is there whole or not at all, and it never changes.
 pub trait Store: fmt::Debug + Send + Sync {
+    /// Whether it can be written, and replaces nothing; the same check that each start makes.
+    fn ready(&self) -> Answer<'_, ()>;
+
     /// Puts an object where none is. It is durable when this answers [`Put::Stored`]; it is left alone when this answers
     /// [`Put::Exists`], and then durable as well.
     fn put<'a>(&'a self, name: &'a str, object: Bytes) -> Answer<'a, Put>;

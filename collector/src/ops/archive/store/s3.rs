@@ -55,25 +55,14 @@ struct Reply {
 }
 
 impl S3 {
-    /// The store in that bucket, which is known to replace nothing.
-    ///
-    /// # Errors
-    /// When it does not answer, refuses, or would replace what is there.
-    pub async fn open(client: Client, settings: S3Settings, clock: Clock) -> Result<Self, StoreError> {
+    /// The store in that bucket. Nothing is asked of it yet: whoever writes sees first that it is [`Store::ready`].
+    pub fn new(client: Client, settings: S3Settings, clock: Clock) -> Self {
         let signer = Signer {
             access_key: settings.access_key.clone(),
             secret_key: settings.secret_key.clone(),
             region: settings.region.clone(),
         };
-        let store = Self { client, settings, signer, clock };
-        store.put(CONDITION, Bytes::from_static(b"one")).await?;
-        match store.put(CONDITION, Bytes::from_static(b"two")).await? {
-            Put::Exists => Ok(store),
-            Put::Stored => Err(store.refused(
-                "it replaces an object that is there although it is asked not to (If-None-Match): use a service that knows \
-                 conditional writes",
-            )),
-        }
+        Self { client, settings, signer, clock }
     }
 
     async fn ask(&self, method: &str, name: &str, query: &[(&str, &str)], body: Bytes) -> Result<Reply, StoreError> {
@@ -184,6 +173,19 @@ fn code(reply: &Reply) -> Option<String> {
 }
 
 impl Store for S3 {
+    fn ready(&self) -> Answer<'_, ()> {
+        Box::pin(async {
+            self.put(CONDITION, Bytes::from_static(b"one")).await?;
+            match self.put(CONDITION, Bytes::from_static(b"two")).await? {
+                Put::Exists => Ok(()),
+                Put::Stored => Err(self.refused(
+                    "it replaces an object that is there although it is asked not to (If-None-Match): use a service that knows \
+                     conditional writes",
+                )),
+            }
+        })
+    }
+
     fn put<'a>(&'a self, name: &'a str, object: Bytes) -> Answer<'a, Put> {
         Box::pin(async move {
             check_name(name)?;
@@ -273,7 +275,7 @@ mod tests {
 
     use crate::config::Config;
 
-    /// A store that answers every request by `body`, and was not asked whether it minds conditions.
+    /// A store that answers every request by `body`.
     async fn answering(body: impl Fn() -> Bytes + Clone + Send + 'static) -> S3 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -301,9 +303,8 @@ mod tests {
             access_key: secret(),
             secret_key: secret(),
         };
-        let signer = Signer { access_key: secret(), secret_key: secret(), region: "here".to_owned() };
         let client = Client::new(config.mail, config.outbound, EgressGuard::default()).unwrap();
-        S3 { client, settings, signer, clock: Clock::system() }
+        S3::new(client, settings, Clock::system())
     }
 
     #[tokio::test]
@@ -318,6 +319,7 @@ mod tests {
         );
         let error = answering(move || page.clone().into()).await.list("").await.unwrap_err();
         assert!(error.to_string().contains("no archive"), "{error}");
+        assert!(answering(Bytes::new).await.ready().await.unwrap_err().to_string().contains("If-None-Match"));
         let words = Bytes::from(vec![b'x'; MOST_WORDS + 1]);
         assert!(answering(move || words.clone()).await.put("a", Bytes::new()).await.is_err());
     }
