@@ -42,6 +42,8 @@ const LOOK: Duration = Duration::from_secs(15);
 enum User<'a> {
     /// A collector that archives its cluster, and remembers what it archived.
     Archives(&'a Memory, SystemId),
+    /// A command that changes what a collector archived.
+    Changes,
     /// A command that looks at what is there.
     Looks,
 }
@@ -62,6 +64,7 @@ async fn store(config: &Config, user: User<'_>) -> Result<Option<Arc<dyn Store>>
             let is_known = memory.knows(&known_as(&directory.display().to_string(), system)).await?;
             Directory::make(directory, Some(memory.file()).filter(|_| is_known))?
         }
+        User::Changes => Directory::open(directory)?.marked(),
         User::Looks => Directory::open(directory)?,
     })))
 }
@@ -147,8 +150,9 @@ impl Opening {
         shelf.ready().await?;
         owner::claim(&shelf, &memory, identity.major, app.clock.now()).await?;
         let pusher = Arc::new(Pusher::new(layout.pgdata().join("pg_wal"), shelf.clone()));
-        pusher.push_histories().await?;
         let engine = engine(&app.config, &layout, shelf)?;
+        engine.must_be_newest().await?;
+        pusher.push_histories().await?;
         tracing::info!("Archiving to {}, sealed with key {:08x}", pusher.shelf().place(), app.sealer.key_id());
         self.keeper.begins(Arc::clone(&pusher), Arc::new(engine));
         self.counter.begins(Desk::Pushing(pusher));
@@ -192,6 +196,36 @@ pub(super) fn engine(config: &Config, layout: &Layout, shelf: Shelf) -> Result<O
     })
 }
 
+/// The shelf of the cluster in the data directory, for who changes something there: never that of another.
+///
+/// # Errors
+/// When the cluster or its archive is not there, or cannot be written.
+pub(super) async fn own_shelf(config: &Config) -> Result<Shelf, CmdError> {
+    is_on(config)?;
+    let store = store(config, User::Changes).await?.ok_or_else(no_archive)?;
+    let ring = ring(config)?;
+    let system = SystemId(Layout::of(&config.database.data_dir).identity()?.system);
+    let shelf = Shelf::new(store, Sealer::new(&ring), Opener::new(&ring), system);
+    shelf.ready().await?;
+    match owner::read(&shelf).await? {
+        Some(_) => Ok(shelf),
+        None => Err(CmdError::new(format!(
+            "{} holds nothing of this cluster ({system}) yet: its collector begins it at its start",
+            shelf.place()
+        ))),
+    }
+}
+
+fn ring(config: &Config) -> Result<KeyRing, CmdError> {
+    let directory = config.keys.directory();
+    KeyRing::load(directory)?.ok_or_else(|| {
+        CmdError::new(format!(
+            "the key ring {} is missing: put your copy of it there; without it nothing in the archive can be read",
+            keyring::file(directory).display()
+        ))
+    })
+}
+
 /// The shelf of a cluster that need not be on this machine: the one named, else that of the data directory, else the only one.
 ///
 /// # Errors
@@ -199,13 +233,7 @@ pub(super) fn engine(config: &Config, layout: &Layout, shelf: Shelf) -> Result<O
 pub(super) async fn found_shelf(config: &Config, named: Option<SystemId>) -> Result<Shelf, CmdError> {
     is_on(config)?;
     let store = store(config, User::Looks).await?.ok_or_else(no_archive)?;
-    let directory = config.keys.directory();
-    let ring = KeyRing::load(directory)?.ok_or_else(|| {
-        CmdError::new(format!(
-            "the key ring {} is missing: put your copy of it there; without it nothing in the archive can be read",
-            keyring::file(directory).display()
-        ))
-    })?;
+    let ring = ring(config)?;
     let own = Layout::of(&config.database.data_dir).identity().ok().map(|identity| SystemId(identity.system));
     let all = Shelf::systems(store.as_ref()).await?;
     let system = match (named.or(own.filter(|own| all.contains(own))), all.as_slice()) {

@@ -99,8 +99,9 @@ async fn list(args: &ListArgs, config: &Config) -> Result<ExitCode, CmdError> {
 }
 
 async fn now(args: &NowArgs, config: &Config) -> Result<ExitCode, CmdError> {
-    let shelf = archive::found_shelf(config, None).await?;
+    let shelf = archive::own_shelf(config).await?;
     let engine = archive::engine(config, &Layout::of(&config.database.data_dir), shelf)?;
+    engine.must_be_newest().await?;
     let quiet = args.json;
     let told = move |bytes: u64| {
         if !quiet {
@@ -150,7 +151,7 @@ async fn verify(args: &VerifyArgs, config: &Config) -> Result<ExitCode, CmdError
 }
 
 async fn expire(args: &NowArgs, config: &Config) -> Result<ExitCode, CmdError> {
-    let shelf = archive::found_shelf(config, None).await?;
+    let shelf = archive::own_shelf(config).await?;
     let engine = archive::engine(config, &Layout::of(&config.database.data_dir), shelf)?;
     let removed = engine.expire().await?;
     if args.json {

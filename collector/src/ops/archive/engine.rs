@@ -13,7 +13,8 @@ use super::catalogue::{self, Backup};
 use super::chain::{self, Chain, Entry};
 use super::inventory::Inventory;
 use super::memory::Memory;
-use super::shelf::{ArchiveError, Kept, Shelf};
+use super::owner;
+use super::shelf::{ArchiveError, Kept, Shelf, aside};
 use super::verify;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -57,15 +58,35 @@ impl BackupEngine for OwnEngine {
     }
 
     fn due(&self) -> Answer<'_, Option<String>> {
-        Box::pin(due(&self.shelf, self.clock.now()))
+        Box::pin(async {
+            self.must_be_newest().await?;
+            due(&self.shelf, self.clock.now()).await
+        })
     }
 
     fn expire(&self) -> Answer<'_, usize> {
-        Box::pin(expire(&self.shelf, &self.memory, DAY * u32::from(self.keep_days), self.clock.now()))
+        Box::pin(async {
+            self.must_be_newest().await?;
+            expire(&self.shelf, &self.memory, DAY * u32::from(self.keep_days), self.clock.now()).await
+        })
     }
 
     fn note(&self, known: BTreeMap<String, Kept>) -> Answer<'_, usize> {
         Box::pin(note(&self.shelf, &self.memory, known, self.clock.now()))
+    }
+}
+
+impl OwnEngine {
+    /// That no restored copy archives beside this cluster.
+    ///
+    /// # Errors
+    /// When one does, or the store does not answer.
+    pub async fn must_be_newest(&self) -> Result<(), ArchiveError> {
+        let pg_wal = self.source.pg_wal.clone();
+        match aside(move || base::newest_timeline(&pg_wal)).await? {
+            Some(timeline) => owner::must_be_newest(&self.shelf, timeline).await,
+            None => Ok(()),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::chain::Chain;
 use super::memory::Memory;
 use super::shelf::{ArchiveError, Shelf};
+use super::wal::WalFile;
 
 /// Where it lies.
 const PLACE: &str = "owner";
@@ -54,6 +55,23 @@ pub async fn claim(shelf: &Shelf, memory: &Memory, major: u32, now: Timestamp) -
     Ok(owner)
 }
 
+/// That no restored copy of this cluster archives beside it: who goes on as a later timeline is the one that restores follow, and
+/// nothing of it is another's to expire.
+///
+/// # Errors
+/// When one does, or the store does not answer.
+pub async fn must_be_newest(shelf: &Shelf, timeline: u32) -> Result<(), ArchiveError> {
+    let later = timeline.saturating_add(1);
+    if shelf.look(&WalFile::History(later).place()).await?.is_none() {
+        return Ok(());
+    }
+    Err(ArchiveError::other(format!(
+        "a restored copy of this database archives to {} as timeline {later}, and this one is on timeline {timeline}: only one of \
+         the two may. Stop this one for good, or give it another archive",
+        shelf.place()
+    )))
+}
+
 /// Whose it is; `None` when it is nobody's yet.
 ///
 /// # Errors
@@ -84,5 +102,15 @@ mod tests {
         assert_eq!(read(&shelf).await.unwrap(), None);
         std::fs::remove_file(memory.file()).unwrap();
         claim(&shelf, &memory, 17, now(5)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn of_two_copies_only_the_newest_archives() {
+        let (_folder, shelf) = shelf();
+        must_be_newest(&shelf, 1).await.unwrap();
+        shelf.keep(&WalFile::History(2).place(), b"1\t0/300000\tbefore\n".to_vec()).await.unwrap();
+        must_be_newest(&shelf, 2).await.unwrap();
+        let error = must_be_newest(&shelf, 1).await.unwrap_err().to_string();
+        assert!(error.contains("timeline 2") && error.contains("another archive"), "{error}");
     }
 }
