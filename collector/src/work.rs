@@ -32,6 +32,8 @@ struct Task {
     period: Duration,
     bell: Option<Bell>,
     run: fn(App, Arc<Shared>) -> Running,
+    /// Whether it is broken off when the collector stops: it waits for others, and leaves nothing half done.
+    breaks_off: bool,
 }
 
 /// What tasks use besides the parts of the program.
@@ -41,6 +43,7 @@ struct Shared {
     listening: Mutex<Listening>,
     /// Looks after the archive, where there is one.
     keeper: Option<Arc<Keeper>>,
+    stop: CancellationToken,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -49,51 +52,25 @@ const SECOND: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 fn tasks() -> Vec<Task> {
+    let task = |name, period, run| Task { name, period, bell: None, run, breaks_off: false };
+    let rung = |bell, task| Task { bell: Some(bell), ..task };
+    let breaks_off = |task| Task { breaks_off: true, ..task };
+    let hour = SECOND * 3600;
     vec![
-        Task { name: "gaps", period: SECOND * 5, bell: None, run: |app, _| Box::pin(gaps(app)) },
-        Task {
-            name: "retention",
-            period: Duration::from_secs(3600),
-            bell: None,
-            run: |app, _| Box::pin(retention(app)),
-        },
-        Task { name: "anchor", period: Duration::from_secs(3600), bell: None, run: |app, _| Box::pin(anchor(app)) },
-        Task { name: "archive", period: SECOND * 15, bell: None, run: |app, shared| Box::pin(archive(app, shared)) },
-        Task {
-            name: "archive-manifest",
-            period: Duration::from_secs(3600),
-            bell: None,
-            run: |_, shared| Box::pin(archive_manifest(shared)),
-        },
-        Task {
-            name: "archive-backup",
-            period: Duration::from_secs(300),
-            bell: None,
-            run: |_, shared| Box::pin(archive_backup(shared)),
-        },
-        Task { name: "limits", period: Duration::from_secs(60), bell: None, run: |_, shared| Box::pin(forget(shared)) },
-        Task {
-            name: "judge",
-            period: SECOND,
-            bell: Some(Bell::Judge),
-            run: |app, shared| Box::pin(judge(app, shared)),
-        },
-        Task { name: "replay", period: SECOND * 30, bell: None, run: |app, _| Box::pin(replay(app)) },
-        Task {
-            name: "dispatch",
-            period: SECOND * 5,
-            bell: Some(Bell::Dispatch),
-            run: |app, _| Box::pin(dispatch(app)),
-        },
-        Task { name: "gauges", period: SECOND * 15, bell: None, run: |app, _| Box::pin(gauges(app)) },
-        Task {
-            name: "account-mails",
-            period: SECOND * 5,
-            bell: Some(Bell::Mails),
-            run: |app, _| Box::pin(account_mails(app)),
-        },
-        Task { name: "again", period: SECOND * 10, bell: None, run: |app, _| Box::pin(again(app)) },
-        Task { name: "deliver", period: SECOND, bell: Some(Bell::Deliver), run: |app, _| Box::pin(deliver(app)) },
+        task("gaps", SECOND * 5, |app, _| Box::pin(gaps(app))),
+        task("retention", hour, |app, _| Box::pin(retention(app))),
+        task("anchor", hour, |app, _| Box::pin(anchor(app))),
+        task("archive", SECOND * 15, |app, shared| Box::pin(archive(app, shared))),
+        breaks_off(task("archive-manifest", hour, |_, shared| Box::pin(archive_manifest(shared)))),
+        breaks_off(task("archive-backup", SECOND * 300, |_, shared| Box::pin(archive_backup(shared)))),
+        task("limits", SECOND * 60, |_, shared| Box::pin(forget(shared))),
+        rung(Bell::Judge, task("judge", SECOND, |app, shared| Box::pin(judge(app, shared)))),
+        task("replay", SECOND * 30, |app, _| Box::pin(replay(app))),
+        rung(Bell::Dispatch, task("dispatch", SECOND * 5, |app, _| Box::pin(dispatch(app)))),
+        task("gauges", SECOND * 15, |app, _| Box::pin(gauges(app))),
+        rung(Bell::Mails, task("account-mails", SECOND * 5, |app, _| Box::pin(account_mails(app)))),
+        task("again", SECOND * 10, |app, _| Box::pin(again(app))),
+        rung(Bell::Deliver, task("deliver", SECOND, |app, _| Box::pin(deliver(app)))),
     ]
 }
 
@@ -107,7 +84,7 @@ pub fn start(
 ) {
     tracker.spawn(keep_time(app.clone(), stop.clone()));
     let listening = Mutex::new(Listening::from(app.started_at));
-    let shared = Arc::new(Shared { limits: Arc::clone(limits), listening, keeper });
+    let shared = Arc::new(Shared { limits: Arc::clone(limits), listening, keeper, stop: stop.clone() });
     for task in tasks() {
         tracker.spawn(repeat(app.clone(), Arc::clone(&shared), task, stop.clone()));
     }
@@ -116,7 +93,9 @@ pub fn start(
 async fn repeat(app: App, shared: Arc<Shared>, task: Task, stop: CancellationToken) {
     let mut failures = 0_u32;
     while !stop.is_cancelled() {
-        let wait = match (task.run)(app.clone(), Arc::clone(&shared)).await {
+        let run = (task.run)(app.clone(), Arc::clone(&shared));
+        let Some(ran) = unless_stopped(run, task.breaks_off, &stop).await else { return };
+        let wait = match ran {
             Ok(report) => {
                 if failures > 0 {
                     tracing::info!(task = task.name, "Task {} works again after {failures} failures", task.name);
@@ -139,6 +118,14 @@ async fn repeat(app: App, shared: Arc<Shared>, task: Task, stop: CancellationTok
             }
         };
         tokio::select! { () = bell => {}, () = stop.cancelled() => {} }
+    }
+}
+
+/// What a task answers; `None` when it was broken off.
+async fn unless_stopped(run: Running, breaks_off: bool, stop: &CancellationToken) -> Option<Ran> {
+    tokio::select! {
+        ran = run => Some(ran),
+        () = stop.cancelled(), if breaks_off => None,
     }
 }
 
@@ -241,7 +228,7 @@ async fn archive_manifest(shared: Arc<Shared>) -> Ran {
 
 async fn archive_backup(shared: Arc<Shared>) -> Ran {
     match &shared.keeper {
-        Some(keeper) => report(keeper.back_up().await?),
+        Some(keeper) => report(keeper.back_up(&shared.stop).await?),
         None => report("no archive"),
     }
 }
@@ -271,4 +258,23 @@ async fn gauges(app: App) -> Ran {
 async fn forget(shared: Arc<Shared>) -> Ran {
     shared.limits.forget_quiet();
     report("forgot")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_waits_for_others_is_broken_off_and_everything_else_is_finished() {
+        let stop = CancellationToken::new();
+        let ran = unless_stopped(Box::pin(async { report("done") }), true, &stop).await;
+        assert!(ran.is_some());
+        stop.cancel();
+        assert!(unless_stopped(Box::pin(std::future::pending()), true, &stop).await.is_none());
+        let later = Box::pin(async {
+            tokio::task::yield_now().await;
+            report("done")
+        });
+        assert!(unless_stopped(later, false, &stop).await.is_some());
+    }
 }

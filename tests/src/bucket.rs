@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use crate::net::Place;
 use crate::process::{Process, our_program};
 use crate::wait;
@@ -34,7 +36,7 @@ pub struct Bucket {
     pub address: SocketAddr,
     place: Place,
     folder: PathBuf,
-    _process: Process,
+    process: Process,
 }
 
 impl Bucket {
@@ -46,7 +48,7 @@ impl Bucket {
         command.args(["-c", SERVER, &address.ip().to_string(), &address.port().to_string()]);
         let process = Process::start("moto", command, &folder.join("moto.log"));
         wait::until("moto", Duration::from_secs(60), || place.connect(address));
-        let bucket = Self { address, place: place.clone(), folder: folder.to_owned(), _process: process };
+        let bucket = Self { address, place: place.clone(), folder: folder.to_owned(), process };
         let made = bucket.ask("PUT", &format!("/{NAME}"), REGION);
         assert!(made.starts_with("HTTP/1.1 200"), "{made}");
         bucket
@@ -67,6 +69,11 @@ impl Bucket {
             file("access-key", "AKIATEST"),
             file("secret-key", "a secret of the test"),
         )
+    }
+
+    /// From now on it takes connections and answers nothing.
+    pub fn freezes(&self) {
+        self.process.signal(Signal::SIGSTOP);
     }
 
     /// The names of what is in it.
@@ -102,3 +109,10 @@ const SIGNED: &str = "Authorization: AWS4-HMAC-SHA256 Credential=AKIATEST/202601
                       SignedHeaders=host, Signature=0\r\n";
 const REGION: &str =
     "<CreateBucketConfiguration><LocationConstraint>eu-central-1</LocationConstraint></CreateBucketConfiguration>";
+
+impl Drop for Bucket {
+    fn drop(&mut self) {
+        // One that is frozen hears nothing else.
+        self.process.signal_if_it_runs(Signal::SIGCONT);
+    }
+}

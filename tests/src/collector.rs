@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::thread;
 use std::time::Duration;
 
@@ -90,6 +91,11 @@ impl Collector {
     /// Stops it as the service manager does.
     pub fn stops(&mut self) {
         self.process.take().unwrap().stop();
+    }
+
+    /// The same; how it ended, `None` when it had to be killed.
+    pub fn ends(&mut self) -> Option<ExitStatus> {
+        self.process.take().unwrap().stop()
     }
 
     /// Ends it at once and alone; its PostgreSQL runs on.

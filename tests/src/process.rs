@@ -50,6 +50,11 @@ impl Process {
         kill(self.pid(), signal).unwrap_or_else(|error| panic!("cannot signal {}: {error}", self.name));
     }
 
+    /// Sends it a signal, if it still runs.
+    pub fn signal_if_it_runs(&self, signal: Signal) {
+        let _ = kill(self.pid(), signal);
+    }
+
     /// Asks it to stop and waits until it has; kills it if it takes too long.
     pub fn stop(&mut self) -> Option<ExitStatus> {
         if !self.runs() {

@@ -1,10 +1,12 @@
 //! The archive as the settings say: its store, and how PostgreSQL hands its WAL over.
 
-use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use picket_shared::egress::EgressGuard;
-use picket_shared::time::{Clock, Timestamp};
+use picket_shared::time::Clock;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::CmdError;
 use crate::app::App;
@@ -12,13 +14,14 @@ use crate::config::{Config, DatabaseMode};
 use crate::notify::Client;
 use crate::ops::archive::ArchiveError;
 use crate::ops::archive::base::Source;
-use crate::ops::archive::chain::Memory;
 use crate::ops::archive::engine::OwnEngine;
 use crate::ops::archive::keeper::Keeper;
 use crate::ops::archive::line::{self, SOCKET};
+use crate::ops::archive::memory::Memory;
+use crate::ops::archive::owner;
 use crate::ops::archive::push::Pusher;
-use crate::ops::archive::server::{Desk, Server};
-use crate::ops::archive::shelf::{Shelf, SystemId};
+use crate::ops::archive::server::{Counter, Desk, Server};
+use crate::ops::archive::shelf::{Shelf, SystemId, known_as};
 use crate::ops::archive::store::{Directory, S3, Store, StoreError};
 use crate::postgres::managed::Layout;
 use crate::postgres::{Archiving, Replication};
@@ -30,30 +33,40 @@ impl From<ArchiveError> for CmdError {
     }
 }
 
-impl From<StoreError> for CmdError {
-    fn from(error: StoreError) -> Self {
-        Self::new(format!("the archive {error}"))
-    }
+/// How long a store may take to answer at the start.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// So often one that is away is looked for.
+const LOOK: Duration = Duration::from_secs(15);
+
+/// Who uses a store.
+enum User<'a> {
+    /// A collector that archives its cluster, and remembers what it archived.
+    Archives(&'a Memory, SystemId),
+    /// A command that changes what a collector archived.
+    Changes,
+    /// A command that looks at what is there.
+    Looks,
 }
 
-/// The store that the settings name, a folder opened as `folder` does; `None` when there is no archive.
+/// The store that the settings name; `None` when there is no archive. A bucket is asked nothing yet.
 ///
 /// # Errors
 /// When it cannot be used.
-async fn store(
-    config: &Config,
-    folder: fn(&Path) -> Result<Directory, StoreError>,
-) -> Result<Option<Arc<dyn Store>>, CmdError> {
-    if !is_on(config)? {
-        return Ok(None);
-    }
+async fn store(config: &Config, user: User<'_>) -> Result<Option<Arc<dyn Store>>, ArchiveError> {
     if let Some(settings) = config.archive.s3() {
         let client = Client::new(config.mail.clone(), config.outbound.clone(), EgressGuard::default())
-            .map_err(|error| CmdError::new(error.to_string()))?;
-        return Ok(Some(Arc::new(S3::open(client, settings.clone(), Clock::system()).await?)));
+            .map_err(|error| ArchiveError::other(error.to_string()))?;
+        return Ok(Some(Arc::new(S3::new(client, settings.clone(), Clock::system()))));
     }
     let Some(directory) = config.archive.directory() else { return Ok(None) };
-    Ok(Some(Arc::new(folder(directory)?)))
+    Ok(Some(Arc::new(match user {
+        User::Archives(memory, system) => {
+            let is_known = memory.knows(&known_as(&directory.display().to_string(), system)).await?;
+            Directory::make(directory, Some(memory.file()).filter(|_| is_known))?
+        }
+        User::Changes => Directory::open(directory)?.marked(),
+        User::Looks => Directory::open(directory)?,
+    })))
 }
 
 /// Whether there is to be an archive.
@@ -83,27 +96,91 @@ pub(super) fn archiving(config: &Config) -> Result<Option<Archiving>, CmdError> 
     Ok(Some(Archiving { command, switch_seconds: config.archive.switch_seconds }))
 }
 
-/// Opens the archive of the cluster that runs, and answers PostgreSQL from now on.
+/// Opens the archive of the cluster that runs, and answers PostgreSQL from then on. A store that is away is looked for until `stop`, and
+/// PostgreSQL keeps its WAL meanwhile.
 ///
 /// # Errors
-/// When the archive cannot be used: a collector that cannot archive says so at its start.
-pub(super) async fn begin(server: &Server, app: &App) -> Result<Option<Arc<Keeper>>, CmdError> {
-    let Some(store) = store(&app.config, Directory::make).await? else { return Ok(None) };
-    let layout = Layout::of(&app.config.database.data_dir);
-    let shelf = shelf(store, &layout, app.sealer.clone(), app.opener.clone(), app.clock.now()).await?;
-    tracing::info!("Archiving to {}, sealed with key {:08x}", shelf.place(), app.sealer.key_id());
-    let pusher = Arc::new(Pusher::new(layout.pgdata().join("pg_wal"), shelf));
-    pusher.push_histories().await?;
-    server.begins(Desk::Pushing(Arc::clone(&pusher)));
-    let engine = engine(&app.config, &layout, pusher.shelf().clone())?;
-    Ok(Some(Arc::new(Keeper::new(pusher, Arc::new(engine)))))
+/// When the archive cannot be used before somebody changes something.
+pub(super) async fn begin(
+    server: &Server,
+    app: &App,
+    tracker: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<Arc<Keeper>, CmdError> {
+    let pg_wal = Layout::of(&app.config.database.data_dir).pgdata().join("pg_wal");
+    let opening = Opening { app: app.clone(), counter: server.counter(), keeper: Arc::new(Keeper::new(pg_wal)) };
+    let keeper = Arc::clone(&opening.keeper);
+    match opening.once().await {
+        Ok(()) => {}
+        Err(error) if error.is_transient() => {
+            tracing::error!("The archive cannot be reached, and WAL is kept until it can: {error}");
+            let stop = stop.clone();
+            tracker.spawn(async move {
+                tokio::select! { () = opening.until_it_is_there() => {}, () = stop.cancelled() => {} }
+            });
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(keeper)
+}
+
+/// An archive that is about to be opened.
+struct Opening {
+    app: App,
+    counter: Counter,
+    keeper: Arc<Keeper>,
+}
+
+impl Opening {
+    async fn once(&self) -> Result<(), ArchiveError> {
+        let late = |_| {
+            let why = format!("it did not answer in {} s", PATIENCE.as_secs());
+            Err(StoreError::Failed { place: "store".to_owned(), why }.into())
+        };
+        tokio::time::timeout(PATIENCE, self.open()).await.unwrap_or_else(late)
+    }
+
+    async fn open(&self) -> Result<(), ArchiveError> {
+        let app = &self.app;
+        let layout = Layout::of(&app.config.database.data_dir);
+        let (identity, memory) = (layout.identity()?, Memory::in_folder(layout.root()));
+        let system = SystemId(identity.system);
+        let Some(store) = store(&app.config, User::Archives(&memory, system)).await? else { return Ok(()) };
+        let shelf = Shelf::new(store, app.sealer.clone(), app.opener.clone(), system);
+        shelf.ready().await?;
+        owner::claim(&shelf, &memory, identity.major, app.clock.now()).await?;
+        let pusher = Arc::new(Pusher::new(layout.pgdata().join("pg_wal"), shelf.clone()));
+        let engine = engine(&app.config, &layout, shelf)?;
+        engine.must_be_newest().await?;
+        pusher.push_histories().await?;
+        tracing::info!("Archiving to {}, sealed with key {:08x}", pusher.shelf().place(), app.sealer.key_id());
+        self.keeper.begins(Arc::clone(&pusher), Arc::new(engine));
+        self.counter.begins(Desk::Pushing(pusher));
+        Ok(())
+    }
+
+    async fn until_it_is_there(&self) {
+        let mut told_for_good = false;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            match self.once().await {
+                Ok(()) => return,
+                Err(error) if error.is_transient() => tracing::debug!("The archive cannot be reached yet: {error}"),
+                Err(error) if told_for_good => tracing::debug!("The archive cannot be used yet: {error}"),
+                Err(error) => {
+                    told_for_good = true;
+                    tracing::error!("The archive answers, but cannot be used, and WAL is kept until it can: {error}");
+                }
+            }
+        }
+    }
 }
 
 /// The engine that backs the managed cluster up.
 ///
 /// # Errors
 /// When PostgreSQL's programs are missing.
-pub(super) fn engine(config: &Config, layout: &Layout, shelf: Shelf) -> Result<OwnEngine, CmdError> {
+pub(super) fn engine(config: &Config, layout: &Layout, shelf: Shelf) -> Result<OwnEngine, ArchiveError> {
     let source = Source {
         replication: Replication::of(layout, config.database.binaries_dir.as_deref())?,
         pg_wal: layout.pgdata().join("pg_wal"),
@@ -119,21 +196,44 @@ pub(super) fn engine(config: &Config, layout: &Layout, shelf: Shelf) -> Result<O
     })
 }
 
+/// The shelf of the cluster in the data directory, for who changes something there: never that of another.
+///
+/// # Errors
+/// When the cluster or its archive is not there, or cannot be written.
+pub(super) async fn own_shelf(config: &Config) -> Result<Shelf, CmdError> {
+    is_on(config)?;
+    let store = store(config, User::Changes).await?.ok_or_else(no_archive)?;
+    let ring = ring(config)?;
+    let system = SystemId(Layout::of(&config.database.data_dir).identity()?.system);
+    let shelf = Shelf::new(store, Sealer::new(&ring), Opener::new(&ring), system);
+    shelf.ready().await?;
+    match owner::read(&shelf).await? {
+        Some(_) => Ok(shelf),
+        None => Err(CmdError::new(format!(
+            "{} holds nothing of this cluster ({system}) yet: its collector begins it at its start",
+            shelf.place()
+        ))),
+    }
+}
+
+fn ring(config: &Config) -> Result<KeyRing, CmdError> {
+    let directory = config.keys.directory();
+    KeyRing::load(directory)?.ok_or_else(|| {
+        CmdError::new(format!(
+            "the key ring {} is missing: put your copy of it there; without it nothing in the archive can be read",
+            keyring::file(directory).display()
+        ))
+    })
+}
+
 /// The shelf of a cluster that need not be on this machine: the one named, else that of the data directory, else the only one.
 ///
 /// # Errors
 /// When there is no archive, no key ring, or more than one cluster in question.
 pub(super) async fn found_shelf(config: &Config, named: Option<SystemId>) -> Result<Shelf, CmdError> {
-    let store = store(config, Directory::open)
-        .await?
-        .ok_or_else(|| CmdError::new("there is no archive: name its place by [archive] directory"))?;
-    let directory = config.keys.directory();
-    let ring = KeyRing::load(directory)?.ok_or_else(|| {
-        CmdError::new(format!(
-            "the key ring {} is missing: put your copy of it there; without it nothing in the archive can be read",
-            keyring::file(directory).display()
-        ))
-    })?;
+    is_on(config)?;
+    let store = store(config, User::Looks).await?.ok_or_else(no_archive)?;
+    let ring = ring(config)?;
     let own = Layout::of(&config.database.data_dir).identity().ok().map(|identity| SystemId(identity.system));
     let all = Shelf::systems(store.as_ref()).await?;
     let system = match (named.or(own.filter(|own| all.contains(own))), all.as_slice()) {
@@ -150,19 +250,6 @@ pub(super) async fn found_shelf(config: &Config, named: Option<SystemId>) -> Res
     Ok(Shelf::new(store, Sealer::new(&ring), Opener::new(&ring), system))
 }
 
-/// The shelf of the managed cluster in its store, which is known to be its own.
-///
-/// # Errors
-/// When the cluster cannot be told, or the shelf is another's.
-pub(super) async fn shelf(
-    store: Arc<dyn Store>,
-    layout: &Layout,
-    sealer: Sealer,
-    opener: Opener,
-    now: Timestamp,
-) -> Result<Shelf, CmdError> {
-    let identity = layout.identity()?;
-    let shelf = Shelf::new(store, sealer, opener, SystemId(identity.system));
-    crate::ops::archive::owner::claim(&shelf, identity.major, now).await?;
-    Ok(shelf)
+fn no_archive() -> CmdError {
+    CmdError::new("there is no archive: name its place by [archive] directory")
 }

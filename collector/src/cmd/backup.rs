@@ -9,9 +9,10 @@ use super::{CmdError, archive, print};
 use crate::config::Config;
 use crate::ops::archive::BackupEngine as _;
 use crate::ops::archive::catalogue::Backup;
-use crate::ops::archive::chain::Memory;
-use crate::ops::archive::engine;
+use crate::ops::archive::inventory;
+use crate::ops::archive::memory::Memory;
 use crate::ops::archive::shelf::SystemId;
+use crate::ops::archive::verify;
 use crate::postgres::managed::Layout;
 
 /// Looks after backups.
@@ -75,7 +76,7 @@ pub async fn run(command: BackupCommand, config: &Config) -> Result<ExitCode, Cm
 
 async fn list(args: &ListArgs, config: &Config) -> Result<ExitCode, CmdError> {
     let shelf = archive::found_shelf(config, args.system).await?;
-    let backups = engine::backups(&shelf).await?;
+    let backups = inventory::backups(&shelf).await?;
     if args.json {
         print::json(&json!({ "system": shelf.system().to_string(), "place": shelf.place(), "backups": backups }))?;
     } else if backups.is_empty() {
@@ -98,8 +99,9 @@ async fn list(args: &ListArgs, config: &Config) -> Result<ExitCode, CmdError> {
 }
 
 async fn now(args: &NowArgs, config: &Config) -> Result<ExitCode, CmdError> {
-    let shelf = archive::found_shelf(config, None).await?;
+    let shelf = archive::own_shelf(config).await?;
     let engine = archive::engine(config, &Layout::of(&config.database.data_dir), shelf)?;
+    engine.must_be_newest().await?;
     let quiet = args.json;
     let told = move |bytes: u64| {
         if !quiet {
@@ -125,7 +127,7 @@ async fn now(args: &NowArgs, config: &Config) -> Result<ExitCode, CmdError> {
 async fn verify(args: &VerifyArgs, config: &Config) -> Result<ExitCode, CmdError> {
     let shelf = archive::found_shelf(config, args.system).await?;
     let memory = Memory::in_folder(Layout::of(&config.database.data_dir).root());
-    let verdict = engine::verify(&shelf, &memory, args.deep, &|_| {}).await?;
+    let verdict = verify::verify(&shelf, &memory, args.deep, &|_| {}).await?;
     let whole = verdict.wrong.is_empty();
     if args.json {
         print::json(&json!({ "whole": whole, "verdict": verdict }))?;
@@ -149,7 +151,7 @@ async fn verify(args: &VerifyArgs, config: &Config) -> Result<ExitCode, CmdError
 }
 
 async fn expire(args: &NowArgs, config: &Config) -> Result<ExitCode, CmdError> {
-    let shelf = archive::found_shelf(config, None).await?;
+    let shelf = archive::own_shelf(config).await?;
     let engine = archive::engine(config, &Layout::of(&config.database.data_dir), shelf)?;
     let removed = engine.expire().await?;
     if args.json {

@@ -61,6 +61,9 @@ pub async fn run(config: Config, clock: Clock) -> Result<ExitCode, CmdError> {
     let access = cluster.access();
     let mut managed = Managed { cluster, server };
     let result = serve(&access, Some(&mut managed), config, clock, &mut signals).await;
+    if let Some(server) = &managed.server {
+        server.ends();
+    }
     managed.cluster.stop().await?;
     tracing::info!("Stopped PostgreSQL");
     result
@@ -87,8 +90,12 @@ async fn serve(
         tracing::info!("Ran {ran} migrations");
     }
     let app = App::start(open_pools(access, POOL_SIZE)?, config, clock).await?;
+    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let keeper = match managed.as_ref().and_then(|managed| managed.server.as_ref()) {
-        Some(server) => archive::begin(server, &app).await?,
+        Some(server) => tokio::select! {
+            keeper = archive::begin(server, &app, &tracker, &stop) => Some(keeper?),
+            () = signals.wait() => return Ok(ExitCode::SUCCESS),
+        },
         None => None,
     };
     // First, for it says whether what seems old may be deleted.
@@ -96,7 +103,6 @@ async fn serve(
     flow::gaps::at_start(&mut worker, app.clock.now()).await?;
     worker.commit().await?;
     ops::retention::run(&app.pools, &app.config.retention, app.clock.now()).await?;
-    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let limits = Arc::new(request_limits(&app.config.limits));
     let porter = super::porter(&app)?;
     entrances::open(&app, &porter, Arc::clone(&limits), &tracker, &stop).await?;

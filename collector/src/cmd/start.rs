@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::unistd::User;
 use picket_shared::time::Clock;
@@ -16,6 +17,9 @@ use crate::config::{Config, DatabaseMode, Format, Level};
 use crate::postgres::owner;
 use crate::probes::Desk;
 use crate::telemetry;
+
+/// How long work that nobody waits for any more may take to end.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Runs the command, as the user that owns the data.
 ///
@@ -55,7 +59,7 @@ fn begin(command: Command, mut config: Config) -> Result<ExitCode, CmdError> {
     let owner = prepare_owner(&mut config, archives)?;
     if let Command::Up(args) = command {
         let start = Start { args, config, user: owner };
-        return runtime()?.block_on(Box::pin(up::run(start, Clock::system())));
+        return to_its_end(Box::pin(up::run(start, Clock::system())));
     }
     let mut command = command;
     if let Command::Restore(args) = &mut command {
@@ -64,11 +68,15 @@ fn begin(command: Command, mut config: Config) -> Result<ExitCode, CmdError> {
     if let Some(user) = owner {
         owner::become_user(&user)?;
     }
-    runtime()?.block_on(Box::pin(dispatch(command, config)))
+    to_its_end(Box::pin(dispatch(command, config)))
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, CmdError> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+/// Runs a command. What it left at a disk that does not answer is not waited for.
+fn to_its_end(command: impl Future<Output = Result<ExitCode, CmdError>>) -> Result<ExitCode, CmdError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(command);
+    runtime.shutdown_timeout(FAREWELL);
+    ended
 }
 
 async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError> {

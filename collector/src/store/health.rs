@@ -37,3 +37,15 @@ pub async fn database(conn: &mut PgConnection) -> Result<Health, StoreError> {
     let without_row_security = without.into_iter().map(|(name,)| name).collect();
     Ok(Health { version, now: Timestamp::from_micros(now), without_row_security })
 }
+
+/// When PostgreSQL last handed a file of its WAL to the archive; `None` when it never did.
+///
+/// # Errors
+/// When the database fails.
+pub async fn last_archived(conn: &mut PgConnection) -> Result<Option<Timestamp>, StoreError> {
+    let at: Option<i64> =
+        sqlx::query_scalar("SELECT (extract(epoch FROM last_archived_time) * 1000000)::bigint FROM pg_stat_archiver")
+            .fetch_one(conn)
+            .await?;
+    Ok(at.map(Timestamp::from_micros))
+}

@@ -115,7 +115,8 @@ fn one_flipped_byte_or_a_missing_object_is_never_restored() {
     world.collector.crashes_under_systemd();
     fs::remove_dir_all(folder.join("data")).unwrap();
 
-    let system = fs::read_dir(folder.join("archive")).unwrap().flatten().next().unwrap().path();
+    let mut entries = fs::read_dir(folder.join("archive")).unwrap().flatten().map(|entry| entry.path());
+    let system = entries.find(|path| path.is_dir()).unwrap();
     let part = system.join("base").join(backup["id"].as_str().unwrap()).join("part-000000");
     let whole = fs::read(&part).unwrap();
     let mut flipped = whole.clone();
@@ -174,14 +175,48 @@ fn an_archive_that_is_away_costs_no_wal_and_catches_up_by_itself() {
     assert_ne!(doctor.0, "fail", "a few seconds are no alarm: {doctor:?}");
     let error = world.collector.command(&["backup", "list"]).unwrap_err();
     assert!(error.contains("mount its disk"), "{error}");
+    let store = world.collector.doctor("archive store");
+    assert!(store.0 == "fail" && store.1.contains("mount its disk"), "{store:?}");
     assert!(!archive.exists(), "who only looks makes no folder that would take what belongs on the disk");
     fs::rename(&away, &archive).unwrap();
     archived(&postgres);
     let waiting =
         postgres.rows("SELECT count(*) AS n FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'").unwrap();
     assert_eq!(waiting[0]["n"], 0, "{waiting:?}");
+    assert_eq!(world.collector.log().matches("could not be archived, and is kept").count(), 1, "told once");
+    assert!(world.collector.log().contains("WAL is archived again"), "{}", world.collector.log());
+    for name in ["archive store", "archived WAL"] {
+        let found = world.collector.doctor(name);
+        assert_eq!(found.0, "pass", "{found:?}");
+    }
     let (code, verdict) = world.collector.judged(&["backup", "verify", "--deep"]);
     assert_eq!(code, Some(0), "{verdict:#}");
+}
+
+#[test]
+fn an_archive_is_begun_once_and_nobody_changes_that_of_another() {
+    let mut world = archiving();
+    let folder = folder(&world);
+    first_backup(&world);
+    world.collector.stops();
+    let (archive, away) = (folder.join("archive"), folder.join("away"));
+    fs::rename(&archive, &away).unwrap();
+    fs::create_dir(&archive).unwrap();
+    world.collector.begins_to_start();
+    wait::until("the refusal", Duration::from_secs(60), || (!world.collector.runs()).then_some(()).ok_or(()));
+    assert!(world.collector.log().contains("mount its disk"), "{}", world.collector.log());
+    assert!(fs::read_dir(&archive).unwrap().next().is_none(), "nothing was put on the mount point");
+    fs::remove_dir(&archive).unwrap();
+    fs::rename(&away, &archive).unwrap();
+    // Another cluster's files, and none of the own: `backup` neither adds to them nor takes them away.
+    let own = fs::read_dir(&archive).unwrap().flatten().map(|entry| entry.path()).find(|path| path.is_dir()).unwrap();
+    fs::rename(&own, archive.join("00000000000000000007")).unwrap();
+    for command in ["now", "expire"] {
+        let error = world.collector.command(&["backup", command]).unwrap_err();
+        assert!(error.contains("holds nothing of this cluster"), "{error}");
+    }
+    fs::rename(archive.join("00000000000000000007"), &own).unwrap();
+    world.collector.starts();
 }
 
 fn archiving() -> World {

@@ -68,6 +68,28 @@ fn an_archive_in_a_bucket_is_restored_and_read_by_nobody_else() {
 }
 
 #[test]
+fn a_bucket_that_is_away_holds_up_neither_the_start_nor_the_stop() {
+    let mut world = World::local();
+    let folder = world.collector.keys().parent().unwrap().to_owned();
+    let address = SocketAddr::from((world.target_address(), 8335));
+    let section = Bucket::start(world.collector.place(), address, &folder).section();
+    world.collector.restarts_with("[log]\n", &format!("{section}[log]\n"));
+    let log = world.collector.log();
+    assert!(log.contains("WAL is kept until it can"), "{log}");
+    let bucket = Bucket::start(world.collector.place(), address, &folder);
+    wait::until("the first base backup", Duration::from_secs(120), || {
+        let listed: Value = serde_json::from_str(&world.collector.command(&["backup", "list", "--json"])?).unwrap();
+        listed["backups"].get(0).map(|_| ()).ok_or_else(|| world.collector.log())
+    });
+    // It hangs: nothing is refused, and nothing answered. What is to be archived last waits for it, and not for long.
+    bucket.freezes();
+    world.collector.postgres().run("CREATE TABLE ledger (row bigint)").unwrap();
+    let ended = world.collector.ends();
+    assert!(ended.is_some_and(|status| status.success()), "{ended:?}: {}", world.collector.log());
+    assert!(world.collector.log().contains("Stopped PostgreSQL"), "{}", world.collector.log());
+}
+
+#[test]
 fn a_bucket_keeps_what_is_there_and_tells_what_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let address = SocketAddr::from(([127, 78, 1, 1], 8334));
@@ -127,5 +149,6 @@ async fn open(bucket: &Bucket, name: &str) -> Result<S3, picket_collector::ops::
         access_key: SecretString::new("AKIATEST".to_owned()),
         secret_key: SecretString::new("a secret of the test".to_owned()),
     };
-    S3::open(client, settings, Clock::system()).await
+    let store = S3::new(client, settings, Clock::system());
+    store.ready().await.map(|()| store)
 }

@@ -1,9 +1,16 @@
-//! Whether WAL reaches the archive.
+//! Whether WAL reaches the archive, and what is there.
+
+use std::time::Duration;
 
 use picket_shared::time::Timestamp;
 
+use sqlx::PgConnection;
+
 use super::{Finding, State};
+use crate::cmd::archive::own_shelf;
 use crate::config::{Config, DatabaseMode};
+use crate::notify::message::duration;
+use crate::ops::archive::inventory;
 use crate::ops::archive::keeper::{LATE, TOO_LATE, Waiting};
 use crate::postgres::managed::Layout;
 
@@ -11,6 +18,13 @@ use crate::postgres::managed::Layout;
 const MUCH: u64 = 25;
 /// From this share on there is little time left.
 const TOO_MUCH: u64 = 50;
+
+/// A base backup is a day old at most, and takes a while.
+const OLD: Duration = Duration::from_secs(26 * 3600);
+/// Two were not taken.
+const TOO_OLD: Duration = Duration::from_secs(50 * 3600);
+/// How long the store may take to answer.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(super) fn archive(config: &Config, now: Timestamp) -> Finding {
     if config.database.mode == DatabaseMode::External {
@@ -42,4 +56,53 @@ pub(super) fn archive(config: &Config, now: Timestamp) -> Finding {
         ),
     };
     Finding::new("archive", state, message)
+}
+
+/// Whether the store can be reached and written, and how old the last base backup is. A bucket is somebody else's machine, which
+/// `local` leaves out.
+pub(super) async fn store(config: &Config, now: Timestamp, local: bool) -> Option<Finding> {
+    const NAME: &str = "archive store";
+    let is_managed = config.database.mode == DatabaseMode::Managed && config.archive.is_on();
+    if !is_managed || local && config.archive.s3().is_some() {
+        return None;
+    }
+    let looked = async {
+        let shelf = own_shelf(config).await?;
+        Ok::<_, crate::cmd::CmdError>((shelf.place(), inventory::backups(&shelf).await?))
+    };
+    let finding = |state, message: String| Some(Finding::new(NAME, state, message));
+    match tokio::time::timeout(PATIENCE, looked).await {
+        Err(_) => finding(State::Fail, "it does not answer within 15 s: look at its disk or its network".to_owned()),
+        Ok(Err(error)) => finding(State::Fail, error.to_string()),
+        Ok(Ok((place, backups))) => match backups.last().map(|last| now.since(last.ended_at)) {
+            None => finding(State::Warning, format!("{place} can be written, and holds no base backup yet")),
+            Some(age) => {
+                let (state, advice) = match age {
+                    age if age >= TOO_OLD => (State::Fail, ": the collector's log says why none was taken since"),
+                    age if age >= OLD => (State::Warning, ": the collector's log says why none was taken since"),
+                    _ => (State::Pass, ""),
+                };
+                finding(state, format!("{place} can be written; the last base backup is {} old{advice}", duration(age)))
+            }
+        },
+    }
+}
+
+/// When WAL was last archived. What waits is told apart; a database that was just started may have archived none for as long as it
+/// stood.
+pub(super) async fn archived(config: &Config, conn: &mut PgConnection, now: Timestamp) -> Option<Finding> {
+    const NAME: &str = "archived WAL";
+    if config.database.mode == DatabaseMode::External || !config.archive.is_on() {
+        return None;
+    }
+    let late = LATE + Duration::from_secs(u64::from(config.archive.switch_seconds));
+    Some(match crate::store::health::last_archived(conn).await {
+        Ok(Some(at)) => {
+            let age = now.since(at);
+            let state = if age >= late { State::Warning } else { State::Pass };
+            Finding::new(NAME, state, format!("the last was archived {} ago", duration(age)))
+        }
+        Ok(None) => Finding::new(NAME, State::Warning, "none was archived yet: the collector's log says why"),
+        Err(error) => Finding::new(NAME, State::Fail, error.to_string()),
+    })
 }

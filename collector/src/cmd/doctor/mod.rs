@@ -64,6 +64,7 @@ impl Finding {
 /// When standard output is closed.
 pub async fn run(args: DoctorArgs, config: &Config, clock: &Clock) -> Result<ExitCode, CmdError> {
     let mut findings = vec![keys(config), disk(config), archive::archive(config, clock.now())];
+    findings.extend(archive::store(config, clock.now(), args.local).await);
     let mut told = Vec::new();
     match access(config) {
         Ok(access) => {
@@ -155,6 +156,7 @@ async fn database(config: &Config, access: &Access, clock: &Clock, findings: &mu
             findings.push(Finding::new("database", State::Pass, format!("PostgreSQL {} answers", health.version)));
             findings.push(row_security(&health.without_row_security));
             findings.push(clock_offset(clock.now(), health.now));
+            findings.extend(archive::archived(config, &mut conn, clock.now()).await);
         }
         Err(error) => findings.push(Finding::new("database", State::Fail, error.to_string())),
     }

@@ -17,7 +17,7 @@ use super::catalogue::{self, Backup, Part};
 use super::contents::{Flaw, Inspector, Whole};
 use super::shelf::{ArchiveError, Kept, Shelf};
 use super::tar::{self, TarError};
-use super::wal::{SegmentSize, WalFile};
+use super::wal::{Segment, SegmentSize, WalFile};
 use crate::postgres::Replication;
 use crate::vault::token::random_bytes;
 
@@ -135,11 +135,21 @@ async fn keep(shelf: &Shelf, place: &str, content: Vec<u8>) -> Result<Kept, Arch
 
 /// Every file of a segment is as large as segments are.
 fn size_of_segments(pg_wal: &Path) -> Result<SegmentSize, ArchiveError> {
-    let entries = std::fs::read_dir(pg_wal).into_iter().flatten().flatten();
-    let is_segment =
-        |entry: &DirEntry| matches!(entry.file_name().to_str().map(str::parse), Some(Ok(WalFile::Segment(_))));
-    let size = entries.filter(is_segment).find_map(|entry| SegmentSize::of(entry.metadata().ok()?.len()));
+    let size = segments(pg_wal).find_map(|(_, entry)| SegmentSize::of(entry.metadata().ok()?.len()));
     size.ok_or_else(|| ArchiveError::other(format!("there is no segment of WAL in {}", pg_wal.display())))
+}
+
+/// The timeline on which a cluster is, by its own WAL; `None` when there is no segment.
+pub fn newest_timeline(pg_wal: &Path) -> Option<u32> {
+    segments(pg_wal).map(|(segment, _)| segment.timeline).max()
+}
+
+fn segments(pg_wal: &Path) -> impl Iterator<Item = (Segment, DirEntry)> {
+    let entries = std::fs::read_dir(pg_wal).into_iter().flatten().flatten();
+    entries.filter_map(|entry| match entry.file_name().to_str()?.parse() {
+        Ok(WalFile::Segment(segment)) => Some((segment, entry)),
+        _ => None,
+    })
 }
 
 async fn wait_for_wal(shelf: &Shelf, backup: &Backup) -> Result<(), ArchiveError> {
@@ -169,4 +179,20 @@ fn strange(error: TarError) -> ArchiveError {
 
 fn flawed(flaw: Flaw) -> ArchiveError {
     ArchiveError::other(format!("the base backup is not whole: {flaw}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_is_on_the_newest_timeline_of_its_own_wal() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(newest_timeline(folder.path()), None);
+        for name in ["000000010000000000000005", "000000020000000000000005", "00000003.history", "archive_status"] {
+            std::fs::File::create(folder.path().join(name)).unwrap().set_len(1 << 20).unwrap();
+        }
+        assert_eq!(newest_timeline(folder.path()), Some(2));
+        assert_eq!(size_of_segments(folder.path()).unwrap().bytes(), 1 << 20);
+    }
 }

@@ -167,8 +167,7 @@ pub fn expired(
 }
 
 fn is_before(place: &str, first: u64, size: SegmentSize) -> bool {
-    let name = place.strip_prefix("wal/").and_then(|rest| rest.rsplit('/').next());
-    match name.and_then(|name| name.parse().ok()) {
+    match WalFile::at(place) {
         Some(WalFile::Segment(segment) | WalFile::Partial(segment) | WalFile::Backup(segment, _)) => {
             segment.number(size) < first
         }

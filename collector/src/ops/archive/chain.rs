@@ -5,9 +5,6 @@
 //! older ones need not be read, nor kept.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
 
 use picket_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -134,64 +131,6 @@ impl Chain {
     }
 }
 
-/// The last manifest as this machine remembers it, in a file of its own: who takes the newest manifests away, with all that they
-/// list, leaves a chain that is whole and too short.
-#[derive(Clone, Debug)]
-pub struct Memory(PathBuf);
-
-#[derive(Serialize, Deserialize)]
-struct Remembered {
-    number: u64,
-    sha256: String,
-}
-
-impl Memory {
-    /// In that data directory.
-    pub fn in_folder(data_dir: &Path) -> Self {
-        Self(data_dir.join("archive-head.json"))
-    }
-
-    /// Whether a chain is as far as is remembered; a machine that never archived remembers nothing.
-    ///
-    /// # Errors
-    /// When it is not, or the memory cannot be read.
-    pub fn check(&self, chain: &Chain) -> Result<(), ArchiveError> {
-        let text = match fs::read(&self.0) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(self.failed(error)),
-        };
-        let Remembered { number, sha256 } = serde_json::from_slice(&text).map_err(|error| self.failed(error.into()))?;
-        if chain.number < number {
-            return Err(broken(number, "is gone, and so may be what it lists"));
-        }
-        if chain.number == number && chain.head != sha256 {
-            return Err(broken(number, "is not the one that was written"));
-        }
-        Ok(())
-    }
-
-    /// Remembers a chain.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn keep(&self, chain: &Chain) -> Result<(), ArchiveError> {
-        let remembered = Remembered { number: chain.number, sha256: chain.head.clone() };
-        let text = serde_json::to_vec(&remembered).map_err(|error| ArchiveError::other(error.to_string()))?;
-        let beside = self.0.with_extension("new");
-        let written = File::create(&beside).and_then(|mut file| {
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(&beside, &self.0)
-        });
-        written.map_err(|error| self.failed(error))
-    }
-
-    fn failed(&self, error: io::Error) -> ArchiveError {
-        ArchiveError::other(format!("{}: {error}", self.0.display()))
-    }
-}
-
 /// Manifests that nobody reads any more: all before the last but one that lists everything.
 ///
 /// # Errors
@@ -231,35 +170,37 @@ async fn read(shelf: &Shelf, number: u64) -> Result<Option<(Manifest, String)>, 
     }
 }
 
-fn broken(number: u64, what: &str) -> ArchiveError {
+pub(super) fn broken(number: u64, what: &str) -> ArchiveError {
     ArchiveError::other(format!("manifest {number} of the archive {what}: somebody changed the archive"))
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use std::fs;
+    use std::path::PathBuf;
     use std::sync::Arc;
 
     use crate::ops::archive::shelf::SystemId;
     use crate::ops::archive::store::Directory;
     use crate::vault::{KeyRing, Opener, Sealer};
 
-    fn shelf() -> (tempfile::TempDir, Shelf) {
+    pub(crate) fn shelf() -> (tempfile::TempDir, Shelf) {
         let folder = tempfile::tempdir().unwrap();
         let ring = KeyRing::generate().unwrap();
         let store = Arc::new(Directory::open(folder.path()).unwrap());
         (folder, Shelf::new(store, Sealer::new(&ring), Opener::new(&ring), SystemId(7)))
     }
 
-    fn entries(names: &[&str]) -> BTreeMap<String, Entry> {
+    pub(crate) fn entries(names: &[&str]) -> BTreeMap<String, Entry> {
         names.iter().map(|name| ((*name).to_owned(), Entry { size: 1, sha256: (*name).to_owned() })).collect()
     }
 
-    fn now(hour: i64) -> Timestamp {
+    pub(crate) fn now(hour: i64) -> Timestamp {
         Timestamp::from_seconds(1_790_000_000 + hour * 3600)
     }
 
-    fn path(folder: &tempfile::TempDir, number: u64) -> PathBuf {
+    pub(crate) fn path(folder: &tempfile::TempDir, number: u64) -> PathBuf {
         folder.path().join("00000000000000000007").join(place(number))
     }
 
@@ -318,26 +259,6 @@ mod tests {
         assert!(Chain::read(&shelf).await.is_ok());
         fs::copy(path(&folder, 2), path(&folder, 3)).unwrap();
         assert!(Chain::read(&shelf).await.is_err(), "one manifest under the name of another does not open");
-    }
-
-    #[tokio::test]
-    async fn a_chain_that_was_cut_short_is_seen_by_who_remembers_it() {
-        let (folder, shelf) = shelf();
-        let memory = Memory::in_folder(folder.path());
-        memory.check(&Chain::default()).unwrap();
-        for hour in 1..=3 {
-            let chain = Chain::append(&shelf, entries(&["x"]), Vec::new(), now(hour)).await.unwrap();
-            memory.keep(&chain).unwrap();
-            memory.check(&chain).unwrap();
-        }
-        fs::remove_file(path(&folder, 3)).unwrap();
-        let short = Chain::read(&shelf).await.unwrap();
-        let error = memory.check(&short).unwrap_err().to_string();
-        assert!(error.contains("manifest 3") && error.contains("gone"), "{error}");
-        let other = Chain::append(&shelf, entries(&["y"]), Vec::new(), now(4)).await.unwrap();
-        assert!(memory.check(&other).is_err(), "another manifest of that number");
-        let later = Chain::append(&shelf, entries(&["z"]), Vec::new(), now(5)).await.unwrap();
-        memory.check(&later).unwrap();
     }
 
     #[tokio::test]

@@ -7,33 +7,28 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use picket_shared::time::{Clock, Timestamp};
-use serde::Serialize;
 
 use super::base::{self, Source};
 use super::catalogue::{self, Backup};
-use super::chain::{self, Chain, Entry, Memory};
-use super::shelf::{ArchiveError, Kept, Shelf};
-use super::timeline::Path;
-use super::wal::{Segment, WalFile};
+use super::chain::{self, Chain, Entry};
+use super::inventory::Inventory;
+use super::memory::Memory;
+use super::owner;
+use super::shelf::{ArchiveError, Kept, Shelf, aside};
+use super::verify;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// What an engine answers, some time.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, ArchiveError>> + Send + 'a>>;
 
-/// What backs a cluster up, says what it has, and throws away what nobody needs.
+/// What backs a cluster up, writes down what there is, and throws away what nobody needs.
 pub trait BackupEngine: fmt::Debug + Send + Sync {
     /// Takes a base backup, complete with the WAL that it needs; `told` hears how many bytes were stored so far.
     fn backup<'a>(&'a self, told: &'a (dyn Fn(u64) + Send + Sync)) -> Answer<'a, Backup>;
 
     /// Why a base backup is due; `None` when none is.
     fn due(&self) -> Answer<'_, Option<String>>;
-
-    /// The base backups that are complete, the oldest first.
-    fn list(&self) -> Answer<'_, Vec<Backup>>;
-
-    /// Whether everything is there that should be; with `deep` also whether each object opens and is what was stored.
-    fn verify<'a>(&'a self, deep: bool, told: &'a (dyn Fn(u64) + Send + Sync)) -> Answer<'a, Verdict>;
 
     /// Removes what no restore within the window needs; how many objects.
     fn expire(&self) -> Answer<'_, usize>;
@@ -57,135 +52,141 @@ pub struct OwnEngine {
     pub clock: Clock,
 }
 
-/// What came of verifying.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Verdict {
-    /// Objects that are there.
-    pub objects: usize,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Complete base backups.
-    pub backups: usize,
-    /// Objects that came after the last manifest.
-    pub unlisted: usize,
-    /// From when on every second can be restored, by the oldest backup without a hole behind it.
-    pub from: Option<Timestamp>,
-    /// What is wrong, a sentence each.
-    pub wrong: Vec<String>,
-}
-
 impl BackupEngine for OwnEngine {
     fn backup<'a>(&'a self, told: &'a (dyn Fn(u64) + Send + Sync)) -> Answer<'a, Backup> {
         Box::pin(base::take(&self.shelf, &self.source, &self.clock, told))
     }
 
     fn due(&self) -> Answer<'_, Option<String>> {
-        Box::pin(due(&self.shelf, self.clock.now()))
-    }
-
-    fn list(&self) -> Answer<'_, Vec<Backup>> {
-        Box::pin(backups(&self.shelf))
-    }
-
-    fn verify<'a>(&'a self, deep: bool, told: &'a (dyn Fn(u64) + Send + Sync)) -> Answer<'a, Verdict> {
-        Box::pin(verify(&self.shelf, &self.memory, deep, told))
+        Box::pin(async {
+            self.must_be_newest().await?;
+            due(&self.shelf, self.clock.now()).await
+        })
     }
 
     fn expire(&self) -> Answer<'_, usize> {
-        Box::pin(self.expire_now())
+        Box::pin(async {
+            self.must_be_newest().await?;
+            expire(&self.shelf, &self.memory, DAY * u32::from(self.keep_days), self.clock.now()).await
+        })
     }
 
     fn note(&self, known: BTreeMap<String, Kept>) -> Answer<'_, usize> {
-        Box::pin(self.note_now(known))
+        Box::pin(note(&self.shelf, &self.memory, known, self.clock.now()))
     }
 }
 
 impl OwnEngine {
-    async fn expire_now(&self) -> Result<usize, ArchiveError> {
-        let now = self.clock.now();
-        let (backups, path) = (backups(&self.shelf).await?, newest_path(&self.shelf).await?);
-        let places: Vec<String> = self.shelf.list("").await?.into_iter().map(|listed| listed.name).collect();
-        let mut gone = catalogue::expired(&backups, &places, &path, now - DAY * u32::from(self.keep_days), now);
-        if !gone.is_empty() {
-            // Written down first: what is gone without a word is what somebody took away.
-            self.memory.keep(&Chain::append(&self.shelf, BTreeMap::new(), gone.clone(), now).await?)?;
+    /// That no restored copy archives beside this cluster.
+    ///
+    /// # Errors
+    /// When one does, or the store does not answer.
+    pub async fn must_be_newest(&self) -> Result<(), ArchiveError> {
+        let pg_wal = self.source.pg_wal.clone();
+        match aside(move || base::newest_timeline(&pg_wal)).await? {
+            Some(timeline) => owner::must_be_newest(&self.shelf, timeline).await,
+            None => Ok(()),
         }
-        gone.extend(chain::expired(&self.shelf).await?);
-        for place in &gone {
-            self.shelf.remove(place).await?;
-        }
-        Ok(gone.len())
-    }
-
-    async fn note_now(&self, mut known: BTreeMap<String, Kept>) -> Result<usize, ArchiveError> {
-        let chain = Chain::read(&self.shelf).await?;
-        self.memory.check(&chain)?;
-        let mut added = BTreeMap::new();
-        for listed in self.shelf.list("").await? {
-            let place = listed.name;
-            if chain::is_manifest(&place) || is_part(&place) || chain.live.contains_key(&place) {
-                continue;
-            }
-            let kept = match known.remove(&place) {
-                Some(kept) => Some(kept),
-                None => self.shelf.look(&place).await?,
-            };
-            if let Some(kept) = kept {
-                added.insert(place, Entry::from(&kept));
-            }
-        }
-        let count = added.len();
-        if count > 0 {
-            self.memory.keep(&Chain::append(&self.shelf, added, Vec::new(), self.clock.now()).await?)?;
-        }
-        Ok(count)
     }
 }
 
-/// The complete base backups on a shelf, the oldest first.
+/// Removes what no restore within `keep` needs; how many objects.
 ///
 /// # Errors
-/// When the store does not answer, or a description cannot be read.
-pub async fn backups(shelf: &Shelf) -> Result<Vec<Backup>, ArchiveError> {
-    let mut found = Vec::new();
-    for listed in shelf.list("base/").await?.iter().filter(|listed| listed.name.ends_with("/backup")) {
-        // One that expired meanwhile is not there any more.
-        let Some(content) = shelf.fetch(&listed.name).await? else { continue };
-        let backup: Backup = serde_json::from_slice(&content)
-            .map_err(|error| ArchiveError::other(format!("{} cannot be read: {error}", listed.name)))?;
-        found.push(backup);
+/// When the store fails, or the archive is not what was written down: then nothing is removed.
+async fn expire(shelf: &Shelf, memory: &Memory, keep: Duration, now: Timestamp) -> Result<usize, ArchiveError> {
+    let _turn = memory.turn().await?;
+    let chain = Chain::read(shelf).await?;
+    memory.check(shelf, &chain).await?;
+    let Inventory { places, backups, path, .. } = Inventory::take(shelf).await?;
+    let mut expected = verify::expected(chain, &backups);
+    let known: BTreeSet<&String> = places.keys().chain(expected.keys()).collect();
+    let known: Vec<String> = known.into_iter().cloned().collect();
+    let mut gone = catalogue::expired(&backups, &known, &path, now - keep, now);
+    for place in &gone {
+        expected.remove(place);
     }
-    found.sort_by(|a, b| (a.ended_at, &a.id).cmp(&(b.ended_at, &b.id)));
+    if let Some(wrong) = verify::wrong(&expected, &places).first() {
+        return Err(ArchiveError::other(format!(
+            "{wrong}, which restores need: nothing is removed from the archive before somebody looked. `picket-collector backup \
+             verify` says what else is wrong"
+        )));
+    }
+    if !gone.is_empty() {
+        // Written down first: what is gone without a word is what somebody took away.
+        memory.keep(shelf, &Chain::append(shelf, BTreeMap::new(), gone.clone(), now).await?).await?;
+    }
+    gone.extend(chain::expired(shelf).await?);
+    for place in &gone {
+        shelf.remove(place).await?;
+    }
+    Ok(gone.len())
+}
+
+/// Writes down what came since the last time; `known` is what is known without a look. How many objects.
+///
+/// # Errors
+/// When the store fails, or the manifests are not what was written.
+async fn note(
+    shelf: &Shelf,
+    memory: &Memory,
+    known: BTreeMap<String, Kept>,
+    now: Timestamp,
+) -> Result<usize, ArchiveError> {
+    let found = news(shelf, memory, known).await?;
+    write_down(shelf, memory, found, now).await
+}
+
+/// What no manifest lists. It takes long where much is to be fetched, so nobody waits for it.
+async fn news(
+    shelf: &Shelf,
+    memory: &Memory,
+    mut known: BTreeMap<String, Kept>,
+) -> Result<BTreeMap<String, Entry>, ArchiveError> {
+    let chain = Chain::read(shelf).await?;
+    memory.check(shelf, &chain).await?;
+    let mut found = BTreeMap::new();
+    for place in unlisted(shelf, &chain).await? {
+        let kept = match known.remove(&place) {
+            Some(kept) => Some(kept),
+            None => shelf.look(&place).await?,
+        };
+        if let Some(kept) = kept {
+            found.insert(place, Entry::from(&kept));
+        }
+    }
     Ok(found)
 }
 
-/// The way to the present: the past of the newest timeline.
-///
-/// # Errors
-/// When the store does not answer, or a history cannot be read.
-pub async fn newest_path(shelf: &Shelf) -> Result<Path, ArchiveError> {
-    let names = shelf.list("wal/").await?;
-    let files = names.iter().filter_map(|listed| listed.name.rsplit('/').next()?.parse().ok());
-    let newest =
-        files.filter_map(|file| if let WalFile::History(timeline) = file { Some(timeline) } else { None }).max();
-    let Some(timeline) = newest else { return Ok(Path::first()) };
-    let content = shelf.fetch(&WalFile::History(timeline).place()).await?.unwrap_or_default();
-    Path::parse(timeline, &String::from_utf8_lossy(&content))
-        .ok_or_else(|| ArchiveError::other(format!("the history of timeline {timeline} cannot be read")))
+/// Writes down of `found` what is still there and not listed: meanwhile some of it may have expired.
+async fn write_down(
+    shelf: &Shelf,
+    memory: &Memory,
+    mut found: BTreeMap<String, Entry>,
+    now: Timestamp,
+) -> Result<usize, ArchiveError> {
+    if found.is_empty() {
+        return Ok(0);
+    }
+    let _turn = memory.turn().await?;
+    let unlisted = unlisted(shelf, &Chain::read(shelf).await?).await?;
+    found.retain(|place, _| unlisted.contains(place));
+    let count = found.len();
+    if count > 0 {
+        memory.keep(shelf, &Chain::append(shelf, found, Vec::new(), now).await?).await?;
+    }
+    Ok(count)
 }
 
-/// Every segment on a shelf.
-///
-/// # Errors
-/// When the store does not answer.
-pub async fn segments(shelf: &Shelf) -> Result<BTreeSet<Segment>, ArchiveError> {
-    let listed = shelf.list("wal/").await?;
-    let files = listed.iter().filter_map(|listed| listed.name.rsplit('/').next()?.parse().ok());
-    Ok(files.filter_map(|file| if let WalFile::Segment(segment) = file { Some(segment) } else { None }).collect())
+/// What is there and no manifest lists, but manifests themselves and parts of base backups, which their descriptions list.
+async fn unlisted(shelf: &Shelf, chain: &Chain) -> Result<BTreeSet<String>, ArchiveError> {
+    let mut places: BTreeSet<String> = shelf.list("").await?.into_iter().map(|listed| listed.name).collect();
+    places.retain(|place| !chain::is_manifest(place) && !is_part(place) && !chain.live.contains_key(place));
+    Ok(places)
 }
 
 async fn due(shelf: &Shelf, now: Timestamp) -> Result<Option<String>, ArchiveError> {
-    let (backups, path) = (backups(shelf).await?, newest_path(shelf).await?);
+    let Inventory { backups, segments, path, .. } = Inventory::take(shelf).await?;
     let Some(last) = catalogue::choose(&backups, &path, None) else { return Ok(Some("there is none yet".to_owned())) };
     if now.since(last.ended_at) >= DAY {
         return Ok(Some("the last one is a day old".to_owned()));
@@ -193,7 +194,7 @@ async fn due(shelf: &Shelf, now: Timestamp) -> Result<Option<String>, ArchiveErr
     if path.timeline() > last.timeline {
         return Ok(Some(format!("the database is on timeline {} now", path.timeline())));
     }
-    let missing = catalogue::hole(last, &path, &segments(shelf).await?);
+    let missing = catalogue::hole(last, &path, &segments);
     Ok(missing.map(|segment| format!("{segment} is missing, and nothing after it can be restored from the last one")))
 }
 
@@ -201,80 +202,104 @@ fn is_part(place: &str) -> bool {
     place.starts_with("base/") && !place.ends_with("/backup")
 }
 
-/// Whether everything is there that should be; with `deep` also whether each object opens and is what was stored.
-///
-/// # Errors
-/// When the store does not answer, or the manifests are not what was written.
-pub async fn verify(
-    shelf: &Shelf,
-    memory: &Memory,
-    deep: bool,
-    told: &(dyn Fn(u64) + Send + Sync),
-) -> Result<Verdict, ArchiveError> {
-    let chain = Chain::read(shelf).await?;
-    memory.check(&chain)?;
-    let (backups, path, segments) = (backups(shelf).await?, newest_path(shelf).await?, segments(shelf).await?);
-    let mut expected = chain.live.clone();
-    for backup in &backups {
-        for (number, part) in backup.parts.iter().enumerate() {
-            expected.insert(backup.part(number), Entry { size: part.size, sha256: part.sha256.clone() });
-        }
-    }
-    let there: BTreeMap<String, u64> =
-        shelf.list("").await?.into_iter().map(|listed| (listed.name, listed.size)).collect();
-    let mut verdict = Verdict {
-        objects: there.len(),
-        bytes: there.values().sum(),
-        backups: backups.len(),
-        unlisted: there.keys().filter(|place| !expected.contains_key(*place) && !chain::is_manifest(place)).count(),
-        ..Verdict::default()
-    };
-    for (place, entry) in &expected {
-        match there.get(place) {
-            None => verdict.wrong.push(format!("{place} is missing")),
-            Some(size) if *size != entry.size => {
-                verdict.wrong.push(format!("{place} has {size} bytes, and {} were stored", entry.size));
-            }
-            Some(_) => {}
-        }
-    }
-    for backup in backups.iter().filter(|backup| path.leads_over(backup.timeline, super::wal::Lsn(backup.end))) {
-        match catalogue::hole(backup, &path, &segments) {
-            None if verdict.from.is_none() => verdict.from = Some(backup.ended_at),
-            None => {}
-            Some(segment) => {
-                verdict.from = None;
-                verdict.wrong.push(format!("{segment}, which the base backup {} needs, is missing", backup.id));
-            }
-        }
-    }
-    if deep {
-        open_all(shelf, &there, &expected, told, &mut verdict).await?;
-    }
-    Ok(verdict)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::archive::catalogue::Part;
+    use crate::ops::archive::chain::tests::shelf;
+    use crate::ops::archive::wal::{Segment, SegmentSize, WalFile};
+    use std::fs;
+    use std::path::PathBuf;
 
-async fn open_all(
-    shelf: &Shelf,
-    there: &BTreeMap<String, u64>,
-    expected: &BTreeMap<String, Entry>,
-    told: &(dyn Fn(u64) + Send + Sync),
-    verdict: &mut Verdict,
-) -> Result<(), ArchiveError> {
-    let mut bytes = 0;
-    for (place, size) in there {
-        match shelf.fetch_kept(place).await {
-            Ok(Some((_, kept))) => {
-                if expected.get(place).is_some_and(|entry| entry.sha256 != kept.sha256) {
-                    verdict.wrong.push(format!("{place} is not the object that was stored"));
-                }
-            }
-            Ok(None) => {}
-            Err(ArchiveError::Object { name, error }) => verdict.wrong.push(format!("{name}: {error}")),
-            Err(error) => return Err(error),
-        }
-        bytes += size;
-        told(bytes);
+    /// A shelf with a backup of each of these days, each of one part, and a segment for each; noted and remembered.
+    struct Room {
+        folder: tempfile::TempDir,
+        shelf: Shelf,
+        memory: Memory,
     }
-    Ok(())
+
+    fn day(number: u64) -> Timestamp {
+        Timestamp::from_seconds(1_790_000_000) + DAY * u32::try_from(number).unwrap()
+    }
+
+    fn segment(number: u64) -> WalFile {
+        WalFile::Segment(Segment::new(1, number, SegmentSize::USUAL))
+    }
+
+    impl Room {
+        async fn new(days: impl Iterator<Item = u64>) -> Self {
+            let (folder, shelf) = shelf();
+            let memory = Memory::in_folder(folder.path());
+            for number in days {
+                let (size, id) = (SegmentSize::USUAL.bytes(), format!("of-day-{number}"));
+                let part = shelf.keep(&catalogue::part(&id, 0), b"part".to_vec()).await.unwrap();
+                let backup = Backup {
+                    id,
+                    major: 17,
+                    timeline: 1,
+                    start: number * size,
+                    end: number * size + 1,
+                    segment_bytes: size,
+                    began_at: day(number),
+                    ended_at: day(number),
+                    tar_bytes: 4,
+                    files: 1,
+                    bytes: 4,
+                    parts: vec![Part { size: part.size, sha256: part.sha256 }],
+                };
+                shelf.keep(&segment(number).place(), b"wal".to_vec()).await.unwrap();
+                shelf.keep(&backup.place(), serde_json::to_vec(&backup).unwrap()).await.unwrap();
+            }
+            note(&shelf, &memory, BTreeMap::new(), day(40)).await.unwrap();
+            Self { folder, shelf, memory }
+        }
+
+        fn path(&self, place: &str) -> PathBuf {
+            self.folder.path().join("00000000000000000007").join(place)
+        }
+
+        async fn places(&self) -> Vec<String> {
+            self.shelf.list("").await.unwrap().into_iter().map(|listed| listed.name).collect()
+        }
+
+        async fn expire(&self) -> Result<usize, ArchiveError> {
+            expire(&self.shelf, &self.memory, DAY * 10, day(40)).await
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_expires_from_an_archive_that_is_not_what_was_written_down() {
+        for damaged in [catalogue::part("of-day-39", 0), segment(39).place(), "chain/0000000001".to_owned()] {
+            let room = Room::new(1..=40).await;
+            fs::remove_file(room.path(&damaged)).unwrap();
+            let before = room.places().await;
+            let error = room.expire().await.unwrap_err().to_string();
+            assert!(error.contains("missing") || error.contains("is gone"), "{error}");
+            assert_eq!(room.places().await, before, "{damaged}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_and_would_expire_anyway_holds_nothing_up() {
+        let room = Room::new(1..=40).await;
+        fs::remove_file(room.path(&segment(2).place())).unwrap();
+        assert!(room.expire().await.unwrap() > 0);
+        let chain = Chain::read(&room.shelf).await.unwrap();
+        assert!(!chain.live.contains_key(&segment(2).place()), "it is no more said to be there");
+        assert!(chain.live.contains_key(&segment(30).place()) && !chain.live.contains_key(&segment(29).place()));
+        assert_eq!(room.expire().await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_expires_while_news_are_gathered_is_not_written_down_as_being_there() {
+        let room = Room::new(1..=40).await;
+        room.shelf.keep(&segment(0).place(), b"wal".to_vec()).await.unwrap();
+        room.shelf.keep(&segment(41).place(), b"wal".to_vec()).await.unwrap();
+        let found = news(&room.shelf, &room.memory, BTreeMap::new()).await.unwrap();
+        assert_eq!(found.len(), 2);
+        assert!(room.expire().await.unwrap() > 0);
+        assert_eq!(write_down(&room.shelf, &room.memory, found, day(40)).await.unwrap(), 1);
+        let verdict = verify::verify(&room.shelf, &room.memory, false, &|_| {}).await.unwrap();
+        assert_eq!((verdict.wrong, verdict.unlisted), (Vec::new(), 0));
+    }
 }

@@ -74,7 +74,7 @@ impl Fetcher {
         if let WalFile::Segment(segment) = file {
             let folder = wal::folder(segment.timeline);
             let listed = self.patiently(|| self.shelf.list(&folder)).await?;
-            let names = listed.iter().filter_map(|listed| listed.name.rsplit('/').next()?.parse().ok());
+            let names = listed.iter().filter_map(|listed| WalFile::at(&listed.name));
             let later = names.filter(|found| matches!(found, WalFile::Segment(found) if *found > segment)).min();
             if let Some(later) = later {
                 return Err(ArchiveError::other(format!(
@@ -124,6 +124,9 @@ mod tests {
     }
 
     impl Store for Away {
+        fn ready(&self) -> Answer<'_, ()> {
+            self.inner.ready()
+        }
         fn put<'a>(&'a self, name: &'a str, object: Bytes) -> Answer<'a, Put> {
             self.inner.put(name, object)
         }

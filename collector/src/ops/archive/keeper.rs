@@ -5,12 +5,13 @@
 //! of the room that there is.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use picket_shared::time::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use super::engine::BackupEngine;
 use super::push::Pusher;
@@ -25,10 +26,17 @@ const STEPS: [u64; 3] = [25, 50, 75];
 /// Looks after one archive.
 #[derive(Debug)]
 pub struct Keeper {
-    pusher: Arc<Pusher>,
-    engine: Arc<dyn BackupEngine>,
+    pg_wal: PathBuf,
+    works: OnceLock<Works>,
     told: Mutex<Told>,
     backing_up: Arc<AtomicBool>,
+}
+
+/// What there is as soon as the archive is.
+#[derive(Debug)]
+struct Works {
+    pusher: Arc<Pusher>,
+    engine: Arc<dyn BackupEngine>,
 }
 
 /// What was said last, so that it is said once.
@@ -95,9 +103,14 @@ fn modified(metadata: &fs::Metadata) -> Option<Timestamp> {
 }
 
 impl Keeper {
-    /// Of what this pusher pushes and this engine backs up.
-    pub fn new(pusher: Arc<Pusher>, engine: Arc<dyn BackupEngine>) -> Self {
-        Self { pusher, engine, told: Mutex::default(), backing_up: Arc::default() }
+    /// Of what waits in that `pg_wal`: the archive itself may be away when the collector starts.
+    pub fn new(pg_wal: PathBuf) -> Self {
+        Self { pg_wal, works: OnceLock::new(), told: Mutex::default(), backing_up: Arc::default() }
+    }
+
+    /// The archive is there: this pusher pushes to it, and this engine backs up.
+    pub fn begins(&self, pusher: Arc<Pusher>, engine: Arc<dyn BackupEngine>) {
+        let _ = self.works.set(Works { pusher, engine });
     }
 
     /// Writes a manifest of what was archived since the last.
@@ -105,37 +118,53 @@ impl Keeper {
     /// # Errors
     /// When the store fails, or the manifests before it are not what was written.
     pub async fn note(&self) -> Result<usize, ArchiveError> {
-        self.engine.note(self.pusher.news()).await
+        match self.works.get() {
+            Some(works) => works.engine.note(works.pusher.news()).await,
+            None => Ok(0),
+        }
     }
 
     /// Begins a base backup if one is due, and lets go of what nobody needs after it. It goes on by itself: however long it takes, nobody
-    /// waits for it, and a collector that stops breaks it off.
+    /// waits for it, and `stop` breaks it off.
     ///
     /// # Errors
-    /// When the store does not say what it has.
-    pub async fn back_up(&self) -> Result<Option<String>, ArchiveError> {
+    /// When the store does not say what it has, or somebody else archives to the same place.
+    pub async fn back_up(&self, stop: &CancellationToken) -> Result<Option<String>, ArchiveError> {
+        let Some(Works { pusher, engine }) = self.works.get() else { return Ok(None) };
         if self.backing_up.load(Ordering::Acquire) {
             return Ok(None);
         }
-        let Some(why) = self.engine.due().await? else { return Ok(None) };
+        if pusher.is_contested() {
+            return Err(ArchiveError::other(
+                "no base backup is taken while somebody else archives to the same place: the WAL there is not this database's",
+            ));
+        }
+        let Some(why) = engine.due().await? else { return Ok(None) };
         tracing::info!("Taking a base backup: {why}");
-        self.backing_up.store(true, Ordering::Release);
-        let (engine, backing_up) = (Arc::clone(&self.engine), Arc::clone(&self.backing_up));
+        let busy = Busy::from(&self.backing_up);
+        let (engine, stop) = (Arc::clone(engine), stop.clone());
         tokio::spawn(async move {
-            back_up(engine.as_ref()).await;
-            backing_up.store(false, Ordering::Release);
+            let _busy = busy;
+            let taking = async move {
+                tokio::select! { () = back_up(engine.as_ref()) => {}, () = stop.cancelled() => {} }
+            };
+            // On a task of its own, so that a defect in it is told, and the next that is due is taken.
+            if let Err(error) = tokio::spawn(taking).await {
+                tracing::error!("The base backup broke off by a fault of this program, and is taken again: {error}");
+            }
         });
         Ok(Some(why))
     }
 
     /// Looks, and tells what changed.
     pub fn watch(&self, now: Timestamp) -> Waiting {
-        let waiting = Waiting::in_folder(self.pusher.pg_wal());
+        let waiting = Waiting::in_folder(&self.pg_wal);
         let is = Told { step: step(waiting.share()), lateness: lateness(waiting.age(now)) };
         let was = std::mem::replace(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner), is);
         let (files, seconds) = (waiting.files, waiting.age(now).as_secs());
         if is.lateness > was.lateness {
-            let safe = self.pusher.safe_until().map_or_else(String::new, |safe| format!(" {safe}"));
+            let safe = self.works.get().and_then(|works| works.pusher.safe_until());
+            let safe = safe.map_or_else(String::new, |safe| format!(" {safe}"));
             let what = format!(
                 "{files} files of WAL wait to be archived, the oldest for {seconds} s: what was committed since{safe} would be lost \
                  with the disk. None is thrown away; the reason is in this log"
@@ -158,6 +187,22 @@ impl Keeper {
             );
         }
         waiting
+    }
+}
+
+/// Says that a base backup is being taken, until it is dropped.
+struct Busy(Arc<AtomicBool>);
+
+impl From<&Arc<AtomicBool>> for Busy {
+    fn from(is: &Arc<AtomicBool>) -> Self {
+        is.store(true, Ordering::Release);
+        Self(Arc::clone(is))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 
@@ -198,6 +243,56 @@ fn lateness(age: Duration) -> Lateness {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+
+    use crate::ops::archive::catalogue::Backup;
+    use crate::ops::archive::engine::Answer;
+    use crate::ops::archive::shelf::{Kept, Shelf, SystemId};
+    use crate::ops::archive::store::Directory;
+    use crate::vault::{KeyRing, Opener, Sealer};
+
+    /// An engine of which a backup is always due, and which panics when it takes one.
+    #[derive(Debug, Default)]
+    struct Panicking(Arc<Mutex<u32>>);
+
+    impl BackupEngine for Panicking {
+        fn backup<'a>(&'a self, _: &'a (dyn Fn(u64) + Send + Sync)) -> Answer<'a, Backup> {
+            Box::pin(async {
+                *self.0.lock().unwrap() += 1;
+                panic!("as planned")
+            })
+        }
+        fn due(&self) -> Answer<'_, Option<String>> {
+            Box::pin(async { Ok(Some("it always is".to_owned())) })
+        }
+        fn expire(&self) -> Answer<'_, usize> {
+            Box::pin(async { Ok(0) })
+        }
+        fn note(&self, _: BTreeMap<String, Kept>) -> Answer<'_, usize> {
+            Box::pin(async { Ok(0) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_backup_that_panicked_is_taken_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let ring = KeyRing::generate().unwrap();
+        let store = Arc::new(Directory::open(folder.path()).unwrap());
+        let shelf = Shelf::new(store, Sealer::new(&ring), Opener::new(&ring), SystemId(7));
+        let engine = Panicking::default();
+        let taken = Arc::clone(&engine.0);
+        let (keeper, stop) = (Keeper::new(folder.path().to_owned()), CancellationToken::new());
+        assert!(keeper.back_up(&stop).await.unwrap().is_none(), "there is no archive yet");
+        keeper.begins(Arc::new(Pusher::new(folder.path().to_owned(), shelf)), Arc::new(engine));
+        for times in 1..=2 {
+            assert!(keeper.back_up(&stop).await.unwrap().is_some());
+            assert!(keeper.back_up(&stop).await.unwrap().is_none(), "one at a time");
+            while keeper.backing_up.load(Ordering::Acquire) {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(*taken.lock().unwrap_or_else(PoisonError::into_inner), times);
+        }
+    }
 
     #[test]
     fn what_waits_is_counted_and_its_share_of_the_room_told_in_steps() {

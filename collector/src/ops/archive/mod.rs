@@ -4,9 +4,9 @@
 //! says whose it is. [`wal`] names the files, [`timeline`] tells which leads to which. PostgreSQL hands them over by [`mod@line`] to
 //! [`server`], which lets [`push`] put them, [`keeper`] watch that it does, and [`fetch`] give them back to a copy that is being restored.
 //!
-//! [`base`] takes base backups, read by [`tar`] and held against [`contents`]; [`chain`] writes down what there is;
-//! [`catalogue`] decides what a restore begins with and what has expired; [`engine`] is all of that behind one trait, and
-//! [`restore`] the way back.
+//! [`base`] takes base backups, read by [`tar`] and held against [`contents`]; [`chain`] writes down what there is,
+//! [`memory`] remembers it here, and [`inventory`] lists it; [`catalogue`] decides what a restore begins with and what has expired; [`engine`] is all of that behind
+//! one trait, [`verify`] holds it against what was written down, and [`restore`] is the way back.
 
 pub mod base;
 pub mod catalogue;
@@ -14,8 +14,10 @@ pub mod chain;
 pub mod contents;
 pub mod engine;
 pub mod fetch;
+pub mod inventory;
 pub mod keeper;
 pub mod line;
+pub mod memory;
 pub mod object;
 pub mod owner;
 pub mod push;
@@ -25,6 +27,7 @@ pub mod shelf;
 pub mod store;
 pub mod tar;
 pub mod timeline;
+pub mod verify;
 pub mod wal;
 
 pub use engine::BackupEngine;

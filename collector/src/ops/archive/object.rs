@@ -35,6 +35,8 @@ pub const HEADER: usize = FRONT + SEALED;
 const SEGMENT: usize = 64 << 10;
 const TAG: usize = 16;
 const LEVEL: i32 = 3;
+/// Bytes that an object takes as stored at most: what does not compress grows a little, and each segment has its tag.
+pub const MOST_STORED: usize = HEADER + MOST + MOST / 128;
 
 /// Why bytes are no object, or an object cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -327,6 +329,7 @@ mod tests {
         assert!(matches!(open(&opener, NAME, &object[1..]), Err(ObjectError::Foreign)));
         object[4] = 2;
         assert!(matches!(open(&opener, NAME, &object), Err(ObjectError::Version(2))));
+        assert!(seal(&sealer, NAME, &noise(MOST)).unwrap().len() <= MOST_STORED);
         assert!(matches!(seal(&sealer, NAME, &vec![0; MOST + 1]), Err(ObjectError::TooLarge(_))));
     }
 

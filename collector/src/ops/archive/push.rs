@@ -29,6 +29,17 @@ pub struct Pusher {
     shelf: Shelf,
     ahead: Mutex<HashSet<WalFile>>,
     news: Mutex<News>,
+    failing: Mutex<Option<Failing>>,
+}
+
+/// Files are not archived, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Failing {
+    times: u32,
+    /// Whether it may end without anybody's doing.
+    is_transient: bool,
+    /// Whether another content has the name, so that somebody else archives to the same place.
+    differs: bool,
 }
 
 /// What was pushed since somebody looked.
@@ -41,17 +52,12 @@ struct News {
 impl Pusher {
     /// From that `pg_wal` to that shelf.
     pub fn new(pg_wal: PathBuf, shelf: Shelf) -> Self {
-        Self { pg_wal, shelf, ahead: Mutex::default(), news: Mutex::default() }
+        Self { pg_wal, shelf, ahead: Mutex::default(), news: Mutex::default(), failing: Mutex::default() }
     }
 
     /// Where it pushes to.
     pub fn shelf(&self) -> &Shelf {
         &self.shelf
-    }
-
-    /// Where it pushes from.
-    pub fn pg_wal(&self) -> &Path {
-        &self.pg_wal
     }
 
     /// What was pushed since the last call, by place.
@@ -69,6 +75,39 @@ impl Pusher {
     /// # Errors
     /// When it is not archived: then PostgreSQL keeps it and asks again.
     pub async fn push(&self, file: WalFile) -> Result<(), ArchiveError> {
+        let pushed = self.push_with_next(file).await;
+        self.tell(file, pushed.as_ref().err());
+        pushed
+    }
+
+    /// Says when it begins to fail, when the reason becomes another, and when it works again: PostgreSQL asks on and on.
+    fn tell(&self, file: WalFile, error: Option<&ArchiveError>) {
+        let mut failing = lock(&self.failing);
+        let Some(error) = error else {
+            if let Some(Failing { times, .. }) = failing.take() {
+                tracing::info!(wal.file = %file, archive.failures = times, "WAL is archived again, after {times} failures");
+            }
+            return;
+        };
+        let is = Failing {
+            times: failing.map_or(0, |was| was.times).saturating_add(1),
+            is_transient: error.is_transient(),
+            differs: matches!(error, ArchiveError::Differs(_)),
+        };
+        let same = failing.replace(is).is_some_and(|was| Failing { times: is.times, ..was } == is);
+        if same {
+            tracing::debug!(wal.file = %file, "{file} could not be archived, and is kept: {error}");
+        } else {
+            tracing::error!(wal.file = %file, "{file} could not be archived, and is kept: {error}");
+        }
+    }
+
+    /// Whether somebody else archives to the same place, as the last answer was.
+    pub fn is_contested(&self) -> bool {
+        lock(&self.failing).is_some_and(|failing| failing.differs)
+    }
+
+    async fn push_with_next(&self, file: WalFile) -> Result<(), ArchiveError> {
         if lock(&self.ahead).remove(&file) {
             return Ok(());
         }
@@ -247,7 +286,7 @@ mod tests {
     fn room_with(store: impl FnOnce(Directory) -> Arc<dyn Store>) -> Room {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("pg_wal/archive_status")).unwrap();
-        let store = store(Directory::make(&folder.path().join("store")).unwrap());
+        let store = store(Directory::make(&folder.path().join("store"), None).unwrap());
         let ring = KeyRing::generate().unwrap();
         let shelf = Shelf::new(store, Sealer::new(&ring), Opener::new(&ring), SYSTEM);
         let pusher = Pusher::new(folder.path().join("pg_wal"), shelf);
@@ -376,6 +415,9 @@ mod tests {
     }
 
     impl Store for Faulty {
+        fn ready(&self) -> Answer<'_, ()> {
+            self.answer(self.inner.ready())
+        }
         fn put<'a>(&'a self, name: &'a str, object: Bytes) -> Answer<'a, Put> {
             self.answer(self.inner.put(name, object))
         }

@@ -17,8 +17,8 @@ use tokio::sync::mpsc;
 use super::catalogue::{self, Backup};
 use super::chain::Chain;
 use super::contents::Inspector;
-use super::engine::{backups, newest_path, segments};
 use super::fetch::Fetcher;
+use super::inventory::Inventory;
 use super::line::SOCKET;
 use super::owner;
 use super::server::{Desk, Server};
@@ -103,7 +103,7 @@ pub async fn run(
         .map_err(|error| ArchiveError::other(format!("the socket for the restore cannot be made: {error}")))?;
     let (sender, mut replayed) = mpsc::unbounded_channel();
     let fetcher = Arc::new(Fetcher::new(shelf.clone(), chain.live.into_keys().collect::<HashSet<_>>(), sender));
-    server.begins(Desk::Fetching(Arc::clone(&fetcher)));
+    server.counter().begins(Desk::Fetching(Arc::clone(&fetcher)));
     let command = restore_command(&room.layout().socket_directory().join(SOCKET));
     let recovering = room.recover(&command, order.target);
     tokio::pin!(recovering);
@@ -155,7 +155,7 @@ pub fn arm(data_dir: &Path) -> Result<Restored, ArchiveError> {
 }
 
 async fn chosen(shelf: &Shelf, target: Target) -> Result<Backup, ArchiveError> {
-    let (all, path) = (backups(shelf).await?, newest_path(shelf).await?);
+    let Inventory { backups: all, segments, path, .. } = Inventory::take(shelf).await?;
     let time = if let Target::Time(time) = target { Some(time) } else { None };
     let Some(backup) = catalogue::choose(&all, &path, time) else {
         let first = all.iter().map(|backup| backup.ended_at).min();
@@ -166,7 +166,7 @@ async fn chosen(shelf: &Shelf, target: Target) -> Result<Backup, ArchiveError> {
             None => "the archive holds no complete base backup".to_owned(),
         }));
     };
-    let missing = catalogue::hole(backup, &path, &segments(shelf).await?);
+    let missing = catalogue::hole(backup, &path, &segments);
     if let Some(segment) = missing.filter(|segment| backup.own_segments().any(|own| own == *segment)) {
         return Err(ArchiveError::other(format!("{segment}, which the base backup {} needs, is missing", backup.id)));
     }

@@ -113,6 +113,19 @@ impl Shelf {
         self.store.place()
     }
 
+    /// Whether its store can be written, and replaces nothing.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn ready(&self) -> Result<(), ArchiveError> {
+        Ok(self.store.ready().await?)
+    }
+
+    /// Which archive it is: where, and whose.
+    pub fn known_as(&self) -> String {
+        known_as(&self.place(), self.system)
+    }
+
     /// Keeps a content at a place, durably. The same content again is fine; another one is refused.
     ///
     /// # Errors
@@ -120,7 +133,7 @@ impl Shelf {
     pub async fn keep(&self, place: &str, content: Vec<u8>) -> Result<Kept, ArchiveError> {
         let name = self.name(place);
         let (sealer, for_name) = (self.sealer.clone(), name.clone());
-        let (content, sealed) = computed(move || {
+        let (content, sealed) = aside(move || {
             let sealed = object::seal(&sealer, &for_name, &content);
             (content, sealed)
         })
@@ -194,13 +207,18 @@ impl Shelf {
 
     async fn open(&self, name: &str, object: Bytes) -> Result<Vec<u8>, ArchiveError> {
         let (opener, for_name) = (self.opener.clone(), name.to_owned());
-        let opened = computed(move || object::open(&opener, &for_name, &object)).await?;
+        let opened = aside(move || object::open(&opener, &for_name, &object)).await?;
         opened.map_err(|error| ArchiveError::Object { name: name.to_owned(), error })
     }
 }
 
-/// Away from the tasks that wait: compressing and sealing take a core for a tenth of a second.
-async fn computed<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ArchiveError> {
+/// Which archive one is: where, and whose.
+pub fn known_as(place: &str, system: SystemId) -> String {
+    format!("{place} of {system}")
+}
+
+/// Away from the tasks that wait: sealing takes a core for a tenth of a second, and a disk may take as long as it likes.
+pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ArchiveError> {
     tokio::task::spawn_blocking(work).await.map_err(|error| ArchiveError::other(error.to_string()))
 }
 

@@ -109,6 +109,11 @@ impl WalFile {
         }
     }
 
+    /// What lies at a place of the archive; `None` when no file of the WAL does.
+    pub fn at(place: &str) -> Option<Self> {
+        place.strip_prefix("wal/")?.rsplit('/').next()?.parse().ok()
+    }
+
     /// Its place below the system's folder: `wal/00000001/000000010000000000000001`.
     pub fn place(self) -> String {
         format!("{}{self}", folder(self.timeline()))
@@ -183,7 +188,10 @@ mod tests {
             assert!(format!("{file:?}").starts_with(kind), "{file:?}");
             assert_eq!(file.to_string(), name);
         }
-        assert_eq!("0000000A.history".parse::<WalFile>().unwrap().place(), "wal/0000000A/0000000A.history");
+        let history: WalFile = "0000000A.history".parse().unwrap();
+        assert_eq!(history.place(), "wal/0000000A/0000000A.history");
+        assert_eq!(WalFile::at(&history.place()), Some(history));
+        assert_eq!(WalFile::at("base/0000000A.history"), None);
     }
 
     #[test]

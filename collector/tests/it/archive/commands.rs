@@ -15,6 +15,8 @@ use picket_collector::ops::archive::shelf::{Shelf, SystemId};
 use picket_collector::ops::archive::store::Directory;
 use picket_collector::vault::{KeyRing, Opener, Sealer};
 
+use crate::log::Log;
+
 const HISTORY: &str = "00000002.history";
 const PLACE: &str = "wal/00000002/00000002.history";
 const TEXT: &str = "1\t0/3000000\tno recovery target specified\n";
@@ -29,7 +31,7 @@ impl Room {
     async fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("it's 100% ").tempdir().unwrap();
         let ring = KeyRing::generate().unwrap();
-        let store = Arc::new(Directory::make(&folder.path().join("store")).unwrap());
+        let store = Arc::new(Directory::make(&folder.path().join("store"), None).unwrap());
         let shelf = Shelf::new(store, Sealer::new(&ring), Opener::new(&ring), SystemId(7));
         shelf.keep(PLACE, TEXT.into()).await.unwrap();
         Self { folder, shelf }
@@ -54,7 +56,7 @@ impl Room {
         let patience = ExponentialBuilder::default().with_min_delay(Duration::from_millis(1)).with_max_times(2);
         let fetcher = Fetcher::new(self.shelf.clone(), [].into(), told).with_patience(patience);
         let server = Server::open(self.folder.path()).unwrap();
-        server.begins(Desk::Fetching(Arc::new(fetcher)));
+        server.counter().begins(Desk::Fetching(Arc::new(fetcher)));
         server
     }
 }
@@ -103,7 +105,7 @@ async fn a_file_counts_as_archived_only_when_it_is() {
     };
     assert_eq!(push(HISTORY).await, Some(1), "nobody is there to ask");
     let server = Server::open(room.folder.path()).unwrap();
-    server.begins(Desk::Pushing(Arc::new(Pusher::new(pg_wal.clone(), room.shelf.clone()))));
+    server.counter().begins(Desk::Pushing(Arc::new(Pusher::new(pg_wal.clone(), room.shelf.clone()))));
     assert_eq!(push(HISTORY).await, Some(1), "the file is not there");
     fs::write(pg_wal.join(HISTORY), TEXT).unwrap();
     assert_eq!(push(HISTORY).await, Some(0), "the same content is there already");
@@ -114,4 +116,26 @@ async fn a_file_counts_as_archived_only_when_it_is() {
     assert_eq!(push(third).await, Some(0));
     assert_eq!(room.shelf.fetch("wal/00000003/00000003.history").await.unwrap().unwrap(), TEXT.as_bytes());
     assert!(matches!(push("no_wal").await, Some(1..=125)), "counted as a failure, no reason to stop the archiver");
+}
+
+#[tokio::test]
+async fn that_files_are_not_archived_is_told_once_and_so_is_that_they_are_again() {
+    let room = Room::new().await;
+    let pg_wal = room.folder.path().join("pg_wal");
+    fs::create_dir_all(pg_wal.join("archive_status")).unwrap();
+    let pusher = Pusher::new(pg_wal.clone(), room.shelf.clone());
+    let (log, _listening) = Log::listen();
+    for _ in 0..3 {
+        pusher.push(HISTORY.parse().unwrap()).await.unwrap_err();
+    }
+    fs::write(pg_wal.join(HISTORY), TEXT).unwrap();
+    pusher.push(HISTORY.parse().unwrap()).await.unwrap();
+    fs::write(pg_wal.join(HISTORY), TEXT.replace("3000000", "4000000")).unwrap();
+    pusher.push(HISTORY.parse().unwrap()).await.unwrap_err();
+    assert!(pusher.is_contested());
+    let text = log.text();
+    let told: Vec<_> = text.lines().filter(|line| line.contains("ERROR")).collect();
+    assert_eq!(told.len(), 2, "{text}");
+    assert!(told.iter().all(|line| line.contains("could not be archived, and is kept")), "{text}");
+    assert!(text.contains("WAL is archived again, after 3 failures"), "{text}");
 }

@@ -1,45 +1,100 @@
 //! A folder as a store: written beside, flushed, linked into place, and the folder flushed.
 //!
+//! Who archives leaves a mark in the folder, without which nothing is put, and nothing said not to be there: a mount point whose
+//! disk is away is an empty folder too.
+//!
 //! A link fails where a file is already, so nothing is ever replaced, whoever else writes at the same time. A file that could
 //! not be flushed is thrown away and written anew: the same handle would say next time that all is well.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::{Answer, Listed, Put, Store, StoreError, check_name};
+use super::{Answer, Listed, MOST_LISTED, Put, Store, StoreError, check_name, too_many};
+use crate::ops::archive::object::MOST_STORED;
 use crate::vault::token::random_bytes;
 
 /// Files that are still being written begin so.
 const UNFINISHED: &str = ".new-";
 
+/// The mark of a folder that somebody archives to. No object has such a name.
+const MARK: &str = ".picket-archive";
+const MARK_SAYS: &[u8] =
+    b"Picket archives here. Leave this file: where it is missing, the disk is taken for not mounted.\n";
+
 /// A store in a folder.
 #[derive(Clone, Debug)]
 pub struct Directory {
     root: PathBuf,
+    /// Whether it must have its mark; who only looks may look at a copy without.
+    is_marked: bool,
 }
 
 impl Directory {
-    /// The store in that folder, which is made if it is missing.
+    /// The store in that folder for who archives; it is made and marked if it is new. `remembered` is the file that says that
+    /// something was archived there before: then it is not new.
     ///
     /// # Errors
-    /// When it cannot be made, or nothing can be written into it.
-    pub fn make(root: &Path) -> Result<Self, StoreError> {
-        make_folders(root, None).map_err(|error| refused(root, &error))?;
-        Self::open(root)
-    }
-
-    /// The store in that folder, which must be there.
-    ///
-    /// # Errors
-    /// When it is not there, or nothing can be written into it.
-    pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let store = Self { root: root.to_owned() };
+    /// When it cannot be made, nothing can be written into it, or it is empty and should not be.
+    pub fn make(root: &Path, remembered: Option<&Path>) -> Result<Self, StoreError> {
+        let store = Self { root: root.to_owned(), is_marked: true };
+        let empty = |remembered: &Path| StoreError::Refused {
+            place: store.place(),
+            why: format!(
+                "it was archived to before, and holds nothing: mount its disk. If what lay there is lost and another archive is to \
+                 begin, remove {}",
+                remembered.display()
+            ),
+        };
+        if let Some(remembered) = remembered.filter(|_| !store.is_there() && !holds_any(root)) {
+            return Err(empty(remembered));
+        }
+        make_folders(root, None).and_then(|()| store.mark()).map_err(|error| refused(root, &error))?;
         store.sweep().map_err(|error| refused(root, &error))?;
         Ok(store)
+    }
+
+    /// The store in that folder for who only looks; it must be there.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        let store = Self { root: root.to_owned(), is_marked: false };
+        store.sweep().map_err(|error| refused(root, &error))?;
+        Ok(store)
+    }
+
+    /// The same for who writes into it beside a collector: it must have its mark.
+    #[must_use]
+    pub fn marked(self) -> Self {
+        Self { is_marked: true, ..self }
+    }
+
+    fn mark(&self) -> io::Result<()> {
+        if self.is_there() {
+            return Ok(());
+        }
+        match write_whole(&self.root.join(MARK), MARK_SAYS) {
+            Ok(_) => flush(&self.root),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        self.root.join(MARK).exists()
+    }
+
+    /// A disk that is not mounted any more must not be mistaken for a store that is empty.
+    fn must_be_there(&self) -> io::Result<()> {
+        fs::metadata(&self.root)?;
+        if self.is_marked && !self.is_there() {
+            return Err(io::Error::new(ErrorKind::NotFound, "its mark is missing: mount its disk"));
+        }
+        Ok(())
     }
 
     fn path(&self, name: &str) -> Result<PathBuf, StoreError> {
@@ -63,13 +118,17 @@ impl Directory {
         Ok(())
     }
 
+    /// A file on the disk that the store's root is on, and out of the way of listings.
+    fn beside(&self) -> io::Result<PathBuf> {
+        let mark = random_bytes::<8>().map_err(io::Error::other)?;
+        Ok(self.root.join(format!("{UNFINISHED}{:016x}", u64::from_be_bytes(mark))))
+    }
+
     fn put_now(&self, path: &Path, object: &[u8]) -> io::Result<Put> {
-        // A disk that is not mounted any more must not be mistaken for a store that is empty.
+        self.must_be_there()?;
         let folder = path.parent().unwrap_or(&self.root);
         make_folders(folder, Some(&self.root))?;
-        // On the disk that the store's root is on, and out of the way of listings.
-        let mark = random_bytes::<8>().map_err(io::Error::other)?;
-        let beside = self.root.join(format!("{UNFINISHED}{:016x}", u64::from_be_bytes(mark)));
+        let beside = self.beside()?;
         let put = write_whole(&beside, object).and_then(|_locked| match fs::hard_link(&beside, path) {
             Ok(()) => Ok(Put::Stored),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Put::Exists),
@@ -77,11 +136,25 @@ impl Directory {
         });
         let _ = fs::remove_file(&beside);
         // Also where it was there already: whoever put it may have been killed before it came to this.
-        put.and_then(|put| flush(folder).map(|()| put))
+        put.and_then(|put| flush(folder).and_then(|()| self.must_be_there()).map(|()| put))
     }
 }
 
 impl Store for Directory {
+    fn ready(&self) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let store = self.clone();
+            blocking(self.root.clone(), move || {
+                store.must_be_there()?;
+                let beside = store.beside()?;
+                let written = write_whole(&beside, b"ready");
+                remove_if_there(&beside)?;
+                written.map(|_| ())
+            })
+            .await
+        })
+    }
+
     fn put<'a>(&'a self, name: &'a str, object: Bytes) -> Answer<'a, Put> {
         Box::pin(async move {
             let (store, path) = (self.clone(), self.path(name)?);
@@ -91,11 +164,10 @@ impl Store for Directory {
 
     fn get<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Bytes>> {
         Box::pin(async move {
-            let (root, path) = (self.root.clone(), self.path(name)?);
-            blocking(path.clone(), move || match fs::read(&path) {
+            let (store, path) = (self.clone(), self.path(name)?);
+            blocking(path.clone(), move || match read_bounded(&path) {
                 Ok(object) => Ok(Some(Bytes::from(object))),
-                // The folder itself must be there: an empty mount point is not an empty archive.
-                Err(error) if error.kind() == ErrorKind::NotFound => fs::metadata(root).map(|_| None),
+                Err(error) if error.kind() == ErrorKind::NotFound => store.must_be_there().map(|()| None),
                 Err(error) => Err(error),
             })
             .await
@@ -104,12 +176,13 @@ impl Store for Directory {
 
     fn list<'a>(&'a self, front: &'a str) -> Answer<'a, Vec<Listed>> {
         Box::pin(async move {
-            let (root, front) = (self.root.clone(), front.to_owned());
-            blocking(root.clone(), move || {
+            let (store, front) = (self.clone(), front.to_owned());
+            blocking(self.root.clone(), move || {
                 let mut found = Vec::new();
-                fs::metadata(&root)?;
                 let folder = front.rsplit_once('/').map_or("", |(folder, _)| folder);
-                walk(&root, folder, &mut found)?;
+                walk(&store.root, folder, &mut found)?;
+                // After the look: what vanished meanwhile is no short list either.
+                store.must_be_there()?;
                 found.retain(|listed| listed.name.starts_with(&front));
                 found.sort_by(|a, b| a.name.cmp(&b.name));
                 Ok(found)
@@ -154,11 +227,32 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
+/// A whole file, which is one and no larger than an object can be: a pipe would never end.
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
+    let size = file.metadata().map(|metadata| if metadata.is_file() { Some(metadata.len()) } else { None })?;
+    let size = size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= MOST_STORED);
+    let mut object = Vec::with_capacity(size.ok_or_else(strange)?);
+    file.take(u64::try_from(MOST_STORED).unwrap_or(u64::MAX) + 1).read_to_end(&mut object)?;
+    if object.len() <= MOST_STORED { Ok(object) } else { Err(strange()) }
+}
+
+fn strange() -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, "it is no file, or larger than any object of an archive")
+}
+
 fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Whether a folder without a mark holds a cluster's, as those do that were made before marks were.
+fn holds_any(root: &Path) -> bool {
+    let entries = fs::read_dir(root).into_iter().flatten().flatten();
+    let is_system = |name: &str| name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).any(|name| is_system(&name))
 }
 
 fn refused(root: &Path, error: &io::Error) -> StoreError {
@@ -202,7 +296,8 @@ fn walk(root: &Path, folder: &str, found: &mut Vec<Listed>) -> io::Result<()> {
         }
         match entry.metadata() {
             Ok(metadata) if metadata.is_dir() => walk(root, &name, found)?,
-            Ok(metadata) => found.push(Listed { name, size: metadata.len() }),
+            Ok(metadata) if found.len() < MOST_LISTED => found.push(Listed { name, size: metadata.len() }),
+            Ok(_) => return Err(io::Error::other(too_many())),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -221,7 +316,7 @@ mod tests {
 
     fn store() -> (tempfile::TempDir, Directory) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Directory::make(&folder.path().join("deep/archive")).unwrap();
+        let store = Directory::make(&folder.path().join("deep/archive"), None).unwrap();
         (folder, store)
     }
 
@@ -275,6 +370,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_that_is_no_object_is_not_read_to_its_end() {
+        let (folder, store) = store();
+        let root = folder.path().join("deep/archive");
+        File::create(root.join("huge")).unwrap().set_len(u64::try_from(MOST_STORED).unwrap() + 1).unwrap();
+        nix::unistd::mkfifo(&root.join("pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        for name in ["huge", "pipe"] {
+            let error = store.get(name).await.unwrap_err();
+            assert!(error.to_string().contains("larger than any object"), "{error}");
+        }
+        fs::create_dir(root.join("many")).unwrap();
+        for number in 0..=MOST_LISTED {
+            File::create(root.join(format!("many/{number}"))).unwrap();
+        }
+        assert!(store.list("many/").await.unwrap_err().to_string().contains("no archive"));
+    }
+
+    #[tokio::test]
     async fn what_a_crash_left_is_swept_and_seen_by_nobody() {
         let (folder, store) = store();
         let left = folder.path().join("deep/archive").join(format!("{UNFINISHED}0123"));
@@ -301,6 +413,51 @@ mod tests {
         // Who looks at it makes nothing either; only who archives does.
         assert!(Directory::open(&folder.path().join("deep/archive")).is_err());
         assert!(!folder.path().join("deep").exists());
+    }
+
+    #[tokio::test]
+    async fn an_empty_mount_point_is_neither_a_new_archive_nor_an_empty_one() {
+        let (folder, store) = store();
+        let (root, memory) = (folder.path().join("deep/archive"), Path::new("/data/archive-head.json"));
+        store.put("a/b", bytes("one")).await.unwrap();
+        store.ready().await.unwrap();
+        assert_eq!(names(&store.list("").await.unwrap()), ["a/b"], "the mark is no object");
+        // The disk goes away under it.
+        fs::rename(&root, folder.path().join("disk")).unwrap();
+        fs::create_dir(&root).unwrap();
+        for error in [
+            store.put("c", bytes("two")).await.unwrap_err(),
+            store.get("a/b").await.unwrap_err(),
+            store.list("").await.unwrap_err(),
+            store.ready().await.unwrap_err(),
+            Directory::open(&root).unwrap().marked().put("c", bytes("two")).await.unwrap_err(),
+        ] {
+            assert!(error.is_transient() && error.to_string().contains("mount its disk"), "{error}");
+        }
+        assert!(fs::read_dir(&root).unwrap().next().is_none(), "nothing was put on the mount point");
+        // And at the next start.
+        let error = Directory::make(&root, Some(memory)).unwrap_err();
+        let says = error.to_string();
+        assert!(!error.is_transient() && says.contains("mount its disk") && says.contains("archive-head"), "{says}");
+        fs::remove_dir(&root).unwrap();
+        assert!(Directory::make(&root, Some(memory)).is_err());
+        assert!(!root.exists(), "and none is made where it should be mounted");
+        fs::rename(folder.path().join("disk"), &root).unwrap();
+        Directory::make(&root, Some(memory)).unwrap();
+        assert_eq!(store.get("a/b").await.unwrap(), Some(bytes("one")));
+    }
+
+    #[tokio::test]
+    async fn an_archive_from_before_there_were_marks_is_marked_and_a_copy_without_one_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let system = folder.path().join("00000000000000000007");
+        fs::create_dir(&system).unwrap();
+        fs::write(system.join("owner"), "one").unwrap();
+        let reader = Directory::open(folder.path()).unwrap();
+        assert_eq!(reader.get("00000000000000000007/owner").await.unwrap(), Some(bytes("one")));
+        assert_eq!(reader.get("00000000000000000008/owner").await.unwrap(), None);
+        Directory::make(folder.path(), Some(Path::new("/data/archive-head.json"))).unwrap();
+        assert!(folder.path().join(MARK).exists());
     }
 
     #[tokio::test]

@@ -18,12 +18,17 @@ pub use s3::S3;
 
 /// The longest name of an object.
 const LONGEST: usize = 255;
+/// So many objects are listed at most, several years of segments: a store that never ends a list must not fill the memory.
+const MOST_LISTED: usize = if cfg!(test) { 3000 } else { 2_000_000 };
 
 /// What a store answers, some time.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// A place for objects. An object is there whole or not at all, and it never changes.
 pub trait Store: fmt::Debug + Send + Sync {
+    /// Whether it can be written, and replaces nothing; the same check that each start makes.
+    fn ready(&self) -> Answer<'_, ()>;
+
     /// Puts an object where none is. It is durable when this answers [`Put::Stored`]; it is left alone when this answers
     /// [`Put::Exists`], and then durable as well.
     fn put<'a>(&'a self, name: &'a str, object: Bytes) -> Answer<'a, Put>;
@@ -88,6 +93,11 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Failed { .. })
     }
+}
+
+/// What is said of a list that is longer than any archive is.
+fn too_many() -> String {
+    format!("it lists more than {MOST_LISTED} objects: that is no archive of Picket's")
 }
 
 /// Checks a name: parts of letters, digits, dots, dashes and underscores, between slashes; no part begins with a dot, so that

@@ -18,14 +18,17 @@ use tokio::time::timeout;
 use url::Position;
 
 use super::sigv4::{Signer, Unsigned, encode, query_text};
-use super::{Answer, Listed, Put, Store, StoreError, check_name, xml};
+use super::{Answer, Listed, MOST_LISTED, Put, Store, StoreError, check_name, too_many, xml};
 use crate::config::S3Settings;
 use crate::notify::client::Client;
+use crate::ops::archive::object::MOST_STORED;
 
 /// For one request, with all of an object.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// More than the largest object takes.
-const MOST_BODY: usize = 128 << 20;
+/// Of a page of a list: a thousand names.
+const MOST_PAGE: usize = 4 << 20;
+/// Of what is said of anything else.
+const MOST_WORDS: usize = 64 << 10;
 /// An object by which it is found out whether the service minds the condition.
 const CONDITION: &str = "condition";
 const AGENT: &str = concat!("Picket/", env!("CARGO_PKG_VERSION"));
@@ -52,25 +55,14 @@ struct Reply {
 }
 
 impl S3 {
-    /// The store in that bucket, which is known to replace nothing.
-    ///
-    /// # Errors
-    /// When it does not answer, refuses, or would replace what is there.
-    pub async fn open(client: Client, settings: S3Settings, clock: Clock) -> Result<Self, StoreError> {
+    /// The store in that bucket. Nothing is asked of it yet: whoever writes sees first that it is [`Store::ready`].
+    pub fn new(client: Client, settings: S3Settings, clock: Clock) -> Self {
         let signer = Signer {
             access_key: settings.access_key.clone(),
             secret_key: settings.secret_key.clone(),
             region: settings.region.clone(),
         };
-        let store = Self { client, settings, signer, clock };
-        store.put(CONDITION, Bytes::from_static(b"one")).await?;
-        match store.put(CONDITION, Bytes::from_static(b"two")).await? {
-            Put::Exists => Ok(store),
-            Put::Stored => Err(store.refused(
-                "it replaces an object that is there although it is asked not to (If-None-Match): use a service that knows \
-                 conditional writes",
-            )),
-        }
+        Self { client, settings, signer, clock }
     }
 
     async fn ask(&self, method: &str, name: &str, query: &[(&str, &str)], body: Bytes) -> Result<Reply, StoreError> {
@@ -104,21 +96,27 @@ impl S3 {
         authorization.set_sensitive(true);
         let request = request.header(AUTHORIZATION, authorization).body(Full::new(body));
         let request = request.map_err(|error| self.refused(error.to_string()))?;
+        let most = match (method, name.is_empty()) {
+            ("GET", true) => MOST_PAGE,
+            ("GET", false) => MOST_STORED,
+            _ => MOST_WORDS,
+        };
         let exchange = async {
             let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
             let port = url.port_or_known_default().unwrap_or(443);
             let stream = self.client.open(host, port).await.map_err(|error| self.failed(error.to_string()))?;
             if url.scheme() == "https" {
                 let stream = self.client.wrap(stream, host).await.map_err(|error| self.failed(error.to_string()))?;
-                self.exchange(stream, request).await
+                self.exchange(stream, request, most).await
             } else {
-                self.exchange(stream, request).await
+                self.exchange(stream, request, most).await
             }
         };
         timeout(PATIENCE, exchange).await.unwrap_or_else(|_| Err(self.failed("it did not answer in 120 s")))
     }
 
-    async fn exchange<S>(&self, stream: S, request: Request<Full<Bytes>>) -> Result<Reply, StoreError>
+    /// Sends a request; of the answer's body `most` bytes are read, and more is an error.
+    async fn exchange<S>(&self, stream: S, request: Request<Full<Bytes>>, most: usize) -> Result<Reply, StoreError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -128,7 +126,7 @@ impl S3 {
         let talk = async {
             let response = sender.send_request(request).await.map_err(failed)?;
             let status = response.status();
-            let body = Limited::new(response.into_body(), MOST_BODY).collect().await;
+            let body = Limited::new(response.into_body(), most).collect().await;
             // All of it or nothing: half an object is none.
             let body = body.map_err(|error| self.failed(format!("its answer broke off: {error}")))?.to_bytes();
             Ok(Reply { status, body })
@@ -175,6 +173,19 @@ fn code(reply: &Reply) -> Option<String> {
 }
 
 impl Store for S3 {
+    fn ready(&self) -> Answer<'_, ()> {
+        Box::pin(async {
+            self.put(CONDITION, Bytes::from_static(b"one")).await?;
+            match self.put(CONDITION, Bytes::from_static(b"two")).await? {
+                Put::Exists => Ok(()),
+                Put::Stored => Err(self.refused(
+                    "it replaces an object that is there although it is asked not to (If-None-Match): use a service that knows \
+                     conditional writes",
+                )),
+            }
+        })
+    }
+
     fn put<'a>(&'a self, name: &'a str, object: Bytes) -> Answer<'a, Put> {
         Box::pin(async move {
             check_name(name)?;
@@ -217,6 +228,9 @@ impl Store for S3 {
                     let name = listed.name.strip_prefix(&self.settings.prefix)?.to_owned();
                     check_name(&name).is_ok().then_some(Listed { name, ..listed })
                 }));
+                if found.len() > MOST_LISTED {
+                    return Err(self.refused(too_many()));
+                }
                 match page.next {
                     Some(next) => token = Some(next),
                     None => break,
@@ -245,5 +259,68 @@ impl Store for S3 {
             self.settings.bucket,
             self.settings.prefix
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+
+    use http::Response;
+    use hyper::service::service_fn;
+    use picket_shared::egress::EgressGuard;
+    use picket_shared::secret::SecretString;
+    use tokio::net::TcpListener;
+
+    use crate::config::Config;
+
+    /// A store that answers every request by `body`.
+    async fn answering(body: impl Fn() -> Bytes + Clone + Send + 'static) -> S3 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let body = body.clone();
+                tokio::spawn(async move {
+                    let answer = service_fn(move |_| {
+                        let body = body();
+                        async { Ok::<_, Infallible>(Response::new(Full::new(body))) }
+                    });
+                    let _ =
+                        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+                });
+            }
+        });
+        let config = Config::default();
+        let secret = || SecretString::new("secret".to_owned());
+        let settings = S3Settings {
+            url: format!("http://{address}").parse().unwrap(),
+            bucket: "bucket".to_owned(),
+            region: "here".to_owned(),
+            prefix: String::new(),
+            access_key: secret(),
+            secret_key: secret(),
+        };
+        let client = Client::new(config.mail, config.outbound, EgressGuard::default()).unwrap();
+        S3::new(client, settings, Clock::system())
+    }
+
+    #[tokio::test]
+    async fn a_store_that_answers_without_end_fills_no_memory() {
+        let object = Bytes::from(vec![7; MOST_STORED + 1]);
+        let error = answering(move || object.clone()).await.get("a").await.unwrap_err();
+        assert!(error.to_string().contains("limit"), "{error}");
+        let listed = "<Contents><Key>x</Key><Size>1</Size></Contents>".repeat(1000);
+        let page = format!(
+            "<ListBucketResult>{listed}<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>\
+             </ListBucketResult>"
+        );
+        let error = answering(move || page.clone().into()).await.list("").await.unwrap_err();
+        assert!(error.to_string().contains("no archive"), "{error}");
+        assert!(answering(Bytes::new).await.ready().await.unwrap_err().to_string().contains("If-None-Match"));
+        let words = Bytes::from(vec![b'x'; MOST_WORDS + 1]);
+        assert!(answering(move || words.clone()).await.put("a", Bytes::new()).await.is_err());
     }
 }
