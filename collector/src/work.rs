@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::flow;
 use crate::flow::judge::Listening;
 use crate::flow::verify::Limits;
+use crate::login::Porter;
 use crate::ops;
 use crate::ops::archive::keeper::Keeper;
 use crate::store;
@@ -41,6 +42,8 @@ struct Shared {
     /// Those of the web.
     limits: Arc<Limits>,
     listening: Mutex<Listening>,
+    /// Those who may come in, and until when.
+    porter: Porter,
     /// Looks after the archive, where there is one.
     keeper: Option<Arc<Keeper>>,
     stop: CancellationToken,
@@ -63,6 +66,7 @@ fn tasks() -> Vec<Task> {
         task("archive", SECOND * 15, |app, shared| Box::pin(archive(app, shared))),
         breaks_off(task("archive-manifest", hour, |_, shared| Box::pin(archive_manifest(shared)))),
         breaks_off(task("archive-backup", SECOND * 300, |_, shared| Box::pin(archive_backup(shared)))),
+        task("ends", SECOND * 60, |app, shared| Box::pin(ends(app, shared))),
         task("limits", SECOND * 60, |_, shared| Box::pin(forget(shared))),
         rung(Bell::Judge, task("judge", SECOND, |app, shared| Box::pin(judge(app, shared)))),
         task("replay", SECOND * 30, |app, _| Box::pin(replay(app))),
@@ -78,13 +82,15 @@ fn tasks() -> Vec<Task> {
 pub fn start(
     app: &App,
     limits: &Arc<Limits>,
+    porter: &Porter,
     keeper: Option<Arc<Keeper>>,
     tracker: &TaskTracker,
     stop: &CancellationToken,
 ) {
     tracker.spawn(keep_time(app.clone(), stop.clone()));
     let listening = Mutex::new(Listening::from(app.started_at));
-    let shared = Arc::new(Shared { limits: Arc::clone(limits), listening, keeper, stop: stop.clone() });
+    let shared = Shared { limits: Arc::clone(limits), listening, porter: porter.clone(), keeper, stop: stop.clone() };
+    let shared = Arc::new(shared);
     for task in tasks() {
         tracker.spawn(repeat(app.clone(), Arc::clone(&shared), task, stop.clone()));
     }
@@ -231,6 +237,12 @@ async fn archive_backup(shared: Arc<Shared>) -> Ran {
         Some(keeper) => report(keeper.back_up(&shared.stop).await?),
         None => report("no archive"),
     }
+}
+
+/// Memberships that end.
+async fn ends(app: App, shared: Arc<Shared>) -> Ran {
+    let _working = app.standstill.working().await;
+    report(shared.porter.end_memberships(app.clock.now()).await?)
 }
 
 fn anchorage(app: &App) -> ops::anchor::Anchorage {

@@ -117,6 +117,17 @@ pub enum About {
         /// The role there from now on; none when the membership is over.
         role: Option<String>,
     },
+    /// A membership ends, or is over.
+    MembershipEnd {
+        /// What the organization is called.
+        organization: String,
+        /// Whose it is, to an owner; none to whose it is.
+        member: Option<String>,
+        /// When it ends.
+        until: Timestamp,
+        /// Whether it has ended.
+        over: bool,
+    },
     /// The user may administer the instance for a time.
     Administrator {
         /// When it was given.
@@ -136,6 +147,8 @@ pub enum About {
         role: String,
         /// Who invites.
         by: String,
+        /// When the membership ends that it leads to.
+        member_until: Option<Timestamp>,
     },
     /// The operator made a link that gives an account another password.
     Recovery {
@@ -171,6 +184,8 @@ impl About {
             Self::RecoveryCodesReplaced { .. } => "recovery_codes_replaced",
             Self::KeyAdded { .. } => "key_added",
             Self::Membership { .. } => "membership",
+            Self::MembershipEnd { over: false, .. } => "membership_ends",
+            Self::MembershipEnd { over: true, .. } => "membership_over",
             Self::Administrator { .. } => "administrator",
             Self::Invitation { .. } => "invitation",
             Self::Recovery { .. } => "recovery",

@@ -1,4 +1,5 @@
-//! Invitations: a link for one address, that works once, within seven days, as long as who invited may still give the role.
+//! Invitations: a link for one address, that works once, within seven days, as long as who invited may still give the role. It may be
+//! for a time: then the membership ends by itself.
 //!
 //! Who has an account accepts by signing in with that address; who has none makes one by the link, where the operator lets the
 //! invited in (`[login] mode`). Where no mail can be sent, who invites is shown the link, once.
@@ -12,16 +13,16 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::caller::Caller;
-use super::members::Acting;
+use super::members::{Acting, standing, written};
 use super::session::{Account, Ticket};
 use super::{Identity, LoginError, Porter, Unfit, address, fit_password, note};
 use crate::config::LoginMode;
 use crate::domain::access::Role;
 use crate::domain::account_mail::{About, LinkFacts};
-use crate::domain::members::{Refused, may_invite};
+use crate::domain::members::{Refused, Standing, may_invite};
 use crate::store::audit::Author;
 use crate::store::invitations::{self, Followed, InvitationRow, NewInvitation};
-use crate::store::{Auth, OrgKey, StoreError, UserKey, members, organizations, sessions, users};
+use crate::store::{Auth, OrgKey, StoreError, UserKey, ends, members, organizations, sessions, users};
 use crate::vault::token::Token;
 
 /// How long an invitation works.
@@ -62,8 +63,8 @@ pub struct Seen {
     pub organization: String,
     /// Whom it is for.
     pub email: String,
-    /// In which role.
-    pub role: Role,
+    /// In which role, and until when.
+    pub is: Standing,
     /// Whether somebody signs in with that address.
     pub has_account: bool,
 }
@@ -92,7 +93,7 @@ impl Porter {
         invitations::list(&mut self.pools.auth().await?, org).await
     }
 
-    /// Invites an address into a role.
+    /// Invites an address into a role, for good or until then.
     ///
     /// # Errors
     /// When the machine gives no random bytes or the database fails.
@@ -100,13 +101,13 @@ impl Porter {
         &self,
         acting: Acting<'_>,
         email: &str,
-        role: Role,
+        is: Standing,
         now: Timestamp,
     ) -> Result<Invited, LoginError> {
         let Ok(email) = address(email) else { return Ok(Invited::Unfit) };
         let mut auth = self.pools.auth().await?;
         members::lock(&mut auth, acting.org).await?;
-        if let Err(refused) = allowed(&mut auth, acting, role, now).await? {
+        if let Err(refused) = allowed(&mut auth, acting, is, now).await? {
             return Ok(Invited::Refused(refused));
         }
         if members::list(&mut auth, acting.org).await?.iter().any(|row| row.email == email) {
@@ -124,7 +125,7 @@ impl Porter {
             id,
             org: acting.org,
             email: &email,
-            role,
+            is,
             token_hash: &token.hash().0,
             by: acting.user,
             expires: now + LIFE,
@@ -132,8 +133,8 @@ impl Porter {
         if !invitations::insert(&mut auth, &new, now).await? {
             return Ok(Invited::Already);
         }
-        let token = self.send_invitation(&mut auth, acting, (&email, role), &token, now).await?;
-        let detail = json!({ "email": email, "role": role.as_str() });
+        let token = self.send_invitation(&mut auth, acting, (&email, is), &token, now).await?;
+        let detail = json!({ "email": email, "role": is.role.as_str(), "until": written(is.until) });
         note(&mut auth, acting.author, "invitation.add", id, detail, now).await?;
         auth.commit().await?;
         Ok(Invited::Done { id, token })
@@ -148,8 +149,8 @@ impl Porter {
         members::lock(&mut auth, acting.org).await?;
         let found = invitations::list(&mut auth, acting.org).await?.into_iter().find(|row| row.uuid == id);
         let Some(found) = found else { return Ok(Invited::Gone) };
-        let role = role_in(&found.role)?;
-        if let Err(refused) = allowed(&mut auth, acting, role, now).await? {
+        let is = standing_in(&found.role, found.member_until_at)?;
+        if let Err(refused) = allowed(&mut auth, acting, is, now).await? {
             return Ok(Invited::Refused(refused));
         }
         let wait = self.asked.wait(&found.email, None, now);
@@ -161,7 +162,7 @@ impl Porter {
         if !invitations::renew(&mut auth, (acting.org, id), &token.hash().0, acting.user, expires).await? {
             return Ok(Invited::Gone);
         }
-        let token = self.send_invitation(&mut auth, acting, (&found.email, role), &token, now).await?;
+        let token = self.send_invitation(&mut auth, acting, (&found.email, is), &token, now).await?;
         note(&mut auth, acting.author, "invitation.send", id, json!({ "email": found.email }), now).await?;
         auth.commit().await?;
         Ok(Invited::Done { id, token })
@@ -187,9 +188,9 @@ impl Porter {
     /// When the database fails.
     pub async fn look_at_invitation(&self, link: &str, now: Timestamp) -> Result<Option<Seen>, LoginError> {
         let mut auth = self.pools.auth().await?;
-        let Some((found, role)) = follow(&mut auth, link, now).await? else { return Ok(None) };
+        let Some((found, is)) = follow(&mut auth, link, now).await? else { return Ok(None) };
         let has_account = users::by_email(&mut auth, &found.email).await?.is_some();
-        Ok(Some(Seen { organization: found.org_name, email: found.email, role, has_account }))
+        Ok(Some(Seen { organization: found.org_name, email: found.email, is, has_account }))
     }
 
     /// Joins the organization, by somebody who is signed in with the address.
@@ -205,11 +206,11 @@ impl Porter {
         now: Timestamp,
     ) -> Result<Accepted, LoginError> {
         let mut auth = self.pools.auth().await?;
-        let Some((found, role)) = follow_locked(&mut auth, link, now).await? else { return Ok(Accepted::Over) };
+        let Some((found, is)) = follow_locked(&mut auth, link, now).await? else { return Ok(Accepted::Over) };
         if found.email != account.email {
             return Ok(Accepted::Other);
         }
-        if !self.accept(&mut auth, &found, role, (account.user, account.id), caller, now).await? {
+        if !self.accept(&mut auth, &found, is, (account.user, account.id), caller, now).await? {
             return Ok(Accepted::Over);
         }
         let new = Ticket::new()?;
@@ -240,7 +241,7 @@ impl Porter {
         }
         let hash = self.passwords.hash(password).await?;
         let mut auth = self.pools.auth().await?;
-        let Some((found, role)) = follow_locked(&mut auth, link, now).await? else { return Ok(Accepted::Over) };
+        let Some((found, is)) = follow_locked(&mut auth, link, now).await? else { return Ok(Accepted::Over) };
         if users::by_email(&mut auth, &found.email).await?.is_some() {
             return Ok(Accepted::Over);
         }
@@ -249,7 +250,7 @@ impl Porter {
         if self.settings.mails {
             users::confirm_email(&mut auth, user, now).await?;
         }
-        if !self.accept(&mut auth, &found, role, (user, uuid), caller, now).await? {
+        if !self.accept(&mut auth, &found, is, (user, uuid), caller, now).await? {
             return Ok(Accepted::Over);
         }
         auth.commit().await?;
@@ -261,7 +262,7 @@ impl Porter {
         &self,
         auth: &mut Auth,
         acting: Acting<'_>,
-        (to, role): (&str, Role),
+        (to, is): (&str, Standing),
         token: &Token,
         now: Timestamp,
     ) -> Result<Option<SecretString>, LoginError> {
@@ -274,8 +275,9 @@ impl Porter {
         let about = About::Invitation {
             link: LinkFacts { token, until: now + LIFE },
             organization: organizations::name(auth, acting.org).await?.unwrap_or_default(),
-            role: role.as_str().to_owned(),
+            role: is.role.as_str().to_owned(),
             by,
+            member_until: is.until,
         };
         self.tell(auth, None, to, about, now).await?;
         Ok(None)
@@ -286,7 +288,7 @@ impl Porter {
         &self,
         auth: &mut Auth,
         found: &Followed,
-        role: Role,
+        is: Standing,
         (user, uuid): (UserKey, Uuid),
         caller: &Caller,
         now: Timestamp,
@@ -294,37 +296,42 @@ impl Porter {
         if !invitations::accept(auth, found.id, now).await? {
             return Ok(false);
         }
-        members::add(auth, found.org_id, user, role, now).await?;
+        members::add(auth, found.org_id, user, is, now).await?;
         let by = Author { org: Some(found.org_id), actor: format!("user:{}", found.email), origin: caller.origin() };
-        let detail = json!({ "invitation": found.uuid, "role": role.as_str() });
+        let detail = json!({ "invitation": found.uuid, "role": is.role.as_str(), "until": written(is.until) });
         note(auth, &by, "invitation.accept", uuid, detail, now).await?;
         Ok(true)
     }
 }
 
-/// Whether who asks may invite into this role now.
+/// Whether who asks may invite somebody to be this now.
 async fn allowed(
     auth: &mut Auth,
     acting: Acting<'_>,
-    role: Role,
+    is: Standing,
     now: Timestamp,
 ) -> Result<Result<(), Refused>, StoreError> {
-    let by = members::role_of(auth, acting.org, acting.user, now).await?;
-    Ok(by.map_or(Err(Refused::Right), |by| may_invite(by, role)))
+    let Some(by) = standing(auth, acting, now).await? else { return Ok(Err(Refused::Right)) };
+    let past = is.until.is_some_and(|until| until <= now);
+    Ok(if past { may_invite(by, is).and(Err(Refused::Past)) } else { may_invite(by, is) })
 }
 
-/// The invitation of a link, while it works and who invited may give the role.
-async fn follow(auth: &mut Auth, link: &str, now: Timestamp) -> Result<Option<(Followed, Role)>, StoreError> {
+/// The invitation of a link, while it works and who invited may give the role for so long.
+async fn follow(auth: &mut Auth, link: &str, now: Timestamp) -> Result<Option<(Followed, Standing)>, StoreError> {
     let Some(token) = Token::parse(link) else { return Ok(None) };
     let Some(found) = invitations::find(auth, &token.hash().0, now).await? else { return Ok(None) };
-    let role = role_in(&found.role)?;
-    let inviter = found.inviter_role.as_deref().map(role_in).transpose()?;
-    let given = inviter.is_some_and(|inviter| may_invite(inviter, role).is_ok());
-    Ok(given.then_some((found, role)))
+    let is = standing_in(&found.role, found.member_until_at)?;
+    let Some(inviter) = found.inviter_role.as_deref().map(role_in).transpose()? else { return Ok(None) };
+    let inviter = Standing { role: inviter, until: ends::of(auth, found.org_id, found.invited_by).await? };
+    Ok(may_invite(inviter, is).is_ok().then_some((found, is)))
 }
 
 /// The same, while nobody else changes members: who invited stays what it is until this is over.
-async fn follow_locked(auth: &mut Auth, link: &str, now: Timestamp) -> Result<Option<(Followed, Role)>, StoreError> {
+async fn follow_locked(
+    auth: &mut Auth,
+    link: &str,
+    now: Timestamp,
+) -> Result<Option<(Followed, Standing)>, StoreError> {
     let Some((found, _)) = follow(auth, link, now).await? else { return Ok(None) };
     members::lock(auth, found.org_id).await?;
     follow(auth, link, now).await
@@ -332,4 +339,8 @@ async fn follow_locked(auth: &mut Auth, link: &str, now: Timestamp) -> Result<Op
 
 fn role_in(text: &str) -> Result<Role, StoreError> {
     text.parse().map_err(|_| StoreError::Inconsistent { table: "invitations", column: "role", row: 0 })
+}
+
+fn standing_in(role: &str, until: Option<i64>) -> Result<Standing, StoreError> {
+    Ok(Standing { role: role_in(role)?, until: until.map(Timestamp::from_micros) })
 }

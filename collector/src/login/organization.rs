@@ -11,6 +11,7 @@ use super::sign_up::fits_name;
 use super::{LoginError, Porter, address, note};
 use crate::config::LoginMode;
 use crate::domain::access::Role;
+use crate::domain::members::Standing;
 use crate::store::audit::Author;
 use crate::store::limits::{self, Limits};
 use crate::store::{Auth, OrgKey, StoreError, UserKey, members, organizations, second_factors, sessions, users};
@@ -145,7 +146,7 @@ async fn create(
         return Ok(None);
     }
     let Some((org, id)) = organizations::insert(auth, name, now).await? else { return Ok(None) };
-    members::add(auth, org, user, Role::Owner, now).await?;
+    members::add(auth, org, user, Standing::for_good(Role::Owner), now).await?;
     note(auth, by, "organization.add", id.0, json!({ "name": name, "owner": email }), now).await?;
     Ok(Some((org, id.0)))
 }

@@ -7,7 +7,7 @@ use picket_shared::time::Timestamp;
 use uuid::Uuid;
 
 use super::{Auth, Conn, OrgKey, StoreError, UserKey};
-use crate::domain::access::Role;
+use crate::domain::members::Standing;
 
 /// So long after its end an invitation is still listed, to be sent again.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
@@ -21,8 +21,8 @@ pub struct NewInvitation<'a> {
     pub org: OrgKey,
     /// Whom.
     pub email: &'a str,
-    /// In which role.
-    pub role: Role,
+    /// In which role, and until when.
+    pub is: Standing,
     /// Of its link's token.
     pub token_hash: &'a [u8; 32],
     /// Who invites.
@@ -44,6 +44,8 @@ pub struct InvitationRow {
     pub by_email: String,
     /// Until when it works, or worked.
     pub expires_at: i64,
+    /// When the membership ends that it leads to.
+    pub member_until_at: Option<i64>,
 }
 
 /// An invitation whose link was followed.
@@ -61,6 +63,10 @@ pub struct Followed {
     pub email: String,
     /// In which role.
     pub role: String,
+    /// When the membership ends that it leads to.
+    pub member_until_at: Option<i64>,
+    /// Who invited.
+    pub invited_by: UserKey,
     /// What who invited is there now; none for who left.
     pub inviter_role: Option<String>,
 }
@@ -71,7 +77,7 @@ pub struct Followed {
 /// When the database fails.
 pub async fn list(auth: &mut Auth, org: OrgKey) -> Result<Vec<InvitationRow>, StoreError> {
     Ok(sqlx::query_as(
-        "SELECT i.uuid, i.email, i.role, u.email AS by_email, i.expires_at
+        "SELECT i.uuid, i.email, i.role, u.email AS by_email, i.expires_at, i.member_until_at
          FROM invitations i JOIN users u ON u.id = i.invited_by
          WHERE i.org_id = $1 AND i.accepted_at IS NULL AND i.revoked_at IS NULL ORDER BY i.email",
     )
@@ -86,18 +92,19 @@ pub async fn list(auth: &mut Auth, org: OrgKey) -> Result<Vec<InvitationRow>, St
 /// When the database fails.
 pub async fn insert(auth: &mut Auth, new: &NewInvitation<'_>, now: Timestamp) -> Result<bool, StoreError> {
     let done = sqlx::query(
-        "INSERT INTO invitations (uuid, org_id, email, role, token_hash, invited_by, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        "INSERT INTO invitations (uuid, org_id, email, role, token_hash, invited_by, created_at, expires_at, member_until_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (org_id, email) WHERE accepted_at IS NULL AND revoked_at IS NULL DO NOTHING",
     )
     .bind(new.id)
     .bind(new.org)
     .bind(new.email)
-    .bind(new.role.as_str())
+    .bind(new.is.role.as_str())
     .bind(new.token_hash.as_slice())
     .bind(new.by)
     .bind(now.micros())
     .bind(new.expires.micros())
+    .bind(new.is.until.map(Timestamp::micros))
     .execute(auth.conn())
     .await?;
     Ok(done.rows_affected() == 1)
@@ -151,11 +158,13 @@ pub async fn revoke(auth: &mut Auth, org: OrgKey, id: Uuid, now: Timestamp) -> R
 /// When the database fails.
 pub async fn find(auth: &mut Auth, token_hash: &[u8; 32], now: Timestamp) -> Result<Option<Followed>, StoreError> {
     Ok(sqlx::query_as(
-        "SELECT i.id, i.uuid, i.org_id, o.name AS org_name, i.email, i.role, m.role AS inviter_role
+        "SELECT i.id, i.uuid, i.org_id, o.name AS org_name, i.email, i.role,
+                i.member_until_at, i.invited_by, m.role AS inviter_role
          FROM invitations i JOIN organizations o ON o.id = i.org_id AND o.deleted_at IS NULL
          LEFT JOIN (live_memberships($2) m JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL)
              ON m.org_id = i.org_id AND m.user_id = i.invited_by
-         WHERE i.token_hash = $1 AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > $2",
+         WHERE i.token_hash = $1 AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > $2
+           AND (i.member_until_at IS NULL OR i.member_until_at > $2)",
     )
     .bind(token_hash.as_slice())
     .bind(now.micros())

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{Auth, Conn, OrgKey, StoreError, UserKey};
 use crate::domain::access::Role;
+use crate::domain::members::Standing;
 
 /// A member.
 #[derive(Clone, Debug)]
@@ -20,24 +21,34 @@ pub struct MemberRow {
     pub role: Role,
     /// Since when it belongs here.
     pub since: Timestamp,
+    /// Until when; for good without an end.
+    pub until: Option<Timestamp>,
     /// When it last signed in, here or elsewhere.
     pub signed_in_at: Option<Timestamp>,
     /// Whether it is asked for a second factor.
     pub second_factor: bool,
 }
 
-type Row = (UserKey, Uuid, String, String, i64, Option<i64>, bool);
+impl MemberRow {
+    /// What it is here, and until when.
+    pub const fn standing(&self) -> Standing {
+        Standing { role: self.role, until: self.until }
+    }
+}
 
-const SELECT: &str = "SELECT u.id, u.uuid, u.email, m.role, m.created_at, u.signed_in_at, has_second_factor(u.id)
+type Row = (UserKey, Uuid, String, String, i64, Option<i64>, Option<i64>, bool);
+
+const SELECT: &str = "SELECT u.id, u.uuid, u.email, m.role, m.created_at, m.until_at, u.signed_in_at, has_second_factor(u.id)
     FROM memberships m JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL WHERE m.org_id = $1";
 
-fn read((user, id, email, role, since, signed_in, second_factor): Row) -> Result<MemberRow, StoreError> {
+fn read((user, id, email, role, since, until, signed_in, second_factor): Row) -> Result<MemberRow, StoreError> {
     Ok(MemberRow {
         user,
         id,
         email,
         role: role_in(&role, user)?,
         since: Timestamp::from_micros(since),
+        until: until.map(Timestamp::from_micros),
         signed_in_at: signed_in.map(Timestamp::from_micros),
         second_factor,
     })
@@ -89,7 +100,8 @@ pub async fn role_of(auth: &mut Auth, org: OrgKey, user: UserKey, now: Timestamp
     role.map(|role| role_in(&role, user)).transpose()
 }
 
-/// Lets nobody else change members until the end of the transaction; gives how many owners there are.
+/// Lets nobody else change members until the end of the transaction; gives how many owners there are for good:
+/// whose membership has no end.
 ///
 /// # Errors
 /// When the organization is gone or the database fails.
@@ -101,7 +113,7 @@ pub async fn lock(auth: &mut Auth, org: OrgKey) -> Result<i64, StoreError> {
     // A statement of its own: it sees what was committed while this waited.
     Ok(sqlx::query_scalar(
         "SELECT count(*) FROM memberships m JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
-         WHERE m.org_id = $1 AND m.role = 'owner'",
+         WHERE m.org_id = $1 AND m.role = 'owner' AND m.until_at IS NULL",
     )
     .bind(org)
     .fetch_one(auth.conn())
@@ -112,13 +124,21 @@ pub async fn lock(auth: &mut Auth, org: OrgKey) -> Result<i64, StoreError> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn add(auth: &mut Auth, org: OrgKey, user: UserKey, role: Role, now: Timestamp) -> Result<bool, StoreError> {
+pub async fn add(
+    auth: &mut Auth,
+    org: OrgKey,
+    user: UserKey,
+    is: Standing,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let done = sqlx::query(
-        "INSERT INTO memberships (org_id, user_id, role, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        "INSERT INTO memberships (org_id, user_id, role, until_at, created_at) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT DO NOTHING",
     )
     .bind(org)
     .bind(user)
-    .bind(role.as_str())
+    .bind(is.role.as_str())
+    .bind(is.until.map(Timestamp::micros))
     .bind(now.micros())
     .execute(auth.conn())
     .await?;

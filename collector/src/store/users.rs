@@ -7,6 +7,7 @@ use picket_shared::time::Timestamp;
 
 use super::{Auth, Conn, OrgKey, StoreError, UserKey, members};
 use crate::domain::access::Role;
+use crate::domain::members::Standing;
 
 /// What signing in needs to know of a user.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -120,7 +121,7 @@ pub async fn insert_owner(
     now: Timestamp,
 ) -> Result<(UserKey, uuid::Uuid), StoreError> {
     let (key, uuid) = insert(auth, email, password_hash, now).await?;
-    members::add(auth, org, key, Role::Owner, now).await?;
+    members::add(auth, org, key, Standing::for_good(Role::Owner), now).await?;
     Ok((key, uuid))
 }
 

@@ -64,6 +64,7 @@ async fn all_of_theirs(world: &World) -> String {
 fn body(route: &Route) -> &'static str {
     match (route.method, route.path) {
         ("PATCH", "/api/v1/members/{id}") => r#"{"role": "viewer"}"#,
+        ("PUT", "/api/v1/members/{id}") => r#"{"until": null}"#,
         ("PATCH", _) => r#"{"name": "mine"}"#,
         ("PUT", path) if path.ends_with("/settings") => r#"{"settings": {"to": "mine@example.org"}}"#,
         ("POST", path) if path.ends_with("/verify") => r#"{"code": "123456"}"#,
@@ -83,7 +84,7 @@ async fn ask(world: &World, route: &Route, name: &str, session: &str, key: &str)
             .body(Body::from(body(route))),
         _ => {
             let proof = Ticket::parse(session).map(|ticket| ticket.form_proof()).unwrap_or_default();
-            let fields = format!("proof={proof}&name=mine&role=viewer&code=123456&to=mine%40example.org");
+            let fields = format!("proof={proof}&name=mine&role=viewer&code=123456&until=2099-01-01&to=mine%40example.org");
             let request = request.header(header::COOKIE, format!("sid-local={session}"));
             let request = request.header("sec-fetch-site", "same-origin");
             let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");

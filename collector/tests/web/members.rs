@@ -164,11 +164,11 @@ async fn of_two_owners_who_leave_at_once_one_stays() {
         let ids: [Uuid; 2] = [id(&world, first).await.parse().unwrap(), id(&world, second).await.parse().unwrap()];
         let leave = |n: usize| {
             let acting = Acting { user: users[n], org: OrgKey(1), ticket: None, author: &author };
-            world.porter.change_member(acting, ids[n], Change::Out, now)
+            world.porter.change_member(acting, ids[n], &[Change::Out], now)
         };
         let demote = |n: usize| {
             let acting = Acting { user: users[n], org: OrgKey(1), ticket: None, author: &author };
-            world.porter.change_member(acting, ids[n], Change::To(Role::Admin), now)
+            world.porter.change_member(acting, ids[n], &[Change::To(Role::Admin)], now)
         };
         let (one, two) = if first == "responder" {
             tokio::join!(async { demote(0).await.unwrap() }, async { leave(1).await.unwrap() })
@@ -199,7 +199,7 @@ async fn the_lock_holds_while_another_change_is_not_over() {
     let (author, now, user) = (Author::of_instance("test"), world.clock.now(), key_of(&world, "owner").await);
     let own: Uuid = id(&world, "owner").await.parse().unwrap();
     let acting = Acting { user, org: OrgKey(1), ticket: None, author: &author };
-    let leaving = world.porter.change_member(acting, own, Change::Out, now);
+    let leaving = world.porter.change_member(acting, own, &[Change::Out], now);
     let (left, ()) = tokio::join!(leaving, async {
         tokio::task::yield_now().await;
         auth.commit().await.unwrap();

@@ -15,6 +15,11 @@ const NOT_YOU: &str = "choose another password at once, and look through the ses
 /// What to do about a link that one did not ask for.
 const NOT_ASKED: &str = "ignore this mail: without the link nothing happens";
 
+/// What helps somebody who is to stay.
+const OTHER_END: &str = "an owner or an administrator gives another end, or none, on the page Members";
+/// What helps somebody who is to come back.
+const INVITE_AGAIN: &str = "an owner or an administrator invites again, on the page Members";
+
 /// Writes the mail. Links begin with `public_url`.
 pub fn write(id: AccountMailId, about: &About, public_url: &str, now: Timestamp) -> Message {
     let sheet = sheet(about, public_url.trim_end_matches('/'));
@@ -67,6 +72,9 @@ fn sheet(about: &About, url: &str) -> Sheet {
             link: Some(format!("{url}/keys")),
         },
         About::Membership { at, organization, role } => membership(*at, organization, role.as_deref(), url),
+        About::MembershipEnd { organization, member, until, over } => {
+            end(organization, member.as_deref(), *until, *over, url)
+        }
         About::Administrator { at, until, by } => Sheet {
             subject: "You administer this Picket".to_owned(),
             lead: "You may administer the whole instance for a time: its probes, organizations and users.".to_owned(),
@@ -78,15 +86,19 @@ fn sheet(about: &About, url: &str) -> Sheet {
             ],
             link: Some(format!("{url}/admin")),
         },
-        About::Invitation { link, organization, role, by } => Sheet {
+        About::Invitation { link, organization, role, by, member_until } => Sheet {
             subject: format!("Join {} at Picket", one_line(organization)),
             lead: format!("{by} invites you to {organization}, which watches its services with Picket."),
-            rows: vec![
-                ("Where", one_line(organization)),
-                ("As", role.clone()),
-                ("Works", format!("once, for this address, until {:.0}", link.until)),
-                ("Not you?", NOT_ASKED.to_owned()),
-            ],
+            rows: [
+                Some(("Where", one_line(organization))),
+                Some(("As", role.clone())),
+                member_until.map(|until| ("Member until", format!("{until:.0}"))),
+                Some(("Works", format!("once, for this address, until {:.0}", link.until))),
+                Some(("Not you?", NOT_ASKED.to_owned())),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
             link: Some(format!("{url}/invitation/{}", link.token.expose())),
         },
         About::Recovery { at, account, by } => Sheet {
@@ -124,6 +136,33 @@ fn membership(at: Timestamp, organization: &str, role: Option<&str>, url: &str) 
     }
     rows.push(("Not you?", "ask an owner of the organization; the audit log says who did it".to_owned()));
     Sheet { subject, lead, rows, link: Some(format!("{url}/account")) }
+}
+
+/// A membership that ends, or is over: to whose it is, and to an owner.
+fn end(organization: &str, member: Option<&str>, until: Timestamp, over: bool, url: &str) -> Sheet {
+    let organization = one_line(organization);
+    let who = member.map_or_else(|| "You".to_owned(), one_line);
+    let (subject, lead) = match (over, member) {
+        (false, None) => (
+            format!("Your membership of {organization} at Picket ends"),
+            "You are out of it then, and your API keys there are over.".to_owned(),
+        ),
+        (false, Some(_)) => (
+            format!("A membership of {organization} at Picket ends"),
+            format!("{who} is out of it then, and the API keys of that member there are over."),
+        ),
+        (true, _) => (
+            format!("A membership of {organization} at Picket is over"),
+            format!("{who} belonged to it until then. Sessions and API keys there are over; what was made stays."),
+        ),
+    };
+    let rows = vec![
+        ("Where", organization),
+        ("Who", member.map_or_else(|| "you".to_owned(), one_line)),
+        (if over { "Since" } else { "When" }, format!("{until:.0}")),
+        ("To change it", if over { INVITE_AGAIN } else { OTHER_END }.to_owned()),
+    ];
+    Sheet { subject, lead, rows, link: Some(format!("{url}/members")) }
 }
 
 /// Subject, first sentence, and labelled lines.
@@ -263,7 +302,12 @@ mod tests {
                 organization: new.clone(),
                 role: "viewer".to_owned(),
                 by: "ada@example.org".to_owned(),
+                member_until: Some(at),
             },
+            About::MembershipEnd { organization: new.clone(), member: None, until: at, over: false },
+            About::MembershipEnd { organization: new.clone(), member: Some(new.clone()), until: at, over: false },
+            About::MembershipEnd { organization: new.clone(), member: None, until: at, over: true },
+            About::MembershipEnd { organization: new.clone(), member: Some(new.clone()), until: at, over: true },
             About::Recovery { at, account: new, by },
         ] {
             let mail = write(AccountMailId::at(at), &about, "https://picket.example/", at);
@@ -276,7 +320,7 @@ mod tests {
                 "{}",
                 mail.text
             );
-            assert!(["Not you?", "To get in", "Why you"].iter().any(|row| mail.text.contains(row)), "{}", mail.text);
+            assert!(["Not you?", "To get in", "Why you", "To change it"].iter().any(|row| mail.text.contains(row)), "{}", mail.text);
             assert!(!mail.html.contains("<b>new"), "{}", mail.html);
             assert!(!format!("{about:?}").contains("T0KEN"), "a link is never logged");
         }

@@ -5,11 +5,12 @@ use picket_shared::time::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::members::{acting, role_in};
+use super::members::{acting, refusal, role_in, until_in};
 use super::problem::{Fault, Kind, Problem};
 use super::query::{self, AFTER, LIMIT};
 use super::{Answer, Call, Operation, Outcome, micros};
 use crate::domain::access::Right;
+use crate::domain::members::Standing;
 use crate::login::LoginError;
 use crate::login::invite::{Invited, MOST};
 use crate::store::invitations::InvitationRow;
@@ -60,9 +61,9 @@ async fn get_invitation(call: Call) -> Outcome {
 
 async fn create_invitation(call: Call) -> Outcome {
     let email = call.body.get("email").and_then(Value::as_str).unwrap_or_default();
-    let role = role_in(&call.body)?;
+    let is = Standing { role: role_in(&call.body)?, until: until_in(&call.body)? };
     let author = call.caller.author();
-    let done = call.site.porter.invite(acting(&call.caller, &author), email, role, call.site.clock.now()).await;
+    let done = call.site.porter.invite(acting(&call.caller, &author), email, is, call.site.clock.now()).await;
     let (id, made) = made(&call, done).await?;
     Ok(Answer::created(format!("/api/v1/invitations/{id}"), made))
 }
@@ -98,7 +99,7 @@ async fn made(call: &Call, done: Result<Invited, LoginError>) -> Result<(Uuid, V
             let detail = format!("too many mails to this address: come again in {seconds} s");
             return Err(Problem::wait(seconds, detail));
         }
-        Invited::Refused(refused) => return Err(Problem::new(Kind::NotAllowed, refused.to_string())),
+        Invited::Refused(refused) => return Err(refusal(refused)),
     };
     let link = token.map(|token| format!("{}/invitation/{}", call.site.front.public_url, token.expose()));
     let row = find(call, id).await?;
@@ -118,6 +119,7 @@ fn shown(row: &InvitationRow, now: Timestamp) -> Value {
         "role": row.role,
         "invited_by": row.by_email,
         "expires_at": micros(row.expires_at),
+        "until": row.member_until_at.map(micros),
         "expired": row.expires_at <= now.micros(),
     })
 }

@@ -1,6 +1,7 @@
 //! Members: listed, given another role, removed, made owner, and leaving. The rules are those of the pages.
 
-use axum::routing::{delete, get, patch, post};
+use axum::routing::{delete, get, patch, post, put};
+use picket_shared::time::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -30,6 +31,11 @@ pub const CHANGE: Operation =
         .does("Gives a member another role; the member has to sign in anew.")
         .body("MemberPatch")
         .answers(&[(200, Some("Member"))]);
+/// `PUT /api/v1/members/{id}`.
+pub const SET: Operation = Operation::put("/api/v1/members/{id}", Right::MembersWrite, "setMember", || put(set_member))
+    .does("Says when a membership ends, or that it does not, and what role it has.")
+    .body("MemberBody")
+    .answers(&[(200, Some("Member"))]);
 /// `DELETE /api/v1/members/{id}`.
 pub const REMOVE: Operation =
     Operation::delete("/api/v1/members/{id}", Right::MembersWrite, "removeMember", || delete(remove_member))
@@ -64,12 +70,21 @@ async fn get_member(call: Call) -> Outcome {
 
 async fn change_member(call: Call) -> Outcome {
     let role = role_in(&call.body)?;
-    change(&call, call.id()?, Change::To(role)).await?;
+    change(&call, call.id()?, &[Change::To(role)]).await?;
+    Ok(Answer::ok(shown(&find(&call).await?)))
+}
+
+/// The role stays where none is named.
+async fn set_member(call: Call) -> Outcome {
+    let role = call.body.get("role").map(|_| role_in(&call.body)).transpose()?;
+    let until = Change::Until(until_in(&call.body)?);
+    let changes: Vec<Change> = role.map(Change::To).into_iter().chain([until]).collect();
+    change(&call, call.id()?, &changes).await?;
     Ok(Answer::ok(shown(&find(&call).await?)))
 }
 
 async fn remove_member(call: Call) -> Outcome {
-    change(&call, call.id()?, Change::Out).await?;
+    change(&call, call.id()?, &[Change::Out]).await?;
     Ok(Answer::done())
 }
 
@@ -87,7 +102,7 @@ async fn leave_organization(call: Call) -> Outcome {
         let message = format!("must be the organization of this key: {:?}", member.org_name);
         return Err(Problem::faults(Kind::InvalidBody, vec![Fault::new("organization", message)]));
     }
-    change(&call, member.id, Change::Out).await?;
+    change(&call, member.id, &[Change::Out]).await?;
     Ok(Answer::done())
 }
 
@@ -99,24 +114,42 @@ pub(super) fn role_in(body: &Value) -> Result<Role, Problem> {
     })
 }
 
+/// The end that a body names; none where it names none.
+pub(super) fn until_in(body: &Value) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = body.get("until").and_then(Value::as_str) else { return Ok(None) };
+    let wrong = |_| {
+        let message = "must be a time such as 2026-12-31T12:00:00Z (RFC 3339), or null";
+        Problem::faults(Kind::InvalidBody, vec![Fault::new("until", message)])
+    };
+    text.parse().map(Some).map_err(wrong)
+}
+
 /// A key's user, in its organization.
 pub(super) fn acting<'a>(caller: &Program, author: &'a Author) -> Acting<'a> {
     let member = &caller.holder.member;
     Acting { user: member.user, org: member.org, ticket: None, author }
 }
 
-async fn change(call: &Call, id: Uuid, change: Change) -> Result<(), Problem> {
+async fn change(call: &Call, id: Uuid, changes: &[Change]) -> Result<(), Problem> {
     let author = call.caller.author();
-    told(call.site.porter.change_member(acting(&call.caller, &author), id, change, call.site.clock.now()).await)
+    told(call.site.porter.change_member(acting(&call.caller, &author), id, changes, call.site.clock.now()).await)
 }
 
 fn told(done: Result<Changed, LoginError>) -> Result<(), Problem> {
     match done {
         Ok(Changed::Done(_)) => Ok(()),
         Ok(Changed::Gone) => Err(Problem::not_found()),
-        Ok(Changed::Refused(refused @ Refused::LastOwner)) => Err(Problem::new(Kind::LastOwner, refused.to_string())),
-        Ok(Changed::Refused(refused)) => Err(Problem::new(Kind::NotAllowed, refused.to_string())),
+        Ok(Changed::Refused(refused)) => Err(refusal(refused)),
         Err(failed) => Err(failed.into()),
+    }
+}
+
+/// Why something cannot be, for a program.
+pub(super) fn refusal(refused: Refused) -> Problem {
+    match refused {
+        Refused::LastOwner => Problem::new(Kind::LastOwner, refused.to_string()),
+        Refused::Past => Problem::faults(Kind::InvalidBody, vec![Fault::new("until", refused.to_string())]),
+        _ => Problem::new(Kind::NotAllowed, refused.to_string()),
     }
 }
 
@@ -131,6 +164,7 @@ fn shown(row: &MemberRow) -> Value {
         "email": row.email,
         "role": row.role.as_str(),
         "since": micros(row.since.micros()),
+        "until": row.until.map(|until| micros(until.micros())),
         "signed_in_at": row.signed_in_at.map(|at| micros(at.micros())),
         "second_factor": row.second_factor,
     })

@@ -29,6 +29,8 @@ struct Page<'a> {
     lead: String,
     email: &'a str,
     role: &'static str,
+    /// When the membership ends that it leads to.
+    until: Option<String>,
     way: Way,
     error: Option<String>,
 }
@@ -125,7 +127,8 @@ fn show(site: &Site, link: &str, seen: &Seen, held: &Held, status: StatusCode, e
         link,
         lead: filled("invitation.lead", &seen.organization),
         email: &seen.email,
-        role: role_word(seen.role),
+        role: role_word(seen.is.role),
+        until: seen.is.until.map(|until| format!("{until:.0}")),
         way,
         error,
     };

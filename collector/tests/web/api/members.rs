@@ -109,3 +109,35 @@ async fn without_the_second_factor_that_the_organization_wants_a_key_is_refused(
     world.sql("UPDATE totp_secrets SET confirmed_at = 1").await;
     assert_eq!(program.get("/members").await.status, 200);
 }
+
+#[tokio::test]
+async fn an_end_is_set_with_or_without_a_role_all_or_nothing() {
+    let world = World::new().await;
+    let (owner, admin) = (Program::of(&world, "owner").await, Program::of(&world, "admin").await);
+    world.member("viewer").await;
+    let path = format!("/members/{}", id(&world, "viewer").await);
+    let at = "2026-12-31T18:00:00+01:00";
+    assert_eq!(admin.put(&path, json!({ "until": at })).await.text("/until"), "2026-12-31T17:00:00.000000Z");
+    assert_eq!(admin.get(&path).await.text("/role"), "viewer");
+    let both = admin.put(&path, json!({ "role": "editor", "until": null })).await;
+    assert_eq!((both.text("/role"), both.at("/until")), ("editor", &json!(null)));
+    for (body, field) in [
+        (json!({}), "until"),
+        (json!({ "until": "tomorrow" }), "until"),
+        (json!({ "until": "2020-01-01T00:00:00Z" }), "until"),
+        (json!({ "until": at, "role": "root" }), "role"),
+        (json!({ "until": at, "end": at }), "end"),
+    ] {
+        assert_eq!(admin.put(&path, body.clone()).await.problem(), (422, "invalid-body", vec![field]), "{body}");
+    }
+    // The end alone could be; the role cannot, so neither is.
+    assert_eq!(admin.put(&path, json!({ "role": "owner", "until": at })).await.problem().1, "not-allowed");
+    let own = format!("/members/{}", id(&world, "owner").await);
+    assert_eq!(owner.put(&own, json!({ "until": at })).await.problem().1, "last-owner");
+    assert_eq!(world.one("SELECT count(*) FROM memberships WHERE until_at IS NOT NULL").await, "0");
+    assert_eq!(owner.put(&own, json!({ "until": null })).await.status, 200, "it is so already");
+    assert_eq!(
+        world.one("SELECT string_agg(action, ' ' ORDER BY id) FROM audit WHERE action LIKE 'member.%'").await,
+        "member.change_end member.change_role member.change_end"
+    );
+}

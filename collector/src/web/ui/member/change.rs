@@ -3,7 +3,7 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use uuid::Uuid;
 
@@ -12,6 +12,7 @@ use crate::domain::access::Role;
 use crate::domain::members::{Change, Refused};
 use crate::login::LoginError;
 use crate::login::members::{Acting, Changed};
+use crate::login::session::Ticket;
 use crate::store::members::MemberRow;
 use crate::web::Site;
 use crate::web::extract::form::Form;
@@ -113,11 +114,12 @@ async fn out(site: &Site, user: &User, deed: Deed, id: Option<Uuid>) -> Response
 
 async fn change(site: &Site, user: &User, deed: Deed, row: &MemberRow, change: Change) -> Response {
     let author = user.author();
-    let done = site.porter.change_member(acting(user, &author), row.id, change, site.clock.now()).await;
+    let done = site.porter.change_member(acting(user, &author), row.id, &[change], site.clock.now()).await;
     answer(site, user, deed, row, done)
 }
 
-fn acting<'a>(user: &'a User, author: &'a crate::store::audit::Author) -> Acting<'a> {
+/// Who is signed in, as who changes members.
+pub(super) fn acting<'a>(user: &'a User, author: &'a crate::store::audit::Author) -> Acting<'a> {
     Acting { user: user.member.user, org: user.member.org, ticket: Some(&user.ticket), author }
 }
 
@@ -126,36 +128,66 @@ fn answer(site: &Site, user: &User, deed: Deed, row: &MemberRow, done: Result<Ch
         Ok(Changed::Done(ticket)) => ticket,
         Ok(Changed::Gone) => return error::not_found(),
         Ok(Changed::Refused(refused)) => {
-            let status =
-                if refused == Refused::LastOwner { StatusCode::CONFLICT } else { StatusCode::UNPROCESSABLE_ENTITY };
-            return show(user, deed, row, status, Some(refusal(refused).to_owned()));
+            let (status, fault) = refusal(refused);
+            return show(user, deed, row, status, Some(fault));
         }
         Err(failed) => return error::unavailable(&failed),
     };
     let left = row.user == user.member.user && deed != Deed::Role && deed != Deed::Transfer;
-    let mut response = see(match deed {
+    let response = see(match deed {
         _ if left => "/organizations",
         Deed::Role => "/members?done=role_changed",
         Deed::Transfer => "/members?done=transferred",
         Deed::Remove | Deed::Leave => "/members?done=member_removed",
     });
-    let cookie = match &ticket {
-        Some(ticket) => site.front.cookie.keep(Kept::Session, ticket),
-        None if left => site.front.cookie.remove(Kept::Session),
-        None => None,
-    };
+    match ticket {
+        None if left => with(response, site.front.cookie.remove(Kept::Session)),
+        ticket => keeping(site, response, ticket.as_ref()),
+    }
+}
+
+/// An answer after which the session goes on under this token, if under another.
+fn keeping(site: &Site, response: Response, ticket: Option<&Ticket>) -> Response {
+    with(response, ticket.and_then(|ticket| site.front.cookie.keep(Kept::Session, ticket)))
+}
+
+fn with(mut response: Response, cookie: Option<HeaderValue>) -> Response {
     if let Some(cookie) = cookie {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response
 }
 
-fn refusal(refused: Refused) -> &'static str {
-    text(match refused {
+/// What a deed that leaves the own session alone leads to: there when it is done, or its page `again` with what is wrong.
+pub(super) fn answer_or(
+    site: &Site,
+    done: Result<Changed, LoginError>,
+    there: &str,
+    again: impl FnOnce(StatusCode, String) -> Response,
+) -> Response {
+    match done {
+        Ok(Changed::Done(ticket)) => keeping(site, see(there), ticket.as_ref()),
+        Ok(Changed::Gone) => error::not_found(),
+        Ok(Changed::Refused(refused)) => {
+            let (status, fault) = refusal(refused);
+            again(status, fault)
+        }
+        Err(failed) => error::unavailable(&failed),
+    }
+}
+
+/// Why something cannot be, for a person.
+pub(super) fn refusal(refused: Refused) -> (StatusCode, String) {
+    let key = match refused {
         Refused::Right => "error.not_your_role",
         Refused::Above => "member.above",
         Refused::LastOwner => "member.last_owner",
-    })
+        Refused::OwnEnd => "member.own_end",
+        Refused::BeyondOwnEnd => "member.beyond_own_end",
+        Refused::Past => "member.past",
+    };
+    let status = if refused == Refused::LastOwner { StatusCode::CONFLICT } else { StatusCode::UNPROCESSABLE_ENTITY };
+    (status, text(key).to_owned())
 }
 
 async fn ask(site: &Site, user: &User, deed: Deed, id: Option<Uuid>) -> Response {
@@ -167,7 +199,7 @@ async fn ask(site: &Site, user: &User, deed: Deed, id: Option<Uuid>) -> Response
 }
 
 /// The member of that id in the organization; none is there of another's.
-async fn find(site: &Site, user: &User, id: Option<Uuid>) -> Option<Result<MemberRow, crate::store::StoreError>> {
+pub(super) async fn find(site: &Site, user: &User, id: Option<Uuid>) -> Option<Result<MemberRow, crate::store::StoreError>> {
     site.porter.member(user.member.org, id?).await.transpose()
 }
 

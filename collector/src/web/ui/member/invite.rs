@@ -6,12 +6,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use uuid::Uuid;
 
-use super::{Invitation, invitations, role_word};
+use super::change::{acting, refusal};
+use super::{Invitation, end, invitations, role_word};
 use crate::domain::access::Role;
-use crate::domain::members::Refused;
+use crate::domain::members::Standing;
 use crate::login::LoginError;
 use crate::login::invite::{Invited, MOST};
-use crate::login::members::Acting;
 use crate::web::Site;
 use crate::web::extract::form::Form;
 use crate::web::extract::user::User;
@@ -25,6 +25,8 @@ use crate::web::ui::{error, filters, page_with, see};
 struct Page<'a> {
     frame: Frame,
     email: &'a str,
+    /// The last day of the membership, as it was typed.
+    until: &'a str,
     roles: Vec<(&'static str, &'static str, bool)>,
     mails: bool,
     fault: Option<String>,
@@ -50,19 +52,20 @@ struct LinkPage {
 
 /// `GET /members/invite`.
 pub async fn get_invite(State(site): State<Site>, user: User) -> Response {
-    show(&site, &user, StatusCode::OK, "", Role::Viewer, None)
+    show(&site, &user, StatusCode::OK, ("", Role::Viewer, ""), None)
 }
 
 /// `POST /members/invite`.
 pub async fn post_invite(State(site): State<Site>, user: User, form: Form) -> Response {
-    let email = form.text("email");
-    let unfit = |fault: String| show(&site, &user, StatusCode::UNPROCESSABLE_ENTITY, email, Role::Viewer, Some(fault));
-    let Ok(role) = form.text("role").parse::<Role>() else { return unfit(text("member.no_role").to_owned()) };
+    let (email, until) = (form.text("email"), form.text("until"));
+    let again = |status, role, fault: String| show(&site, &user, status, (email, role, until), Some(fault));
+    let unfit = |key| again(StatusCode::UNPROCESSABLE_ENTITY, Role::Viewer, text(key).to_owned());
+    let Ok(role) = form.text("role").parse::<Role>() else { return unfit("member.no_role") };
+    let Ok(ends) = end::read(until) else { return unfit("member.bad_day") };
     let author = user.author();
-    let acting = Acting { user: user.member.user, org: user.member.org, ticket: Some(&user.ticket), author: &author };
-    let done = site.porter.invite(acting, email, role, site.clock.now()).await;
-    let again = async |status, fault| show(&site, &user, status, email, role, Some(fault));
-    answer(&site, &user, done, again).await
+    let is = Standing { role, until: ends };
+    let done = site.porter.invite(acting(&user, &author), email, is, site.clock.now()).await;
+    answer(&site, &user, done, async |status, fault| again(status, role, fault)).await
 }
 
 /// `GET /members/invitations/{id}/send`.
@@ -74,8 +77,7 @@ pub async fn get_send(State(site): State<Site>, user: User, Path(id): Path<Strin
 pub async fn post_send(State(site): State<Site>, user: User, Path(id): Path<String>, _: Form) -> Response {
     let Ok(key) = id.parse::<Uuid>() else { return error::not_found() };
     let author = user.author();
-    let acting = Acting { user: user.member.user, org: user.member.org, ticket: Some(&user.ticket), author: &author };
-    let done = site.porter.invite_again(acting, key, site.clock.now()).await;
+    let done = site.porter.invite_again(acting(&user, &author), key, site.clock.now()).await;
     let again = async |status, fault| one(&site, &user, &id, "send", (status, Some(fault))).await;
     answer(&site, &user, done, again).await
 }
@@ -89,8 +91,7 @@ pub async fn get_revoke(State(site): State<Site>, user: User, Path(id): Path<Str
 pub async fn post_revoke(State(site): State<Site>, user: User, Path(id): Path<String>, _: Form) -> Response {
     let Ok(id) = id.parse::<Uuid>() else { return error::not_found() };
     let author = user.author();
-    let acting = Acting { user: user.member.user, org: user.member.org, ticket: Some(&user.ticket), author: &author };
-    match site.porter.revoke_invitation(acting, id, site.clock.now()).await {
+    match site.porter.revoke_invitation(acting(&user, &author), id, site.clock.now()).await {
         Ok(true) => see("/members?done=invitation_revoked"),
         Ok(false) => error::not_found(),
         Err(failed) => error::unavailable(&failed),
@@ -116,8 +117,7 @@ async fn answer(
         Ok(Invited::Member) => text("member.is_member").to_owned(),
         Ok(Invited::Already) => text("member.is_invited").to_owned(),
         Ok(Invited::TooMany) => filled("member.many_invited", MOST),
-        Ok(Invited::Refused(Refused::Right)) => text("error.not_your_role").to_owned(),
-        Ok(Invited::Refused(_)) => text("member.above").to_owned(),
+        Ok(Invited::Refused(refused)) => refusal(refused).1,
         Err(failed) => return error::unavailable(&failed),
     };
     again(StatusCode::UNPROCESSABLE_ENTITY, fault).await
@@ -144,11 +144,18 @@ async fn one(
     page_with(status, &OnePage { frame, item, lead, button, deed, fault })
 }
 
-fn show(site: &Site, user: &User, status: StatusCode, email: &str, chosen: Role, fault: Option<String>) -> Response {
+fn show(
+    site: &Site,
+    user: &User,
+    status: StatusCode,
+    (email, chosen, until): (&str, Role, &str),
+    fault: Option<String>,
+) -> Response {
     let offered = Role::ALL.into_iter().filter(|role| *role <= user.member.role);
     let page = Page {
         frame: Frame::of(user, "/members", text("member.invite_title")),
         email,
+        until,
         roles: offered.map(|role| (role.as_str(), role_word(role), role == chosen)).collect(),
         mails: site.porter.settings().mails,
         fault,

@@ -1,8 +1,8 @@
 //! `/members`: who belongs to the organization, in which role. [`change`] makes another role of one, or none;
-//! [`invite`] asks others in,
-//! [`policy`] says what is asked of members.
+//! [`end`] lets it end by itself, [`invite`] asks others in, [`policy`] says what is asked of members.
 
 pub mod change;
+pub mod end;
 pub mod invite;
 pub mod policy;
 
@@ -18,7 +18,7 @@ use super::frame::Frame;
 use super::shape::{When, when};
 use super::{filters, page_of};
 use crate::domain::access::{Right, Role};
-use crate::domain::members::{Change, judge};
+use crate::domain::members::{Change, Standing, judge};
 use crate::store::StoreError;
 use crate::store::invitations::InvitationRow;
 use crate::store::members::MemberRow;
@@ -40,6 +40,8 @@ struct Item {
     email: String,
     role: &'static str,
     since: When,
+    /// When it ends.
+    until: Option<String>,
     signed_in: Option<When>,
     second_factor: bool,
     /// Whether it is who looks.
@@ -57,6 +59,8 @@ struct Invitation {
     by: String,
     /// Until when it works; none when it is over.
     until: Option<String>,
+    /// When the membership ends that it leads to.
+    member_until: Option<String>,
 }
 
 /// `GET /members`.
@@ -87,6 +91,7 @@ async fn invitations(site: &Site, user: &User) -> Result<Vec<Invitation>, StoreE
             role: row.role.parse().map(role_word).unwrap_or_default(),
             by: row.by_email,
             until: (until > now).then(|| format!("{until:.0}")),
+            member_until: row.member_until_at.map(|at| format!("{:.0}", Timestamp::from_micros(at))),
         }
     };
     Ok(rows.into_iter().map(shown).collect())
@@ -98,13 +103,18 @@ fn item(row: MemberRow, user: &User, by: Role, now: Timestamp) -> Item {
         id: row.id,
         role: role_word(row.role),
         since: when(row.since, now),
+        until: row.until.map(|until| format!("{until:.0}")),
         signed_in: row.signed_in_at.map(|at| when(at, now)),
         second_factor: row.second_factor,
         own,
-        changeable: !own && by.may(Right::MembersWrite) && judge(by, row.role, Change::Out, own, i64::MAX).is_ok(),
+        changeable: !own && by.may(Right::MembersWrite) && may_be_put_out(by, &row),
         transferable: !own && by == Role::Owner,
         email: row.email,
     }
+}
+
+fn may_be_put_out(by: Role, row: &MemberRow) -> bool {
+    judge(Standing::for_good(by), row.standing(), Change::Out, false, i64::MAX).is_ok()
 }
 
 /// A role in words.
