@@ -38,7 +38,8 @@ impl MemberRow {
 
 type Row = (UserKey, Uuid, String, String, i64, Option<i64>, Option<i64>, bool);
 
-const SELECT: &str = "SELECT u.id, u.uuid, u.email, m.role, m.created_at, m.until_at, u.signed_in_at, has_second_factor(u.id)
+const SELECT: &str =
+    "SELECT u.id, u.uuid, u.email, m.role, m.created_at, m.until_at, u.signed_in_at, has_second_factor(u.id)
     FROM memberships m JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL WHERE m.org_id = $1";
 
 fn read((user, id, email, role, since, until, signed_in, second_factor): Row) -> Result<MemberRow, StoreError> {

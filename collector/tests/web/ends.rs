@@ -116,7 +116,8 @@ async fn an_end_is_told_a_week_ahead_and_then_to_the_member_and_to_owners_once_e
     world.clock.advance(Duration::from_secs(1));
     assert_eq!(run().await, Report { told: 1, ended: 0 });
     let to = |mails: Vec<crate::mailbox::Mail>| {
-        let mut to: Vec<_> = mails.iter().map(|mail| format!("{}: {}", mail.header("To"), mail.header("Subject"))).collect();
+        let mut to: Vec<_> =
+            mails.iter().map(|mail| format!("{}: {}", mail.header("To"), mail.header("Subject"))).collect();
         to.sort_unstable();
         to
     };

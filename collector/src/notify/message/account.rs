@@ -86,21 +86,7 @@ fn sheet(about: &About, url: &str) -> Sheet {
             ],
             link: Some(format!("{url}/admin")),
         },
-        About::Invitation { link, organization, role, by, member_until } => Sheet {
-            subject: format!("Join {} at Picket", one_line(organization)),
-            lead: format!("{by} invites you to {organization}, which watches its services with Picket."),
-            rows: [
-                Some(("Where", one_line(organization))),
-                Some(("As", role.clone())),
-                member_until.map(|until| ("Member until", format!("{until:.0}"))),
-                Some(("Works", format!("once, for this address, until {:.0}", link.until))),
-                Some(("Not you?", NOT_ASKED.to_owned())),
-            ]
-            .into_iter()
-            .flatten()
-            .collect(),
-            link: Some(format!("{url}/invitation/{}", link.token.expose())),
-        },
+        About::Invitation { .. } => invitation(about, url),
         About::Recovery { at, account, by } => Sheet {
             subject: "Recovery of an account at Picket".to_owned(),
             lead: format!("The operator made a link by which the user of {account} can choose another password."),
@@ -112,6 +98,24 @@ fn sheet(about: &About, url: &str) -> Sheet {
             link: None,
         },
         _ => asking(about, url),
+    }
+}
+
+/// An invitation into an organization.
+fn invitation(about: &About, url: &str) -> Sheet {
+    let About::Invitation { link, organization, role, by, member_until } = about else { return asking(about, url) };
+    let rows = [
+        Some(("Where", one_line(organization))),
+        Some(("As", role.clone())),
+        member_until.map(|until| ("Member until", format!("{until:.0}"))),
+        Some(("Works", format!("once, for this address, until {:.0}", link.until))),
+        Some(("Not you?", NOT_ASKED.to_owned())),
+    ];
+    Sheet {
+        subject: format!("Join {} at Picket", one_line(organization)),
+        lead: format!("{by} invites you to {organization}, which watches its services with Picket."),
+        rows: rows.into_iter().flatten().collect(),
+        link: Some(format!("{url}/invitation/{}", link.token.expose())),
     }
 }
 
@@ -320,7 +324,11 @@ mod tests {
                 "{}",
                 mail.text
             );
-            assert!(["Not you?", "To get in", "Why you", "To change it"].iter().any(|row| mail.text.contains(row)), "{}", mail.text);
+            assert!(
+                ["Not you?", "To get in", "Why you", "To change it"].iter().any(|row| mail.text.contains(row)),
+                "{}",
+                mail.text
+            );
             assert!(!mail.html.contains("<b>new"), "{}", mail.html);
             assert!(!format!("{about:?}").contains("T0KEN"), "a link is never logged");
         }

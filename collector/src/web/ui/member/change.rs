@@ -199,7 +199,11 @@ async fn ask(site: &Site, user: &User, deed: Deed, id: Option<Uuid>) -> Response
 }
 
 /// The member of that id in the organization; none is there of another's.
-pub(super) async fn find(site: &Site, user: &User, id: Option<Uuid>) -> Option<Result<MemberRow, crate::store::StoreError>> {
+pub(super) async fn find(
+    site: &Site,
+    user: &User,
+    id: Option<Uuid>,
+) -> Option<Result<MemberRow, crate::store::StoreError>> {
     site.porter.member(user.member.org, id?).await.transpose()
 }
 
