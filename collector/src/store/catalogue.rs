@@ -111,7 +111,7 @@ impl Catalogue {
         let tables = self.0.iter().filter(|table| whose(table, part).is_some());
         let columns = tables.flat_map(|table| table.columns.iter().map(move |column| (table, column)));
         let is_number = |column: &Column| column.name == "id" || column.name.ends_with("_id");
-        let left_out = columns.filter(|(_, column)| !column.class.export && !is_number(column));
+        let left_out = columns.filter(|(table, column)| !is_told(table, column, part) && !is_number(column));
         left_out.map(|(table, column)| (&*table.name, &*column.name, &*column.class.purpose)).collect()
     }
 
@@ -178,7 +178,7 @@ impl Reading {
                     "organization".to_owned(),
                     "(SELECT o.name FROM organizations o WHERE o.id = t.org_id)".to_owned(),
                 )),
-                None if is_user || column.class.export => Some((column.name.clone(), value(column))),
+                None if is_user || is_told(table, column, part) => Some((column.name.clone(), value(column))),
                 None => None,
             };
             if let Some((name, value)) = found {
@@ -236,6 +236,12 @@ fn whose(table: &Table, part: Part) -> Option<&'static str> {
             (false, false) => None,
         },
     }
+}
+
+/// Whether who it is about gets it. To what somebody did something, and how, is the organization's, also once the member is gone.
+fn is_told(table: &Table, column: &Column, part: Part) -> bool {
+    let of_others = part == Part::Account && table.name == "audit";
+    column.class.export && (!of_others || ["at", "actor", "action", "origin"].contains(&column.name.as_str()))
 }
 
 /// A column as it is exported: times as RFC 3339 writes them, bytes in hexadecimal.

@@ -153,6 +153,13 @@ async fn who_does_not_own_it_or_may_not_read_all_of_it_gets_what_is_about_onesel
     for strange in ["shop", "owner@example.org"] {
         assert!(!reply.answer.text.contains(strange), "{strange}");
     }
+    // What somebody did stays the own; to what it was done stays the organization's, whoever left it.
+    world.sql("UPDATE memberships SET role = 'viewer' WHERE role = 'owner'").await;
+    let reply = owner.get("/account/export").await;
+    let did: Vec<&str> =
+        reply.at("/account/audit").as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert!(did.contains(&"monitor.add"), "{did:?}");
+    assert!(!reply.answer.text.contains("shop"), "{}", reply.answer.text);
     let told = world
         .one("SELECT string_agg(actor || ' ' || detail, E'\n' ORDER BY id) FROM audit WHERE action = 'account.export'")
         .await;
