@@ -29,4 +29,5 @@ mod every_line_of_the_log_is_one_json_object;
 mod figures_are_read_by_prometheus_and_tell_nothing_of_a_tenant;
 mod one_region_down_opens_no_incident;
 mod private_addresses_are_never_contacted;
+mod the_api_answers_as_its_document_says;
 mod two_of_three_regions_down_open_an_incident;
