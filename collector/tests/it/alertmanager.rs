@@ -10,7 +10,7 @@ use picket_collector::flow::dispatch;
 use picket_collector::notify::channels::alertmanager::Alertmanager;
 use picket_collector::notify::channels::{Form, Kind, Proof};
 use picket_collector::notify::{Settings, message};
-use picket_collector::store::channels;
+use picket_collector::store::{channels, deliveries, standing_alarms};
 use picket_shared::egress::EgressGuard;
 use picket_shared::secret::SecretString;
 use picket_shared::time::Timestamp;
@@ -136,11 +136,18 @@ fn bad_fields_are_named_and_not_repeated() {
     assert!(Settings::parse(Kind::Alertmanager, &Form::default().with("server", "http://10.0.0.9:9093")).is_ok());
 }
 
+/// What the judge holds of the monitor.
+async fn judged(told: &Told, data: &Value) {
+    let mut conn = told.database.login("postgres").await;
+    sqlx::query("UPDATE states SET data = $1").bind(data).execute(&mut conn).await.unwrap();
+}
+
 /// An organization with an Alertmanager that was told of an alarm at [`START`].
 async fn told_of(kind: NoticeKind) -> (Told, Ctx, Receiver) {
     let (told, receiver) = (Told::new().await, Receiver::start().await);
     told.channel("alerts", &open(&receiver.url(""))).await;
     let ctx = told.ctx(Mail::default(), Outbound::default(), EgressGuard::new(vec!["127.0.0.0/8".parse().unwrap()]));
+    judged(&told, &json!({ "overlays": { "flapping": true } })).await;
     tell(&told, &ctx, kind, START).await;
     (told, ctx, receiver)
 }
@@ -214,4 +221,71 @@ async fn nothing_is_told_again_to_a_channel_that_is_gone_or_not_verified_or_of_a
     assert!(channels::remove(&mut scoped, row.key, START).await.unwrap());
     scoped.commit().await.unwrap();
     assert_eq!(again(&ctx, 62).await, Again { told: 0, failed: 0 });
+}
+
+#[tokio::test]
+async fn an_alarm_ends_with_the_state_that_it_tells_of_though_no_message_said_so() {
+    let silent = NoticeKind::RegionSilent { region: "eu-1".parse().unwrap(), heard: None };
+    let bad = NoticeKind::RegionNetworkBad { region: "eu-1".parse().unwrap(), since: START };
+    for (kind, stands, over) in [
+        (FLAPPING, json!({ "overlays": { "flapping": true } }), json!({ "overlays": { "flapping": false } })),
+        (silent, json!({ "memory": { "told_silent": ["eu-1"] } }), json!({ "memory": { "told_silent": ["eu-2"] } })),
+        (bad, json!({ "memory": { "networks": { "eu-1": {} } } }), json!({ "memory": { "told_silent": [] } })),
+    ] {
+        let (told, ctx, receiver) = told_of(kind).await;
+        judged(&told, &json!({})).await;
+        assert_eq!(again(&ctx, 62).await, Again { told: 1, failed: 0 }, "it was not judged yet");
+        judged(&told, &stands).await;
+        assert_eq!(again(&ctx, 125).await, Again { told: 1, failed: 0 }, "{stands}");
+        judged(&told, &over).await;
+        assert_eq!(again(&ctx, 190).await, Again { told: 0, failed: 0 }, "{over}");
+        assert_eq!(told.number("SELECT count(*) FROM standing_alarms").await, 0, "{over}");
+        assert_eq!(receiver.calls().len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn what_ends_an_alarm_never_overtakes_what_raised_it() {
+    let (told, receiver) = (Told::new().await, Receiver::start().await);
+    told.channel("alerts", &open(&receiver.url(""))).await;
+    let ctx = told.ctx(Mail::default(), Outbound::default(), EgressGuard::new(vec!["127.0.0.0/8".parse().unwrap()]));
+    receiver.answers(503, &[], "");
+    tell(&told, &ctx, FLAPPING, START).await;
+    receiver.answers(200, &[], "");
+    // The first is tried again later; what ends it is due now, and waits.
+    tell(&told, &ctx, NoticeKind::FlappingOver, START + seconds(1)).await;
+    assert_eq!(receiver.calls().len(), 1);
+    deliver::run(&ctx, START + seconds(60)).await.unwrap();
+    deliver::run(&ctx, START + seconds(60)).await.unwrap();
+    let ends: Vec<_> = receiver.calls().iter().map(|call| at(alerts(call)[0]["endsAt"].as_str().unwrap())).collect();
+    assert_eq!(ends.len(), 3);
+    assert!(ends[2] < ends[1], "{ends:?}");
+    assert_eq!(told.number("SELECT count(*) FROM standing_alarms").await, 0);
+}
+
+#[tokio::test]
+async fn nothing_is_told_again_while_its_channel_is_sent_to_and_nothing_sent_while_it_is_told() {
+    let (told, ctx, _receiver) = told_of(FLAPPING).await;
+    told.notice(NoticeKind::FlappingOver, START + seconds(61)).await;
+    dispatch::run(&told.database.pools, START + seconds(61)).await.unwrap();
+    let lease = async |at: u64| {
+        let mut worker = told.database.pools.worker().await.unwrap();
+        let leased = deliveries::lease(&mut worker, &[], 10, seconds(30), START + seconds(at)).await.unwrap();
+        worker.commit().await.unwrap();
+        leased.len()
+    };
+    assert_eq!(lease(62).await, 1);
+    assert_eq!(again(&ctx, 63).await, Again { told: 0, failed: 0 });
+    // Its sender crashed, and the lease ran out.
+    let mut worker = told.database.pools.worker().await.unwrap();
+    let terms = [("webhook", seconds(1)), ("alertmanager", seconds(60))];
+    let taken = standing_alarms::take_due(&mut worker, &terms, 10, seconds(30), START + seconds(93)).await.unwrap();
+    worker.commit().await.unwrap();
+    assert_eq!(taken.len(), 1);
+    assert_eq!(told.number("SELECT next_at FROM standing_alarms").await, (START + seconds(153)).micros());
+    assert_eq!(lease(94).await, 0);
+    let mut worker = told.database.pools.worker().await.unwrap();
+    standing_alarms::told(&mut worker, &taken[0]).await.unwrap();
+    worker.commit().await.unwrap();
+    assert_eq!(lease(95).await, 1);
 }
