@@ -61,7 +61,7 @@ async fn the_request_is_that_of_the_documentation() {
     assert_eq!(keys, ["annotations", "endsAt", "generatorURL", "labels", "startsAt"]);
     let labels = json!({
         "alertname": "PicketDown", "alarm": "00000000-0000-0000-0000-000000000003", "severity": "critical",
-        "about": "shop <EU> & more", "service": "picket",
+        "service": "picket",
     });
     assert_eq!(alert["labels"], labels);
     assert_eq!(alert["startsAt"], "2026-03-01T10:00:00.000Z");
@@ -69,6 +69,7 @@ async fn the_request_is_that_of_the_documentation() {
     assert_eq!(alert["endsAt"], "2026-03-01T10:18:00.000Z");
     assert_eq!(alert["generatorURL"], "https://picket.example/incidents/3");
     let words = alert["annotations"].as_object().unwrap();
+    assert_eq!(words["about"], "shop <EU> & more");
     assert!(
         words.values().all(Value::is_string) && words["description"].as_str().unwrap().contains("Since: 2026-03-01")
     );
@@ -94,6 +95,18 @@ async fn an_alert_ends_under_the_labels_under_which_it_began() {
         }
         assert_eq!(labels[0], labels[1]);
     }
+}
+
+#[tokio::test]
+async fn an_alert_of_a_monitor_that_was_renamed_is_the_same() {
+    let (_, began) = send_at(open, &down()).await;
+    let mut facts = notice(NoticeKind::Down, true);
+    let message::Occasion::Notice { monitor, .. } = &mut facts.occasion else { unreachable!("it is a notice") };
+    "another name".clone_into(&mut monitor.name);
+    let (_, renamed) = send_at(open, &message::write(&facts)).await;
+    let (began, renamed) = (&alerts(&began[0])[0], &alerts(&renamed[0])[0]);
+    assert_eq!(began["labels"], renamed["labels"]);
+    assert_eq!(renamed["annotations"]["about"], "another name");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! <https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml>, who may ask:
 //! <https://prometheus.io/docs/alerting/latest/https/>.
 //!
-//! An alert is known by its labels, which are the same from beginning to end: class, key, severity of the class, and what it is about.
+//! An alert is known by its labels, which are the same from beginning to end: class, key, and severity of the class.
 //! It ends at `endsAt`, so one that stands is told again each minute with an end ten minutes ahead: should nobody tell it any
 //! more, it ends by itself, and a restart of Picket is no end. What nothing ends (no data, never came up) stands for a day.
 //!
@@ -36,7 +36,6 @@ const STANDS_ALONE: Duration = Duration::from_secs(24 * 3600);
 const STANDS_TEST: Duration = Duration::from_secs(15 * 60);
 /// Of one text; the documentation names no limit.
 const TEXT_LIMIT: usize = 4000;
-const LABEL_LIMIT: usize = 200;
 
 /// Settings of an Alertmanager.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -165,10 +164,11 @@ fn alert(message: &Message, alarm: &Alarm) -> Value {
             "alertname": name,
             "alarm": alarm.key,
             "severity": severity,
-            "about": short::cut(&alarm.about, LABEL_LIMIT),
             "service": "picket",
         },
+        // What may be renamed while it stands is no label: labels are what an alert is known by.
         "annotations": {
+            "about": short::cut(&alarm.about, TEXT_LIMIT),
             "summary": short::cut(&summary, TEXT_LIMIT),
             "description": short::cut(&brief.text(), TEXT_LIMIT),
         },

@@ -76,7 +76,7 @@ pub struct Alarm {
     pub key: String,
     /// What sort it is.
     pub class: Class,
-    /// The name of the monitor or region in trouble, the same from beginning to end.
+    /// The name of the monitor or region in trouble, as it is now.
     pub about: String,
     /// How bad it is.
     pub severity: Severity,
