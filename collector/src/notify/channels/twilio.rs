@@ -57,6 +57,7 @@ impl fmt::Debug for Twilio {
 
 impl Channel for Twilio {
     const KIND: &'static str = "twilio";
+    const IS_SMS: bool = true;
     const FIELDS: &'static [Field] = &[
         Field::new("account", "AC0123456789abcdef0123456789abcdef"),
         Field::new("key", "SK0123456789abcdef0123456789abcdef").optional(),
