@@ -99,9 +99,7 @@ impl Channel for Alertmanager {
     }
 
     async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
-        let Some(target) = server::read(&self.server) else {
-            return Err(SendError::Permanent("the settings cannot be used: enter the server anew".to_owned()));
-        };
+        let target = server::target(&self.server)?;
         // One that is cleared at once would be told to nobody: tests and codes end by themselves.
         let told = message.alarms.iter().filter(|alarm| alarm.act == Act::Raise || alarm.class != Class::Test);
         let alerts: Vec<_> = told.map(|alarm| alert(message, alarm)).collect();
@@ -157,13 +155,13 @@ fn alert(message: &Message, alarm: &Alarm) -> Value {
             (Act::Raise, class) if class.ends() => STANDS,
             (Act::Raise, _) => STANDS_ALONE,
         };
-    let (name, severity) = labels(alarm.class);
     let summary = if alarm.act == Act::Raise { brief.summary() } else { brief.headline.clone() };
     let mut alert = json!({
         "labels": {
-            "alertname": name,
+            "alertname": alert_name(alarm.class),
             "alarm": alarm.key,
-            "severity": severity,
+            // Of the class: one that ends must have the labels of the one that began.
+            "severity": alarm.class.severity().as_str(),
             "service": "picket",
         },
         // What may be renamed while it stands is no label: labels are what an alert is known by.
@@ -181,16 +179,15 @@ fn alert(message: &Message, alarm: &Alarm) -> Value {
     alert
 }
 
-/// Name and severity of all alerts of a class: one that ends must have the labels of the one that began.
-const fn labels(class: Class) -> (&'static str, &'static str) {
+const fn alert_name(class: Class) -> &'static str {
     match class {
-        Class::Outage => ("PicketDown", "critical"),
-        Class::NeverCameUp => ("PicketNeverCameUp", "error"),
-        Class::NoData => ("PicketNoData", "error"),
-        Class::Regional => ("PicketFailingFromRegions", "warning"),
-        Class::Flapping => ("PicketFlapping", "warning"),
-        Class::RegionSilent => ("PicketRegionSilent", "warning"),
-        Class::RegionNetwork => ("PicketRegionNetworkBad", "warning"),
-        Class::Test => ("PicketTest", "info"),
+        Class::Outage => "PicketDown",
+        Class::NeverCameUp => "PicketNeverCameUp",
+        Class::NoData => "PicketNoData",
+        Class::Regional => "PicketFailingFromRegions",
+        Class::Flapping => "PicketFlapping",
+        Class::RegionSilent => "PicketRegionSilent",
+        Class::RegionNetwork => "PicketRegionNetworkBad",
+        Class::Test => "PicketTest",
     }
 }
