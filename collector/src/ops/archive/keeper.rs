@@ -15,8 +15,8 @@ use tokio::sync::SetOnce;
 use tokio_util::sync::CancellationToken;
 
 use super::engine::BackupEngine;
-use super::push::Pusher;
-use super::shelf::ArchiveError;
+use super::push::{Pusher, modified};
+use super::shelf::{ArchiveError, aside};
 
 /// So old WAL that waits is a warning...
 pub const LATE: Duration = Duration::from_secs(120);
@@ -98,11 +98,6 @@ impl Waiting {
     }
 }
 
-fn modified(metadata: &fs::Metadata) -> Option<Timestamp> {
-    let since_1970 = metadata.modified().ok()?.duration_since(std::time::SystemTime::UNIX_EPOCH).ok()?;
-    Some(Timestamp::from_micros(0) + since_1970)
-}
-
 impl Keeper {
     /// Of what waits in that `pg_wal`: the archive itself may be away when the collector starts.
     pub fn new(pg_wal: PathBuf) -> Self {
@@ -156,8 +151,12 @@ impl Keeper {
     }
 
     /// Looks, and tells what changed.
-    pub fn watch(&self, now: Timestamp) -> Waiting {
-        let waiting = Waiting::in_folder(&self.pg_wal);
+    ///
+    /// # Errors
+    /// When the look broke off.
+    pub async fn watch(&self, now: Timestamp) -> Result<Waiting, ArchiveError> {
+        let pg_wal = self.pg_wal.clone();
+        let waiting = aside(move || Waiting::in_folder(&pg_wal)).await?;
         let is = Told { step: step(waiting.share()), lateness: lateness(waiting.age(now)) };
         let was = std::mem::replace(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner), is);
         let (files, seconds) = (waiting.files, waiting.age(now).as_secs());
@@ -185,7 +184,7 @@ impl Keeper {
                 waiting.share()
             );
         }
-        waiting
+        Ok(waiting)
     }
 }
 
