@@ -257,6 +257,25 @@ async fn an_alarm_ends_with_the_state_that_it_tells_of_though_no_message_said_so
     }
 }
 
+/// Ties all notices so far to an incident of the monitor that is over.
+async fn of_an_incident_that_is_over(told: &Told) {
+    let sql = "INSERT INTO incidents (uuid, org_id, monitor_id, started_at, confirmed_at, resolved_at, resolution, failure, message, detail)
+               SELECT gen_random_uuid(), org_id, id, 1, 1, 2, 'recovered', 'timeout', 'late', '{}' FROM monitors";
+    let mut conn = told.database.login("postgres").await;
+    for sql in [sql, "UPDATE notices SET incident_id = (SELECT id FROM incidents)"] {
+        sqlx::query(sql).execute(&mut conn).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_monitor_flaps_beyond_the_incident_by_which_it_began_to() {
+    let (told, ctx, _receiver) = told_of(FLAPPING).await;
+    of_an_incident_that_is_over(&told).await;
+    assert_eq!(again(&ctx, 62).await, Again { told: 1, failed: 0 });
+    judged(&told, &json!({ "overlays": { "flapping": false } })).await;
+    assert_eq!(again(&ctx, 125).await, Again { told: 0, failed: 0 });
+}
+
 #[tokio::test]
 async fn what_ends_an_alarm_never_overtakes_what_raised_it() {
     let (told, receiver) = (Told::new().await, Receiver::start().await);
@@ -265,6 +284,8 @@ async fn what_ends_an_alarm_never_overtakes_what_raised_it() {
     receiver.answers(503, &[], "");
     tell(&told, &ctx, FLAPPING, START).await;
     receiver.answers(200, &[], "");
+    // As the judge writes it: what raises it names an incident, and what ends it none.
+    of_an_incident_that_is_over(&told).await;
     // The first is tried again later; what ends it is due now, and waits.
     tell(&told, &ctx, NoticeKind::FlappingOver, START + seconds(1)).await;
     assert_eq!(receiver.calls().len(), 1);

@@ -32,7 +32,7 @@ pub async fn supersede_unwanted(conn: &mut Worker, now: Timestamp) -> Result<u64
 }
 
 /// Leases up to `limit` due deliveries for `term`: one a channel, none to the channels in `busy` or to one that is just told of
-/// a standing alarm again; and of one incident, or without one of one monitor or region, none before the earlier ones to the
+/// a standing alarm again; and of one incident, or of one trouble of a monitor or region, none before the earlier ones to the
 /// same channel have ended.
 ///
 /// # Errors
@@ -82,9 +82,13 @@ const LEASE: &str = "UPDATE deliveries SET leased_until = $4 WHERE id IN (
                     AND NOT EXISTS (SELECT 1 FROM standing_alarms s WHERE s.channel_id = w.channel_id AND s.leased_until > $1)
                     AND NOT EXISTS (SELECT 1 FROM deliveries e JOIN notices en ON en.id = e.notice_id
                         WHERE e.state = 'pending' AND e.channel_id = w.channel_id AND e.id < w.id
-                            AND en.incident_id IS NOT DISTINCT FROM n.incident_id
-                            AND (n.incident_id IS NOT NULL OR en.monitor_id = n.monitor_id
-                                OR en.payload #>> '{notice,kind,region}' = n.payload #>> '{notice,kind,region}'))
+                            AND (en.incident_id = n.incident_id OR (en.kind, n.kind) IN (
+                                ('flapping', 'flapping_over'), ('flapping_over', 'flapping'),
+                                ('regional', 'regional_over'), ('regional_over', 'regional'),
+                                ('region_silent', 'region_heard'), ('region_heard', 'region_silent'),
+                                ('region_network_bad', 'region_network_good'), ('region_network_good', 'region_network_bad'))
+                                AND coalesce(en.payload #>> '{notice,kind,region}', en.monitor_id::text)
+                                    = coalesce(n.payload #>> '{notice,kind,region}', n.monitor_id::text)))
                 ORDER BY w.channel_id, w.next_at, w.id)
         ORDER BY d.next_at, d.id LIMIT $3 FOR UPDATE SKIP LOCKED)
     RETURNING id";
