@@ -220,7 +220,7 @@ async fn anchor(app: App) -> Ran {
 /// Whether what is committed reaches the archive; runs also while the clock steps, for it writes no times.
 async fn archive(app: App, shared: Arc<Shared>) -> Ran {
     match &shared.keeper {
-        Some(keeper) => report(keeper.watch(app.clock.now())),
+        Some(keeper) => report(keeper.watch(app.clock.now()).await?),
         None => report("no archive"),
     }
 }

@@ -6,6 +6,8 @@ pub mod channels;
 pub mod client;
 pub mod message;
 
+mod escape;
+
 pub use channels::{Answer, Kind, SendError, Settings};
 pub use client::Client;
 pub use message::{Facts, Message};

@@ -35,7 +35,7 @@ pub const TIMES: &[(&str, &[&str])] = &[
     ("channels", &["created_at", "deleted_at", "verified_at"]),
     ("notices", &["at", "dispatched_at"]),
     ("deliveries", &["next_at", "leased_until", "created_at", "ended_at"]),
-    ("standing_alarms", &["next_at"]),
+    ("standing_alarms", &["next_at", "leased_until"]),
     ("delivery_attempts", &["at"]),
     ("replays", &["from_at", "to_at", "noted_at"]),
     ("account_mails", &["created_at", "next_at", "leased_until", "gives_up_at", "ended_at"]),

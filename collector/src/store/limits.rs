@@ -122,7 +122,7 @@ pub async fn set(
 }
 
 /// The limit of SMS a day, if an organization has used it up. Of those that are being sent at the same time the earlier ones
-/// count.
+/// count. `kinds` are those of channels by which SMS are sent.
 ///
 /// # Errors
 /// When the database fails.
@@ -130,13 +130,14 @@ pub async fn sms_used_up(
     conn: &mut Worker,
     org: OrgKey,
     delivery: DeliveryKey,
+    kinds: &[&str],
     now: Timestamp,
 ) -> Result<Option<i32>, StoreError> {
     const DAY_US: i64 = 86_400_000_000;
     Ok(sqlx::query_scalar(
         "SELECT l.sms_per_day FROM organization_limits l WHERE l.org_id = $1 AND l.sms_per_day <= (
             SELECT count(*) FROM deliveries d JOIN channels c ON c.id = d.channel_id
-            WHERE d.org_id = $1 AND c.kind = 'twilio' AND d.id <> $2
+            WHERE d.org_id = $1 AND c.kind = ANY ($5) AND d.id <> $2
                 AND ((d.state = 'sent' AND d.ended_at > $3)
                     OR (d.state = 'pending' AND d.leased_until > $4 AND d.id < $2)))",
     )
@@ -144,6 +145,7 @@ pub async fn sms_used_up(
     .bind(delivery)
     .bind(now.micros() - DAY_US)
     .bind(now.micros())
+    .bind(kinds)
     .fetch_optional(conn.conn())
     .await?)
 }

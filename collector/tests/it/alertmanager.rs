@@ -10,7 +10,7 @@ use picket_collector::flow::dispatch;
 use picket_collector::notify::channels::alertmanager::Alertmanager;
 use picket_collector::notify::channels::{Form, Kind, Proof};
 use picket_collector::notify::{Settings, message};
-use picket_collector::store::channels;
+use picket_collector::store::{channels, deliveries, standing_alarms};
 use picket_shared::egress::EgressGuard;
 use picket_shared::secret::SecretString;
 use picket_shared::time::Timestamp;
@@ -61,7 +61,7 @@ async fn the_request_is_that_of_the_documentation() {
     assert_eq!(keys, ["annotations", "endsAt", "generatorURL", "labels", "startsAt"]);
     let labels = json!({
         "alertname": "PicketDown", "alarm": "00000000-0000-0000-0000-000000000003", "severity": "critical",
-        "about": "shop <EU> & more", "service": "picket",
+        "service": "picket",
     });
     assert_eq!(alert["labels"], labels);
     assert_eq!(alert["startsAt"], "2026-03-01T10:00:00.000Z");
@@ -69,6 +69,7 @@ async fn the_request_is_that_of_the_documentation() {
     assert_eq!(alert["endsAt"], "2026-03-01T10:18:00.000Z");
     assert_eq!(alert["generatorURL"], "https://picket.example/incidents/3");
     let words = alert["annotations"].as_object().unwrap();
+    assert_eq!(words["about"], "shop <EU> & more");
     assert!(
         words.values().all(Value::is_string) && words["description"].as_str().unwrap().contains("Since: 2026-03-01")
     );
@@ -94,6 +95,18 @@ async fn an_alert_ends_under_the_labels_under_which_it_began() {
         }
         assert_eq!(labels[0], labels[1]);
     }
+}
+
+#[tokio::test]
+async fn an_alert_of_a_monitor_that_was_renamed_is_the_same() {
+    let (_, began) = send_at(open, &down()).await;
+    let mut facts = notice(NoticeKind::Down, true);
+    let message::Occasion::Notice { monitor, .. } = &mut facts.occasion else { unreachable!("it is a notice") };
+    "another name".clone_into(&mut monitor.name);
+    let (_, renamed) = send_at(open, &message::write(&facts)).await;
+    let (began, renamed) = (&alerts(&began[0])[0], &alerts(&renamed[0])[0]);
+    assert_eq!(began["labels"], renamed["labels"]);
+    assert_eq!(renamed["annotations"]["about"], "another name");
 }
 
 #[tokio::test]
@@ -136,11 +149,18 @@ fn bad_fields_are_named_and_not_repeated() {
     assert!(Settings::parse(Kind::Alertmanager, &Form::default().with("server", "http://10.0.0.9:9093")).is_ok());
 }
 
+/// What the judge holds of the monitor.
+async fn judged(told: &Told, data: &Value) {
+    let mut conn = told.database.login("postgres").await;
+    sqlx::query("UPDATE states SET data = $1").bind(data).execute(&mut conn).await.unwrap();
+}
+
 /// An organization with an Alertmanager that was told of an alarm at [`START`].
 async fn told_of(kind: NoticeKind) -> (Told, Ctx, Receiver) {
     let (told, receiver) = (Told::new().await, Receiver::start().await);
     told.channel("alerts", &open(&receiver.url(""))).await;
     let ctx = told.ctx(Mail::default(), Outbound::default(), EgressGuard::new(vec!["127.0.0.0/8".parse().unwrap()]));
+    judged(&told, &json!({ "overlays": { "flapping": true } })).await;
     tell(&told, &ctx, kind, START).await;
     (told, ctx, receiver)
 }
@@ -214,4 +234,92 @@ async fn nothing_is_told_again_to_a_channel_that_is_gone_or_not_verified_or_of_a
     assert!(channels::remove(&mut scoped, row.key, START).await.unwrap());
     scoped.commit().await.unwrap();
     assert_eq!(again(&ctx, 62).await, Again { told: 0, failed: 0 });
+}
+
+#[tokio::test]
+async fn an_alarm_ends_with_the_state_that_it_tells_of_though_no_message_said_so() {
+    let silent = NoticeKind::RegionSilent { region: "eu-1".parse().unwrap(), heard: None };
+    let bad = NoticeKind::RegionNetworkBad { region: "eu-1".parse().unwrap(), since: START };
+    for (kind, stands, over) in [
+        (FLAPPING, json!({ "overlays": { "flapping": true } }), json!({ "overlays": { "flapping": false } })),
+        (silent, json!({ "memory": { "told_silent": ["eu-1"] } }), json!({ "memory": { "told_silent": ["eu-2"] } })),
+        (bad, json!({ "memory": { "networks": { "eu-1": {} } } }), json!({ "memory": { "told_silent": [] } })),
+    ] {
+        let (told, ctx, receiver) = told_of(kind).await;
+        judged(&told, &json!({})).await;
+        assert_eq!(again(&ctx, 62).await, Again { told: 1, failed: 0 }, "it was not judged yet");
+        judged(&told, &stands).await;
+        assert_eq!(again(&ctx, 125).await, Again { told: 1, failed: 0 }, "{stands}");
+        judged(&told, &over).await;
+        assert_eq!(again(&ctx, 190).await, Again { told: 0, failed: 0 }, "{over}");
+        assert_eq!(told.number("SELECT count(*) FROM standing_alarms").await, 0, "{over}");
+        assert_eq!(receiver.calls().len(), 3);
+    }
+}
+
+/// Ties all notices so far to an incident of the monitor that is over.
+async fn of_an_incident_that_is_over(told: &Told) {
+    let sql = "INSERT INTO incidents (uuid, org_id, monitor_id, started_at, confirmed_at, resolved_at, resolution, failure, message, detail)
+               SELECT gen_random_uuid(), org_id, id, 1, 1, 2, 'recovered', 'timeout', 'late', '{}' FROM monitors";
+    let mut conn = told.database.login("postgres").await;
+    for sql in [sql, "UPDATE notices SET incident_id = (SELECT id FROM incidents)"] {
+        sqlx::query(sql).execute(&mut conn).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_monitor_flaps_beyond_the_incident_by_which_it_began_to() {
+    let (told, ctx, _receiver) = told_of(FLAPPING).await;
+    of_an_incident_that_is_over(&told).await;
+    assert_eq!(again(&ctx, 62).await, Again { told: 1, failed: 0 });
+    judged(&told, &json!({ "overlays": { "flapping": false } })).await;
+    assert_eq!(again(&ctx, 125).await, Again { told: 0, failed: 0 });
+}
+
+#[tokio::test]
+async fn what_ends_an_alarm_never_overtakes_what_raised_it() {
+    let (told, receiver) = (Told::new().await, Receiver::start().await);
+    told.channel("alerts", &open(&receiver.url(""))).await;
+    let ctx = told.ctx(Mail::default(), Outbound::default(), EgressGuard::new(vec!["127.0.0.0/8".parse().unwrap()]));
+    receiver.answers(503, &[], "");
+    tell(&told, &ctx, FLAPPING, START).await;
+    receiver.answers(200, &[], "");
+    // As the judge writes it: what raises it names an incident, and what ends it none.
+    of_an_incident_that_is_over(&told).await;
+    // The first is tried again later; what ends it is due now, and waits.
+    tell(&told, &ctx, NoticeKind::FlappingOver, START + seconds(1)).await;
+    assert_eq!(receiver.calls().len(), 1);
+    deliver::run(&ctx, START + seconds(60)).await.unwrap();
+    deliver::run(&ctx, START + seconds(60)).await.unwrap();
+    let ends: Vec<_> = receiver.calls().iter().map(|call| at(alerts(call)[0]["endsAt"].as_str().unwrap())).collect();
+    assert_eq!(ends.len(), 3);
+    assert!(ends[2] < ends[1], "{ends:?}");
+    assert_eq!(told.number("SELECT count(*) FROM standing_alarms").await, 0);
+}
+
+#[tokio::test]
+async fn nothing_is_told_again_while_its_channel_is_sent_to_and_nothing_sent_while_it_is_told() {
+    let (told, ctx, _receiver) = told_of(FLAPPING).await;
+    told.notice(NoticeKind::FlappingOver, START + seconds(61)).await;
+    dispatch::run(&told.database.pools, START + seconds(61)).await.unwrap();
+    let lease = async |at: u64| {
+        let mut worker = told.database.pools.worker().await.unwrap();
+        let leased = deliveries::lease(&mut worker, &[], 10, seconds(30), START + seconds(at)).await.unwrap();
+        worker.commit().await.unwrap();
+        leased.len()
+    };
+    assert_eq!(lease(62).await, 1);
+    assert_eq!(again(&ctx, 63).await, Again { told: 0, failed: 0 });
+    // Its sender crashed, and the lease ran out.
+    let mut worker = told.database.pools.worker().await.unwrap();
+    let terms = [("webhook", seconds(1)), ("alertmanager", seconds(60))];
+    let taken = standing_alarms::take_due(&mut worker, &terms, 10, seconds(30), START + seconds(93)).await.unwrap();
+    worker.commit().await.unwrap();
+    assert_eq!(taken.len(), 1);
+    assert_eq!(told.number("SELECT next_at FROM standing_alarms").await, (START + seconds(153)).micros());
+    assert_eq!(lease(94).await, 0);
+    let mut worker = told.database.pools.worker().await.unwrap();
+    standing_alarms::told(&mut worker, &taken[0]).await.unwrap();
+    worker.commit().await.unwrap();
+    assert_eq!(lease(95).await, 1);
 }

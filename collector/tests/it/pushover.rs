@@ -78,6 +78,22 @@ async fn an_emergency_rings_until_it_is_over() {
 }
 
 #[tokio::test]
+async fn only_an_outage_is_an_emergency() {
+    let since = at("2026-03-01T10:00:00Z");
+    for (kind, priority) in [
+        (NoticeKind::NoData { since }, "1"),
+        (NoticeKind::NeverCameUp, "1"),
+        (NoticeKind::Flapping { openings: 4 }, "0"),
+        (NoticeKind::FlappingOver, "0"),
+    ] {
+        let (_, calls) = send(&pushover("emergency"), &message::write(&notice(kind, false))).await;
+        let [call] = &calls[..] else { unreachable!("nothing is taken back") };
+        assert_eq!(form(call)["priority"], priority, "{call:?}");
+        assert!(!form(call).contains_key("retry"));
+    }
+}
+
+#[tokio::test]
 async fn title_message_and_url_keep_their_limits() {
     let mut message = down();
     message.brief.headline = "ü".repeat(900);

@@ -101,3 +101,10 @@ fn only_a_workflow_at_a_host_of_microsofts_is_taken() {
     let wrong = retired.unwrap_err();
     assert!(wrong[0].message.contains("retired") && !wrong[0].message.contains("canary"), "{wrong:?}");
 }
+
+#[test]
+fn a_hint_shows_nothing_of_the_signature() {
+    let url = "https://prod-00.westeurope.logic.azure.com/workflows/0123456789abcdef?sp=x&sv=1.0&sig=0123456789canary";
+    let settings = Settings::parse(Kind::Teams, &Form::default().with("url", url)).unwrap();
+    assert_eq!(settings.hint(), "workflow ***cdef");
+}

@@ -9,8 +9,8 @@ use super::chat::MattermostArgs;
 use super::chat::TeamsArgs;
 use super::push::AlertmanagerArgs;
 use super::push::GotifyArgs;
+use super::push::KeyArgs;
 use super::push::NtfyArgs;
-use super::push::OpsgenieArgs;
 use super::push::PushoverArgs;
 use crate::cmd::file_text::{self, FileText};
 use crate::notify::channels::{Form, Kind};
@@ -29,7 +29,7 @@ pub enum SettingsCommand {
     /// To a channel of a Slack workspace, by an incoming webhook.
     Slack(SlackArgs),
     /// To who is on call, by an Events API v2 integration.
-    Pagerduty(PagerdutyArgs),
+    Pagerduty(KeyArgs),
     /// To a channel of a Discord server, by a webhook.
     Discord(DiscordArgs),
     /// To a channel of a Mattermost server, by an incoming webhook.
@@ -45,7 +45,7 @@ pub enum SettingsCommand {
     /// To a room of Matrix, by a user of yours.
     Matrix(MatrixArgs),
     /// To who is on call, by an API integration of Opsgenie.
-    Opsgenie(OpsgenieArgs),
+    Opsgenie(KeyArgs),
     /// To an Alertmanager (API v2), which routes it on.
     Alertmanager(AlertmanagerArgs),
 }
@@ -136,19 +136,6 @@ pub struct SlackArgs {
     common: Common,
 }
 
-/// Arguments of `pagerduty`.
-#[derive(Debug, clap::Args)]
-pub struct PagerdutyArgs {
-    /// A file with the integration key.
-    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
-    key_file: FileText,
-    /// The service region: us (unless given) or eu.
-    #[arg(long)]
-    region: Option<String>,
-    #[command(flatten)]
-    common: Common,
-}
-
 impl SettingsCommand {
     /// The kind, its form, and the rest.
     pub(super) fn taken_apart(self) -> (Kind, Form, Common) {
@@ -174,10 +161,7 @@ impl SettingsCommand {
                 (Kind::Twilio, form, args.common)
             }
             Self::Slack(args) => (Kind::Slack, form.with("url", text(&args.url_file)), args.common),
-            Self::Pagerduty(args) => {
-                let form = form.with("key", text(&args.key_file)).with_some("region", args.region);
-                (Kind::Pagerduty, form, args.common)
-            }
+            Self::Pagerduty(args) => of(Kind::Pagerduty, args.form()),
             Self::Discord(args) => of(Kind::Discord, args.form()),
             Self::Mattermost(args) => of(Kind::Mattermost, args.form()),
             Self::Teams(args) => of(Kind::Teams, args.form()),

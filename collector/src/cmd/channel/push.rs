@@ -74,10 +74,10 @@ impl PushoverArgs {
     }
 }
 
-/// Arguments of `opsgenie`.
+/// Arguments of `pagerduty` and `opsgenie`.
 #[derive(Debug, clap::Args)]
-pub struct OpsgenieArgs {
-    /// A file with the key of an API integration.
+pub struct KeyArgs {
+    /// A file with the key of the integration.
     #[arg(long, value_name = "FILE", value_parser = file_text::read)]
     key_file: FileText,
     /// The service region: us (unless given) or eu.
@@ -87,7 +87,7 @@ pub struct OpsgenieArgs {
     common: Common,
 }
 
-impl OpsgenieArgs {
+impl KeyArgs {
     pub(super) fn form(self) -> (Form, Common) {
         (Form::default().with("key", text(&self.key_file)).with_some("region", self.region), self.common)
     }

@@ -1,12 +1,13 @@
 //! Alarms that stand at receivers which forget them, told again: the message that raised each, with another end.
 //!
-//! Nothing of it is recorded but when it is due again: a receiver that is away is asked again after the same time.
+//! Nothing of it is recorded but when it is due again: a receiver that is away is asked again after the same time. While one is
+//! told, nothing else is sent to its channel, nor is one told while something else is: what ends it must come last.
 
 use picket_shared::time::Timestamp;
 use tokio::task::JoinSet;
 use tracing::warn;
 
-use super::{AT_ONCE, Ctx, DeliverError, ready};
+use super::{AT_ONCE, Ctx, DeliverError, LEASE, ready};
 use crate::notify::Kind;
 use crate::notify::message::{Act, Alarm};
 use crate::store::deliveries::{Attempt, Leased};
@@ -27,10 +28,10 @@ pub struct Again {
 /// When the database fails.
 pub async fn again(ctx: &Ctx, now: Timestamp) -> Result<Again, DeliverError> {
     let mut report = Again::default();
-    let Some(term) = Kind::ALL.iter().filter_map(|kind| kind.again()).min() else { return Ok(report) };
+    let terms: Vec<_> = Kind::ALL.iter().filter_map(|kind| Some((kind.as_str(), kind.again()?))).collect();
     loop {
         let mut conn = ctx.pools.worker().await?;
-        let due = standing_alarms::take_due(&mut conn, i64::try_from(AT_ONCE).unwrap_or(1), term, now).await?;
+        let due = standing_alarms::take_due(&mut conn, &terms, i64::try_from(AT_ONCE).unwrap_or(1), LEASE, now).await?;
         conn.commit().await?;
         if due.is_empty() {
             return Ok(report);
@@ -42,15 +43,16 @@ pub async fn again(ctx: &Ctx, now: Timestamp) -> Result<Again, DeliverError> {
         }
         while let Some(told) = under_way.join_next().await {
             match told {
-                Ok(true) => report.told += 1,
-                Ok(false) => report.failed += 1,
+                Ok(Ok(true)) => report.told += 1,
+                Ok(Ok(false)) => report.failed += 1,
+                Ok(Err(error)) => return Err(error.into()),
                 Err(_) => return Err(DeliverError::BrokeOff),
             }
         }
     }
 }
 
-async fn tell(ctx: &Ctx, leased: &Leased, now: Timestamp) -> bool {
+async fn tell(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<bool, StoreError> {
     let sent = match ready(ctx, leased, now) {
         Ok(ready) => ready.send(ctx).await,
         Err(error) => Err(error),
@@ -62,7 +64,10 @@ async fn tell(ctx: &Ctx, leased: &Leased, now: Timestamp) -> bool {
             "The alarm of delivery {id} could not be told again by {kind}: {error}"
         );
     }
-    sent.is_ok()
+    let mut conn = ctx.pools.worker().await?;
+    standing_alarms::told(&mut conn, leased).await?;
+    conn.commit().await?;
+    Ok(sent.is_ok())
 }
 
 /// Notes which alarms stand since an attempt, and which are over. One that could not be cleared is over too: the receiver

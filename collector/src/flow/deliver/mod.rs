@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use crate::meters::Meters;
 use crate::notify::message::{self, Alarm, Facts, IncidentFacts, MonitorFacts, Occasion};
-use crate::notify::{Client, SendError, Settings};
+use crate::notify::{Client, Kind, SendError, Settings};
 use crate::store::deliveries::{self, About, Attempt, IncidentNow, Leased};
 use crate::store::{ChannelKey, Pools, StoreError, channel_proofs, limits};
 use crate::vault::{Class, Opener};
@@ -166,7 +166,9 @@ impl Round {
 async fn deliver(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<Attempt, StoreError> {
     let watch = Stopwatch::start();
     let ready = match ready(ctx, leased, now) {
-        Ok(ready) if leased.channel.kind == "twilio" => within_limit(ctx, leased, now).await.map(|()| ready),
+        Ok(ready) if Kind::parse(&leased.channel.kind).is_some_and(Kind::is_sms) => {
+            within_limit(ctx, leased, now).await.map(|()| ready)
+        }
         ready => ready,
     };
     let (result, alarms) = match ready {
@@ -249,7 +251,8 @@ impl Ready {
 async fn within_limit(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<(), SendError> {
     let unread = |error: StoreError| retry(format!("the limit of SMS cannot be read: {error}"));
     let mut conn = ctx.pools.worker().await.map_err(unread)?;
-    match limits::sms_used_up(&mut conn, leased.org, leased.key, now).await.map_err(unread)? {
+    let kinds: Vec<_> = Kind::ALL.iter().filter(|kind| kind.is_sms()).map(|kind| kind.as_str()).collect();
+    match limits::sms_used_up(&mut conn, leased.org, leased.key, &kinds, now).await.map_err(unread)? {
         Some(most) => Err(SendError::Permanent(format!(
             "the organization is at its limit of {most} SMS in 24 hours: ask whoever runs this Picket for more"
         ))),

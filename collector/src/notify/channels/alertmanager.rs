@@ -3,7 +3,7 @@
 //! <https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml>, who may ask:
 //! <https://prometheus.io/docs/alerting/latest/https/>.
 //!
-//! An alert is known by its labels, which are the same from beginning to end: class, key, severity of the class, and what it is about.
+//! An alert is known by its labels, which are the same from beginning to end: class, key, and severity of the class.
 //! It ends at `endsAt`, so one that stands is told again each minute with an end ten minutes ahead: should nobody tell it any
 //! more, it ends by itself, and a restart of Picket is no end. What nothing ends (no data, never came up) stands for a day.
 //!
@@ -36,7 +36,6 @@ const STANDS_ALONE: Duration = Duration::from_secs(24 * 3600);
 const STANDS_TEST: Duration = Duration::from_secs(15 * 60);
 /// Of one text; the documentation names no limit.
 const TEXT_LIMIT: usize = 4000;
-const LABEL_LIMIT: usize = 200;
 
 /// Settings of an Alertmanager.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -100,9 +99,7 @@ impl Channel for Alertmanager {
     }
 
     async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
-        let Some(target) = server::read(&self.server) else {
-            return Err(SendError::Permanent("the settings cannot be used: enter the server anew".to_owned()));
-        };
+        let target = server::target(&self.server)?;
         // One that is cleared at once would be told to nobody: tests and codes end by themselves.
         let told = message.alarms.iter().filter(|alarm| alarm.act == Act::Raise || alarm.class != Class::Test);
         let alerts: Vec<_> = told.map(|alarm| alert(message, alarm)).collect();
@@ -158,17 +155,18 @@ fn alert(message: &Message, alarm: &Alarm) -> Value {
             (Act::Raise, class) if class.ends() => STANDS,
             (Act::Raise, _) => STANDS_ALONE,
         };
-    let (name, severity) = labels(alarm.class);
     let summary = if alarm.act == Act::Raise { brief.summary() } else { brief.headline.clone() };
     let mut alert = json!({
         "labels": {
-            "alertname": name,
+            "alertname": alert_name(alarm.class),
             "alarm": alarm.key,
-            "severity": severity,
-            "about": short::cut(&alarm.about, LABEL_LIMIT),
+            // Of the class: one that ends must have the labels of the one that began.
+            "severity": alarm.class.severity().as_str(),
             "service": "picket",
         },
+        // What may be renamed while it stands is no label: labels are what an alert is known by.
         "annotations": {
+            "about": short::cut(&alarm.about, TEXT_LIMIT),
             "summary": short::cut(&summary, TEXT_LIMIT),
             "description": short::cut(&brief.text(), TEXT_LIMIT),
         },
@@ -181,16 +179,15 @@ fn alert(message: &Message, alarm: &Alarm) -> Value {
     alert
 }
 
-/// Name and severity of all alerts of a class: one that ends must have the labels of the one that began.
-const fn labels(class: Class) -> (&'static str, &'static str) {
+const fn alert_name(class: Class) -> &'static str {
     match class {
-        Class::Outage => ("PicketDown", "critical"),
-        Class::NeverCameUp => ("PicketNeverCameUp", "error"),
-        Class::NoData => ("PicketNoData", "error"),
-        Class::Regional => ("PicketFailingFromRegions", "warning"),
-        Class::Flapping => ("PicketFlapping", "warning"),
-        Class::RegionSilent => ("PicketRegionSilent", "warning"),
-        Class::RegionNetwork => ("PicketRegionNetworkBad", "warning"),
-        Class::Test => ("PicketTest", "info"),
+        Class::Outage => "PicketDown",
+        Class::NeverCameUp => "PicketNeverCameUp",
+        Class::NoData => "PicketNoData",
+        Class::Regional => "PicketFailingFromRegions",
+        Class::Flapping => "PicketFlapping",
+        Class::RegionSilent => "PicketRegionSilent",
+        Class::RegionNetwork => "PicketRegionNetworkBad",
+        Class::Test => "PicketTest",
     }
 }

@@ -12,15 +12,14 @@
 //! The last part of the URL is the secret. It must lead to Discord's own host, so that no tenant can name another by it.
 
 use std::fmt;
-use std::fmt::Write;
 
 use picket_shared::secret::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::form::masked;
-use super::markdown::escape;
+use super::form::{is_digits, is_token, masked};
+use super::markdown::{escape, rows};
 use super::tone::Tone;
 use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten};
 use crate::notify::client::{Ask, Client, Reply, To, wait};
@@ -130,9 +129,8 @@ impl Discord {
             [version, "webhooks", id, token] if version.strip_prefix('v').is_some_and(is_snowflake) => (id, token),
             _ => return None,
         };
-        let is_token =
-            (20..=128).contains(&token.len()) && token.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
-        (plain && known && is_snowflake(id) && is_token).then(|| (id.to_owned(), token.to_owned()))
+        (plain && known && is_snowflake(id) && is_token(token, 20, 128, "-_"))
+            .then(|| (id.to_owned(), token.to_owned()))
     }
 
     fn judge(&self, reply: &Reply) -> Result<Answer, SendError> {
@@ -168,17 +166,13 @@ fn rounded_up(seconds: f64) -> std::time::Duration {
 }
 
 fn is_snowflake(text: &str) -> bool {
-    (1..=20).contains(&text.len()) && text.chars().all(|c| c.is_ascii_digit())
+    is_digits(text, 1, 20)
 }
 
 /// `content` is what notifications show; the embed has the rest, and a colour. Nobody is pinged by a name in it.
 fn body(message: &Message) -> Value {
     let brief = &message.brief;
-    let mut text = String::new();
-    for (label, value) in &brief.rows {
-        let _ = writeln!(text, "**{label}:** {}", escape(value, SPECIAL));
-    }
-    text.push_str(&brief.prose.as_deref().map(|prose| escape(prose, SPECIAL)).unwrap_or_default());
+    let text = rows(brief, |text| escape(text, SPECIAL));
     let mut embed =
         json!({ "description": short::cut(text.trim(), DESCRIPTION_LIMIT), "color": Tone::of(message).rgb() });
     if let Some(link) = &brief.link {

@@ -111,6 +111,11 @@ pub(super) fn is_token(text: &str, least: usize, most: usize, others: &str) -> b
     (least..=most).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
 }
 
+/// Between `least` and `most` digits.
+pub(super) fn is_digits(text: &str, least: usize, most: usize) -> bool {
+    (least..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// The first `front` and the last `back` characters, with stars between; only stars when little else would be hidden.
 pub(super) fn masked(text: &str, front: usize, back: usize) -> String {
     let count = text.chars().count();

@@ -68,9 +68,7 @@ impl Channel for Gotify {
     }
 
     async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
-        let Some(target) = server::read(&self.server) else {
-            return Err(SendError::Permanent("the settings cannot be used: enter the server anew".to_owned()));
-        };
+        let target = server::target(&self.server)?;
         let ask = Ask::json(Self::KIND, To::Tenant(target), "/message".to_owned(), &body(message))
             .authorized(format!("Bearer {}", self.token.expose()));
         self.judge(&server::heard(client.call(ask).await?, message))

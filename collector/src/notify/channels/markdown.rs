@@ -1,5 +1,13 @@
 //! Texts of others inside Markdown: what they hold is shown, not read as markup.
 
+use crate::notify::message::Brief;
+
+/// Everything below the headline but the link, labels in bold; `shown` makes a text of others what is shown of it.
+pub(super) fn rows(brief: &Brief, shown: impl Fn(&str) -> String) -> String {
+    let rows = brief.rows.iter().map(|(label, value)| format!("**{label}:** {}", shown(value)));
+    rows.chain(brief.prose.as_deref().map(&shown)).collect::<Vec<_>>().join("\n")
+}
+
 /// Puts a backslash before every character of `special`. What begins like a URL is left as it is: those who read Markdown
 /// take it whole and show a backslash in it as one.
 pub(super) fn escape(text: &str, special: &str) -> String {
@@ -18,6 +26,17 @@ pub(super) fn escape(text: &str, special: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_are_labelled_and_prose_follows() {
+        let brief = Brief {
+            rows: vec![("What", "a*b".to_owned()), ("Since", "now".to_owned())],
+            prose: Some("Well.".to_owned()),
+            ..Brief::default()
+        };
+        assert_eq!(rows(&brief, |text| escape(text, "*")), "**What:** a\\*b\n**Since:** now\nWell.");
+        assert_eq!(rows(&Brief::default(), str::to_owned), "");
+    }
 
     #[test]
     fn markup_in_a_text_is_shown_and_a_url_is_left_whole() {

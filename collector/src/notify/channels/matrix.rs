@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use super::form::masked;
 use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, server, shorten};
 use crate::notify::client::{Ask, Client, Reply, To, wait};
+use crate::notify::escape::html as escape;
 use crate::notify::message::{Message, short};
 
 /// Of one text. An event may have 65536 bytes; it holds at most seven such texts twice, once with five bytes for a sign.
@@ -83,9 +84,7 @@ impl Channel for Matrix {
     }
 
     async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
-        let Some(target) = server::read(&self.server) else {
-            return Err(SendError::Permanent("the settings cannot be used: enter the server anew".to_owned()));
-        };
+        let target = server::target(&self.server)?;
         let room = server::segment(&self.room);
         let path = format!("/_matrix/client/v3/rooms/{room}/send/m.room.message/{}", message.id);
         let ask = Ask::json(Self::KIND, To::Tenant(target), path, &body(message));
@@ -164,8 +163,4 @@ fn body(message: &Message) -> Value {
         "formatted_body": html,
         "m.mentions": {},
     })
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

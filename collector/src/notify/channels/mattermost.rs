@@ -9,7 +9,6 @@
 //! The last part of the URL is the secret. The server is the tenant's: its address is judged by the egress guard.
 
 use std::fmt;
-use std::fmt::Write;
 
 use http::StatusCode;
 use picket_shared::egress::Target;
@@ -17,8 +16,8 @@ use picket_shared::secret::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::form::is_alphanumeric;
-use super::markdown::escape;
+use super::form::{is_alphanumeric, is_token};
+use super::markdown::{escape, rows};
 use super::tone::Tone;
 use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, server, shorten};
 use crate::notify::client::{Ask, Client, Reply, To};
@@ -59,10 +58,7 @@ impl Channel for Mattermost {
     }
 
     fn check(&self) -> Vec<InvalidSettings> {
-        let is_name = |name: &str| {
-            let name = name.strip_prefix('@').unwrap_or(name);
-            (1..=64).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        };
+        let is_name = |name: &str| is_token(name.strip_prefix('@').unwrap_or(name), 1, 64, "-_.");
         let wrong = [
             InvalidSettings::unless(
                 self.parts().is_some(),
@@ -116,11 +112,7 @@ impl Mattermost {
     /// `text` begins the post; the attachment has the rest, and a colour.
     fn body(&self, message: &Message) -> Value {
         let brief = &message.brief;
-        let mut text = String::new();
-        for (label, value) in &brief.rows {
-            let _ = writeln!(text, "**{label}:** {}", shown(value));
-        }
-        text.push_str(&brief.prose.as_deref().map(shown).unwrap_or_default());
+        let text = rows(brief, shown);
         let mut attachment = json!({
             "fallback": short::cut(&format!("{}{}", brief.headline, brief.lines(" | ")), FALLBACK_LIMIT),
             "color": format!("#{:06X}", Tone::of(message).rgb()),

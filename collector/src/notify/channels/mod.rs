@@ -54,6 +54,8 @@ trait Channel: Sized {
 
     /// So often an alarm that stands has to be told again, where the receiver forgets it otherwise.
     const AGAIN: Option<Duration> = None;
+    /// Whether each message is an SMS, of which the operator may limit how many a day.
+    const IS_SMS: bool = false;
 
     /// Takes the fields as they are.
     fn read(form: &Form) -> Result<Self, InvalidSettings>;
@@ -110,6 +112,11 @@ macro_rules! channels {
             /// So often an alarm that stands has to be told again, where the receiver forgets it otherwise.
             pub const fn again(self) -> Option<Duration> {
                 match self { $(Self::$name => <$settings as Channel>::AGAIN),+ }
+            }
+
+            /// Whether each message is an SMS, of which the operator may limit how many a day.
+            pub const fn is_sms(self) -> bool {
+                match self { $(Self::$name => <$settings as Channel>::IS_SMS),+ }
             }
 
             /// What proves that it is wanted.

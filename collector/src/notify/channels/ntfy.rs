@@ -94,9 +94,7 @@ impl Channel for Ntfy {
     }
 
     async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
-        let Some(target) = server::read(&self.server) else {
-            return Err(SendError::Permanent("the settings cannot be used: enter the server anew".to_owned()));
-        };
+        let target = server::target(&self.server)?;
         let mut ask = Ask::json(Self::KIND, To::Tenant(target), "/".to_owned(), &self.body(message));
         if let Some(token) = &self.token {
             ask = ask.authorized(format!("Bearer {}", token.expose()));

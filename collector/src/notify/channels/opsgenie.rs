@@ -140,13 +140,11 @@ impl Opsgenie {
 
 fn raised(message: &Message, alarm: &Alarm) -> Value {
     let brief = &message.brief;
-    let details: serde_json::Map<_, _> =
-        brief.rows.iter().map(|(label, value)| ((*label).to_owned(), short::cut(value, DETAIL_LIMIT).into())).collect();
     json!({
         "message": short::cut(&brief.headline, MESSAGE_LIMIT),
         "alias": alarm.key,
         "description": short::cut(brief.lines("\n").trim(), DESCRIPTION_LIMIT),
-        "details": details,
+        "details": brief.details(DETAIL_LIMIT),
         "entity": short::cut(&alarm.source, ENTITY_LIMIT),
         "source": SOURCE,
         "priority": match alarm.severity {

@@ -114,17 +114,12 @@ impl Pagerduty {
         });
         if alarm.act == Act::Raise {
             let brief = &message.brief;
-            let details: serde_json::Map<_, _> = brief
-                .rows
-                .iter()
-                .map(|(label, value)| ((*label).to_owned(), short::cut(value, DETAIL_LIMIT).into()))
-                .collect();
             event["payload"] = json!({
                 "summary": short::cut(&brief.summary(), SUMMARY_LIMIT),
                 "source": alarm.source,
                 "severity": alarm.severity.as_str(),
                 "timestamp": alarm.since.to_string(),
-                "custom_details": details,
+                "custom_details": brief.details(DETAIL_LIMIT),
             });
             event["client"] = "Picket".into();
             if let Some(link) = &message.brief.link {

@@ -6,8 +6,8 @@
 //! It answers 200 and `status` 1, or a 4xx with `status` 0 and `errors`: repeating helps against none of those, but 429, which says
 //! that the application's messages of this month are used up until `X-Limit-App-Reset`. 5xx helps by waiting 5 seconds at least.
 //!
-//! An emergency rings until somebody acknowledges it, at most 3 hours. It has the alarm's key as its tag, and the message that it
-//! is over takes it back first.
+//! An emergency rings until somebody acknowledges it, at most 3 hours; only an outage is one. It has the alarm's key as its tag, and
+//! the message that it is over takes it back first.
 
 use std::fmt;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use super::form::{is_alphanumeric, masked};
 use super::tone::Tone;
 use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten};
 use crate::notify::client::{Ask, Client, Reply, To, wait};
-use crate::notify::message::{Act, Message, short};
+use crate::notify::message::{Act, Alarm, Class, Message, short};
 
 const API: &str = "https://api.pushover.net";
 const MESSAGE_LIMIT: usize = 1024;
@@ -97,7 +97,8 @@ impl Channel for Pushover {
     }
 
     async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
-        let over = message.alarms.first().filter(|alarm| alarm.act == Act::Clear && self.priority == "emergency");
+        let rings = |alarm: &&Alarm| alarm.class == Class::Outage && self.priority == "emergency";
+        let over = message.alarms.first().filter(|alarm| alarm.act == Act::Clear).filter(rings);
         if let Some(alarm) = over {
             let token = Serializer::new(String::new()).append_pair("token", self.token.expose()).finish();
             let reply = client.call(ask(format!("/1/receipts/cancel_by_tag/{}.json", alarm.key), token)).await?;
@@ -143,9 +144,11 @@ impl Pushover {
     fn body(&self, message: &Message) -> String {
         let brief = &message.brief;
         let loud = matches!(Tone::of(message), Tone::Bad | Tone::Unknown);
+        // An emergency rings until somebody does something: only an outage calls for that, and ends it.
+        let is_outage = message.alarms.first().is_some_and(|alarm| alarm.class == Class::Outage);
         let priority = match self.priority.as_str() {
-            "emergency" if loud => "2",
-            "high" if loud => "1",
+            "emergency" if loud && is_outage => "2",
+            "high" | "emergency" if loud => "1",
             _ => "0",
         };
         let mut body = Serializer::new(String::new());

@@ -7,7 +7,7 @@ use picket_shared::egress::{Target, parse_target};
 use picket_shared::secret::SecretString;
 use url::Position;
 
-use super::InvalidSettings;
+use super::{InvalidSettings, SendError};
 use crate::notify::client::Reply;
 use crate::notify::message::Message;
 
@@ -18,6 +18,14 @@ const LONGEST: usize = 2048;
 pub(super) fn read(text: &str) -> Option<Target> {
     let target = parse_target(text).ok().filter(|_| text.len() <= LONGEST)?;
     (target.url.query().is_none() && target.url.fragment().is_none()).then_some(target)
+}
+
+/// The same, to send to.
+///
+/// # Errors
+/// When it is none, which whoever set the channel up has to mend.
+pub(super) fn target(text: &str) -> Result<Target, SendError> {
+    read(text).ok_or_else(|| SendError::Permanent("the settings cannot be used: enter the server anew".to_owned()))
 }
 
 /// A complaint unless it is one; what was given may be a secret in the wrong field, so it is not repeated.
@@ -76,6 +84,7 @@ mod tests {
             assert!(read(bad).is_none(), "{bad}");
             let said = complaint(bad, "server", "https://chat.example.org").unwrap();
             assert!(bad.is_empty() || !said.message.contains("u:p"), "{said}");
+            assert!(matches!(target(bad), Err(SendError::Permanent(_))));
         }
     }
 

@@ -19,6 +19,7 @@ use url::Url;
 use super::form::masked;
 use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten};
 use crate::notify::client::{Ask, Client, Reply, To};
+use crate::notify::escape::text as escape;
 use crate::notify::message::{Message, short};
 
 const HOST: &str = "https://hooks.slack.com";
@@ -137,9 +138,4 @@ fn body(message: &Message) -> Value {
     }
     let plain = escape(&format!("{}{}", brief.headline, brief.lines(" | ")));
     json!({ "text": short::cut(&plain, TEXT_LIMIT), "blocks": blocks })
-}
-
-/// The three characters that Slack reads as its own.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

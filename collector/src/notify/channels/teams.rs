@@ -73,10 +73,10 @@ impl Channel for Teams {
         InvalidSettings::unless(self.parts().is_some(), "url", why).into_iter().collect()
     }
 
-    /// The last characters of the workflow's id, which is no secret: the signature is.
+    /// The last characters of the workflow's id, which is no secret: the signature is, and follows the ?.
     fn hint(&self) -> String {
         let id = self.parts().and_then(|(_, path, _)| {
-            let id = path.split_once("/workflows/")?.1.split('/').next()?.to_owned();
+            let id = path.split_once("/workflows/")?.1.split(['/', '?']).next()?.to_owned();
             Some(super::form::masked(&id, 0, 4))
         });
         format!("workflow {}", id.unwrap_or_else(|| "***".to_owned()))

@@ -13,9 +13,10 @@ use picket_shared::secret::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::form::masked;
+use super::form::{is_digits, is_token, masked};
 use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten};
 use crate::notify::client::{Ask, Client, Reply, To, wait};
+use crate::notify::escape::text as escape;
 use crate::notify::message::{Message, short};
 
 const API: &str = "https://api.telegram.org";
@@ -54,14 +55,11 @@ impl Channel for Telegram {
     }
 
     fn check(&self) -> Vec<InvalidSettings> {
-        let token = self.token.expose().split_once(':').is_some_and(|(id, key)| {
-            is_number(id)
-                && (30..=64).contains(&key.len())
-                && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
-        });
+        let token =
+            self.token.expose().split_once(':').is_some_and(|(id, key)| is_number(id) && is_token(key, 30, 64, "-_"));
         let name = |name: &str| {
             let first = name.chars().next().is_some_and(|c| c.is_ascii_alphabetic());
-            first && (4..=32).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            first && is_token(name, 4, 32, "_")
         };
         let chat = match self.chat.strip_prefix('@') {
             Some(public) => name(public),
@@ -172,11 +170,6 @@ fn text(message: &Message) -> String {
     format!("<b>{}</b>{}", escape(&headline), escape(&rest)).trim_end().to_owned()
 }
 
-/// "All <, > and & symbols that are not a part of a tag or an HTML entity must be replaced".
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
 fn is_number(text: &str) -> bool {
-    (1..=19).contains(&text.len()) && text.chars().all(|c| c.is_ascii_digit())
+    is_digits(text, 1, 19)
 }

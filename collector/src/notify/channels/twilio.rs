@@ -17,7 +17,7 @@ use picket_shared::secret::SecretString;
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded::Serializer;
 
-use super::form::{is_alphanumeric, masked};
+use super::form::{is_alphanumeric, is_digits, is_token, masked};
 use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten};
 use crate::notify::client::{Ask, Client, Reply, To};
 use crate::notify::message::{Message, short};
@@ -57,6 +57,7 @@ impl fmt::Debug for Twilio {
 
 impl Channel for Twilio {
     const KIND: &'static str = "twilio";
+    const IS_SMS: bool = true;
     const FIELDS: &'static [Field] = &[
         Field::new("account", "AC0123456789abcdef0123456789abcdef"),
         Field::new("key", "SK0123456789abcdef0123456789abcdef").optional(),
@@ -196,16 +197,14 @@ fn is_sid(text: &str, kind: &str) -> bool {
 /// E.164.
 fn is_number(text: &str) -> bool {
     let digits = text.strip_prefix('+').unwrap_or_default();
-    (7..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.chars().all(|c| c.is_ascii_digit())
+    is_digits(digits, 7, 15) && !digits.starts_with('0')
 }
 
 fn is_short_code(text: &str) -> bool {
-    (3..=8).contains(&text.len()) && text.chars().all(|c| c.is_ascii_digit())
+    is_digits(text, 3, 8)
 }
 
 /// An alphanumeric sender: at most 11 letters, digits and spaces, with at least one letter.
 fn is_sender(text: &str) -> bool {
-    (1..=11).contains(&text.len())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || " -_&".contains(c))
-        && text.chars().any(|c| c.is_ascii_alphabetic())
+    is_token(text, 1, 11, " -_&") && text.chars().any(|c| c.is_ascii_alphabetic())
 }

@@ -61,6 +61,16 @@ pub enum Class {
 }
 
 impl Class {
+    /// How bad one that stands is.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::Outage => Severity::Critical,
+            Self::NeverCameUp | Self::NoData => Severity::Error,
+            Self::Regional | Self::Flapping | Self::RegionSilent | Self::RegionNetwork => Severity::Warning,
+            Self::Test => Severity::Info,
+        }
+    }
+
     /// Whether another message tells when it is over.
     pub const fn ends(self) -> bool {
         !matches!(self, Self::NeverCameUp | Self::NoData)
@@ -76,7 +86,7 @@ pub struct Alarm {
     pub key: String,
     /// What sort it is.
     pub class: Class,
-    /// The name of the monitor or region in trouble, the same from beginning to end.
+    /// The name of the monitor or region in trouble, as it is now.
     pub about: String,
     /// How bad it is.
     pub severity: Severity,
@@ -107,20 +117,25 @@ pub(super) fn alarms(facts: &Facts) -> Vec<Alarm> {
 
 fn alarm(notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentFacts>) -> Alarm {
     let over = incident.is_some_and(|incident| incident.resolved_at.is_some());
-    let (act, class, severity) = match &notice.kind {
-        NoticeKind::Down if over => (Act::Raise, Class::Outage, Severity::Warning),
-        NoticeKind::Down => (Act::Raise, Class::Outage, Severity::Critical),
-        NoticeKind::Up { .. } => (Act::Clear, Class::Outage, Severity::Info),
-        NoticeKind::NeverCameUp => (Act::Raise, Class::NeverCameUp, Severity::Error),
-        NoticeKind::NoData { .. } => (Act::Raise, Class::NoData, Severity::Error),
-        NoticeKind::Regional { .. } => (Act::Raise, Class::Regional, Severity::Warning),
-        NoticeKind::RegionalOver => (Act::Clear, Class::Regional, Severity::Info),
-        NoticeKind::Flapping { .. } => (Act::Raise, Class::Flapping, Severity::Warning),
-        NoticeKind::FlappingOver => (Act::Clear, Class::Flapping, Severity::Info),
-        NoticeKind::RegionSilent { .. } => (Act::Raise, Class::RegionSilent, Severity::Warning),
-        NoticeKind::RegionHeard { .. } => (Act::Clear, Class::RegionSilent, Severity::Info),
-        NoticeKind::RegionNetworkBad { .. } => (Act::Raise, Class::RegionNetwork, Severity::Warning),
-        NoticeKind::RegionNetworkGood { .. } => (Act::Clear, Class::RegionNetwork, Severity::Info),
+    let (act, class) = match &notice.kind {
+        NoticeKind::Down => (Act::Raise, Class::Outage),
+        NoticeKind::Up { .. } => (Act::Clear, Class::Outage),
+        NoticeKind::NeverCameUp => (Act::Raise, Class::NeverCameUp),
+        NoticeKind::NoData { .. } => (Act::Raise, Class::NoData),
+        NoticeKind::Regional { .. } => (Act::Raise, Class::Regional),
+        NoticeKind::RegionalOver => (Act::Clear, Class::Regional),
+        NoticeKind::Flapping { .. } => (Act::Raise, Class::Flapping),
+        NoticeKind::FlappingOver => (Act::Clear, Class::Flapping),
+        NoticeKind::RegionSilent { .. } => (Act::Raise, Class::RegionSilent),
+        NoticeKind::RegionHeard { .. } => (Act::Clear, Class::RegionSilent),
+        NoticeKind::RegionNetworkBad { .. } => (Act::Raise, Class::RegionNetwork),
+        NoticeKind::RegionNetworkGood { .. } => (Act::Clear, Class::RegionNetwork),
+    };
+    let severity = match act {
+        Act::Clear => Severity::Info,
+        // It is over by the time it is told.
+        Act::Raise if class == Class::Outage && over => Severity::Warning,
+        Act::Raise => class.severity(),
     };
     let (key, about) = known_by(notice, monitor, incident);
     let since = incident.map_or(notice.at, |incident| incident.started_at);

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::notify::escape::html as escape;
+
 /// A message before it is laid out: a headline and labelled lines.
 pub(super) struct Sheet {
     pub(super) subject: String,
@@ -41,8 +43,4 @@ impl Sheet {
         html.push_str("</body></html>\n");
         html
     }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

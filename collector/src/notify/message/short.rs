@@ -42,6 +42,11 @@ impl Brief {
         rows.chain(self.prose.clone()).collect::<Vec<_>>().join("\n")
     }
 
+    /// The labelled lines for a program, each value cut at `limit`.
+    pub fn details(&self, limit: usize) -> serde_json::Map<String, serde_json::Value> {
+        self.rows.iter().map(|(label, value)| ((*label).to_owned(), cut(value, limit).into())).collect()
+    }
+
     /// Headline and what was seen, in one line.
     pub fn summary(&self) -> String {
         match self.row("Seen") {

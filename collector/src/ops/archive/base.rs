@@ -15,7 +15,7 @@ use tokio::process::{ChildStdout, Command};
 
 use super::catalogue::{self, Backup, Part};
 use super::contents::{Flaw, Inspector, Whole};
-use super::shelf::{ArchiveError, Kept, Shelf};
+use super::shelf::{ArchiveError, Kept, Shelf, aside};
 use super::tar::{self, TarError};
 use super::wal::{Segment, SegmentSize, WalFile};
 use crate::postgres::Replication;
@@ -73,13 +73,15 @@ pub async fn take(
         _ => return Err(ArchiveError::other(format!("pg_basebackup failed: {}", said.trim()))),
     };
     let ended_at = clock.now();
+    let pg_wal = source.pg_wal.clone();
+    let size = aside(move || size_of_segments(&pg_wal)).await??;
     let backup = Backup {
         id,
         major: source.major,
         timeline: whole.timeline,
         start: whole.start.0,
         end: whole.end.0,
-        segment_bytes: size_of_segments(&source.pg_wal)?.bytes(),
+        segment_bytes: size.bytes(),
         began_at,
         ended_at,
         tar_bytes,

@@ -7,15 +7,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use picket_shared::time::Timestamp;
+use tokio::sync::SetOnce;
 use tokio_util::sync::CancellationToken;
 
 use super::engine::BackupEngine;
-use super::push::Pusher;
-use super::shelf::ArchiveError;
+use super::push::{Pusher, modified};
+use super::shelf::{ArchiveError, aside};
 
 /// So old WAL that waits is a warning...
 pub const LATE: Duration = Duration::from_secs(120);
@@ -27,7 +28,7 @@ const STEPS: [u64; 3] = [25, 50, 75];
 #[derive(Debug)]
 pub struct Keeper {
     pg_wal: PathBuf,
-    works: OnceLock<Works>,
+    works: SetOnce<Works>,
     told: Mutex<Told>,
     backing_up: Arc<AtomicBool>,
 }
@@ -97,15 +98,10 @@ impl Waiting {
     }
 }
 
-fn modified(metadata: &fs::Metadata) -> Option<Timestamp> {
-    let since_1970 = metadata.modified().ok()?.duration_since(std::time::SystemTime::UNIX_EPOCH).ok()?;
-    Some(Timestamp::from_micros(0) + since_1970)
-}
-
 impl Keeper {
     /// Of what waits in that `pg_wal`: the archive itself may be away when the collector starts.
     pub fn new(pg_wal: PathBuf) -> Self {
-        Self { pg_wal, works: OnceLock::new(), told: Mutex::default(), backing_up: Arc::default() }
+        Self { pg_wal, works: SetOnce::new(), told: Mutex::default(), backing_up: Arc::default() }
     }
 
     /// The archive is there: this pusher pushes to it, and this engine backs up.
@@ -113,24 +109,22 @@ impl Keeper {
         let _ = self.works.set(Works { pusher, engine });
     }
 
-    /// Writes a manifest of what was archived since the last.
+    /// Writes a manifest of what was archived since the last, as soon as there is an archive.
     ///
     /// # Errors
     /// When the store fails, or the manifests before it are not what was written.
     pub async fn note(&self) -> Result<usize, ArchiveError> {
-        match self.works.get() {
-            Some(works) => works.engine.note(works.pusher.news()).await,
-            None => Ok(0),
-        }
+        let works = self.works.wait().await;
+        works.engine.note(works.pusher.news()).await
     }
 
-    /// Begins a base backup if one is due, and lets go of what nobody needs after it. It goes on by itself: however long it takes, nobody
+    /// Begins a base backup if one is due, as soon as there is an archive, and lets go of what nobody needs after it. It goes on by itself: however long it takes, nobody
     /// waits for it, and `stop` breaks it off.
     ///
     /// # Errors
     /// When the store does not say what it has, or somebody else archives to the same place.
     pub async fn back_up(&self, stop: &CancellationToken) -> Result<Option<String>, ArchiveError> {
-        let Some(Works { pusher, engine }) = self.works.get() else { return Ok(None) };
+        let Works { pusher, engine } = self.works.wait().await;
         if self.backing_up.load(Ordering::Acquire) {
             return Ok(None);
         }
@@ -157,8 +151,12 @@ impl Keeper {
     }
 
     /// Looks, and tells what changed.
-    pub fn watch(&self, now: Timestamp) -> Waiting {
-        let waiting = Waiting::in_folder(&self.pg_wal);
+    ///
+    /// # Errors
+    /// When the look broke off.
+    pub async fn watch(&self, now: Timestamp) -> Result<Waiting, ArchiveError> {
+        let pg_wal = self.pg_wal.clone();
+        let waiting = aside(move || Waiting::in_folder(&pg_wal)).await?;
         let is = Told { step: step(waiting.share()), lateness: lateness(waiting.age(now)) };
         let was = std::mem::replace(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner), is);
         let (files, seconds) = (waiting.files, waiting.age(now).as_secs());
@@ -186,7 +184,7 @@ impl Keeper {
                 waiting.share()
             );
         }
-        waiting
+        Ok(waiting)
     }
 }
 
@@ -282,7 +280,11 @@ mod tests {
         let engine = Panicking::default();
         let taken = Arc::clone(&engine.0);
         let (keeper, stop) = (Keeper::new(folder.path().to_owned()), CancellationToken::new());
-        assert!(keeper.back_up(&stop).await.unwrap().is_none(), "there is no archive yet");
+        tokio::select! {
+            biased;
+            _ = keeper.back_up(&stop) => unreachable!("there is no archive yet"),
+            () = tokio::task::yield_now() => {}
+        }
         keeper.begins(Arc::new(Pusher::new(folder.path().to_owned(), shelf)), Arc::new(engine));
         for times in 1..=2 {
             assert!(keeper.back_up(&stop).await.unwrap().is_some());

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use picket_shared::time::Timestamp;
 use tokio::task::JoinSet;
 
-use super::shelf::{ArchiveError, Kept, Shelf, SystemId};
+use super::shelf::{ArchiveError, Kept, Shelf, SystemId, aside};
 use super::timeline;
 use super::wal::{SegmentSize, WalFile};
 
@@ -112,7 +112,7 @@ impl Pusher {
             return Ok(());
         }
         let mut jobs = JoinSet::new();
-        let next = self.next(file);
+        let next = self.next(file).await?;
         for file in std::iter::once(file).chain(next.iter().copied()) {
             jobs.spawn(push_one(self.pg_wal.join(file.to_string()), self.shelf.clone(), file));
         }
@@ -136,7 +136,7 @@ impl Pusher {
     /// # Errors
     /// When one is not archived.
     pub async fn push_histories(&self) -> Result<(), ArchiveError> {
-        for name in names(&self.pg_wal) {
+        for name in names(self.pg_wal.clone()).await? {
             if let Ok(file @ WalFile::History(_)) = name.parse() {
                 let (_, pushed) = push_one(self.pg_wal.join(&name), self.shelf.clone(), file).await;
                 let (kept, written) = pushed?;
@@ -147,16 +147,17 @@ impl Pusher {
     }
 
     /// What PostgreSQL will ask for after `file`, histories first, then in the order of their names, as it does.
-    fn next(&self, file: WalFile) -> Vec<WalFile> {
+    async fn next(&self, file: WalFile) -> Result<Vec<WalFile>, ArchiveError> {
+        let names = names(self.pg_wal.join("archive_status")).await?;
         let done = lock(&self.ahead).clone();
-        let mut ready: Vec<WalFile> = names(&self.pg_wal.join("archive_status"))
+        let mut ready: Vec<WalFile> = names
             .iter()
             .filter_map(|name| name.strip_suffix(".ready")?.parse().ok())
             .filter(|ready| *ready != file && !done.contains(ready))
             .collect();
         ready.sort_by_key(|ready| (!matches!(ready, WalFile::History(_)), ready.to_string()));
         ready.truncate(AT_ONCE - 1);
-        ready
+        Ok(ready)
     }
 
     fn note(&self, file: WalFile, kept: &Kept, written: Timestamp) {
@@ -170,7 +171,7 @@ impl Pusher {
 
 async fn push_one(path: PathBuf, shelf: Shelf, file: WalFile) -> (WalFile, Result<(Kept, Timestamp), ArchiveError>) {
     let pushed = async {
-        let (content, written) = read(&path)?;
+        let (content, written) = aside(move || read(&path)).await??;
         check(file, &content, shelf.system())?;
         Ok((shelf.keep(&file.place(), content).await?, written))
     };
@@ -179,9 +180,14 @@ async fn push_one(path: PathBuf, shelf: Shelf, file: WalFile) -> (WalFile, Resul
 
 fn read(path: &Path) -> Result<(Vec<u8>, Timestamp), ArchiveError> {
     let failed = |error: std::io::Error| ArchiveError::other(format!("{}: {error}", path.display()));
-    let written = fs::metadata(path).and_then(|metadata| metadata.modified()).map_err(failed)?;
-    let since_1970 = written.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Ok((fs::read(path).map_err(failed)?, Timestamp::from_micros(0) + since_1970))
+    let metadata = fs::metadata(path).map_err(failed)?;
+    Ok((fs::read(path).map_err(failed)?, modified(&metadata).unwrap_or_default()))
+}
+
+/// When a file was last written to; `None` where the disk does not say.
+pub(super) fn modified(metadata: &fs::Metadata) -> Option<Timestamp> {
+    let since_1970 = metadata.modified().ok()?.duration_since(std::time::SystemTime::UNIX_EPOCH).ok()?;
+    Some(Timestamp::from_micros(0) + since_1970)
 }
 
 /// Whether a content is what its name says: a whole segment of this cluster and of this place in it, or a readable history.
@@ -243,9 +249,12 @@ impl Header {
     }
 }
 
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+async fn names(folder: PathBuf) -> Result<Vec<String>, ArchiveError> {
+    aside(move || {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    })
+    .await
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -22,7 +22,7 @@ use super::inventory::Inventory;
 use super::line::SOCKET;
 use super::owner;
 use super::server::{Desk, Server};
-use super::shelf::{ArchiveError, Shelf};
+use super::shelf::{ArchiveError, Shelf, aside};
 use super::tar::{Entry, Event, Reader};
 use super::wal::WalFile;
 use crate::postgres::PostgresError;
@@ -174,9 +174,9 @@ async fn chosen(shelf: &Shelf, target: Target) -> Result<Backup, ArchiveError> {
 }
 
 async fn unpack(shelf: &Shelf, backup: &Backup, pgdata: &Path, told: &impl Fn(Progress)) -> Result<(), ArchiveError> {
-    let (mut reader, mut inspector) = (Reader::default(), Inspector::default());
-    let mut unpacker = Unpacker { pgdata: pgdata.to_owned(), file: None };
+    let unpacker = Unpacker { pgdata: pgdata.to_owned(), file: None };
     unpacker.folder(pgdata)?;
+    let mut tar = Unpacking { reader: Reader::default(), inspector: Inspector::default(), unpacker };
     let mut done = 0;
     for (number, part) in backup.parts.iter().enumerate() {
         let place = backup.part(number);
@@ -185,16 +185,30 @@ async fn unpack(shelf: &Shelf, backup: &Backup, pgdata: &Path, told: &impl Fn(Pr
         if kept.sha256 != part.sha256 {
             return Err(ArchiveError::other(format!("{place} is not the object that was stored")));
         }
-        for event in reader.take(&content).map_err(|error| ArchiveError::other(error.to_string()))? {
-            inspector.take(&event).map_err(|flaw| ArchiveError::other(flaw.to_string()))?;
-            unpacker.take(event)?;
-        }
         done += u64::try_from(content.len()).unwrap_or(0);
+        tar = aside(move || tar.take(&content).map(|()| tar)).await??;
         told(Progress::Unpacked(done, backup.tar_bytes));
     }
-    reader.finish().map_err(|error| ArchiveError::other(error.to_string()))?;
-    inspector.finish().map_err(|flaw| ArchiveError::other(flaw.to_string()))?;
+    tar.reader.finish().map_err(|error| ArchiveError::other(error.to_string()))?;
+    tar.inspector.finish().map_err(|flaw| ArchiveError::other(flaw.to_string()))?;
     Ok(())
+}
+
+/// A tar that is read, looked at, and written out.
+struct Unpacking {
+    reader: Reader,
+    inspector: Inspector,
+    unpacker: Unpacker,
+}
+
+impl Unpacking {
+    fn take(&mut self, content: &[u8]) -> Result<(), ArchiveError> {
+        for event in self.reader.take(content).map_err(|error| ArchiveError::other(error.to_string()))? {
+            self.inspector.take(&event).map_err(|flaw| ArchiveError::other(flaw.to_string()))?;
+            self.unpacker.take(event)?;
+        }
+        Ok(())
+    }
 }
 
 /// Writes what comes out of a tar.

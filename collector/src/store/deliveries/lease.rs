@@ -31,8 +31,9 @@ pub async fn supersede_unwanted(conn: &mut Worker, now: Timestamp) -> Result<u64
     Ok(done.rows_affected())
 }
 
-/// Leases up to `limit` due deliveries for `term`: one a channel, none to the channels in `busy`, and of one incident
-/// none before the earlier ones to the same channel have ended.
+/// Leases up to `limit` due deliveries for `term`: one a channel, none to the channels in `busy` or to one that is just told of
+/// a standing alarm again; and of one incident, or of one trouble of a monitor or region, none before the earlier ones to the
+/// same channel have ended.
 ///
 /// # Errors
 /// When the database fails or a row cannot be read.
@@ -44,6 +45,7 @@ pub async fn lease(
     now: Timestamp,
 ) -> Result<Vec<Leased>, StoreError> {
     let until = now + term;
+    one_at_a_time(conn).await?;
     let keys: Vec<DeliveryKey> = sqlx::query_scalar(LEASE)
         .bind(now.micros())
         .bind(busy.iter().map(|channel| channel.0).collect::<Vec<_>>())
@@ -52,6 +54,13 @@ pub async fn lease(
         .fetch_all(conn.conn())
         .await?;
     read(conn, &keys, until).await
+}
+
+/// Keeps others from taking anything that is to be told before this transaction ends: what is taken here they must see.
+pub(in crate::store) async fn one_at_a_time(conn: &mut Worker) -> Result<(), StoreError> {
+    // Any number will do that nothing else locks: the digits spell "again".
+    sqlx::query("SELECT pg_advisory_xact_lock(24246)").execute(conn.conn()).await?;
+    Ok(())
 }
 
 /// Reads deliveries with everything that their messages need, for who holds them `until` then.
@@ -70,9 +79,16 @@ const LEASE: &str = "UPDATE deliveries SET leased_until = $4 WHERE id IN (
                 SELECT DISTINCT ON (w.channel_id) w.id FROM deliveries w LEFT JOIN notices n ON n.id = w.notice_id
                 WHERE w.state = 'pending' AND w.next_at <= $1 AND (w.leased_until IS NULL OR w.leased_until <= $1)
                     AND w.channel_id <> ALL ($2::bigint[])
+                    AND NOT EXISTS (SELECT 1 FROM standing_alarms s WHERE s.channel_id = w.channel_id AND s.leased_until > $1)
                     AND NOT EXISTS (SELECT 1 FROM deliveries e JOIN notices en ON en.id = e.notice_id
                         WHERE e.state = 'pending' AND e.channel_id = w.channel_id AND e.id < w.id
-                            AND en.incident_id = n.incident_id)
+                            AND (en.incident_id = n.incident_id OR (en.kind, n.kind) IN (
+                                ('flapping', 'flapping_over'), ('flapping_over', 'flapping'),
+                                ('regional', 'regional_over'), ('regional_over', 'regional'),
+                                ('region_silent', 'region_heard'), ('region_heard', 'region_silent'),
+                                ('region_network_bad', 'region_network_good'), ('region_network_good', 'region_network_bad'))
+                                AND coalesce(en.payload #>> '{notice,kind,region}', en.monitor_id::text)
+                                    = coalesce(n.payload #>> '{notice,kind,region}', n.monitor_id::text)))
                 ORDER BY w.channel_id, w.next_at, w.id)
         ORDER BY d.next_at, d.id LIMIT $3 FOR UPDATE SKIP LOCKED)
     RETURNING id";

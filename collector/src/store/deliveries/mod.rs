@@ -16,6 +16,7 @@ use picket_shared::time::Timestamp;
 use super::{ChannelKey, Conn, DeliveryKey, OrgKey, Scoped, StoreError, Worker, channel_proofs};
 use crate::domain::outage::Notice;
 
+pub(super) use lease::one_at_a_time;
 pub use lease::{lease, read, supersede_unwanted};
 pub use make::{Made, WithoutNotice, count_without_notice, insert_for_notice, insert_without_notice};
 
