@@ -1,6 +1,6 @@
 //! What probes and people call over HTTP.
 //!
-//! [`serve`] accepts connections, by the certificate of [`tls`]; [`router`] is the table of routes; [`guard`] holds the
+//! [`serve`] accepts connections, by the certificate of [`tls`]; [`router`] is the table of [`route`]s; [`guard`] holds the
 //! request-time controls, one a file; [`extract`] is what handlers are given; [`probe`] is the probe protocol; [`ui`] is
 //! the pages, with [`texts`] and [`assets`]; [`api`] is what programs may ask; [`health`] says whether this works,
 //! [`metrics`] how well, [`well_known`] whom to tell of a weakness.
@@ -13,6 +13,7 @@ pub mod guard;
 pub mod health;
 pub mod metrics;
 pub mod probe;
+pub mod route;
 pub mod router;
 pub mod serve;
 pub mod texts;

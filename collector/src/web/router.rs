@@ -9,118 +9,25 @@ use axum::handler::Handler;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{get, post};
 use picket_shared::batch::MAX_BODY;
 use picket_shared::manual;
 use picket_shared::wire::{ASSIGNMENTS_PATH, BATCHES_PATH, HELLO_PATH, KEYS_PATH, MANUAL_PATH, TIME_PATH};
 use tokio::sync::Semaphore;
 
-use super::api::Operation;
 use super::error::Problem;
-use super::extract::form;
 use super::guard::client::{self, Proxies};
 use super::guard::headers::{self, Transport};
 use super::guard::quota::{self, Class};
 use super::guard::{admin_404, csrf, host, key, rate_limit, session};
+use super::route::{HEALTH, api, change, page, probes};
 use super::{Site, api, assets, health, metrics, probe, ui, well_known};
 use crate::domain::access::Right;
 
-/// Who may call a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Who {
-    /// Everybody.
-    Anyone,
-    /// Everybody, on a page; what changes something must come from a page of ours.
-    Visitor,
-    /// Who is signed in, in an organization or in none.
-    Person,
-    /// Who is signed in, in a role that has this right.
-    User(Right),
-    /// The same, who gave a password or a second factor within ten minutes. It has a page at its own path.
-    Proven(Right),
-    /// Who administers the instance, with a second factor, who proved within ten minutes who it is. To everybody else it is
-    /// not there.
-    Admin,
-    /// Probes, by the token of each request.
-    Probe,
-    /// Probes that have no time yet to sign by.
-    NewProbe,
-    /// Programs, by an API key with this scope, whose user's role has this right.
-    Key(Right),
-    /// The operator's programs: of this machine, of a listed address, or with a token. The handler looks.
-    Scraper,
-}
-
-/// One route.
-#[derive(Clone, Copy, Debug)]
-pub struct Route {
-    /// The method.
-    pub method: &'static str,
-    /// The path.
-    pub path: &'static str,
-    /// Who may call it.
-    pub who: Who,
-    /// The largest body, in bytes; its handler reads no more.
-    pub body_limit: usize,
-    /// What the API says of it, if it is one of the API's.
-    pub operation: Option<&'static Operation>,
-    handler: fn() -> MethodRouter<Site>,
-}
-
-/// Where others look whether this works.
-const HEALTH: &str = "/healthz";
-
-/// What is a lot of work.
-const HEAVY: [(&str, &str); 5] = [
-    ("POST", "/monitors/test"),
-    ("POST", "/monitors/{id}/test"),
-    ("POST", "/import"),
-    ("GET", "/audit/export"),
-    ("PUT", api::monitors::PUT_MANY.path),
-];
-
-impl Route {
-    /// What its requests are counted as; nothing for those who have limits of their own, and for who asks whether this works.
-    pub fn class(&self) -> Option<Class> {
-        match (self.who, self.method) {
-            (Who::Probe | Who::Scraper, _) => None,
-            _ if self.path == HEALTH => None,
-            (Who::Visitor, "POST") => Some(Class::Entry),
-            (_, method) if HEAVY.contains(&(method, self.path)) => Some(Class::Heavy),
-            (_, "GET") => Some(Class::Read),
-            _ => Some(Class::Write),
-        }
-    }
-}
+pub use super::route::{Route, Who};
 
 /// Requests worked on at once; a long poll of a probe is one.
 const AT_ONCE: usize = 4096;
-
-/// A page, or what pages are made of.
-const fn page(path: &'static str, who: Who, handler: fn() -> MethodRouter<Site>) -> Route {
-    Route { method: "GET", path, who, body_limit: 0, operation: None, handler }
-}
-
-/// What a form of a page does.
-const fn change(path: &'static str, who: Who, handler: fn() -> MethodRouter<Site>) -> Route {
-    Route { method: "POST", path, who, body_limit: form::LIMIT, operation: None, handler }
-}
-
-/// What a program may ask.
-const fn api(operation: &'static Operation) -> Route {
-    let Operation { method, path, right, body_limit, handler, .. } = *operation;
-    Route { method, path, who: Who::Key(right), body_limit, operation: Some(operation), handler }
-}
-
-/// What probes send, up to so many bytes, or ask for.
-const fn probes(
-    method: &'static str,
-    path: &'static str,
-    body_limit: usize,
-    handler: fn() -> MethodRouter<Site>,
-) -> Route {
-    Route { method, path, who: Who::Probe, body_limit, operation: None, handler }
-}
 
 /// The table.
 pub const ROUTES: &[Route] = &[
