@@ -28,6 +28,7 @@ pub mod incidents;
 pub mod instance;
 pub mod invitations;
 pub mod limits;
+pub mod managements;
 pub mod manual_checks;
 pub mod members;
 pub mod monitors;

@@ -74,17 +74,19 @@ pub struct Joined {
     pub name: String,
     /// What the user is there.
     pub role: String,
+    /// What the managing organization is called through which the user acts there, if not as a member.
+    pub through: Option<String>,
 }
 
-/// The organizations that a user belongs to, the first one joined first.
+/// The organizations that a user belongs to, the first one joined first; then those in which the user acts through another.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn of_user(auth: &mut Auth, user: UserKey, now: Timestamp) -> Result<Vec<Joined>, StoreError> {
     Ok(sqlx::query_as(
-        "SELECT o.id AS key, o.uuid, o.name, m.role FROM live_memberships($2) m
-         JOIN organizations o ON o.id = m.org_id
-         WHERE m.user_id = $1 ORDER BY m.created_at, m.org_id",
+        "SELECT o.id AS key, o.uuid, o.name, m.role, t.name AS through FROM live_access($2) m
+         JOIN organizations o ON o.id = m.org_id LEFT JOIN organizations t ON t.id = m.through
+         WHERE m.user_id = $1 ORDER BY m.through IS NOT NULL, m.created_at, m.org_id",
     )
     .bind(user)
     .bind(now.micros())

@@ -139,7 +139,7 @@ impl Frame {
     }
 
     fn has(&self, right: Right) -> bool {
-        self.member.as_ref().is_some_and(|member| member.role.may(right))
+        self.member.as_ref().is_some_and(|member| member.may(right))
     }
 }
 
