@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::flow;
 use crate::flow::judge::Listening;
 use crate::flow::verify::Limits;
+use crate::login::Porter;
 use crate::ops;
 use crate::ops::archive::keeper::Keeper;
 use crate::store;
@@ -39,6 +40,8 @@ struct Shared {
     /// Those of the web.
     limits: Arc<Limits>,
     listening: Mutex<Listening>,
+    /// Those who may come in, and until when.
+    porter: Porter,
     /// Looks after the archive, where there is one.
     keeper: Option<Arc<Keeper>>,
 }
@@ -71,6 +74,12 @@ fn tasks() -> Vec<Task> {
             bell: None,
             run: |_, shared| Box::pin(archive_backup(shared)),
         },
+        Task {
+            name: "managements",
+            period: SECOND * 60,
+            bell: None,
+            run: |app, shared| Box::pin(managements(app, shared)),
+        },
         Task { name: "limits", period: Duration::from_secs(60), bell: None, run: |_, shared| Box::pin(forget(shared)) },
         Task {
             name: "judge",
@@ -101,13 +110,14 @@ fn tasks() -> Vec<Task> {
 pub fn start(
     app: &App,
     limits: &Arc<Limits>,
+    porter: &Porter,
     keeper: Option<Arc<Keeper>>,
     tracker: &TaskTracker,
     stop: &CancellationToken,
 ) {
     tracker.spawn(keep_time(app.clone(), stop.clone()));
     let listening = Mutex::new(Listening::from(app.started_at));
-    let shared = Arc::new(Shared { limits: Arc::clone(limits), listening, keeper });
+    let shared = Arc::new(Shared { limits: Arc::clone(limits), listening, porter: porter.clone(), keeper });
     for task in tasks() {
         tracker.spawn(repeat(app.clone(), Arc::clone(&shared), task, stop.clone()));
     }
@@ -244,6 +254,12 @@ async fn archive_backup(shared: Arc<Shared>) -> Ran {
         Some(keeper) => report(keeper.back_up().await?),
         None => report("no archive"),
     }
+}
+
+/// Consents to be managed that end.
+async fn managements(app: App, shared: Arc<Shared>) -> Ran {
+    let _working = app.standstill.working().await;
+    report(shared.porter.end_managements(app.clock.now()).await?)
 }
 
 fn anchorage(app: &App) -> ops::anchor::Anchorage {

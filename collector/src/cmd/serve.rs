@@ -101,7 +101,7 @@ async fn serve(
     let porter = super::porter(&app)?;
     entrances::open(&app, &porter, Arc::clone(&limits), &tracker, &stop).await?;
     tracker.spawn(listen(app.clone(), stop.clone()));
-    work::start(&app, &limits, keeper, &tracker, &stop);
+    work::start(&app, &limits, &porter, keeper, &tracker, &stop);
     tracing::info!("Picket {} runs at {}", env!("CARGO_PKG_VERSION"), app.config.http.public_url());
     invite(&app, &porter).await?;
     tokio::select! {

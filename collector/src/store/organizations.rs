@@ -116,6 +116,17 @@ pub async fn name(auth: &mut Auth, org: OrgKey) -> Result<Option<String>, StoreE
         .await?)
 }
 
+/// The organization of that name outside, unless it is gone.
+///
+/// # Errors
+/// When the database fails.
+pub async fn by_id(auth: &mut Auth, id: uuid::Uuid) -> Result<Option<OrgKey>, StoreError> {
+    Ok(sqlx::query_scalar("SELECT id FROM organizations WHERE uuid = $1 AND deleted_at IS NULL")
+        .bind(id)
+        .fetch_optional(auth.conn())
+        .await?)
+}
+
 /// Whether an organization wants a second factor of its members.
 ///
 /// # Errors

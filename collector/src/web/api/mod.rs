@@ -8,6 +8,7 @@ pub mod audit;
 pub mod channels;
 pub mod incidents;
 pub mod invitations;
+pub mod managements;
 pub mod members;
 pub mod monitors;
 pub mod openapi;

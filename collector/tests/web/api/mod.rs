@@ -10,6 +10,7 @@
 mod channels;
 mod document;
 mod invitations;
+mod managements;
 mod many;
 mod matrix;
 mod members;
