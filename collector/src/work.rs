@@ -94,6 +94,7 @@ fn tasks() -> Vec<Task> {
             bell: Some(Bell::Dispatch),
             run: |app, _| Box::pin(dispatch(app)),
         },
+        Task { name: "summaries", period: SECOND * 10, bell: None, run: |app, _| Box::pin(summaries(app)) },
         Task { name: "gauges", period: SECOND * 15, bell: None, run: |app, _| Box::pin(gauges(app)) },
         Task {
             name: "account-mails",
@@ -274,6 +275,15 @@ async fn judge(app: App, shared: Arc<Shared>) -> Ran {
     let judged = flow::judge::run(&app.pools, now, since.max(app.listening_since())).await?;
     shared.listening.lock().unwrap_or_else(PoisonError::into_inner).looked(now);
     report(judged)
+}
+
+/// What managing organizations see of those that they manage.
+async fn summaries(app: App) -> Ran {
+    let _working = app.standstill.working().await;
+    let mut worker = app.pools.worker().await?;
+    let found = store::summaries::refresh(&mut worker, app.clock.now()).await?;
+    worker.commit().await?;
+    report(found)
 }
 
 /// What `/metrics` shows of the database; a reader of metrics must not be able to keep it busy.

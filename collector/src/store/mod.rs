@@ -52,6 +52,7 @@ pub mod sign_in_failures;
 pub mod spans;
 pub mod standing_alarms;
 pub mod states;
+pub mod summaries;
 pub mod users;
 
 pub use error::StoreError;

@@ -198,6 +198,7 @@ pub const ROUTES: &[Route] = &[
     api(&api::managements::GET_MANAGED),
     api(&api::managements::ACCEPT),
     api(&api::managements::LEAVE),
+    api(&api::portfolio::LIST),
     api(&api::organization::GET),
     api(&api::organization::CHANGE),
     api(&api::channels::LIST),

@@ -28,6 +28,7 @@ mod operators_probes;
 mod organizations;
 mod origins;
 mod passkeys;
+mod portfolio;
 mod quotas;
 mod second_factor;
 mod sessions;

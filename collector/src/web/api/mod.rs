@@ -13,6 +13,7 @@ pub mod members;
 pub mod monitors;
 pub mod openapi;
 pub mod organization;
+pub mod portfolio;
 pub mod problem;
 pub mod query;
 pub mod results;
