@@ -67,10 +67,12 @@ fn tasks() -> Vec<Task> {
         breaks_off(task("archive-manifest", hour, |_, shared| Box::pin(archive_manifest(shared)))),
         breaks_off(task("archive-backup", SECOND * 300, |_, shared| Box::pin(archive_backup(shared)))),
         task("ends", SECOND * 60, |app, shared| Box::pin(ends(app, shared))),
+        task("managements", SECOND * 60, |app, shared| Box::pin(managements(app, shared))),
         task("limits", SECOND * 60, |_, shared| Box::pin(forget(shared))),
         rung(Bell::Judge, task("judge", SECOND, |app, shared| Box::pin(judge(app, shared)))),
         task("replay", SECOND * 30, |app, _| Box::pin(replay(app))),
         rung(Bell::Dispatch, task("dispatch", SECOND * 5, |app, _| Box::pin(dispatch(app)))),
+        task("summaries", SECOND * 10, |app, _| Box::pin(summaries(app))),
         task("gauges", SECOND * 15, |app, _| Box::pin(gauges(app))),
         rung(Bell::Mails, task("account-mails", SECOND * 5, |app, _| Box::pin(account_mails(app)))),
         task("again", SECOND * 10, |app, _| Box::pin(again(app))),
@@ -245,6 +247,12 @@ async fn ends(app: App, shared: Arc<Shared>) -> Ran {
     report(shared.porter.end_memberships(app.clock.now()).await?)
 }
 
+/// Consents to be managed that end.
+async fn managements(app: App, shared: Arc<Shared>) -> Ran {
+    let _working = app.standstill.working().await;
+    report(shared.porter.end_managements(app.clock.now()).await?)
+}
+
 fn anchorage(app: &App) -> ops::anchor::Anchorage {
     let file = app.config.audit.anchors_file(&app.config.keys);
     ops::anchor::Anchorage { file, notary: app.notary.clone(), collector: app.collector_id }
@@ -257,6 +265,15 @@ async fn judge(app: App, shared: Arc<Shared>) -> Ran {
     let judged = flow::judge::run(&app.pools, now, since.max(app.listening_since())).await?;
     shared.listening.lock().unwrap_or_else(PoisonError::into_inner).looked(now);
     report(judged)
+}
+
+/// What managing organizations see of those that they manage.
+async fn summaries(app: App) -> Ran {
+    let _working = app.standstill.working().await;
+    let mut worker = app.pools.worker().await?;
+    let found = store::summaries::refresh(&mut worker, app.clock.now()).await?;
+    worker.commit().await?;
+    report(found)
 }
 
 /// What `/metrics` shows of the database; a reader of metrics must not be able to keep it busy.

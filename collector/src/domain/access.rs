@@ -130,10 +130,30 @@ rights! {
     AccountRead: "account:read" from Viewer,
     /// Change one's own password, address and second factor, end one's sessions, close one's account.
     AccountWrite: "account:write" from Viewer,
+    /// See how the managed organizations are, and which they are.
+    PortfolioRead: "portfolio:read" from Viewer,
+    /// Let another organization manage this one, accept to manage one, and end either.
+    ManagementWrite: "management:write" from Admin,
     /// See probes and regions.
     ProbesRead: "probes:read" from Viewer,
     /// Add and revoke probes.
     ProbesWrite: "probes:write" from Admin,
+}
+
+impl Right {
+    /// Whether nobody has it who acts here through a managing organization, in whatever role: what could be given away by it
+    /// outlasts the consent (members, keys, probes), or leads on from here to a third organization.
+    pub const fn is_withheld(self) -> bool {
+        matches!(
+            self,
+            Self::MembersWrite
+                | Self::KeysRead
+                | Self::KeysWrite
+                | Self::ProbesWrite
+                | Self::PortfolioRead
+                | Self::ManagementWrite
+        )
+    }
 }
 
 impl fmt::Display for Right {
@@ -173,7 +193,7 @@ mod tests {
 
     #[test]
     fn only_who_may_say_who_belongs_here_sees_the_audit_log_and_adds_probes() {
-        for right in [Right::AuditRead, Right::MembersWrite, Right::ProbesWrite] {
+        for right in [Right::AuditRead, Right::MembersWrite, Right::ManagementWrite, Right::ProbesWrite] {
             assert_eq!(Role::ALL.map(|role| role.may(right)), [true, true, false, false, false], "{right}");
         }
     }
@@ -184,6 +204,14 @@ mod tests {
             assert!(rights(pair[1]).iter().all(|right| rights(pair[0]).contains(right)), "{pair:?}");
         }
         assert_eq!(rights(Role::Owner).len(), Right::ALL.len());
+    }
+
+    #[test]
+    fn nobody_gives_away_what_outlasts_the_consent_to_manage() {
+        let withheld: Vec<_> =
+            Right::ALL.iter().filter(|right| right.is_withheld()).map(|right| right.as_str()).collect();
+        let wanted = ["members:write", "keys:read", "keys:write", "portfolio:read", "management:write", "probes:write"];
+        assert_eq!(withheld, wanted);
     }
 
     #[test]

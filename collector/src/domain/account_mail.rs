@@ -128,6 +128,25 @@ pub enum About {
         /// Whether it has ended.
         over: bool,
     },
+    /// An organization is managed by another, or no more.
+    Management {
+        /// What happened to the consent.
+        step: Step,
+        /// When.
+        at: Timestamp,
+        /// What the managed organization is called.
+        managed: String,
+        /// What the managing one is called.
+        managing: String,
+        /// As what its members act there at most.
+        most: String,
+        /// When it ends by itself.
+        until: Option<Timestamp>,
+        /// Who did it, as in the audit log; none where time does.
+        by: Option<String>,
+        /// Whether whoever reads this owns the managing organization.
+        managing_side: bool,
+    },
     /// The user may administer the instance for a time.
     Administrator {
         /// When it was given.
@@ -161,6 +180,49 @@ pub enum About {
     },
 }
 
+/// What happens to a consent by which an organization is managed by another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// An owner gave it.
+    Given,
+    /// The other organization accepted it.
+    Accepted,
+    /// The managed organization ended it.
+    Revoked,
+    /// The managing organization ended it.
+    Left,
+    /// It ends soon by itself.
+    Ends,
+    /// It ended by itself.
+    Over,
+}
+
+impl Step {
+    /// The name of the mail in the table of mails: never change one.
+    const fn template(self) -> &'static str {
+        match self {
+            Self::Given => "management_given",
+            Self::Accepted => "management_accepted",
+            Self::Revoked => "management_revoked",
+            Self::Left => "management_left",
+            Self::Ends => "management_ends",
+            Self::Over => "management_over",
+        }
+    }
+
+    /// What the audit log calls it; that an end is near is not in it.
+    pub const fn action(self) -> &'static str {
+        match self {
+            Self::Given => "management.give",
+            Self::Accepted => "management.accept",
+            Self::Revoked => "management.revoke",
+            Self::Left => "management.leave",
+            Self::Ends | Self::Over => "management.end",
+        }
+    }
+}
+
 impl About {
     /// Its name in the table of mails: never change one.
     pub const fn template(&self) -> &'static str {
@@ -186,6 +248,7 @@ impl About {
             Self::Membership { .. } => "membership",
             Self::MembershipEnd { over: false, .. } => "membership_ends",
             Self::MembershipEnd { over: true, .. } => "membership_over",
+            Self::Management { step, .. } => step.template(),
             Self::Administrator { .. } => "administrator",
             Self::Invitation { .. } => "invitation",
             Self::Recovery { .. } => "recovery",

@@ -8,7 +8,8 @@
 //! [`uptime`] adds verdicts up; [`retention`] says what has expired; [`clock`] says when the machine's clock is followed;
 //! [`audit_chain`] finds where the audit log was tampered with; [`import`] reads what other programs watch; [`written`] how
 //! people write hosts, headers and times; [`defaults`] what holds where nobody says otherwise; [`access`] who may do what;
-//! [`passkey`] whether a passkey is what it says; [`administration`] for how long somebody administers the instance.
+//! [`passkey`] whether a passkey is what it says; [`administration`] for how long somebody administers the instance;
+//! [`management`] who lets an organization be managed by another.
 
 pub mod outage;
 
@@ -22,6 +23,7 @@ pub mod column_class;
 pub mod defaults;
 pub mod gap;
 pub mod import;
+pub mod management;
 pub mod manual;
 pub mod members;
 pub mod passkey;

@@ -41,7 +41,7 @@ pub struct Holder {
 impl Holder {
     /// Whether both the key and its user's present role have the right.
     pub fn may(&self, right: Right) -> bool {
-        self.scopes.contains(&right) && self.member.role.may(right)
+        self.scopes.contains(&right) && self.member.may(right)
     }
 }
 
@@ -162,6 +162,9 @@ fn holder(key: &ApiKey, row: HolderRow) -> Result<Holder, StoreError> {
         org_name: row.org_name,
         others: Vec::new(),
         role,
+        // A key goes with a membership: there is none for who acts here through another organization.
+        through: None,
+        manages: false,
         lacks_factor: row.lacks_factor,
         proven_at: None,
     };
@@ -182,7 +185,7 @@ fn fits(member: &Member, wish: &Wish) -> Result<(), Unmade> {
     if wish.scopes.is_empty() {
         return Err(Unmade::NoScope);
     }
-    if let Some(right) = wish.scopes.iter().find(|right| !member.role.may(**right)) {
+    if let Some(right) = wish.scopes.iter().find(|right| !member.may(**right)) {
         return Err(Unmade::BeyondRole(*right));
     }
     if wish.networks.len() > MOST_NETWORKS {

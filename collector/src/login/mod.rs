@@ -5,7 +5,7 @@
 //! where there is one ([`totp`], [`passkey`], [`recovery`]), [`passkey`] alone can do, and [`link`] lets in by mail.
 //! [`session`] keeps a browser signed in, [`step_up`] asks again before what matters most, [`account`] changes what one
 //! signs in with. [`members`] changes who belongs to an organization, [`ends`] for how long, [`invite`] lets others join it,
-//! [`organization`] makes another. [`api_key`] lets programs in, [`administration`] says who administers the instance. [`caller`] is the browser
+//! [`organization`] makes another, [`management`] lets one manage another. [`api_key`] lets programs in, [`administration`] says who administers the instance. [`caller`] is the browser
 //! that asks; [`throttle`] and [`failure`] slow guessing down; [`mail`] puts mails about accounts down for `flow`.
 
 pub mod account;
@@ -18,6 +18,7 @@ pub mod failure;
 pub mod invite;
 pub mod link;
 mod mail;
+pub mod management;
 pub mod members;
 pub mod organization;
 pub mod passkey;

@@ -76,7 +76,7 @@ impl Porter {
     ) -> Result<Result<Ticket, Created>, LoginError> {
         let mut auth = self.pools.auth().await?;
         let own = organizations::of_user(&mut auth, account.user, now).await?;
-        if !self.may_create() || own.len() >= MOST {
+        if !self.may_create() || own.iter().filter(|joined| joined.through.is_none()).count() >= MOST {
             return Ok(Err(Created::Nobody));
         }
         let by = Author { org: None, ..by.clone() };

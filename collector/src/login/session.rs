@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::caller::Caller;
 use super::{Identity, LoginError, Porter, note};
-use crate::domain::access::Role;
+use crate::domain::access::{Right, Role};
 use crate::domain::account_mail::About;
 use crate::store::audit::Author;
 use crate::store::sessions::{self, ListedSession, NewSession, SessionRow};
@@ -76,6 +76,15 @@ pub struct Account {
     pub email: String,
 }
 
+/// The managing organization through which somebody acts in another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Through {
+    /// What names it outside.
+    pub id: uuid::Uuid,
+    /// What it is called.
+    pub name: String,
+}
+
 /// Who is signed in.
 #[derive(Clone, Debug)]
 pub struct Member {
@@ -93,6 +102,10 @@ pub struct Member {
     pub others: Vec<(uuid::Uuid, String)>,
     /// What the user may do there.
     pub role: Role,
+    /// Through which organization, if the user belongs to one that manages it and not to itself.
+    pub through: Option<Through>,
+    /// Whether the organization manages others.
+    pub manages: bool,
     /// Whether the organization wants a second factor, and the user has none.
     pub lacks_factor: bool,
     /// When the user last gave a password or a second factor in this session.
@@ -125,6 +138,8 @@ impl TryFrom<SessionRow> for Resumed {
             org_name: row.org_name.unwrap_or_default(),
             others: row.other_ids.into_iter().zip(row.other_names).collect(),
             role: role.parse().map_err(|_| unreadable)?,
+            through: row.through_id.map(|id| Through { id, name: row.through_name.unwrap_or_default() }),
+            manages: row.manages,
             lacks_factor: row.lacks_factor,
             proven_at: row.proven_at.map(Timestamp::from_micros),
         }))
@@ -150,6 +165,17 @@ impl Resumed {
 }
 
 impl Member {
+    /// Whether the user may do there what the right is for.
+    pub fn may(&self, right: Right) -> bool {
+        self.role.may(right) && !(self.through.is_some() && right.is_withheld())
+    }
+
+    /// The user, for the audit log of the organization.
+    pub fn actor(&self) -> String {
+        let through = self.through.as_ref().map(|through| format!(" through:{}", through.id)).unwrap_or_default();
+        format!("user:{}{through}", self.email)
+    }
+
     /// Whether the user proved lately who it is. A proof that lies ahead is none: the clock was set back since.
     pub fn is_fresh(&self, now: Timestamp) -> bool {
         self.proven_at.is_some_and(|at| at <= now && now.since(at) < FRESH)

@@ -64,12 +64,15 @@ pub const KEPT: &[(&str, &[&str])] = &[
     ("organization_limits", &["changed_at"]),
     ("address_changes", &["created_at", "expires_at", "old_confirmed_at", "new_confirmed_at"]),
     ("admin_grants", &["from_at", "until_at", "revoked_at"]),
+    ("managements", &["consented_at", "accepted_at", "until_at", "ended_at", "end_told_at"]),
 ];
 
-/// Times of rows that live for an hour at most: those whose first lies ahead go, for nobody waits for them any more.
+/// Times of rows that live for an hour at most, or are made anew: those whose first lies ahead go, for nobody waits for them any more.
 pub const FORGOTTEN: &[(&str, &[&str])] = &[
     ("manual_checks", &["asked_at", "expires_at", "taken_at", "ended_at"]),
     ("channel_proofs", &["created_at", "expires_at"]),
+    // Counted anew in a moment.
+    ("organization_summaries", &["updated_at", "failing_since", "changed_at"]),
 ];
 
 const DAY_US: i64 = 86_400_000_000;

@@ -30,6 +30,7 @@ pub mod incidents;
 pub mod instance;
 pub mod invitations;
 pub mod limits;
+pub mod managements;
 pub mod manual_checks;
 pub mod members;
 pub mod monitors;
@@ -53,6 +54,7 @@ pub mod sign_in_failures;
 pub mod spans;
 pub mod standing_alarms;
 pub mod states;
+pub mod summaries;
 pub mod users;
 
 pub use error::StoreError;

@@ -74,17 +74,19 @@ pub struct Joined {
     pub name: String,
     /// What the user is there.
     pub role: String,
+    /// What the managing organization is called through which the user acts there, if not as a member.
+    pub through: Option<String>,
 }
 
-/// The organizations that a user belongs to, the first one joined first.
+/// The organizations that a user belongs to, the first one joined first; then those in which the user acts through another.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn of_user(auth: &mut Auth, user: UserKey, now: Timestamp) -> Result<Vec<Joined>, StoreError> {
     Ok(sqlx::query_as(
-        "SELECT o.id AS key, o.uuid, o.name, m.role FROM live_memberships($2) m
-         JOIN organizations o ON o.id = m.org_id
-         WHERE m.user_id = $1 ORDER BY m.created_at, m.org_id",
+        "SELECT o.id AS key, o.uuid, o.name, m.role, t.name AS through FROM live_access($2) m
+         JOIN organizations o ON o.id = m.org_id LEFT JOIN organizations t ON t.id = m.through
+         WHERE m.user_id = $1 ORDER BY m.through IS NOT NULL, m.created_at, m.org_id",
     )
     .bind(user)
     .bind(now.micros())
@@ -110,6 +112,17 @@ pub async fn is_first(auth: &mut Auth, org: OrgKey) -> Result<bool, StoreError> 
 pub async fn name(auth: &mut Auth, org: OrgKey) -> Result<Option<String>, StoreError> {
     Ok(sqlx::query_scalar("SELECT name FROM organizations WHERE id = $1 AND deleted_at IS NULL")
         .bind(org)
+        .fetch_optional(auth.conn())
+        .await?)
+}
+
+/// The organization of that name outside, unless it is gone.
+///
+/// # Errors
+/// When the database fails.
+pub async fn by_id(auth: &mut Auth, id: uuid::Uuid) -> Result<Option<OrgKey>, StoreError> {
+    Ok(sqlx::query_scalar("SELECT id FROM organizations WHERE uuid = $1 AND deleted_at IS NULL")
+        .bind(id)
         .fetch_optional(auth.conn())
         .await?)
 }

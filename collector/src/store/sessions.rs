@@ -28,9 +28,15 @@ pub struct SessionRow {
     pub role: Option<String>,
     /// What it is called.
     pub org_name: Option<String>,
+    /// Through which managing organization, if not as a member.
+    pub through_id: Option<uuid::Uuid>,
+    /// What that is called.
+    pub through_name: Option<String>,
+    /// Whether the organization manages others.
+    pub manages: bool,
     /// Whether it wants a second factor, and the user has none.
     pub lacks_factor: bool,
-    /// The other organizations of the user, by name.
+    /// The other organizations that the user belongs to, by name.
     pub other_ids: Vec<uuid::Uuid>,
     /// What they are called.
     pub other_names: Vec<String>,
@@ -115,14 +121,17 @@ pub async fn find(
 ) -> Result<Option<SessionRow>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT s.id, s.user_id, u.uuid, u.email, m.org_id, m.role, m.name AS org_name, s.seen_at, s.proven_at,
+                t.uuid AS through_id, t.name AS through_name,
+                EXISTS (SELECT FROM managements g WHERE g.manager_id = m.org_id AND g.ended_at IS NULL) AS manages,
                 m.second_factor_since IS NOT NULL AND NOT has_second_factor(u.id) AS lacks_factor,
                 coalesce(other.ids, '{}') AS other_ids, coalesce(other.names, '{}') AS other_names
          FROM sessions s JOIN users u ON u.id = s.user_id AND u.deleted_at IS NULL
          LEFT JOIN LATERAL (
-             SELECT m.org_id, m.role, o.name, o.second_factor_since
-             FROM live_memberships($2) m JOIN organizations o ON o.id = m.org_id
+             SELECT m.org_id, m.role, m.through, o.name, o.second_factor_since
+             FROM live_access($2) m JOIN organizations o ON o.id = m.org_id
              WHERE m.user_id = u.id AND (s.chosen_org_id IS NULL OR m.org_id = s.chosen_org_id)
-             ORDER BY m.created_at, m.org_id LIMIT 1) m ON true
+             ORDER BY m.through IS NOT NULL, m.created_at, m.org_id LIMIT 1) m ON true
+         LEFT JOIN organizations t ON t.id = m.through
          LEFT JOIN LATERAL (
              SELECT array_agg(o.uuid ORDER BY o.name) AS ids, array_agg(o.name ORDER BY o.name) AS names
              FROM live_memberships($2) x JOIN organizations o ON o.id = x.org_id

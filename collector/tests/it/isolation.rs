@@ -14,19 +14,21 @@ const ALL_ROWS: &[(&str, &str)] = &[
     ("audit_bases", "auth backup owner worker"),
     ("changes", "backup intake worker"),
     ("channel_proofs", "backup worker"),
-    ("channels", "backup worker"),
+    ("channels", "auth backup worker"),
     ("deliveries", "backup worker"),
     ("delivery_attempts", "backup worker"),
     ("gaps", "backup intake worker"),
     ("incident_events", "backup worker"),
     ("incidents", "backup worker"),
     ("invitations", "auth backup"),
+    ("managements", "app auth backup reader"),
     ("manual_checks", "backup intake worker"),
     ("memberships", "auth backup worker"),
     ("monitor_regions", "auth backup intake worker"),
     ("monitors", "auth backup intake worker"),
     ("notices", "backup worker"),
     ("organization_limits", "auth backup worker"),
+    ("organization_summaries", "app backup reader worker"),
     ("organizations", "auth backup worker"),
     ("probes", "auth backup intake worker"),
     ("rechecks", "backup intake worker"),
@@ -93,6 +95,15 @@ const SHARED: &[&str] = &["gaps", "probes"];
 /// and do nothing else.
 const COUNTED: [(&str, &str); 2] = [("monitor_regions", "monitor_id region_id"), ("monitors", "deleted_at id org_id")];
 
+/// Tables of which a managing organization sees rows of those that it manages, and writes none; and by which condition.
+const MANAGED: [(&str, &str); 2] = [
+    ("managements", "(manager_id = current_org())"),
+    (
+        "organization_summaries",
+        "(org_id IN ( SELECT g.org_id\n   FROM managements g\n  WHERE ((g.manager_id = current_org()) AND (g.accepted_at IS NOT NULL) AND (g.ended_at IS NULL))))",
+    ),
+];
+
 /// What runs with the rights of its owner, who is held by row security too.
 const OF_THE_OWNER: &[&str] = &["audit_remove", "drop_partition", "ensure_partition"];
 
@@ -110,6 +121,9 @@ async fn open(database: &TestDatabase) -> Vec<String> {
         "WITH tenants AS ({TENANTS}), policies AS (
              SELECT t.oid, p.polname, p.polname = 'tenant' AS is_tenant, p.polcmd = '*' AND p.polpermissive AS is_whole,
                     t.relname = ANY ($1) AND p.polcmd = 'r' AS is_look, t.relname = ANY ($2) AND p.polcmd = 'r' AS is_count,
+                    p.polname = 'managing' AND p.polcmd = 'r' AS is_managing,
+                    t.relname = 'channels' AND p.polcmd = 'a' AS is_addition,
+                    (SELECT condition FROM unnest($3::text[], $4::text[]) m (relname, condition) WHERE m.relname = t.relname) AS managed,
                     pg_get_expr(p.polqual, p.polrelid) AS seen, pg_get_expr(p.polwithcheck, p.polrelid) AS written,
                     CASE t.relname WHEN 'organizations' THEN '(id = current_org())' ELSE '(org_id = current_org())' END AS own,
                     ARRAY(SELECT r::regrole::text FROM unnest(p.polroles) r ORDER BY 1) AS roles
@@ -122,6 +136,8 @@ async fn open(database: &TestDatabase) -> Vec<String> {
              CASE WHEN is_tenant AND roles <> '{{picket_app,picket_reader}}' THEN false
                   WHEN is_tenant AND is_look THEN seen = '(' || own || ' OR (org_id IS NULL))' AND written IS NULL
                   WHEN is_tenant THEN is_whole AND seen = own AND written = own
+                  WHEN is_managing THEN seen = managed AND written IS NULL AND roles = '{{picket_app,picket_reader}}'
+                  WHEN is_addition THEN seen IS NULL AND written = 'true' AND roles = '{{picket_auth}}'
                   WHEN is_count THEN seen = 'true' AND written IS NULL AND roles = '{{picket_auth}}'
                   ELSE is_whole AND seen = 'true' AND written = 'true' AND NOT roles && '{{picket_app,picket_reader,-}}' END, false)"
     );
@@ -147,8 +163,9 @@ async fn open(database: &TestDatabase) -> Vec<String> {
     );
     let (counted, columns): (Vec<&str>, Vec<&str>) = COUNTED.into_iter().unzip();
     let mut owner = database.login("picket_owner").await;
-    let mut found: Vec<String> =
-        query_scalar(AssertSqlSafe(unsecured)).bind(SHARED).bind(&counted).fetch_all(&mut owner).await.unwrap();
+    let (managed, conditions): (Vec<&str>, Vec<&str>) = MANAGED.into_iter().unzip();
+    let unsecured = query_scalar(AssertSqlSafe(unsecured)).bind(SHARED).bind(&counted).bind(managed).bind(conditions);
+    let mut found: Vec<String> = unsecured.fetch_all(&mut owner).await.unwrap();
     let rest = query_scalar(AssertSqlSafe(rest)).bind(OF_THE_INSTANCE).bind(OF_THE_OWNER).bind(counted).bind(columns);
     found.extend(rest.fetch_all(&mut owner).await.unwrap());
     found
@@ -191,6 +208,15 @@ async fn what_is_open_to_other_tenants_is_found() {
             vec!["rights of its owner"],
         ),
         ("CALL secure_table('pets', '{}'); GRANT SELECT (target) ON monitors TO picket_auth".to_owned(), vec!["than count"]),
+        (
+            "CALL secure_table('pets', '{}'); CREATE POLICY managing ON pets FOR SELECT TO picket_app, picket_reader USING (true)".to_owned(),
+            vec!["lets too much"],
+        ),
+        (
+            "CALL secure_table('pets', '{}'); DROP POLICY managing ON managements; CREATE POLICY managing ON managements TO picket_app
+             USING (manager_id = current_org())".to_owned(),
+            vec!["lets too much"],
+        ),
         ("CALL secure_table('pets', '{}'); GRANT DELETE ON monitor_regions TO picket_auth".to_owned(), vec!["than count"]),
         (
             "CALL secure_table('pets', '{}'); DROP POLICY picket_auth ON monitors; CREATE POLICY picket_auth ON monitors
@@ -318,6 +344,10 @@ async fn administration_counts_monitors_and_reads_nothing_else_of_them() {
         "SELECT FROM results",
         "SELECT FROM incidents",
         "SELECT FROM channels",
+        "SELECT id FROM channels",
+        "UPDATE channels SET verified_at = 1",
+        "DELETE FROM channels",
+        "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at, verified_at) VALUES (gen_random_uuid(), 1, 'n', 'email', 'h', '', 0, 1)",
         "DELETE FROM admin_grants",
         "UPDATE admin_grants SET until_at = until_at + 1",
     ] {

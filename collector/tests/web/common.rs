@@ -227,6 +227,8 @@ impl World {
             org_name: "acme".to_owned(),
             others: Vec::new(),
             role: role.parse().unwrap(),
+            through: None,
+            manages: false,
             lacks_factor: false,
             proven_at: None,
         };

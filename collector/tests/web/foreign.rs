@@ -11,7 +11,7 @@ use crate::common::{Answer, World};
 
 /// What routes name, by the beginning of their path; the other organization's, and one that nobody has. A route of another
 /// beginning fails until a row of it is here.
-const NAMED: [(&str, &str, &str); 9] = [
+const NAMED: [(&str, &str, &str); 13] = [
     ("/monitors/", THEIRS, NOBODYS),
     ("/channels/", THEIRS, NOBODYS),
     ("/incidents/", THEIRS, NOBODYS),
@@ -19,6 +19,10 @@ const NAMED: [(&str, &str, &str); 9] = [
     ("/members/", THEIRS, NOBODYS),
     ("/invitations/", THEIRS, NOBODYS),
     ("/organizations/", THEIRS, NOBODYS),
+    ("/management/", THEIRS, NOBODYS),
+    ("/managements/", THEIRS, NOBODYS),
+    ("/portfolio/", THEIRS, NOBODYS),
+    ("/managed/", THEIRS, NOBODYS),
     ("/account/sessions/", THEIRS, NOBODYS),
     ("/probes/", THEIRS, NOBODYS),
 ];
@@ -44,6 +48,9 @@ async fn other_organization(world: &World) {
                  SELECT '{THEIRS}', 2, 'their@example.org', 'viewer', sha256('x'), id, 0, 9e15 FROM users WHERE uuid = '{THEIRS}';
              INSERT INTO api_keys (org_id, user_id, public_id, key_hash, name, scopes, created_at)
                  SELECT 2, id, 'Theirs00', sha256('x'), 'their key', '{{monitors:read}}', 0 FROM users WHERE uuid = '{THEIRS}';
+             INSERT INTO organizations (uuid, name, created_at) VALUES (gen_random_uuid(), 'their manager', 0);
+             INSERT INTO managements (uuid, org_id, manager_id, most, consented_by, consented_at)
+                 SELECT '{THEIRS}', 2, max(id), 'viewer', 'user:eve@example.org', 0 FROM organizations;
              INSERT INTO probes (uuid, region_id, org_id, name, sealed_secret, created_at) VALUES ('{THEIRS}', 1, 2, 'their probe', '', 0)"
         ))
         .await;
@@ -52,7 +59,9 @@ async fn other_organization(world: &World) {
 /// Everything that the second organization and its member have.
 async fn all_of_theirs(world: &World) -> String {
     let mut all = String::new();
-    for table in ["monitors", "incidents", "channels", "invitations", "api_keys", "probes", "memberships"] {
+    for table in
+        ["monitors", "incidents", "channels", "invitations", "api_keys", "probes", "memberships", "managements"]
+    {
         all += &world
             .one(&format!("SELECT string_agg(t::text, ' ' ORDER BY t::text) FROM {table} t WHERE org_id = 2"))
             .await;

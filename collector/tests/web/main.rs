@@ -23,11 +23,13 @@ mod keys;
 #[path = "../it/log.rs"]
 mod log;
 mod mailbox;
+mod managements;
 mod members;
 mod operators_probes;
 mod organizations;
 mod origins;
 mod passkeys;
+mod portfolio;
 mod quotas;
 mod second_factor;
 mod sessions;

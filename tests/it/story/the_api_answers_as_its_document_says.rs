@@ -40,7 +40,8 @@ fn key(world: &World) -> ApiKey {
 /// behind; and where something is named, it is one that is there.
 fn settings(world: &World) -> String {
     let mut text =
-        "[checks.positive_data_acceptance]\nexpected-statuses = [\"2xx\", 400, 401, 403, 404, 409, 422, 429]\n".to_owned();
+        "[checks.positive_data_acceptance]\nexpected-statuses = [\"2xx\", 400, 401, 403, 404, 409, 422, 429]\n"
+            .to_owned();
     for (table, of_all) in
         [("monitors", true), ("channels", true), ("incidents", false), ("invitations", true), ("members", true)]
     {

@@ -8,7 +8,7 @@ use super::Message;
 use super::sheet::Sheet;
 use super::short::Brief;
 use super::words::one_line;
-use crate::domain::account_mail::{About, LinkFacts};
+use crate::domain::account_mail::{About, LinkFacts, Step};
 
 /// What to do about a deed that was not one's own.
 const NOT_YOU: &str = "choose another password at once, and look through the sessions on the page Account";
@@ -75,6 +75,7 @@ fn sheet(about: &About, url: &str) -> Sheet {
         About::MembershipEnd { organization, member, until, over } => {
             end(organization, member.as_deref(), *until, *over, url)
         }
+        About::Management { .. } => management(about, url),
         About::Administrator { at, until, by } => Sheet {
             subject: "You administer this Picket".to_owned(),
             lead: "You may administer the whole instance for a time: its probes, organizations and users.".to_owned(),
@@ -167,6 +168,44 @@ fn end(organization: &str, member: Option<&str>, until: Timestamp, over: bool, u
         ("To change it", if over { INVITE_AGAIN } else { OTHER_END }.to_owned()),
     ];
     Sheet { subject, lead, rows, link: Some(format!("{url}/members")) }
+}
+
+/// An organization is managed by another, or no more: told to the owners of both.
+fn management(about: &About, url: &str) -> Sheet {
+    let About::Management { step, at, managed, managing, most, until, by, managing_side } = about else {
+        return asking(about, url);
+    };
+    let (managed, managing) = (one_line(managed), one_line(managing));
+    let over = format!("{managing} does not manage {managed} any more: its members have nothing there from then on.");
+    let (subject, lead) = match step {
+        Step::Given => (
+            format!("{managing} may manage {managed} at Picket"),
+            format!("{managed} consents to be managed by {managing}. It works once {managing} accepts it."),
+        ),
+        Step::Accepted => (
+            format!("{managing} manages {managed} at Picket"),
+            format!("{managing} accepted. Its members act in {managed} from now on, as {most} at most."),
+        ),
+        Step::Revoked | Step::Left => (format!("{managing} manages {managed} no more at Picket"), over),
+        Step::Ends => (
+            format!("{managing} manages {managed} for a few days more at Picket"),
+            format!("The consent of {managed} ends by itself. If it is to go on, an owner there gives another then."),
+        ),
+        Step::Over => {
+            (format!("{managing} manages {managed} no more at Picket"), format!("The consent ended by itself. {over}"))
+        }
+    };
+    let rows = [
+        Some(("When", format!("{at:.0}"))),
+        Some(("Managed", managed)),
+        Some(("By", managing)),
+        Some(("As", format!("{most} at most"))),
+        until.map(|until| ("Until", format!("{until:.0}"))),
+        by.as_ref().map(|by| ("Who", one_line(by))),
+        Some(("Not you?", "end it on that page at once; the audit log says who did it".to_owned())),
+    ];
+    let page = if *managing_side { "portfolio" } else { "management" };
+    Sheet { subject, lead, rows: rows.into_iter().flatten().collect(), link: Some(format!("{url}/{page}")) }
 }
 
 /// Subject, first sentence, and labelled lines.
@@ -279,6 +318,16 @@ mod tests {
         let at = Timestamp::from_seconds(1_790_000_000);
         let link = || LinkFacts { token: SecretString::new("T0KEN".to_owned()), until: at };
         let (new, by) = ("<b>new@example.org".to_owned(), "command:root".to_owned());
+        let management = |step, managing_side| About::Management {
+            step,
+            at,
+            managed: new.clone(),
+            managing: new.clone(),
+            most: "editor".to_owned(),
+            until: Some(at),
+            by: Some(by.clone()),
+            managing_side,
+        };
         for about in [
             About::SignInLink(link()),
             About::ResetLink(link()),
@@ -312,6 +361,12 @@ mod tests {
             About::MembershipEnd { organization: new.clone(), member: Some(new.clone()), until: at, over: false },
             About::MembershipEnd { organization: new.clone(), member: None, until: at, over: true },
             About::MembershipEnd { organization: new.clone(), member: Some(new.clone()), until: at, over: true },
+            management(Step::Given, true),
+            management(Step::Accepted, false),
+            management(Step::Revoked, true),
+            management(Step::Left, false),
+            management(Step::Ends, false),
+            management(Step::Over, true),
             About::Recovery { at, account: new, by },
         ] {
             let mail = write(AccountMailId::at(at), &about, "https://picket.example/", at);

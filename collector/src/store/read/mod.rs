@@ -7,6 +7,7 @@ pub mod incidents;
 pub mod live;
 pub mod monitor;
 pub mod organizations;
+pub mod portfolio;
 pub mod probes;
 pub mod telling;
 pub mod users;

@@ -29,17 +29,13 @@ impl User {
     /// # Errors
     /// When no connection can be had.
     pub async fn scoped(&self, site: &Site) -> Result<Scoped, StoreError> {
-        Ok(site.pools.scoped(self.member.org).await?.by(self.actor()).from(self.address))
+        Ok(site.pools.scoped(self.member.org).await?.by(self.member.actor()).from(self.address))
     }
 
     /// The user, for the audit log of the user's organization.
     pub fn author(&self) -> Author {
         let origin = self.address.map(|address| address.to_string());
-        Author { org: Some(self.member.org), actor: self.actor(), origin }
-    }
-
-    fn actor(&self) -> String {
-        format!("user:{}", self.member.email)
+        Author { org: Some(self.member.org), actor: self.member.actor(), origin }
     }
 }
 
@@ -71,7 +67,11 @@ impl Person {
     /// For the audit log of the organization that the session is in; outside of any, for that of the instance.
     pub fn author(&self) -> Author {
         let origin = self.address.map(|address| address.to_string());
-        Author { org: self.resumed.org(), actor: format!("user:{}", self.resumed.account().email), origin }
+        let actor = match &self.resumed {
+            Resumed::Member(member) => member.actor(),
+            Resumed::Stray(account) => format!("user:{}", account.email),
+        };
+        Author { org: self.resumed.org(), actor, origin }
     }
 }
 

@@ -31,7 +31,7 @@ pub async fn require(
             Resumed::Stray(_) if request.method() == Method::GET => return Some(see("/organizations")),
             Resumed::Stray(_) => return Some(ui::error::page(StatusCode::FORBIDDEN, "error.no_organization")),
         };
-        if !member.role.may(right) {
+        if !member.may(right) {
             return Some(ui::error::page(StatusCode::FORBIDDEN, "error.not_your_role"));
         }
         // What is needed to set one up is part of the account.

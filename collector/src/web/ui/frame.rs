@@ -47,6 +47,7 @@ const NAV: &[(&str, &str, Right)] = &[
     ("/probes", "nav.probes", Right::ProbesRead),
     ("/channels", "nav.channels", Right::ChannelsRead),
     ("/import", "nav.import", Right::MonitorsWrite),
+    ("/portfolio", "nav.portfolio", Right::PortfolioRead),
     ("/members", "nav.members", Right::MembersRead),
     ("/audit", "nav.audit", Right::AuditRead),
 ];
@@ -83,6 +84,9 @@ const DONE: &[(&str, &str, bool)] = &[
     ("invited", "done.invited", false),
     ("invitation_revoked", "done.invitation_revoked", false),
     ("transferred", "done.transferred", false),
+    ("consented", "done.consented", false),
+    ("accepted", "done.accepted", false),
+    ("consent_ended", "done.consent_ended", false),
     ("unlocked", "done.unlocked", false),
     ("sessions_ended", "done.sessions_ended", true),
     ("granted", "done.granted", false),
@@ -130,7 +134,9 @@ impl Frame {
 
     /// The navigation.
     pub fn nav(&self) -> Vec<NavItem> {
-        let open = NAV.iter().filter(|(.., right)| self.has(*right));
+        // Where nothing is managed it says nothing.
+        let manages = self.member.as_ref().is_some_and(|member| member.manages);
+        let open = NAV.iter().filter(|(href, _, right)| self.has(*right) && (*href != "/portfolio" || manages));
         open.map(|(href, key, _)| NavItem { href, text: text(key), current: *href == self.current }).collect()
     }
 
@@ -140,7 +146,7 @@ impl Frame {
     }
 
     fn has(&self, right: Right) -> bool {
-        self.member.as_ref().is_some_and(|member| member.role.may(right))
+        self.member.as_ref().is_some_and(|member| member.may(right))
     }
 }
 

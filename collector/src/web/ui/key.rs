@@ -159,7 +159,7 @@ pub async fn post_revoke(State(site): State<Site>, user: User, Path(id): Path<St
 
 /// Whose keys somebody sees and ends: the own ones, or all.
 fn whose(user: &User) -> Option<UserKey> {
-    if user.member.role.may(Right::MembersWrite) { None } else { Some(user.member.user) }
+    if user.member.may(Right::MembersWrite) { None } else { Some(user.member.user) }
 }
 
 fn read(form: &Form) -> Result<Wish, Vec<(&'static str, String)>> {
@@ -224,7 +224,7 @@ fn show(user: &User, form: &Form, faults: Vec<(&'static str, String)>) -> Respon
     let page = MakePage {
         frame: Frame::of(user, "/keys", text("key.make")),
         called: form.text("name").to_owned(),
-        scopes: Right::ALL.iter().filter(|right| user.member.role.may(**right)).map(scope).collect(),
+        scopes: Right::ALL.iter().filter(|right| user.member.may(**right)).map(scope).collect(),
         lives: LIVES.iter().map(life).collect(),
         networks: form.text("networks").to_owned(),
         faults,

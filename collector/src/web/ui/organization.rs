@@ -41,6 +41,8 @@ struct Item {
     id: Uuid,
     name: String,
     role: &'static str,
+    /// The managing organization through which one acts there.
+    through: Option<String>,
     /// Whether the session is in it.
     current: bool,
 }
@@ -110,6 +112,7 @@ async fn items(site: &Site, person: &Person) -> Result<Vec<Item>, StoreError> {
         id: joined.uuid,
         current: person.resumed.org() == Some(joined.key),
         role: joined.role.parse().map(role_word).unwrap_or_default(),
+        through: joined.through,
         name: joined.name,
     };
     Ok(joined.into_iter().map(item).collect())

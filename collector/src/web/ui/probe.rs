@@ -108,7 +108,7 @@ async fn gather(site: &Site, user: &User, query: &HashMap<String, String>) -> Re
     let mut scoped = user.scoped(site).await?;
     let rows = read::page(&mut scoped).await?;
     let regions = read::regions(&mut scoped, now).await?;
-    let runs = user.member.role.may(Right::ProbesWrite) && probes::are_run_by(&site.desk, user.member.org).await?;
+    let runs = user.member.may(Right::ProbesWrite) && probes::are_run_by(&site.desk, user.member.org).await?;
     Ok(List {
         frame: Frame::of(user, "/probes", text("probe.title")).noting(query),
         items: rows.iter().map(|row| item(row, now)).collect(),

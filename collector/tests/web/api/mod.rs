@@ -11,6 +11,7 @@ mod account;
 mod channels;
 mod document;
 mod invitations;
+mod managements;
 mod many;
 mod matrix;
 mod members;

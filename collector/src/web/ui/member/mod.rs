@@ -76,7 +76,7 @@ pub async fn get_members(
 async fn read(site: &Site, user: &User, frame: Frame) -> Result<Page, StoreError> {
     let rows = site.porter.members(user.member.org).await?;
     let (by, now) = (user.member.role, site.clock.now());
-    let invitations = if by.may(Right::MembersWrite) { invitations(site, user).await? } else { Vec::new() };
+    let invitations = if user.member.may(Right::MembersWrite) { invitations(site, user).await? } else { Vec::new() };
     Ok(Page { frame, items: rows.into_iter().map(|row| item(row, user, by, now)).collect(), invitations })
 }
 
@@ -107,7 +107,7 @@ fn item(row: MemberRow, user: &User, by: Role, now: Timestamp) -> Item {
         signed_in: row.signed_in_at.map(|at| when(at, now)),
         second_factor: row.second_factor,
         own,
-        changeable: !own && by.may(Right::MembersWrite) && may_be_put_out(by, &row),
+        changeable: !own && user.member.may(Right::MembersWrite) && may_be_put_out(by, &row),
         transferable: !own && by == Role::Owner,
         email: row.email,
     }
