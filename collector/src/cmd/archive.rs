@@ -33,7 +33,7 @@ impl From<ArchiveError> for CmdError {
     }
 }
 
-/// How long a store may take to answer at the start.
+/// How long the start waits for a store.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// So often one that is away is looked for.
 const LOOK: Duration = Duration::from_secs(15);
@@ -110,7 +110,7 @@ pub(super) async fn begin(
     let pg_wal = Layout::of(&app.config.database.data_dir).pgdata().join("pg_wal");
     let opening = Opening { app: app.clone(), counter: server.counter(), keeper: Arc::new(Keeper::new(pg_wal)) };
     let keeper = Arc::clone(&opening.keeper);
-    match opening.once().await {
+    match opening.soon().await {
         Ok(()) => {}
         Err(error) if error.is_transient() => {
             tracing::error!("The archive cannot be reached, and WAL is kept until it can: {error}");
@@ -132,9 +132,10 @@ struct Opening {
 }
 
 impl Opening {
-    async fn once(&self) -> Result<(), ArchiveError> {
+    /// Opens it, unless that takes long.
+    async fn soon(&self) -> Result<(), ArchiveError> {
         let late = |_| {
-            let why = format!("it did not answer in {} s", PATIENCE.as_secs());
+            let why = format!("it takes more than {} s", PATIENCE.as_secs());
             Err(StoreError::Failed { place: "store".to_owned(), why }.into())
         };
         tokio::time::timeout(PATIENCE, self.open()).await.unwrap_or_else(late)
@@ -162,8 +163,7 @@ impl Opening {
     async fn until_it_is_there(&self) {
         let mut told_for_good = false;
         loop {
-            tokio::time::sleep(LOOK).await;
-            match self.once().await {
+            match self.open().await {
                 Ok(()) => return,
                 Err(error) if error.is_transient() => tracing::debug!("The archive cannot be reached yet: {error}"),
                 Err(error) if told_for_good => tracing::debug!("The archive cannot be used yet: {error}"),
@@ -172,6 +172,7 @@ impl Opening {
                     tracing::error!("The archive answers, but cannot be used, and WAL is kept until it can: {error}");
                 }
             }
+            tokio::time::sleep(LOOK).await;
         }
     }
 }
@@ -234,20 +235,25 @@ pub(super) async fn found_shelf(config: &Config, named: Option<SystemId>) -> Res
     is_on(config)?;
     let store = store(config, User::Looks).await?.ok_or_else(no_archive)?;
     let ring = ring(config)?;
+    let shelf = |system| Shelf::new(Arc::clone(&store), Sealer::new(&ring), Opener::new(&ring), system);
     let own = Layout::of(&config.database.data_dir).identity().ok().map(|identity| SystemId(identity.system));
-    let all = Shelf::systems(store.as_ref()).await?;
-    let system = match (named.or(own.filter(|own| all.contains(own))), all.as_slice()) {
-        (Some(system), _) if all.contains(&system) => system,
-        (Some(system), _) => return Err(CmdError::new(format!("{} holds nothing of {system}", store.place()))),
-        (None, [one]) => *one,
-        (None, []) => return Err(CmdError::new(format!("{} holds nothing", store.place()))),
-        (None, several) => {
+    if let Some(found) = named.or(own).map(&shelf)
+        && !found.list("").await?.is_empty()
+    {
+        return Ok(found);
+    }
+    if let Some(system) = named {
+        return Err(CmdError::new(format!("{} holds nothing of {system}", store.place())));
+    }
+    match Shelf::systems(store.as_ref()).await?.as_slice() {
+        [one] => Ok(shelf(*one)),
+        [] => Err(CmdError::new(format!("{} holds nothing", store.place()))),
+        several => {
             let names: Vec<String> = several.iter().map(ToString::to_string).collect();
             let why = format!("{} holds several clusters: name one by --system: {}", store.place(), names.join(", "));
-            return Err(CmdError::new(why));
+            Err(CmdError::new(why))
         }
-    };
-    Ok(Shelf::new(store, Sealer::new(&ring), Opener::new(&ring), system))
+    }
 }
 
 fn no_archive() -> CmdError {
