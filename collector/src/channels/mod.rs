@@ -13,10 +13,10 @@ use serde_json::json;
 
 use crate::notify::Settings;
 use crate::notify::channels::{Form, InvalidSettings, Kind};
-use crate::store::audit;
+use crate::store::audit::{self, Author};
 use crate::store::channels::{self, ChannelRow, NewChannel};
 use crate::store::deliveries::{self, WithoutNotice};
-use crate::store::{Scoped, StoreError};
+use crate::store::{Auth, OrgKey, Scoped, StoreError};
 use crate::vault::{Class, Sealer, VaultError};
 
 pub use answer::answer;
@@ -79,6 +79,39 @@ pub async fn add(
     channels::insert(scoped, &new, &sealed, now).await.map_err(|error| taken(error, &name))?;
     let row = channels::get(scoped, id).await?.ok_or(ChannelError::Gone)?;
     Ok(Made { row, secret: settings.made(form).cloned() })
+}
+
+/// A channel of an organization that is being made.
+#[derive(Debug)]
+pub struct First {
+    /// What it is called.
+    pub name: String,
+    /// Whom it reaches, shortened.
+    pub hint: String,
+    /// The signing secret, if one was made: show it, this once.
+    pub secret: Option<SecretString>,
+}
+
+/// Makes a channel of an organization that is being made; it is told nothing before somebody there verified it.
+///
+/// # Errors
+/// Every field that cannot be, with what would be right; that the name is taken; that the database fails.
+pub async fn add_first(
+    auth: &mut Auth,
+    org: OrgKey,
+    sealer: &Sealer,
+    (kind, form): (Kind, &Form),
+    name: Option<&str>,
+    by: &Author,
+    now: Timestamp,
+) -> Result<First, ChannelError> {
+    let settings = Settings::parse(kind, form).map_err(ChannelError::Settings)?;
+    let name = checked(name.map_or_else(|| settings.name(), ToOwned::to_owned))?;
+    let (id, hint) = (ChannelId::at(now), settings.hint());
+    let sealed = seal(sealer, id, &settings)?;
+    let new = NewChannel { id, name: &name, kind: kind.as_str(), hint: &hint };
+    channels::insert_first(auth, org, &new, &sealed, by, now).await.map_err(|error| taken(error, &name))?;
+    Ok(First { secret: settings.made(form).cloned(), name, hint })
 }
 
 /// Gives a channel other settings, all of them, as those that are there are never shown; it has to be verified anew: go on

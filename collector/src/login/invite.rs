@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::caller::Caller;
 use super::members::{Acting, standing, written};
+use super::organization::Founded;
 use super::session::{Account, Ticket};
 use super::{Identity, LoginError, Porter, Unfit, address, fit_password, note};
 use crate::config::LoginMode;
@@ -255,6 +256,32 @@ impl Porter {
         }
         auth.commit().await?;
         Ok(Accepted::Made(Identity { user, proven: true, new: true }))
+    }
+
+    /// Invites an address on behalf of the owner of an organization that is being made; the caller commits. The token of the link is
+    /// given where no mail can be sent.
+    ///
+    /// # Errors
+    /// When the machine gives no random bytes or the database fails.
+    pub async fn invite_first(
+        &self,
+        auth: &mut Auth,
+        into: &Founded,
+        (email, role): (&str, Role),
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<Option<SecretString>, LoginError> {
+        let owner = users::by_email(auth, &into.owner).await?.map(|row| row.id);
+        let owner = owner.ok_or(StoreError::Inconsistent { table: "users", column: "email", row: into.org.0 })?;
+        let acting = Acting { user: owner, org: into.org, ticket: None, author: by };
+        let (token, id) = (Token::new()?, InvitationId::at(now).0);
+        let token_hash = &token.hash().0;
+        let is = Standing::for_good(role);
+        let new = NewInvitation { id, org: into.org, email, is, token_hash, by: owner, expires: now + LIFE };
+        StoreError::expect_rows("invitations", 1, u64::from(invitations::insert(auth, &new, now).await?))?;
+        let token = self.send_invitation(auth, acting, (email, is), &token, now).await?;
+        note(auth, by, "invitation.add", id, json!({ "email": email, "role": role.as_str() }), now).await?;
+        Ok(token)
     }
 
     /// Puts a mail down, or gives the token of the link where no mail can be sent.

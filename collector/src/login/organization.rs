@@ -30,6 +30,26 @@ pub enum Created {
     Nobody,
 }
 
+/// An organization that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Founded {
+    /// Its row.
+    pub org: OrgKey,
+    /// Its name outside.
+    pub id: Uuid,
+    /// The address of who owns it.
+    pub owner: String,
+}
+
+/// What is wrong with an organization that the operator wants to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfounded {
+    /// The name is empty, too long, or another's.
+    pub name: bool,
+    /// Nobody signs in with the owner's address.
+    pub owner: bool,
+}
+
 /// How asking members for a second factor went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
@@ -40,26 +60,32 @@ pub enum Asked {
 }
 
 impl Porter {
-    /// Makes an organization owned by the user of an address.
+    /// Makes an organization owned by the user of an address; the caller commits.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn create_organization_for(
+    pub async fn found(
         &self,
+        auth: &mut Auth,
         owner: &str,
         name: &str,
         actor: &str,
         now: Timestamp,
-    ) -> Result<Created, LoginError> {
-        let Ok(email) = address(owner) else { return Ok(Created::Nobody) };
-        let mut auth = self.pools.auth().await?;
-        let Some(user) = users::by_email(&mut auth, &email).await? else { return Ok(Created::Nobody) };
-        let by = Author::of_instance(actor);
-        let Some((_, id)) = create(&mut auth, user.id, (name, &email), &by, now).await? else {
-            return Ok(Created::Name);
+    ) -> Result<Result<Founded, Unfounded>, LoginError> {
+        let user = match address(owner) {
+            Ok(email) => users::by_email(auth, &email).await?,
+            Err(_) => None,
         };
-        auth.commit().await?;
-        Ok(Created::Done(id))
+        let fits = fits_name(name) && !organizations::is_called(auth, name).await?;
+        let (Some(user), true) = (&user, fits) else {
+            return Ok(Err(Unfounded { name: !fits, owner: user.is_none() }));
+        };
+        let by = Author::of_instance(actor);
+        // Somebody may have taken the name meanwhile.
+        let Some((org, id)) = create(auth, user.id, (name, &user.email), &by, now).await? else {
+            return Ok(Err(Unfounded { name: true, owner: false }));
+        };
+        Ok(Ok(Founded { org, id, owner: user.email.clone() }))
     }
 
     /// Makes another organization, where everybody may; the session goes on there, under the token that is given back.

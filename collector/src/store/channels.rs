@@ -6,9 +6,9 @@ use picket_shared::secret::Sealed;
 use picket_shared::time::Timestamp;
 use serde_json::json;
 
-use super::audit;
+use super::audit::{self, Author};
 use super::monitors::{Found, pick};
-use super::{ChannelKey, Conn, Scoped, StoreError};
+use super::{Auth, ChannelKey, Conn, OrgKey, Scoped, StoreError};
 
 /// A channel to be made.
 #[derive(Clone, Debug)]
@@ -84,6 +84,36 @@ pub async fn insert(
     let detail = json!({ "name": channel.name, "kind": channel.kind, "hint": channel.hint });
     audit::note(conn, "channel.add", channel.id.0, detail, now).await?;
     Ok(key)
+}
+
+/// Makes a channel of an organization that is being made, by whoever makes that.
+///
+/// # Errors
+/// Constraint `channels_org_name` when the name is taken; when the database fails.
+pub async fn insert_first(
+    auth: &mut Auth,
+    org: OrgKey,
+    channel: &NewChannel<'_>,
+    settings: &Sealed,
+    by: &Author,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let done = sqlx::query(
+        "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(channel.id.0)
+    .bind(org)
+    .bind(channel.name)
+    .bind(channel.kind)
+    .bind(channel.hint)
+    .bind(settings.0.as_slice())
+    .bind(now.micros())
+    .execute(auth.conn())
+    .await?;
+    StoreError::expect_rows("channels", 1, done.rows_affected())?;
+    let detail = json!({ "name": channel.name, "kind": channel.kind, "hint": channel.hint });
+    audit::append(auth, &by.did("channel.add", &channel.id.to_string(), detail, now)).await
 }
 
 #[derive(sqlx::FromRow)]

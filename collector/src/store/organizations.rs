@@ -63,6 +63,15 @@ pub async fn insert(auth: &mut Auth, name: &str, now: Timestamp) -> Result<Optio
     Ok(made.map(|key| (key, id)))
 }
 
+/// Whether an organization is called so.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_called(auth: &mut Auth, name: &str) -> Result<bool, StoreError> {
+    let query = "SELECT EXISTS (SELECT FROM organizations WHERE name = $1 AND deleted_at IS NULL)";
+    Ok(sqlx::query_scalar(query).bind(name).fetch_one(auth.conn()).await?)
+}
+
 /// An organization that a user belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Joined {

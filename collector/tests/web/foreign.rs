@@ -8,6 +8,7 @@ use picket_collector::login::session::Ticket;
 use picket_collector::web::router::{ROUTES, Route, Who};
 
 use crate::common::{Answer, World};
+use crate::managements::managed;
 
 /// What routes name, by the beginning of their path; the other organization's, and one that nobody has. A route of another
 /// beginning fails until a row of it is here.
@@ -108,12 +109,36 @@ async fn ask(world: &World, route: &Route, name: &str, session: &str, key: &str)
 async fn every_route_answers_for_what_others_have_as_for_what_nobody_has() {
     let world = World::new().await;
     other_organization(&world).await;
+    nothing_is_there(&world, &[]).await;
+}
+
+/// Who is in the own organization sees nothing of one that it manages: only who goes there does.
+#[tokio::test]
+async fn what_a_managed_organization_has_is_not_there_in_the_managing_one() {
+    let world = World::new().await;
+    other_organization(&world).await;
+    managed(&world, "admin").await;
+    nothing_is_there(&world, &["/organizations/{id}/choose"]).await;
+}
+
+#[tokio::test]
+async fn what_the_managing_organization_has_is_not_there_in_the_managed_one() {
+    let world = World::new().await;
+    other_organization(&world).await;
+    managed(&world, "admin").await;
+    world.sql("UPDATE managements SET org_id = 1, manager_id = 2 WHERE manager_id = 1").await;
+    nothing_is_there(&world, &[]).await;
+}
+
+/// Asks, with the session and the key of an owner of the first organization, by all routes but some.
+async fn nothing_is_there(world: &World, but: &[&str]) {
     let key = world.key("owner", Right::ALL, &[]).await;
-    let before = all_of_theirs(&world).await;
+    let before = all_of_theirs(world).await;
     let mut asked = 0;
     for route in ROUTES {
         let own = matches!(route.who, Who::User(_) | Who::Proven(_) | Who::Person | Who::Key(_));
-        if !own || !(route.path.contains("{id}") || route.path.contains("{external_key}")) {
+        if !own || but.contains(&route.path) || !(route.path.contains("{id}") || route.path.contains("{external_key}"))
+        {
             continue;
         }
         // A key of one's own names something of one's own; what it makes is not the other's.
@@ -126,9 +151,9 @@ async fn every_route_answers_for_what_others_have_as_for_what_nobody_has() {
         let named = NAMED.iter().find(|(beginning, ..)| place.starts_with(beginning));
         let (_, theirs, nobodys) = named.unwrap_or_else(|| panic!("{what}: what does it name? add a row to NAMED"));
         let session = world.member("owner").await;
-        let found = ask(&world, route, theirs, &session, &key).await;
+        let found = ask(world, route, theirs, &session, &key).await;
         let session = world.member("owner").await;
-        let missed = ask(&world, route, nobodys, &session, &key).await;
+        let missed = ask(world, route, nobodys, &session, &key).await;
         // What was deleted an hour ago is gone, and so is what never was.
         let gone = if route.path.ends_with("/restore") { 410 } else { 404 };
         assert_eq!(missed.status.as_u16(), gone, "{what}: {}", missed.text);
@@ -139,6 +164,6 @@ async fn every_route_answers_for_what_others_have_as_for_what_nobody_has() {
         asked += 1;
     }
     assert!(asked > 40, "{asked} routes name something");
-    assert_eq!(all_of_theirs(&world).await, before);
+    assert_eq!(all_of_theirs(world).await, before);
     assert_eq!(world.one("SELECT count(*) FROM audit WHERE org_id = 2").await, "0");
 }

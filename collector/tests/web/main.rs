@@ -23,6 +23,7 @@ mod keys;
 #[path = "../it/log.rs"]
 mod log;
 mod mailbox;
+mod managed_matrix;
 mod managements;
 mod members;
 mod operators_probes;

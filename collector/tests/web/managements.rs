@@ -175,6 +175,19 @@ async fn a_key_that_was_left_behind_works_through_no_management() {
     assert_eq!(admitted().await.unwrap().unwrap_err(), Refusal::Unknown);
 }
 
+#[tokio::test]
+async fn nobody_has_a_key_where_there_is_only_a_consent() {
+    let world = World::new().await;
+    world.member("editor").await;
+    managed(&world, "admin").await;
+    let made = sqlx::query(
+        "INSERT INTO api_keys (org_id, user_id, public_id, key_hash, name, scopes, created_at)
+         SELECT 2, id, 'Through0', sha256('x'), 'key', '{monitors:read}', 0 FROM users",
+    );
+    let error = made.execute(&mut world.superuser().await).await.unwrap_err().to_string();
+    assert!(error.contains("violates foreign key constraint"), "{error}");
+}
+
 /// A browser in which a member of `other` of this role is signed in: `other-ROLE@example.org`.
 async fn of_other<'a>(world: &'a World, role: &str) -> Browser<'a> {
     let (now, name) = (world.clock.now().micros(), format!("other-{role}"));

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use picket_collector::config::LoginMode;
 use picket_collector::domain::access::Right;
 use picket_collector::login::Settings;
-use picket_collector::login::organization::Created;
+use picket_collector::login::organization::Unfounded;
 use picket_collector::store::OrgKey;
 use picket_collector::store::limits::{self, Limits};
 
@@ -48,12 +48,16 @@ async fn elsewhere_only_the_operator_makes_one() {
     assert_eq!(owner.get("/organizations/new").await.status, StatusCode::NOT_FOUND);
     owner.get("/organizations").await;
     assert_eq!(owner.post("/organizations/new", &[("organization", "mine")]).await.status, StatusCode::NOT_FOUND);
-    let make = |email: &'static str, name: &'static str| {
-        world.porter.create_organization_for(email, name, "command:root", world.clock.now())
+    let make = async |email: &str, name: &str| {
+        let mut auth = world.pools().auth().await.unwrap();
+        let made = world.porter.found(&mut auth, email, name, "command:root", world.clock.now()).await.unwrap();
+        auth.commit().await.unwrap();
+        made.map(|founded| founded.owner)
     };
-    assert_eq!(make("nobody@example.org", "mine").await.unwrap(), Created::Nobody);
-    assert_eq!(make("owner@example.org", "acme").await.unwrap(), Created::Name);
-    assert!(matches!(make("owner@example.org", "mine").await.unwrap(), Created::Done(_)));
+    assert_eq!(make("nobody@example.org", "mine").await, Err(Unfounded { name: false, owner: true }));
+    assert_eq!(make("owner@example.org", "acme").await, Err(Unfounded { name: true, owner: false }));
+    assert_eq!(make("no address", "").await, Err(Unfounded { name: true, owner: true }));
+    assert_eq!(make("Owner@Example.org", "mine").await, Ok("owner@example.org".to_owned()));
     owner.get("/").await.shows("Go to mine");
     assert_eq!(world.one("SELECT actor FROM audit WHERE action = 'organization.add'").await, "command:root");
 }

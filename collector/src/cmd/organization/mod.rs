@@ -1,36 +1,28 @@
-//! `organization`: the tenants, as the operator makes, lists and limits them.
+//! `organization`: the tenants, as the operator makes, lists and limits them. [`create`] makes one, from a [`template`] if there is one.
+
+pub mod create;
+pub mod template;
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{CmdError, actor, porter, print};
+use super::{CmdError, actor, print};
 use crate::app::App;
-use crate::login::organization::Created;
-use crate::login::sign_up::MAX_NAME;
 use crate::store::limits::{self, Limits};
 use crate::store::organizations::{self, Listed};
+use create::CreateArgs;
 
 /// Makes, shows and limits organizations.
 #[derive(Debug, Subcommand)]
 pub enum OrganizationCommand {
-    /// Makes an organization, owned by somebody who has an account.
-    Create(CreateArgs),
+    /// Makes an organization, owned by somebody who has an account; with limits, channels and invitations from a template.
+    Create(Box<CreateArgs>),
     /// Shows every organization, with members, monitors and limits.
     List(ListArgs),
     /// Limits what an organization may have; what is there already stays.
     Limit(LimitArgs),
-}
-
-/// Arguments of `organization create`.
-#[derive(Args, Debug)]
-pub struct CreateArgs {
-    /// What to call it.
-    name: String,
-    /// The address of the user who owns it.
-    #[arg(long, value_name = "ADDRESS")]
-    owner: String,
 }
 
 /// Arguments of `organization list`.
@@ -80,24 +72,11 @@ fn read(text: &str) -> Result<Limit, String> {
 /// When a name or an address cannot be, or the database fails.
 pub async fn run(command: OrganizationCommand, app: &App) -> Result<ExitCode, CmdError> {
     match command {
-        OrganizationCommand::Create(args) => create(&args, app).await?,
+        OrganizationCommand::Create(args) => create::run(*args, app).await?,
         OrganizationCommand::List(args) => list(&args, app).await?,
         OrganizationCommand::Limit(args) => limit(&args, app).await?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-async fn create(args: &CreateArgs, app: &App) -> Result<(), CmdError> {
-    match porter(app)?.create_organization_for(&args.owner, &args.name, &actor(), app.clock.now()).await? {
-        Created::Done(id) => print::line(&format!("Made {} ({id}), owned by {}.", args.name, args.owner)),
-        Created::Name => Err(CmdError::new(format!(
-            "{:?} cannot be its name: use 1 to {MAX_NAME} characters on one line that no other organization has",
-            args.name
-        ))),
-        Created::Nobody => {
-            Err(CmdError::new(format!("nobody signs in with {:?}: give the address of a user", args.owner)))
-        }
-    }
 }
 
 async fn list(args: &ListArgs, app: &App) -> Result<(), CmdError> {
