@@ -11,6 +11,7 @@ mod audit;
 mod authenticator;
 mod canaries;
 mod common;
+mod consents;
 mod foreign;
 mod forms;
 mod front_door;
