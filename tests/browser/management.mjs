@@ -69,12 +69,12 @@ try {
   await submit("button.main");
   await page.waitForURL(/done=accepted/);
   // It is counted every ten seconds.
-  await page.waitForFunction(async () => {
-    const text = await (await fetch("/portfolio")).text();
-    return text.includes("Managed organizations");
-  }, undefined, { timeout: 30000, polling: 500 });
+  const counted = (what) => page.waitForFunction(
+    async (what) => (await (await fetch("/portfolio")).text()).includes(what), what, { timeout: 30000, polling: 500 });
+  await counted("Managed organizations");
 
   await ask("client");
+  await counted("1 Down");
   await visit("/portfolio", "portfolio");
   await page.goto(`${base}/portfolio`);
   const leave = await page.getAttribute('a[href$="/leave"]', "href");

@@ -91,6 +91,14 @@ fn an_organization_begins_from_a_template_and_is_managed_by_another() {
     browser.asks("client", LIMIT);
     let client = "INSERT INTO users (uuid, email, password_hash, created_at, password_changed_at)
             VALUES (gen_random_uuid(), 'carol@client.example', 'x', 0, 0);
+        INSERT INTO monitors (uuid, org_id, name, kind, target, spec, interval_s, timeout_ms, assigned_at_version, created_at, updated_at)
+            SELECT gen_random_uuid(), o.id, n, 'tcp', 'client.example:1', '{}', 60, 1000, 1, 0, 0
+            FROM organizations o, unnest('{down,up,unknown,suspect}'::text[]) n WHERE o.name = 'Client house';
+        INSERT INTO states (org_id, monitor_id, state, since, data, watch)
+            SELECT org_id, id, name, 1790000000000000, '{}', false FROM monitors;
+        INSERT INTO incidents (uuid, org_id, monitor_id, started_at, confirmed_at, failure, message, detail)
+            SELECT gen_random_uuid(), org_id, id, 1790000000000000, 1790000000000000, 'tcp_refused', 'refused', '{}' FROM monitors
+            WHERE name = 'down';
         UPDATE memberships SET user_id = (SELECT id FROM users WHERE email = 'carol@client.example') WHERE org_id = (SELECT id FROM organizations WHERE name = 'Client house')";
     world.collector.postgres().run(client).unwrap();
     browser.answer();
