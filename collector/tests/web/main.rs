@@ -11,6 +11,7 @@ mod audit;
 mod authenticator;
 mod canaries;
 mod common;
+mod consents;
 mod ends;
 mod foreign;
 mod forms;
