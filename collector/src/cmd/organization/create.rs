@@ -11,7 +11,7 @@ use crate::domain::access::Role;
 use crate::login::organization::{Founded, Unfounded};
 use crate::login::sign_up::MAX_NAME;
 use crate::store::audit::Author;
-use crate::store::limits;
+use crate::store::limits::{self, Limits};
 
 /// Arguments of `organization create`.
 #[derive(Args, Debug)]
@@ -66,14 +66,7 @@ pub async fn run(args: CreateArgs, app: &App) -> Result<(), CmdError> {
     let (mut lines, mut shown) = (vec![format!("{name} ({id}), owned by {owner}")], Vec::new());
     if let Some(limits) = &template.limits {
         limits::set(&mut auth, (org, id), limits, &by, now).await?;
-        let said = |limit: Option<i32>| limit.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
-        lines.push(format!(
-            "limits: monitors {}, shortest interval in seconds {}, checks a minute {}, SMS a day {}",
-            said(limits.monitors),
-            said(limits.interval_s),
-            said(limits.checks_per_minute),
-            said(limits.sms_per_day)
-        ));
+        lines.push(said(limits));
     }
     for (n, channel) in template.channels.iter().enumerate() {
         let settings = (channel.kind, &channel.form);
@@ -115,6 +108,18 @@ pub async fn run(args: CreateArgs, app: &App) -> Result<(), CmdError> {
         )?;
     }
     Ok(())
+}
+
+/// Limits in words.
+fn said(limits: &Limits) -> String {
+    let words = |limit: Option<i32>| limit.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
+    format!(
+        "limits: monitors {}, shortest interval in seconds {}, checks a minute {}, SMS a day {}",
+        words(limits.monitors),
+        words(limits.interval_s),
+        words(limits.checks_per_minute),
+        words(limits.sms_per_day)
+    )
 }
 
 fn why(unfounded: Unfounded, name: &str, owner: &str) -> String {
