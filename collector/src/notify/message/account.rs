@@ -313,21 +313,17 @@ mod tests {
 
     use super::*;
 
+    fn management(step: Step, managing_side: bool) -> About {
+        let (at, new) = (Timestamp::from_seconds(1_790_000_000), "<b>new@example.org".to_owned());
+        let (managed, managing, most, by) = (new.clone(), new, "editor".to_owned(), Some("command:root".to_owned()));
+        About::Management { step, at, managed, managing, most, until: Some(at), by, managing_side }
+    }
+
     #[test]
     fn a_mail_says_what_to_do_and_keeps_its_link_to_its_body() {
         let at = Timestamp::from_seconds(1_790_000_000);
         let link = || LinkFacts { token: SecretString::new("T0KEN".to_owned()), until: at };
         let (new, by) = ("<b>new@example.org".to_owned(), "command:root".to_owned());
-        let management = |step, managing_side| About::Management {
-            step,
-            at,
-            managed: new.clone(),
-            managing: new.clone(),
-            most: "editor".to_owned(),
-            until: Some(at),
-            by: Some(by.clone()),
-            managing_side,
-        };
         for about in [
             About::SignInLink(link()),
             About::ResetLink(link()),
