@@ -29,6 +29,7 @@ mod organizations;
 mod origins;
 mod passkeys;
 mod quotas;
+mod review;
 mod second_factor;
 mod sessions;
 mod statements;

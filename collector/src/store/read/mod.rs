@@ -8,5 +8,6 @@ pub mod live;
 pub mod monitor;
 pub mod organizations;
 pub mod probes;
+pub mod review;
 pub mod telling;
 pub mod users;

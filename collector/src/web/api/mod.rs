@@ -15,6 +15,7 @@ pub mod organization;
 pub mod problem;
 pub mod query;
 pub mod results;
+pub mod review;
 pub mod schema;
 
 use std::collections::HashMap;
@@ -28,9 +29,9 @@ use serde_json::{Value, json};
 
 use self::problem::{Kind, Problem};
 use self::query::{Parameter, Query};
-use super::Site;
 use super::extract::key::Program;
 use super::guard::body_limit::{self, Unread};
+use super::{Site, csv};
 use crate::domain::access::Right;
 
 /// Where all of it lies.
@@ -59,6 +60,8 @@ pub struct Operation {
     pub body_limit: usize,
     /// What it answers when it succeeds: statuses, and the schema of the body if there is one.
     pub answers: &'static [(u16, Option<&'static str>)],
+    /// Whether it answers in CSV too.
+    pub csv: bool,
     /// What runs.
     pub handler: fn() -> MethodRouter<Site>,
 }
@@ -76,6 +79,7 @@ impl Operation {
             body: None,
             body_limit: 0,
             answers: &[],
+            csv: false,
             handler,
         }
     }
@@ -115,6 +119,10 @@ impl Operation {
     const fn answers(self, answers: &'static [(u16, Option<&'static str>)]) -> Self {
         Self { answers, ..self }
     }
+
+    const fn or_csv(self) -> Self {
+        Self { csv: true, ..self }
+    }
 }
 
 /// A request that may be made, and what it says.
@@ -128,6 +136,8 @@ pub struct Call {
     places: HashMap<String, String>,
     /// Its query.
     pub query: Query,
+    /// Whether it asks for CSV rather than JSON, where it can have that.
+    pub prefers_csv: bool,
     /// Its body, as its schema wants it; null if none is taken.
     pub body: Value,
 }
@@ -159,11 +169,12 @@ impl FromRequest<Site> for Call {
         let operation = *parts.extensions.get::<&'static Operation>().ok_or_else(nobody)?;
         let caller = parts.extensions.get::<Program>().cloned().ok_or_else(nobody)?;
         let query = Query::read(parts.uri.query().unwrap_or_default(), operation.query)?;
+        let prefers_csv = operation.csv && csv::is_preferred(&parts.headers);
         let body = match operation.body {
             Some(schema) => read(&parts.headers, body, operation.body_limit, schema).await?,
             None => Value::Null,
         };
-        Ok(Self { site: site.clone(), caller, places, query, body })
+        Ok(Self { site: site.clone(), caller, places, query, prefers_csv, body })
     }
 }
 
@@ -202,22 +213,33 @@ pub struct Answer {
     status: StatusCode,
     body: Option<Value>,
     location: Option<String>,
+    /// In the place of a body of JSON: what the file is called, and the table.
+    file: Option<(&'static str, String)>,
 }
 
 impl Answer {
     /// What was asked for.
     pub fn ok(body: Value) -> Self {
-        Self { status: StatusCode::OK, body: Some(body), location: None }
+        Self { body: Some(body), ..Self::done_with(StatusCode::OK) }
     }
 
     /// Something was made, which is found there.
     pub fn created(location: String, body: Value) -> Self {
-        Self { status: StatusCode::CREATED, body: Some(body), location: Some(location) }
+        Self { body: Some(body), location: Some(location), ..Self::done_with(StatusCode::CREATED) }
     }
 
     /// It is done, and there is nothing to say.
     pub fn done() -> Self {
-        Self { status: StatusCode::NO_CONTENT, body: None, location: None }
+        Self::done_with(StatusCode::NO_CONTENT)
+    }
+
+    /// What was asked for, as CSV.
+    pub fn csv(name: &'static str, table: String) -> Self {
+        Self { file: Some((name, table)), ..Self::done_with(StatusCode::OK) }
+    }
+
+    fn done_with(status: StatusCode) -> Self {
+        Self { status, body: None, location: None, file: None }
     }
 
     /// A page of items.
@@ -228,6 +250,9 @@ impl Answer {
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
+        if let Some((name, table)) = self.file {
+            return csv::file(name, table);
+        }
         let mut response = match self.body {
             Some(body) => (self.status, body.to_string()).into_response(),
             None => return self.status.into_response(),
