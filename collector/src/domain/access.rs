@@ -122,6 +122,8 @@ rights! {
     MembersRead: "members:read" from Responder,
     /// Invite and remove members, change roles, and end the keys of others.
     MembersWrite: "members:write" from Admin,
+    /// Review who has access, and by what.
+    MembersReview: "members:review" from Admin,
     /// See one's own API keys.
     KeysRead: "keys:read" from Responder,
     /// Make and end one's own API keys.

@@ -20,6 +20,7 @@ pub mod assignment;
 pub mod audit_chain;
 pub mod clock;
 pub mod column_class;
+pub mod csv;
 pub mod defaults;
 pub mod gap;
 pub mod import;

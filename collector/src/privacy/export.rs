@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::Sender;
 use uuid::Uuid;
 
+use crate::domain::csv;
 use crate::store::audit::{self, Author};
 use crate::store::catalogue::{self, Catalogue, Part, Piece, Reading};
 use crate::store::{OrgKey, Pools, StoreError, UserKey, members};
@@ -213,7 +214,7 @@ impl Csv {
 
     async fn lines(&self, to: &Pieces) -> Result<(), Stopped> {
         let names = names(&self.reading);
-        send(to, line(names.iter().map(String::as_str))).await?;
+        send(to, csv::line(&names)).await?;
         let mut after = None;
         loop {
             let piece = self.export.piece(self.part, &self.reading, after.as_deref()).await?;
@@ -221,7 +222,7 @@ impl Csv {
             for row in piece.rows {
                 let row = self.export.named(self.part, row);
                 let cells: Vec<String> = names.iter().map(|name| cell(row.get(name))).collect();
-                text.push_str(&line(cells.iter().map(String::as_str)));
+                text.push_str(&csv::line(&cells));
             }
             send(to, text).await?;
             match piece.next {
@@ -264,31 +265,5 @@ fn cell(value: Option<&Value>) -> String {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
-    }
-}
-
-/// A line; a cell that a spreadsheet would take for a formula begins with an apostrophe (OWASP, CSV injection).
-fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
-    let told = cells.map(|cell| {
-        let is_number = cell.parse::<f64>().is_ok();
-        let harmless = is_number || !cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-        let cell = if harmless { cell.to_owned() } else { format!("'{cell}") };
-        if cell.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
-    });
-    told.collect::<Vec<_>>().join(",") + "\r\n"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_is_quoted_where_it_must_be_and_holds_no_formula() {
-        assert_eq!(line(["a", "b c", ""].into_iter()), "a,b c,\r\n");
-        assert_eq!(
-            line(["say \"no\"", "a,b", "two\nlines"].into_iter()),
-            "\"say \"\"no\"\"\",\"a,b\",\"two\nlines\"\r\n"
-        );
-        assert_eq!(line(["=1+1", "@x", "+a", "-b", "-4.5", "+7"].into_iter()), "'=1+1,'@x,'+a,'-b,-4.5,+7\r\n");
     }
 }

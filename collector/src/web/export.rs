@@ -3,8 +3,8 @@
 use axum::response::Response;
 use picket_shared::time::Timestamp;
 
-use super::Site;
 use super::file::{attachment, pieces};
+use super::{Site, csv};
 use crate::domain::access::{Right, Role};
 use crate::login::session::Member;
 use crate::privacy::export::{Export, Wanted};
@@ -42,5 +42,5 @@ pub async fn send(
     csv.export().note(by, Some(table), now).await?;
     tokio::spawn(csv.send(to));
     let name = format!("picket-{part}-{table}.csv");
-    Ok(Some(attachment("text/csv; charset=utf-8; header=present", &name, from)))
+    Ok(Some(attachment(csv::TYPE, &name, from)))
 }

@@ -2,12 +2,13 @@
 //!
 //! [`serve`] accepts connections, by the certificate of [`tls`]; [`router`] is the table of [`route`]s; [`guard`] holds the
 //! request-time controls, one a file; [`extract`] is what handlers are given; [`probe`] is the probe protocol; [`ui`] is
-//! the pages, with [`texts`] and [`assets`]; [`file`](mod@file) sends what is kept as a
-//! file, [`export`] everything about who asks; [`api`] is what programs may ask; [`health`] says whether this works,
+//! the pages, with [`texts`] and [`assets`]; [`file`](mod@file) sends what is kept as a file, [`csv`] writes tables as files,
+//! [`export`] everything about who asks; [`api`] is what programs may ask; [`health`] says whether this works,
 //! [`metrics`] how well, [`well_known`] whom to tell of a weakness.
 
 pub mod api;
 pub mod assets;
+pub mod csv;
 pub mod error;
 pub mod export;
 pub mod extract;

@@ -33,6 +33,7 @@ mod origins;
 mod passkeys;
 mod portfolio;
 mod quotas;
+mod review;
 mod second_factor;
 mod sessions;
 mod statements;

@@ -9,5 +9,6 @@ pub mod monitor;
 pub mod organizations;
 pub mod portfolio;
 pub mod probes;
+pub mod review;
 pub mod telling;
 pub mod users;

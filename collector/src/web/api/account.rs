@@ -28,7 +28,7 @@ pub const EXPORT: Operation =
         .does("Gives everything about the user of the key, and to an owner, by a key with every scope that reads, everything of the organization.")
         .query(&[FORMAT, PART, TABLE])
         .answers(&[(200, Some("AccountExport"))])
-        .also_csv();
+        .or_csv();
 
 async fn export_account(call: Call) -> Result<Response, Problem> {
     let (query, by, now) = (&call.query, call.caller.author(), call.site.clock.now());

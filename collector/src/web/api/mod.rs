@@ -18,6 +18,7 @@ pub mod portfolio;
 pub mod problem;
 pub mod query;
 pub mod results;
+pub mod review;
 pub mod schema;
 
 use std::collections::HashMap;
@@ -31,9 +32,9 @@ use serde_json::{Value, json};
 
 use self::problem::{Kind, Problem};
 use self::query::{Parameter, Query};
-use super::Site;
 use super::extract::key::Program;
 use super::guard::body_limit::{self, Unread};
+use super::{Site, csv};
 use crate::domain::access::Right;
 
 /// Where all of it lies.
@@ -118,12 +119,12 @@ impl Operation {
         Self { body_limit, ..self }
     }
 
-    const fn also_csv(self) -> Self {
-        Self { csv: true, ..self }
-    }
-
     const fn answers(self, answers: &'static [(u16, Option<&'static str>)]) -> Self {
         Self { answers, ..self }
+    }
+
+    const fn or_csv(self) -> Self {
+        Self { csv: true, ..self }
     }
 }
 
@@ -138,6 +139,8 @@ pub struct Call {
     places: HashMap<String, String>,
     /// Its query.
     pub query: Query,
+    /// Whether it asks for CSV rather than JSON, where it can have that.
+    pub prefers_csv: bool,
     /// Its body, as its schema wants it; null if none is taken.
     pub body: Value,
 }
@@ -169,11 +172,12 @@ impl FromRequest<Site> for Call {
         let operation = *parts.extensions.get::<&'static Operation>().ok_or_else(nobody)?;
         let caller = parts.extensions.get::<Program>().cloned().ok_or_else(nobody)?;
         let query = Query::read(parts.uri.query().unwrap_or_default(), operation.query)?;
+        let prefers_csv = operation.csv && csv::is_preferred(&parts.headers);
         let body = match operation.body {
             Some(schema) => read(&parts.headers, body, operation.body_limit, schema).await?,
             None => Value::Null,
         };
-        Ok(Self { site: site.clone(), caller, places, query, body })
+        Ok(Self { site: site.clone(), caller, places, query, prefers_csv, body })
     }
 }
 
@@ -212,22 +216,33 @@ pub struct Answer {
     status: StatusCode,
     body: Option<Value>,
     location: Option<String>,
+    /// In the place of a body of JSON: what the file is called, and the table.
+    file: Option<(&'static str, String)>,
 }
 
 impl Answer {
     /// What was asked for.
     pub fn ok(body: Value) -> Self {
-        Self { status: StatusCode::OK, body: Some(body), location: None }
+        Self { body: Some(body), ..Self::done_with(StatusCode::OK) }
     }
 
     /// Something was made, which is found there.
     pub fn created(location: String, body: Value) -> Self {
-        Self { status: StatusCode::CREATED, body: Some(body), location: Some(location) }
+        Self { body: Some(body), location: Some(location), ..Self::done_with(StatusCode::CREATED) }
     }
 
     /// It is done, and there is nothing to say.
     pub fn done() -> Self {
-        Self { status: StatusCode::NO_CONTENT, body: None, location: None }
+        Self::done_with(StatusCode::NO_CONTENT)
+    }
+
+    /// What was asked for, as CSV.
+    pub fn csv(name: &'static str, table: String) -> Self {
+        Self { file: Some((name, table)), ..Self::done_with(StatusCode::OK) }
+    }
+
+    fn done_with(status: StatusCode) -> Self {
+        Self { status, body: None, location: None, file: None }
     }
 
     /// A page of items.
@@ -238,6 +253,9 @@ impl Answer {
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
+        if let Some((name, table)) = self.file {
+            return csv::file(name, table);
+        }
         let mut response = match self.body {
             Some(body) => (self.status, body.to_string()).into_response(),
             None => return self.status.into_response(),

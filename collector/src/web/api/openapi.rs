@@ -65,9 +65,9 @@ fn described(operation: &Operation) -> Value {
         let mut answer = json!({ "description": "Done.", "headers": rate_headers() });
         if let Some(schema) = schema {
             answer["content"] = json!({ "application/json": { "schema": reference(schema) } });
-        }
-        if operation.csv {
-            answer["content"]["text/csv"] = json!({ "schema": { "type": "string" } });
+            if operation.csv {
+                answer["content"]["text/csv"] = json!({ "schema": { "type": "string" } });
+            }
         }
         responses.insert(status.to_string(), answer);
     }

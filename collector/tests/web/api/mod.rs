@@ -18,6 +18,7 @@ mod members;
 mod monitors;
 mod organization;
 mod reads;
+mod review;
 
 use axum::body::Body;
 use axum::http::{Request, header};

@@ -1,10 +1,12 @@
 //! `/members`: who belongs to the organization, in which role. [`change`] makes another role of one, or none;
-//! [`end`] lets it end by itself, [`invite`] asks others in, [`policy`] says what is asked of members.
+//! [`end`] lets it end by itself, [`invite`] asks others in, [`policy`] says what is asked of members,
+//! [`review`] shows who has access by what.
 
 pub mod change;
 pub mod end;
 pub mod invite;
 pub mod policy;
+pub mod review;
 
 use std::collections::HashMap;
 
