@@ -69,8 +69,14 @@ try {
   await submit("button.main");
   await page.waitForURL(/done=accepted/);
   // It is counted every ten seconds.
-  const counted = (what) => page.waitForFunction(
-    async (what) => (await (await fetch("/portfolio")).text()).includes(what), what, { timeout: 30000, polling: 500 });
+  const counted = async (what) => {
+    for (let look = 0; look < 60; look += 1) {
+      await page.goto(`${base}/portfolio`);
+      if ((await page.textContent("main")).includes(what)) return;
+      await page.waitForTimeout(500);
+    }
+    problems.push(`the portfolio does not come to say ${what}`);
+  };
   await counted("Managed organizations");
 
   await ask("client");
