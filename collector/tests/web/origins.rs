@@ -167,6 +167,7 @@ async fn no_get_changes_anything_whoever_asks() {
             let taken = match route.path {
                 "/audit/export" => Some("audit.export"),
                 "/account/data/export" | "/api/v1/account/export" => Some("account.export"),
+                "/members/review" | "/members/review/export" | "/api/v1/members/review" => Some("member.review"),
                 _ => None,
             };
             if let Some(taken) = taken {

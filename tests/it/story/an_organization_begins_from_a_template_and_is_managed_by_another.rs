@@ -29,6 +29,10 @@ email = "bob@example.org"
 role = "editor"
 "#;
 
+/// How many organizations, channels, invitations and limits there are.
+const COUNTS: &str = "SELECT (SELECT count(*) FROM organizations) || ' ' || (SELECT count(*) FROM channels) || ' '
+        || (SELECT count(*) FROM invitations) || ' ' || (SELECT count(*) FROM organization_limits)";
+
 #[test]
 fn an_organization_begins_from_a_template_and_is_managed_by_another() {
     let world = World::local();
@@ -39,9 +43,7 @@ fn an_organization_begins_from_a_template_and_is_managed_by_another() {
         let arguments = ["organization", "create", name, "--from-template", file.to_str().unwrap()];
         world.collector.command(&[&arguments, more].concat())
     };
-    let counts = "SELECT (SELECT count(*) FROM organizations) || ' ' || (SELECT count(*) FROM channels) || ' '
-        || (SELECT count(*) FROM invitations) || ' ' || (SELECT count(*) FROM organization_limits)";
-    let counts = || world.collector.postgres().run(counts).unwrap();
+    let counts = || world.collector.postgres().run(COUNTS).unwrap();
 
     let mut browser = Browser::start("management.mjs", &[&world.collector.url, &link, screenshots().to_str().unwrap()]);
     browser.asks("organizations", LIMIT);
