@@ -31,6 +31,7 @@ mod passkeys;
 mod quotas;
 mod review;
 mod second_factor;
+mod services;
 mod sessions;
 mod statements;
 mod well_known;
