@@ -108,6 +108,17 @@ pub enum About {
         /// What it is called.
         name: String,
     },
+    /// Somebody made an API key of a service member.
+    ServiceKeyAdded {
+        /// When.
+        at: Timestamp,
+        /// What it is called.
+        name: String,
+        /// For which service member it stands.
+        service: String,
+        /// In which organization.
+        organization: String,
+    },
     /// What the user is in an organization was changed.
     Membership {
         /// When.
@@ -245,6 +256,7 @@ impl About {
             Self::RecoveryCodeUsed { .. } => "recovery_code_used",
             Self::RecoveryCodesReplaced { .. } => "recovery_codes_replaced",
             Self::KeyAdded { .. } => "key_added",
+            Self::ServiceKeyAdded { .. } => "service_key_added",
             Self::Membership { .. } => "membership",
             Self::MembershipEnd { over: false, .. } => "membership_ends",
             Self::MembershipEnd { over: true, .. } => "membership_over",

@@ -76,6 +76,9 @@ pub enum Refused {
     /// Who asks is there for a shorter time.
     #[error("your own membership ends before that: choose an end that is not later than yours")]
     BeyondOwnEnd,
+    /// A service member owns nothing.
+    #[error("a service member is an administrator at most: choose a lesser role")]
+    Service,
     /// It lies behind.
     #[error("this time is over: choose a later one; who is to go at once is removed")]
     Past,

@@ -12,7 +12,7 @@ use picket_shared::time::Timestamp;
 
 use super::session::Member;
 use super::{LoginError, Porter};
-use crate::domain::access::Right;
+use crate::domain::access::{Right, Role};
 use crate::domain::account_mail::About;
 use crate::store::api_keys::{self, HolderRow, NewKey};
 use crate::store::{Scoped, StoreError};
@@ -32,6 +32,8 @@ pub const MOST_DAYS: u64 = 3_660;
 pub struct Holder {
     /// For whom it stands.
     pub member: Member,
+    /// Whether that is a service member: its name is in the place of the address.
+    pub service: bool,
     /// Its id.
     pub key: String,
     /// Its scopes.
@@ -39,6 +41,12 @@ pub struct Holder {
 }
 
 impl Holder {
+    /// Who is behind it, for the audit log.
+    pub fn actor(&self) -> String {
+        let kind = if self.service { "service" } else { "user" };
+        format!("key:{} {kind}:{}", self.key, self.member.email)
+    }
+
     /// Whether both the key and its user's present role have the right.
     pub fn may(&self, right: Right) -> bool {
         self.scopes.contains(&right) && self.member.may(right)
@@ -124,7 +132,7 @@ impl Porter {
         wish: &Wish,
         now: Timestamp,
     ) -> Result<Result<SecretString, Unmade>, LoginError> {
-        if let Err(unmade) = fits(member, wish) {
+        if let Err(unmade) = fits(member.role, wish) {
             return Ok(Err(unmade));
         }
         if api_keys::list(&mut scoped, Some(member.user)).await?.len() >= MOST_KEYS {
@@ -133,6 +141,7 @@ impl Porter {
         let key = ApiKey::new()?;
         let new = NewKey {
             user: member.user,
+            service: None,
             public_id: key.id(),
             hash: key.hash(),
             name: &wish.name,
@@ -157,7 +166,7 @@ fn holder(key: &ApiKey, row: HolderRow) -> Result<Holder, StoreError> {
     let member = Member {
         user: row.user_id,
         id: row.uuid,
-        email: row.email,
+        email: row.called,
         org: row.org_id,
         org_name: row.org_name,
         others: Vec::new(),
@@ -168,7 +177,7 @@ fn holder(key: &ApiKey, row: HolderRow) -> Result<Holder, StoreError> {
         lacks_factor: row.lacks_factor,
         proven_at: None,
     };
-    Ok(Holder { member, key: key.id().to_owned(), scopes: api_keys::rights(&row.scopes) })
+    Ok(Holder { member, service: row.service, key: key.id().to_owned(), scopes: api_keys::rights(&row.scopes) })
 }
 
 /// Whether an address is in one of the networks. What cannot be read as a network admits nobody.
@@ -177,7 +186,8 @@ fn works_from(networks: &[String], from: IpAddr) -> bool {
     networks.is_empty() || networks.iter().any(|text| text.parse().is_ok_and(|network: IpNet| network.contains(&from)))
 }
 
-fn fits(member: &Member, wish: &Wish) -> Result<(), Unmade> {
+/// Whether a key can be so, for who has this role.
+pub(super) fn fits(role: Role, wish: &Wish) -> Result<(), Unmade> {
     let length = wish.name.chars().count();
     if !(1..=200).contains(&length) || wish.name.chars().any(char::is_control) {
         return Err(Unmade::Name);
@@ -185,7 +195,7 @@ fn fits(member: &Member, wish: &Wish) -> Result<(), Unmade> {
     if wish.scopes.is_empty() {
         return Err(Unmade::NoScope);
     }
-    if let Some(right) = wish.scopes.iter().find(|right| !member.may(**right)) {
+    if let Some(right) = wish.scopes.iter().find(|right| !role.may(**right)) {
         return Err(Unmade::BeyondRole(*right));
     }
     if wish.networks.len() > MOST_NETWORKS {

@@ -14,7 +14,7 @@ use crate::domain::access::Role;
 use crate::domain::account_mail::About;
 use crate::store::audit::Author;
 use crate::store::ends::{self, Ending};
-use crate::store::{Auth, members, sessions};
+use crate::store::{Auth, members, services, sessions};
 
 /// So long ahead an end is told.
 pub const AHEAD: Duration = Duration::from_secs(7 * 86_400);
@@ -67,10 +67,14 @@ impl Porter {
         };
         members::remove(&mut auth, ending.org_id, ending.user_id).await?;
         sessions::end_in(&mut auth, ending.org_id, ending.user_id, None).await?;
+        if ending.service {
+            services::end(&mut auth, ending.user_id, now).await?;
+        }
         self.tell_end(&mut auth, &ending, true, now).await?;
         let by = Author { org: Some(ending.org_id), ..Author::of_instance("collector") };
+        let kind = if ending.service { "service" } else { "email" };
         let until = written(Some(Timestamp::from_micros(ending.until_at)));
-        let detail = json!({ "email": ending.email, "role": ending.role, "until": until });
+        let detail = json!({ (kind): ending.called, "role": ending.role, "until": until });
         note(&mut auth, &by, "member.end", ending.uuid, detail, now).await?;
         auth.commit().await?;
         Ok(true)
@@ -80,11 +84,12 @@ impl Porter {
     async fn tell_end(&self, auth: &mut Auth, ending: &Ending, over: bool, now: Timestamp) -> Result<(), LoginError> {
         let all = members::list(auth, ending.org_id).await?;
         let owners = all.into_iter().filter(|row| row.role == Role::Owner && row.user != ending.user_id);
-        let owners = owners.map(|row| (row.user, row.email));
-        for (user, to) in [(ending.user_id, ending.email.clone())].into_iter().chain(owners) {
+        let person = (!ending.service).then(|| (ending.user_id, ending.called.clone()));
+        let owners = owners.map(|row| (row.user, row.called));
+        for (user, to) in person.into_iter().chain(owners) {
             let about = About::MembershipEnd {
                 organization: ending.organization.clone(),
-                member: (user != ending.user_id).then(|| ending.email.clone()),
+                member: (user != ending.user_id).then(|| ending.called.clone()),
                 until: Timestamp::from_micros(ending.until_at),
                 over,
             };

@@ -111,7 +111,7 @@ impl Porter {
         if let Err(refused) = allowed(&mut auth, acting, is, now).await? {
             return Ok(Invited::Refused(refused));
         }
-        if members::list(&mut auth, acting.org).await?.iter().any(|row| row.email == email) {
+        if members::list(&mut auth, acting.org).await?.iter().any(|row| !row.service && row.called == email) {
             return Ok(Invited::Member);
         }
         if invitations::list(&mut auth, acting.org).await?.len() >= MOST {
@@ -298,7 +298,7 @@ impl Porter {
             return Ok(Some(token));
         }
         self.asked.failed(to, None, now);
-        let by = users::by_key(auth, acting.user).await?.map(|row| row.email).unwrap_or_default();
+        let by = users::called(auth, &[acting.user]).await?.remove(&acting.user).unwrap_or_default();
         let about = About::Invitation {
             link: LinkFacts { token, until: now + LIFE },
             organization: organizations::name(auth, acting.org).await?.unwrap_or_default(),

@@ -16,7 +16,7 @@ use crate::domain::members::{Change, Refused, Standing, judge};
 use crate::store::audit::Author;
 use crate::store::members::{self, MemberRow};
 use crate::store::organizations::{self, Joined};
-use crate::store::{Auth, OrgKey, StoreError, UserKey, ends, sessions};
+use crate::store::{Auth, OrgKey, StoreError, UserKey, ends, services, sessions};
 
 /// Who changes members, of which organization.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +86,11 @@ impl Porter {
         let mut of = row.standing();
         for change in changes {
             let past = matches!(change, Change::Until(Some(until)) if *until <= now && of.until != Some(*until));
-            let judged = if past { Err(Refused::Past) } else { judge(by, of, *change, own, owners) };
+            let judged = match change {
+                _ if past => Err(Refused::Past),
+                Change::To(Role::Owner) if row.service => Err(Refused::Service),
+                _ => judge(by, of, *change, own, owners),
+            };
             if let Err(refused) = judged {
                 return Ok(Changed::Refused(refused));
             }
@@ -115,6 +119,9 @@ impl Porter {
         let Some(from) = from.filter(|from| from.role == Role::Owner) else {
             return Ok(Changed::Refused(Refused::Above));
         };
+        if to.service {
+            return Ok(Changed::Refused(Refused::Service));
+        }
         // Who takes over for a time is no owner for good.
         let gained = i64::from(to.until.is_none() && to.role != Role::Owner);
         if let Err(refused) = judge(from.standing(), from.standing(), Change::To(Role::Admin), true, owners + gained) {
@@ -124,7 +131,7 @@ impl Porter {
             self.give_role(&mut auth, acting, to, Role::Owner, now).await?;
         }
         let ticket = self.give_role(&mut auth, acting, from, Role::Admin, now).await?;
-        let detail = json!({ "from": from.email, "to": to.email });
+        let detail = json!({ "from": from.called, "to": to.called });
         note(&mut auth, acting.author, "organization.transfer", to.id, detail, now).await?;
         auth.commit().await?;
         Ok(Changed::Done(ticket))
@@ -145,17 +152,20 @@ impl Porter {
             _ if change.of(is) == Some(is) => return Ok(None),
             Change::To(role) => {
                 ticket = self.give_role(auth, acting, row, role, now).await?;
-                ("member.change_role", json!({ "email": row.email, "from": row.role.as_str(), "to": role.as_str() }))
+                (
+                    "member.change_role",
+                    json!({ (row.kind()): row.called, "from": row.role.as_str(), "to": role.as_str() }),
+                )
             }
             Change::Until(until) => {
                 ends::set(auth, acting.org, row.user, until).await?;
-                let detail = json!({ "email": row.email, "from": written(row.until), "to": written(until) });
+                let detail = json!({ (row.kind()): row.called, "from": written(row.until), "to": written(until) });
                 ("member.change_end", detail)
             }
             Change::Out => {
                 ticket = self.put_out(auth, acting, row, now).await?;
                 let action = if row.user == acting.user { "member.leave" } else { "member.remove" };
-                (action, json!({ "email": row.email, "role": row.role.as_str() }))
+                (action, json!({ (row.kind()): row.called, "role": row.role.as_str() }))
             }
         };
         note(auth, acting.author, action, row.id, detail, now).await?;
@@ -187,6 +197,9 @@ impl Porter {
         now: Timestamp,
     ) -> Result<Option<Ticket>, LoginError> {
         members::remove(auth, acting.org, row.user).await?;
+        if row.service {
+            services::end(auth, row.user, now).await?;
+        }
         self.over(auth, acting, row, None, now).await?;
         let Some(held) = acting.own_ticket(row) else { return Ok(None) };
         let Some(next) = organizations::of_user(auth, row.user, now).await?.first().map(|joined| joined.key) else {
@@ -208,9 +221,12 @@ impl Porter {
     ) -> Result<(), LoginError> {
         let held = acting.own_ticket(row).map(Ticket::hash);
         sessions::end_in(auth, acting.org, row.user, held.as_ref()).await?;
+        if row.service {
+            return Ok(());
+        }
         let name = organizations::name(auth, acting.org).await?.unwrap_or_default();
         let about = About::Membership { at: now, organization: name, role: role.map(|role| role.as_str().to_owned()) };
-        self.tell(auth, Some(row.user), &row.email, about, now).await
+        self.tell(auth, Some(row.user), &row.called, about, now).await
     }
 
     /// The organizations of a user.

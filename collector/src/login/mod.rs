@@ -5,8 +5,8 @@
 //! where there is one ([`totp`], [`passkey`], [`recovery`]), [`passkey`] alone can do, and [`link`] lets in by mail.
 //! [`session`] keeps a browser signed in, [`step_up`] asks again before what matters most, [`account`] changes what one
 //! signs in with. [`members`] changes who belongs to an organization, [`ends`] for how long, [`review`] shows who has access,
-//! [`invite`] lets others join it, [`organization`] makes another, [`management`] lets one manage another. [`api_key`] lets programs in,
-//! [`administration`] says who administers the instance. [`caller`] is the browser
+//! [`invite`] lets others join it, [`organization`] makes another, [`service`] members that nobody signs in as, [`management`] lets one
+//! manage another. [`api_key`] lets programs in, [`administration`] says who administers the instance. [`caller`] is the browser
 //! that asks; [`throttle`] and [`failure`] slow guessing down; [`mail`] puts mails about accounts down for `flow`.
 
 pub mod account;
@@ -28,6 +28,7 @@ pub mod recover;
 pub mod recovery;
 pub mod review;
 pub mod second_step;
+pub mod service;
 pub mod session;
 pub mod set_up;
 pub mod sign_up;

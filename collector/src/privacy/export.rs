@@ -72,7 +72,7 @@ impl Export {
             None => Vec::new(),
         };
         drop(auth);
-        let members = members.into_iter().map(|row| (row.user.0, row.email)).collect();
+        let members = members.into_iter().map(|row| (row.user.0, row.called)).collect();
         Ok(Self { pools, wanted, catalogue, members })
     }
 

@@ -13,6 +13,8 @@ use crate::domain::access::Right;
 pub struct NewKey<'a> {
     /// For whom it stands.
     pub user: UserKey,
+    /// What that is called, if it is a service member.
+    pub service: Option<&'a str>,
     /// What stands in the key and names it.
     pub public_id: &'a str,
     /// SHA-256 of the whole key.
@@ -69,8 +71,10 @@ pub struct HolderRow {
     pub user_id: UserKey,
     /// What names that user outside.
     pub uuid: uuid::Uuid,
-    /// What that user signs in with.
-    pub email: String,
+    /// What that user signs in with; the name of a service member.
+    pub called: String,
+    /// Whether it is a service member.
+    pub service: bool,
     /// In which organization.
     pub org_id: OrgKey,
     /// What that is called.
@@ -103,12 +107,15 @@ pub async fn insert(conn: &mut Scoped, key: &NewKey<'_>, now: Timestamp) -> Resu
     .execute(conn.conn())
     .await?;
     StoreError::expect_rows("api_keys", 1, done.rows_affected())?;
-    let detail = json!({
+    let mut detail = json!({
         "name": key.name,
         "scopes": key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
         "networks": key.networks,
         "expires_at": key.expires_at.map(|at| format!("{at:.0}")),
     });
+    if let Some(service) = key.service {
+        detail["service"] = json!(service);
+    }
     note(conn, "key.add", key.public_id, detail, now).await
 }
 
@@ -169,8 +176,9 @@ pub async fn revoke(
 pub async fn holder(auth: &mut Auth, public_id: &str, now: Timestamp) -> Result<Option<HolderRow>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT k.id, k.key_hash, k.scopes, k.networks, k.expires_at, k.revoked_at, k.last_used_at, k.user_id,
-                u.uuid, u.email, k.org_id, o.name AS org_name, m.role,
-                o.second_factor_since IS NOT NULL AND NOT has_second_factor(u.id) AS lacks_factor
+                u.uuid, coalesce(u.email, u.service_name) AS called,
+                u.service_org_id IS NOT NULL AS service, k.org_id, o.name AS org_name, m.role,
+                o.second_factor_since IS NOT NULL AND u.service_org_id IS NULL AND NOT has_second_factor(u.id) AS lacks_factor
          FROM api_keys k
          JOIN users u ON u.id = k.user_id AND u.deleted_at IS NULL
          JOIN organizations o ON o.id = k.org_id AND o.deleted_at IS NULL

@@ -12,7 +12,7 @@ use crate::domain::audit_chain::Mark;
 pub struct Author {
     /// The organization in whose log it goes; `None` for the instance's.
     pub org: Option<OrgKey>,
-    /// `user:EMAIL`, `command:USER`, `probe:ID`, `collector`, `web` for who is not known.
+    /// `user:EMAIL`, `key:ID user:EMAIL`, `key:ID service:NAME`, `command:USER`, `probe:ID`, `collector`, `web` for who is not known.
     pub actor: String,
     /// The client's address, where there is one.
     pub origin: Option<String>,

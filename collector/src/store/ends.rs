@@ -17,8 +17,10 @@ pub struct Ending {
     pub user_id: UserKey,
     /// What names that user outside.
     pub uuid: Uuid,
-    /// What that user signs in with.
-    pub email: String,
+    /// What that user signs in with; the name of a service member.
+    pub called: String,
+    /// Whether it is a service member.
+    pub service: bool,
     /// In which role.
     pub role: String,
     /// When it ends.
@@ -28,7 +30,9 @@ pub struct Ending {
 /// Most that one look finds.
 const MOST: i64 = 100;
 
-const SELECT: &str = "SELECT m.org_id, o.name AS organization, m.user_id, u.uuid, u.email, m.role, m.until_at
+const SELECT: &str =
+    "SELECT m.org_id, o.name AS organization, m.user_id, u.uuid, coalesce(u.email, u.service_name) AS called,
+        u.service_org_id IS NOT NULL AS service, m.role, m.until_at
     FROM memberships m JOIN organizations o ON o.id = m.org_id AND o.deleted_at IS NULL
     JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL WHERE ";
 
@@ -101,7 +105,8 @@ pub async fn take_untold(auth: &mut Auth, now: Timestamp, by: Timestamp) -> Resu
                SELECT org_id, user_id FROM memberships
                WHERE until_at > $1 AND until_at <= $2 AND end_told_at IS NULL
                ORDER BY until_at LIMIT $3 FOR UPDATE SKIP LOCKED)
-         RETURNING m.org_id, o.name AS organization, m.user_id, u.uuid, u.email, m.role, m.until_at",
+         RETURNING m.org_id, o.name AS organization, m.user_id, u.uuid, coalesce(u.email, u.service_name) AS called,
+        u.service_org_id IS NOT NULL AS service, m.role, m.until_at",
     )
     .bind(now.micros())
     .bind(by.micros())

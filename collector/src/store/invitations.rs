@@ -40,8 +40,8 @@ pub struct InvitationRow {
     pub email: String,
     /// In which role.
     pub role: String,
-    /// Who invited.
-    pub by_email: String,
+    /// Who invited: the address, or the name of a service member.
+    pub by_called: String,
     /// Until when it works, or worked.
     pub expires_at: i64,
     /// When the membership ends that it leads to.
@@ -77,7 +77,7 @@ pub struct Followed {
 /// When the database fails.
 pub async fn list(auth: &mut Auth, org: OrgKey) -> Result<Vec<InvitationRow>, StoreError> {
     Ok(sqlx::query_as(
-        "SELECT i.uuid, i.email, i.role, u.email AS by_email, i.expires_at, i.member_until_at
+        "SELECT i.uuid, i.email, i.role, coalesce(u.email, u.service_name) AS by_called, i.expires_at, i.member_until_at
          FROM invitations i JOIN users u ON u.id = i.invited_by
          WHERE i.org_id = $1 AND i.accepted_at IS NULL AND i.revoked_at IS NULL ORDER BY i.email",
     )

@@ -15,8 +15,10 @@ pub struct MemberRow {
     pub user: UserKey,
     /// What names it outside.
     pub id: Uuid,
-    /// What it signs in with.
-    pub email: String,
+    /// What it signs in with; the name of a service member.
+    pub called: String,
+    /// Whether it is a service member, which nobody signs in as.
+    pub service: bool,
     /// What it is here.
     pub role: Role,
     /// Since when it belongs here.
@@ -34,19 +36,26 @@ impl MemberRow {
     pub const fn standing(&self) -> Standing {
         Standing { role: self.role, until: self.until }
     }
+
+    /// What it is called by, in entries of the audit log.
+    pub const fn kind(&self) -> &'static str {
+        if self.service { "service" } else { "email" }
+    }
 }
 
-type Row = (UserKey, Uuid, String, String, i64, Option<i64>, Option<i64>, bool);
+type Row = (UserKey, Uuid, String, bool, String, i64, Option<i64>, Option<i64>, bool);
 
-const SELECT: &str =
-    "SELECT u.id, u.uuid, u.email, m.role, m.created_at, m.until_at, u.signed_in_at, has_second_factor(u.id)
+const SELECT: &str = "SELECT u.id, u.uuid, coalesce(u.email, u.service_name) AS called, u.service_org_id IS NOT NULL, m.role, m.created_at, m.until_at, u.signed_in_at, has_second_factor(u.id)
     FROM memberships m JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL WHERE m.org_id = $1";
 
-fn read((user, id, email, role, since, until, signed_in, second_factor): Row) -> Result<MemberRow, StoreError> {
+fn read(
+    (user, id, called, service, role, since, until, signed_in, second_factor): Row,
+) -> Result<MemberRow, StoreError> {
     Ok(MemberRow {
         user,
         id,
-        email,
+        called,
+        service,
         role: role_in(&role, user)?,
         since: Timestamp::from_micros(since),
         until: until.map(Timestamp::from_micros),
@@ -59,12 +68,12 @@ fn role_in(text: &str, user: UserKey) -> Result<Role, StoreError> {
     text.parse().map_err(|_| StoreError::Inconsistent { table: "memberships", column: "role", row: user.0 })
 }
 
-/// Every member, by address.
+/// Every member: people by address, then service members by name.
 ///
 /// # Errors
 /// When the database fails or a row cannot be read.
 pub async fn list(auth: &mut Auth, org: OrgKey) -> Result<Vec<MemberRow>, StoreError> {
-    let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} ORDER BY u.email")))
+    let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} ORDER BY u.email IS NULL, called")))
         .bind(org)
         .fetch_all(auth.conn())
         .await?;

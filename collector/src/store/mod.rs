@@ -49,6 +49,7 @@ pub mod replays;
 pub mod requests;
 pub mod results;
 pub mod second_factors;
+pub mod services;
 pub mod sessions;
 pub mod sign_in_failures;
 pub mod spans;

@@ -1,4 +1,5 @@
-//! Users and their memberships: who may sign in, and where they belong.
+//! Users and their memberships: who may sign in, and where they belong. Service members are in the same table and are found by
+//! no function here but [`called`].
 
 use std::collections::HashMap;
 
@@ -30,14 +31,16 @@ pub struct UserRow {
 const SELECT: &str = "SELECT id, uuid, email, password_hash, email_confirmed_at,
         (SELECT m.org_id FROM memberships m JOIN organizations o ON o.id = m.org_id
          WHERE m.user_id = u.id AND o.deleted_at IS NULL ORDER BY m.created_at, m.org_id LIMIT 1) AS org_id
-    FROM users u WHERE deleted_at IS NULL";
+    FROM users u WHERE deleted_at IS NULL AND service_org_id IS NULL";
 
 /// Whether there is any user.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn any(auth: &mut Auth) -> Result<bool, StoreError> {
-    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM users WHERE deleted_at IS NULL)").fetch_one(auth.conn()).await?)
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM users WHERE deleted_at IS NULL AND service_org_id IS NULL)")
+        .fetch_one(auth.conn())
+        .await?)
 }
 
 /// The user of that address, in lower case.
@@ -73,15 +76,16 @@ pub async fn by_uuid(auth: &mut Auth, uuid: uuid::Uuid) -> Result<Option<UserRow
         .await?)
 }
 
-/// What these users sign in with.
+/// What these users sign in with, and the names of those that are service members.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn emails(auth: &mut Auth, keys: &[UserKey]) -> Result<HashMap<UserKey, String>, StoreError> {
-    let rows: Vec<(UserKey, String)> = sqlx::query_as("SELECT id, email FROM users WHERE id = ANY($1)")
-        .bind(keys.iter().map(|key| key.0).collect::<Vec<_>>())
-        .fetch_all(auth.conn())
-        .await?;
+pub async fn called(auth: &mut Auth, keys: &[UserKey]) -> Result<HashMap<UserKey, String>, StoreError> {
+    let rows: Vec<(UserKey, String)> =
+        sqlx::query_as("SELECT id, coalesce(email, service_name) FROM users WHERE id = ANY($1)")
+            .bind(keys.iter().map(|key| key.0).collect::<Vec<_>>())
+            .fetch_all(auth.conn())
+            .await?;
     Ok(rows.into_iter().collect())
 }
 

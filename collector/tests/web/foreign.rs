@@ -74,6 +74,7 @@ async fn all_of_theirs(world: &World) -> String {
 fn body(route: &Route) -> &'static str {
     match (route.method, route.path) {
         ("PATCH", "/api/v1/members/{id}") => r#"{"role": "viewer"}"#,
+        ("POST", "/api/v1/members/{id}/keys") => r#"{"name": "mine", "scopes": ["monitors:read"]}"#,
         ("PUT", "/api/v1/members/{id}") => r#"{"until": null}"#,
         ("PATCH", _) => r#"{"name": "mine"}"#,
         ("PUT", path) if path.ends_with("/settings") => r#"{"settings": {"to": "mine@example.org"}}"#,

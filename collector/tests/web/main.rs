@@ -35,6 +35,7 @@ mod portfolio;
 mod quotas;
 mod review;
 mod second_factor;
+mod services;
 mod sessions;
 mod statements;
 mod well_known;

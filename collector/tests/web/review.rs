@@ -62,14 +62,14 @@ async fn the_file_is_csv_without_a_formula_and_logged() {
     assert_eq!(file.header("content-type"), "text/csv; charset=utf-8; header=present");
     assert_eq!(file.header("content-disposition"), "attachment; filename=\"picket-access-review.csv\"");
     let lines: Vec<&str> = file.text.split_terminator("\r\n").collect();
-    assert_eq!(lines[0], "id,email,role,since,until,signed_in_at,second_factor,passkeys,keys,key_last_used_at");
+    assert_eq!(lines[0], "id,email,service,role,since,until,signed_in_at,second_factor,passkeys,keys,key_last_used_at");
     let cells = |line: &str| line.split_once(',').unwrap().1.to_owned();
     assert_eq!(
         lines[1..].iter().map(|line| cells(line)).collect::<Vec<_>>(),
         [
-            "\"'=cmd|'/c calc'!a0@example.org\",viewer,2026-09-21T14:13:20Z,,,false,0,0,",
-            "editor@example.org,editor,2026-09-21T14:13:20Z,2026-09-22T14:13:20Z,2026-09-21T14:13:21Z,true,1,1,2026-09-21T14:13:22Z",
-            "owner@example.org,owner,2026-09-21T14:13:20Z,,,false,0,0,",
+            "\"'=cmd|'/c calc'!a0@example.org\",,viewer,2026-09-21T14:13:20Z,,,false,0,0,",
+            "editor@example.org,,editor,2026-09-21T14:13:20Z,2026-09-22T14:13:20Z,2026-09-21T14:13:21Z,true,1,1,2026-09-21T14:13:22Z",
+            "owner@example.org,,owner,2026-09-21T14:13:20Z,,,false,0,0,",
         ]
     );
     assert_eq!(world.one("SELECT detail->>'form' FROM audit WHERE action = 'member.review'").await, "csv");

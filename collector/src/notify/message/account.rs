@@ -71,6 +71,18 @@ fn sheet(about: &About, url: &str) -> Sheet {
             ],
             link: Some(format!("{url}/keys")),
         },
+        About::ServiceKeyAdded { at, name, service, organization } => Sheet {
+            subject: "New API key of a service member at Picket".to_owned(),
+            lead: "An API key was made that stands for a service member: it stays when whoever made it goes.".to_owned(),
+            rows: vec![
+                ("When", format!("{at:.0}")),
+                ("Where", one_line(organization)),
+                ("Stands for", one_line(service)),
+                ("Key", one_line(name)),
+                ("Not you?", "the audit log says who did it; whoever manages members can revoke it on the page API keys".to_owned()),
+            ],
+            link: Some(format!("{url}/keys")),
+        },
         About::Membership { at, organization, role } => membership(*at, organization, role.as_deref(), url),
         About::MembershipEnd { organization, member, until, over } => {
             end(organization, member.as_deref(), *until, *over, url)
@@ -345,6 +357,7 @@ mod tests {
             About::KeyAdded { at, name: new.clone() },
             About::Membership { at, organization: new.clone(), role: Some("admin".to_owned()) },
             About::Membership { at, organization: new.clone(), role: None },
+            About::ServiceKeyAdded { at, name: new.clone(), service: new.clone(), organization: new.clone() },
             About::Administrator { at, until: at, by: new.clone() },
             About::Invitation {
                 link: link(),

@@ -28,7 +28,7 @@ pub async fn page(auth: &mut Auth, after: &str) -> Result<Vec<OrganizationRow>, 
     Ok(sqlx::query_as(
         "SELECT o.uuid, o.name, o.created_at,
                 (SELECT count(*) FROM memberships m JOIN users u ON u.id = m.user_id
-                 WHERE m.org_id = o.id AND u.deleted_at IS NULL) AS members,
+                 WHERE m.org_id = o.id AND u.deleted_at IS NULL AND u.service_org_id IS NULL) AS members,
                 (SELECT count(*) FROM monitors m WHERE m.org_id = o.id AND m.deleted_at IS NULL) AS monitors
          FROM organizations o WHERE o.deleted_at IS NULL AND o.name > $1 ORDER BY o.name LIMIT $2",
     )
@@ -56,7 +56,7 @@ pub struct Counts {
 pub async fn counts(auth: &mut Auth) -> Result<Counts, StoreError> {
     Ok(sqlx::query_as(
         "SELECT (SELECT count(*) FROM organizations WHERE deleted_at IS NULL) AS organizations,
-                (SELECT count(*) FROM users WHERE deleted_at IS NULL) AS users,
+                (SELECT count(*) FROM users WHERE deleted_at IS NULL AND service_org_id IS NULL) AS users,
                 (SELECT count(*) FROM monitors WHERE deleted_at IS NULL) AS monitors",
     )
     .fetch_one(auth.conn())

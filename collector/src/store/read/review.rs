@@ -10,8 +10,10 @@ use crate::store::{Auth, Conn, OrgKey, StoreError};
 pub struct ReviewRow {
     /// What names it outside.
     pub uuid: Uuid,
-    /// What it signs in with.
-    pub email: String,
+    /// What it signs in with; none of a service member.
+    pub email: Option<String>,
+    /// The name of a service member.
+    pub service: Option<String>,
     /// What it is here.
     pub role: String,
     /// Since when it belongs here.
@@ -30,13 +32,13 @@ pub struct ReviewRow {
     pub key_used_at: Option<i64>,
 }
 
-/// Every member, by address.
+/// Every member: people by address, then service members by name.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn read(auth: &mut Auth, org: OrgKey, now: Timestamp) -> Result<Vec<ReviewRow>, StoreError> {
     Ok(sqlx::query_as(
-        "SELECT u.uuid, u.email, m.role, m.created_at, m.until_at, u.signed_in_at,
+        "SELECT u.uuid, u.email, u.service_name AS service, m.role, m.created_at, m.until_at, u.signed_in_at,
                 has_second_factor(u.id) AS second_factor,
                 (SELECT count(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys,
                 coalesce(k.keys, 0) AS keys, k.used_at AS key_used_at
@@ -45,7 +47,7 @@ pub async fn read(auth: &mut Auth, org: OrgKey, now: Timestamp) -> Result<Vec<Re
              SELECT count(*) AS keys, max(last_used_at) AS used_at FROM api_keys
              WHERE org_id = m.org_id AND user_id = m.user_id AND revoked_at IS NULL
                AND (expires_at IS NULL OR expires_at > $2)) k ON true
-         WHERE m.org_id = $1 AND (m.until_at IS NULL OR m.until_at > $2) ORDER BY u.email",
+         WHERE m.org_id = $1 AND (m.until_at IS NULL OR m.until_at > $2) ORDER BY u.email, u.service_name",
     )
     .bind(org)
     .bind(now.micros())

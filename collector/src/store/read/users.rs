@@ -33,7 +33,7 @@ pub async fn page(auth: &mut Auth, search: &str, after: &str, now: Timestamp) ->
         "SELECT u.id, u.uuid, u.email,
                 greatest(u.signed_in_at, (SELECT max(created_at) FROM sessions s WHERE s.user_id = u.id)) AS signed_in_at,
                 (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND s.expires_at > $3 AND s.seen_at > $4) AS sessions
-         FROM users u WHERE u.deleted_at IS NULL AND strpos(u.email, $1) > 0 AND u.email > $2 ORDER BY u.email LIMIT $5",
+         FROM users u WHERE u.deleted_at IS NULL AND u.service_org_id IS NULL AND strpos(u.email, $1) > 0 AND u.email > $2 ORDER BY u.email LIMIT $5",
     )
     .bind(search)
     .bind(after)

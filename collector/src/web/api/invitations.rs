@@ -117,7 +117,7 @@ fn shown(row: &InvitationRow, now: Timestamp) -> Value {
         "id": row.uuid,
         "email": row.email,
         "role": row.role,
-        "invited_by": row.by_email,
+        "invited_by": row.by_called,
         "expires_at": micros(row.expires_at),
         "until": row.member_until_at.map(micros),
         "expired": row.expires_at <= now.micros(),

@@ -154,14 +154,15 @@ pub(super) fn refusal(refused: Refused) -> Problem {
 }
 
 /// The member of the path; what belongs to others is not there.
-async fn find(call: &Call) -> Result<MemberRow, Problem> {
+pub(super) async fn find(call: &Call) -> Result<MemberRow, Problem> {
     call.site.porter.member(call.caller.org(), call.id()?).await?.ok_or_else(Problem::not_found)
 }
 
-fn shown(row: &MemberRow) -> Value {
+pub(super) fn shown(row: &MemberRow) -> Value {
     json!({
         "id": row.id,
-        "email": row.email,
+        "email": (!row.service).then_some(&row.called),
+        "service": row.service.then_some(&row.called),
         "role": row.role.as_str(),
         "since": micros(row.since.micros()),
         "until": row.until.map(|until| micros(until.micros())),

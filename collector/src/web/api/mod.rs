@@ -20,6 +20,7 @@ pub mod query;
 pub mod results;
 pub mod review;
 pub mod schema;
+pub mod services;
 
 use std::collections::HashMap;
 

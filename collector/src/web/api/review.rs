@@ -40,6 +40,7 @@ fn shown(row: &ReviewRow) -> Value {
     json!({
         "id": row.uuid,
         "email": row.email,
+        "service": row.service,
         "role": row.role,
         "since": micros(row.created_at),
         "until": maybe(row.until_at),

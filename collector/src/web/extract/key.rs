@@ -27,14 +27,12 @@ impl Program {
     /// # Errors
     /// When no connection can be had.
     pub async fn scoped(&self, site: &Site) -> Result<Scoped, StoreError> {
-        let Holder { member, key, .. } = &self.holder;
-        Ok(site.pools.scoped(member.org).await?.by(format!("key:{key} user:{}", member.email)).from(self.address))
+        Ok(site.pools.scoped(self.org()).await?.by(self.holder.actor()).from(self.address))
     }
 
     /// Who is behind it, for the audit log of the organization.
     pub fn author(&self) -> Author {
-        let Holder { member, key, .. } = &self.holder;
         let origin = self.address.map(|address| address.to_string());
-        Author { org: Some(member.org), actor: format!("key:{key} user:{}", member.email), origin }
+        Author { org: Some(self.org()), actor: self.holder.actor(), origin }
     }
 }

@@ -78,6 +78,7 @@ const DONE: &[(&str, &str, bool)] = &[
     ("released", "done.released", true),
     ("key_revoked", "done.key_revoked", false),
     ("role_changed", "done.role_changed", false),
+    ("service_added", "done.service_added", false),
     ("end_changed", "done.end_changed", false),
     ("member_removed", "done.member_removed", false),
     ("policy", "done.policy", false),

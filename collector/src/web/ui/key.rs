@@ -10,6 +10,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use ipnet::IpNet;
+use picket_shared::secret::SecretString;
 use picket_shared::time::Timestamp;
 
 use super::frame::Frame;
@@ -37,6 +38,10 @@ struct Page {
 #[template(path = "key/form.html")]
 struct MakePage {
     frame: Frame,
+    lead: String,
+    /// Where the form goes, and where one goes instead.
+    action: String,
+    back: &'static str,
     called: String,
     scopes: Vec<Scope>,
     lives: Vec<Life>,
@@ -103,27 +108,34 @@ pub async fn get_keys(State(site): State<Site>, user: User, Query(query): Query<
     }
 }
 
+/// Whose key a form makes.
+pub(super) struct Making<'a> {
+    pub(super) frame: Frame,
+    pub(super) lead: String,
+    pub(super) action: String,
+    pub(super) back: &'static str,
+    /// Whether it may have a right.
+    pub(super) may: &'a dyn Fn(Right) -> bool,
+}
+
 /// `GET /keys/new`.
 pub async fn get_new(user: User) -> Response {
-    show(&user, &Form::default(), Vec::new())
+    show_own(&user, &Form::default(), Vec::new())
 }
 
 /// `POST /keys/new`: the answer shows the key, this once.
 pub async fn post_new(State(site): State<Site>, user: User, form: Form) -> Response {
     let wish = match read(&form) {
         Ok(wish) => wish,
-        Err(faults) => return show(&user, &form, faults),
+        Err(faults) => return show_own(&user, &form, faults),
     };
     let scoped = match user.scoped(&site).await {
         Ok(scoped) => scoped,
         Err(failed) => return error::unavailable(&failed),
     };
     match site.porter.make_key(scoped, &user.member, &wish, site.clock.now()).await {
-        Ok(Ok(key)) => {
-            let frame = Frame::of(&user, "/keys", text("key.secret_title"));
-            page_with(StatusCode::OK, &SecretPage { frame, key: key.expose() })
-        }
-        Ok(Err(unmade)) => show(&user, &form, vec![fault(unmade)]),
+        Ok(Ok(key)) => secret(&user, &key),
+        Ok(Err(unmade)) => show_own(&user, &form, vec![fault(unmade)]),
         Err(failed) => error::unavailable(&failed),
     }
 }
@@ -162,7 +174,14 @@ fn whose(user: &User) -> Option<UserKey> {
     if user.member.may(Right::MembersWrite) { None } else { Some(user.member.user) }
 }
 
-fn read(form: &Form) -> Result<Wish, Vec<(&'static str, String)>> {
+/// The key, this once.
+pub(super) fn secret(user: &User, key: &SecretString) -> Response {
+    let frame = Frame::of(user, "/keys", text("key.secret_title"));
+    page_with(StatusCode::OK, &SecretPage { frame, key: key.expose() })
+}
+
+/// What a form wants, or what is wrong with it, field by field.
+pub(super) fn read(form: &Form) -> Result<Wish, Vec<(&'static str, String)>> {
     let mut faults = Vec::new();
     let mut networks: Vec<IpNet> = Vec::new();
     for written in form.text("networks").split([',', ' ', '\n']).map(str::trim).filter(|part| !part.is_empty()) {
@@ -195,7 +214,8 @@ fn network(written: &str) -> Option<IpNet> {
     network.or_else(alone).map(|network| network.trunc())
 }
 
-fn fault(unmade: Unmade) -> (&'static str, String) {
+/// Why a key cannot be, at the field that is to blame.
+pub(super) fn fault(unmade: Unmade) -> (&'static str, String) {
     match unmade {
         Unmade::Name => ("name", text("form.bad_name").to_owned()),
         Unmade::NoScope => ("scope", text("key.no_scope").to_owned()),
@@ -206,7 +226,19 @@ fn fault(unmade: Unmade) -> (&'static str, String) {
     }
 }
 
-fn show(user: &User, form: &Form, faults: Vec<(&'static str, String)>) -> Response {
+fn show_own(user: &User, form: &Form, faults: Vec<(&'static str, String)>) -> Response {
+    let making = Making {
+        frame: Frame::of(user, "/keys", text("key.make")),
+        lead: text("key.make_lead").to_owned(),
+        action: "/keys/new".to_owned(),
+        back: "/keys",
+        may: &|right| user.member.may(right),
+    };
+    show(making, form, faults)
+}
+
+/// The form, with what is wrong with it.
+pub(super) fn show(making: Making<'_>, form: &Form, faults: Vec<(&'static str, String)>) -> Response {
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let is_fresh = form.text("name").is_empty() && faults.is_empty();
     let chosen = form.all("scope");
@@ -222,9 +254,12 @@ fn show(user: &User, form: &Form, faults: Vec<(&'static str, String)>) -> Respon
         chosen: *value == days,
     };
     let page = MakePage {
-        frame: Frame::of(user, "/keys", text("key.make")),
+        frame: making.frame,
+        lead: making.lead,
+        action: making.action,
+        back: making.back,
         called: form.text("name").to_owned(),
-        scopes: Right::ALL.iter().filter(|right| user.member.may(**right)).map(scope).collect(),
+        scopes: Right::ALL.iter().filter(|right| (making.may)(**right)).map(scope).collect(),
         lives: LIVES.iter().map(life).collect(),
         networks: form.text("networks").to_owned(),
         faults,
@@ -236,7 +271,7 @@ async fn items(site: &Site, user: &User) -> Result<Vec<Item>, StoreError> {
     let now = site.clock.now();
     let rows = store::list(&mut user.scoped(site).await?, whose(user)).await?;
     let keys: Vec<UserKey> = rows.iter().map(|row| row.user).collect();
-    let emails = users::emails(&mut site.pools.auth().await?, &keys).await?;
+    let emails = users::called(&mut site.pools.auth().await?, &keys).await?;
     Ok(rows.into_iter().map(|row| item(row, &emails, now)).collect())
 }
 

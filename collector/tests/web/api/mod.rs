@@ -19,6 +19,7 @@ mod monitors;
 mod organization;
 mod reads;
 mod review;
+mod services;
 
 use axum::body::Body;
 use axum::http::{Request, header};

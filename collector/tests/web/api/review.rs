@@ -33,7 +33,12 @@ async fn the_review_is_json_or_csv_as_it_is_asked_for_and_each_look_is_logged() 
     ] {
         let reply = accepting(path, accept).await;
         assert_eq!(reply.status, 200);
-        assert_eq!(reply.answer.text.starts_with("id,email,role,"), csv, "{path} {accept}: {}", reply.answer.text);
+        assert_eq!(
+            reply.answer.text.starts_with("id,email,service,role,"),
+            csv,
+            "{path} {accept}: {}",
+            reply.answer.text
+        );
     }
     assert_eq!(accepting("/monitors", "text/csv").await.problem().1, "missing-scope", "others know no CSV");
     assert_eq!(program.get("/members/review?format=xls").await.problem(), (400, "invalid-query", vec!["format"]));

@@ -27,7 +27,7 @@ use crate::web::ui::{error, filters, page_with, see};
 struct Page {
     frame: Frame,
     lead: String,
-    email: String,
+    called: String,
     role: &'static str,
     button: &'static str,
     /// Where the button leads.
@@ -184,6 +184,7 @@ pub(super) fn refusal(refused: Refused) -> (StatusCode, String) {
         Refused::LastOwner => "member.last_owner",
         Refused::OwnEnd => "member.own_end",
         Refused::BeyondOwnEnd => "member.beyond_own_end",
+        Refused::Service => "member.service_owner",
         Refused::Past => "member.past",
     };
     let status = if refused == Refused::LastOwner { StatusCode::CONFLICT } else { StatusCode::UNPROCESSABLE_ENTITY };
@@ -208,7 +209,7 @@ pub(super) async fn find(
 }
 
 fn show(user: &User, deed: Deed, row: &MemberRow, status: StatusCode, fault: Option<String>) -> Response {
-    let (id, email, org) = (row.id, &row.email, &user.member.org_name);
+    let (id, email, org) = (row.id, &row.called, &user.member.org_name);
     let (title, lead, button, action) = match deed {
         Deed::Role => (
             "member.role_title",
@@ -232,11 +233,13 @@ fn show(user: &User, deed: Deed, row: &MemberRow, status: StatusCode, fault: Opt
             ("member.leave_title", filled("member.leave_lead", org), "member.leave_button", "/members/leave".to_owned())
         }
     };
-    let offered = Role::ALL.into_iter().filter(|role| deed == Deed::Role && *role <= user.member.role);
+    let offered = Role::ALL
+        .into_iter()
+        .filter(|role| deed == Deed::Role && *role <= user.member.role && !(row.service && *role == Role::Owner));
     let page = Page {
         frame: Frame::of(user, "/members", text(title)),
         lead,
-        email: row.email.clone(),
+        called: row.called.clone(),
         role: role_word(row.role),
         button: text(button),
         action,

@@ -27,7 +27,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 #[template(path = "member/end.html")]
 struct Page {
     frame: Frame,
-    email: String,
+    called: String,
     role: &'static str,
     /// When it ends now.
     until: Option<String>,
@@ -83,7 +83,7 @@ fn last_day(until: Option<Timestamp>) -> String {
 fn show(user: &User, row: &MemberRow, last_day: String, status: StatusCode, fault: Option<String>) -> Response {
     let page = Page {
         frame: Frame::of(user, "/members", text("member.end_title")),
-        email: row.email.clone(),
+        called: row.called.clone(),
         role: role_word(row.role),
         until: row.until.map(|until| format!("{until:.0}")),
         action: format!("/members/{}/end", row.id),

@@ -1,12 +1,13 @@
 //! `/members`: who belongs to the organization, in which role. [`change`] makes another role of one, or none;
 //! [`end`] lets it end by itself, [`invite`] asks others in, [`policy`] says what is asked of members,
-//! [`review`] shows who has access by what.
+//! [`review`] shows who has access by what, [`service`] makes members that nobody signs in as.
 
 pub mod change;
 pub mod end;
 pub mod invite;
 pub mod policy;
 pub mod review;
+pub mod service;
 
 use std::collections::HashMap;
 
@@ -39,7 +40,8 @@ struct Page {
 
 struct Item {
     id: Uuid,
-    email: String,
+    called: String,
+    service: bool,
     role: &'static str,
     since: When,
     /// When it ends.
@@ -91,7 +93,7 @@ async fn invitations(site: &Site, user: &User) -> Result<Vec<Invitation>, StoreE
             id: row.uuid,
             email: row.email,
             role: row.role.parse().map(role_word).unwrap_or_default(),
-            by: row.by_email,
+            by: row.by_called,
             until: (until > now).then(|| format!("{until:.0}")),
             member_until: row.member_until_at.map(|at| format!("{:.0}", Timestamp::from_micros(at))),
         }
@@ -110,8 +112,9 @@ fn item(row: MemberRow, user: &User, by: Role, now: Timestamp) -> Item {
         second_factor: row.second_factor,
         own,
         changeable: !own && user.member.may(Right::MembersWrite) && may_be_put_out(by, &row),
-        transferable: !own && by == Role::Owner,
-        email: row.email,
+        transferable: !own && by == Role::Owner && !row.service,
+        service: row.service,
+        called: row.called,
     }
 }
 

@@ -45,7 +45,7 @@ pub async fn post_policy(State(site): State<Site>, user: User, form: Form) -> Re
 async fn show(site: &Site, user: &User, status: StatusCode, fault: Option<&'static str>) -> Response {
     let read = async {
         let rows = site.porter.members(user.member.org).await?;
-        let lacking = rows.iter().filter(|row| !row.second_factor).count();
+        let lacking = rows.iter().filter(|row| !row.second_factor && !row.service).count();
         Ok::<_, crate::store::StoreError>((site.porter.wants_second_factor(user.member.org).await?, lacking))
     };
     match read.await {

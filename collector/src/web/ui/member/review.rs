@@ -26,7 +26,8 @@ struct Page {
 
 struct Item {
     id: Uuid,
-    email: String,
+    called: String,
+    service: bool,
     role: &'static str,
     since: When,
     until: Option<String>,
@@ -64,7 +65,8 @@ fn item(row: ReviewRow, now: Timestamp) -> Item {
     let at = |micros: i64| when(Timestamp::from_micros(micros), now);
     Item {
         id: row.uuid,
-        email: row.email,
+        service: row.service.is_some(),
+        called: row.email.or(row.service).unwrap_or_default(),
         role: row.role.parse().map(role_word).unwrap_or_default(),
         since: at(row.created_at),
         until: row.until_at.map(|until| format!("{:.0}", Timestamp::from_micros(until))),
@@ -77,8 +79,19 @@ fn item(row: ReviewRow, now: Timestamp) -> Item {
 }
 
 /// The columns of the file, which stay what they are: programs read them too.
-const COLUMNS: [&str; 10] =
-    ["id", "email", "role", "since", "until", "signed_in_at", "second_factor", "passkeys", "keys", "key_last_used_at"];
+const COLUMNS: [&str; 11] = [
+    "id",
+    "email",
+    "service",
+    "role",
+    "since",
+    "until",
+    "signed_in_at",
+    "second_factor",
+    "passkeys",
+    "keys",
+    "key_last_used_at",
+];
 
 /// The review as a file.
 pub fn table(rows: &[ReviewRow]) -> String {
@@ -89,7 +102,8 @@ pub fn table(rows: &[ReviewRow]) -> String {
         rows.iter().map(|row| {
             vec![
                 row.uuid.to_string(),
-                row.email.clone(),
+                row.email.clone().unwrap_or_default(),
+                row.service.clone().unwrap_or_default(),
                 row.role.clone(),
                 time(row.created_at),
                 maybe(row.until_at),
