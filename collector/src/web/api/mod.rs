@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod channels;
+pub mod holdings;
 pub mod incidents;
 pub mod invitations;
 pub mod members;

@@ -9,6 +9,7 @@
 
 mod channels;
 mod document;
+mod holdings;
 mod invitations;
 mod many;
 mod matrix;
