@@ -173,7 +173,7 @@ impl Porter {
     }
 
     /// Writes the role, ends sessions, and tells whose membership it is; the own session goes on.
-    async fn give_role(
+    pub(super) async fn give_role(
         &self,
         auth: &mut Auth,
         acting: Acting<'_>,
@@ -189,7 +189,7 @@ impl Porter {
     }
 
     /// Removes the membership, with keys and sessions; the own session goes on in another organization, if there is one.
-    async fn put_out(
+    pub(super) async fn put_out(
         &self,
         auth: &mut Auth,
         acting: Acting<'_>,

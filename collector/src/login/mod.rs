@@ -4,9 +4,10 @@
 //! allowed; [`password`] turns an address and a password into an [`Identity`], [`second_step`] asks for the second factor
 //! where there is one ([`totp`], [`passkey`], [`recovery`]), [`passkey`] alone can do, and [`link`] lets in by mail.
 //! [`session`] keeps a browser signed in, [`step_up`] asks again before what matters most, [`account`] changes what one
-//! signs in with. [`members`] changes who belongs to an organization, [`ends`] for how long, [`review`] shows who has access,
-//! [`invite`] lets others join it, [`organization`] makes another, [`service`] members that nobody signs in as, [`management`] lets one
-//! manage another. [`api_key`] lets programs in, [`administration`] says who administers the instance. [`caller`] is the browser
+//! signs in with. [`members`] changes who belongs to an organization, [`ends`] for how long, [`holdings`] passes on what somebody
+//! held, [`review`] shows who has access, [`invite`] lets others join it, [`organization`] makes another, [`service`] members that
+//! nobody signs in as, [`management`] lets one manage another. [`api_key`] lets programs in, [`administration`] says who administers
+//! the instance. [`caller`] is the browser
 //! that asks; [`throttle`] and [`failure`] slow guessing down; [`mail`] puts mails about accounts down for `flow`.
 
 pub mod account;
@@ -16,6 +17,7 @@ pub mod caller;
 pub mod common;
 pub mod ends;
 pub mod failure;
+pub mod holdings;
 pub mod invite;
 pub mod link;
 mod mail;

@@ -121,6 +121,14 @@ pub async fn lock(auth: &mut Auth, org: OrgKey) -> Result<i64, StoreError> {
     let locked = locked.fetch_all(auth.conn()).await?;
     StoreError::expect_rows("organizations", 1, locked.len() as u64)?;
     // A statement of its own: it sees what was committed while this waited.
+    owners_for_good(auth, org).await
+}
+
+/// How many owners there are whose membership has no end.
+///
+/// # Errors
+/// When the database fails.
+pub async fn owners_for_good(auth: &mut Auth, org: OrgKey) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar(
         "SELECT count(*) FROM memberships m JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
          WHERE m.org_id = $1 AND m.role = 'owner' AND m.until_at IS NULL",

@@ -18,6 +18,7 @@ mod forms;
 mod front_door;
 mod guessing;
 mod headers;
+mod holdings;
 mod invitations;
 mod journey;
 mod keys;

@@ -219,7 +219,7 @@ async fn a_removed_members_keys_and_sessions_here_are_over_at_once() {
     assert_eq!(editor.get("/").await.status, StatusCode::OK);
     let path = format!("/members/{}/remove", id(&world, "editor").await);
     owner.get(&path).await.shows("editor@example.org is out at once");
-    assert_eq!(owner.post(&path, &[]).await.to(), "/members?done=member_removed");
+    assert_eq!(owner.post(&path, &[("successor", "none")]).await.to(), "/members?done=member_removed");
     assert_eq!(admit().await.unwrap().unwrap_err(), Refusal::Unknown);
     assert_eq!(editor.get("/").await.to(), "/sign-in");
     assert_eq!(world.one("SELECT count(*) FROM api_keys").await, "0");

@@ -1,6 +1,6 @@
-//! Members: listed, given another role, removed, made owner, and leaving. The rules are those of the pages.
+//! Members: listed, given another role or end, made owner, and leaving. The rules are those of the pages.
 
-use axum::routing::{delete, get, patch, post, put};
+use axum::routing::{get, patch, post, put};
 use picket_shared::time::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -36,11 +36,6 @@ pub const SET: Operation = Operation::put("/api/v1/members/{id}", Right::Members
     .does("Says when a membership ends, or that it does not, and what role it has.")
     .body("MemberBody")
     .answers(&[(200, Some("Member"))]);
-/// `DELETE /api/v1/members/{id}`.
-pub const REMOVE: Operation =
-    Operation::delete("/api/v1/members/{id}", Right::MembersWrite, "removeMember", || delete(remove_member))
-        .does("Removes a member; sessions and keys here are over at once.")
-        .answers(&[(204, None)]);
 /// `POST /api/v1/members/{id}/transfer`.
 pub const TRANSFER: Operation =
     Operation::post("/api/v1/members/{id}/transfer", Right::MembersWrite, "transferOrganization", || {
@@ -81,11 +76,6 @@ async fn set_member(call: Call) -> Outcome {
     let changes: Vec<Change> = role.map(Change::To).into_iter().chain([until]).collect();
     change(&call, call.id()?, &changes).await?;
     Ok(Answer::ok(shown(&find(&call).await?)))
-}
-
-async fn remove_member(call: Call) -> Outcome {
-    change(&call, call.id()?, &[Change::Out]).await?;
-    Ok(Answer::done())
 }
 
 async fn transfer_organization(call: Call) -> Outcome {

@@ -136,6 +136,7 @@ fn refusals(operation: &Operation) -> Vec<(u16, Vec<Kind>)> {
         Kind::LastOwner => is_about(operation, &["/members"]),
         Kind::NotAllowed => is_about(operation, &["/members", "/invitations", "/organization"]),
         Kind::Limit => is_about(operation, &["/monitors", "/invitations", "/members"]),
+        Kind::SuccessorNeeded => operation.method == "DELETE" && operation.path == "/api/v1/members/{id}",
         Kind::NotVerified => operation.path.ends_with("/test"),
         // Every query is read: one that knows no parameter refuses all.
         Kind::InvalidQuery

@@ -68,6 +68,8 @@ kinds! {
     MethodNotAllowed: "method-not-allowed", METHOD_NOT_ALLOWED, "This method is not served here",
     /// Somebody else was faster.
     ChangedMeanwhile: "changed-meanwhile", CONFLICT, "Somebody else changed it meanwhile",
+    /// Something hangs on the member, and somebody has to be named who takes over.
+    SuccessorNeeded: "successor-needed", CONFLICT, "Somebody has to take over what the member holds",
     /// The channel has to be verified first.
     NotVerified: "not-verified", CONFLICT, "The channel is not verified",
     /// The body is too large.

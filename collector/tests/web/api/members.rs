@@ -27,7 +27,7 @@ async fn members_are_listed_changed_and_removed() {
     assert_eq!(program.patch(&path, json!({ "role": "viewer" })).await.text("/role"), "viewer");
     assert_eq!(program.patch(&path, json!({ "role": "root" })).await.problem(), (422, "invalid-body", vec!["role"]));
     assert_eq!(editor.get("/monitors").await.status, 200);
-    assert_eq!(program.delete(&path).await.status, 204);
+    assert_eq!(program.delete(&format!("{path}?successor=none")).await.status, 204);
     assert_eq!(editor.get("/monitors").await.problem().1, "invalid-key");
     assert_eq!(program.delete(&path).await.problem().1, "not-found");
     let actors = world

@@ -10,6 +10,7 @@
 mod account;
 mod channels;
 mod document;
+mod holdings;
 mod invitations;
 mod managements;
 mod many;

@@ -1,4 +1,4 @@
-//! Another role, out, ownership handed over, or leaving: each a page that says what follows, with a button that does it. They ask
+//! Another role, ownership handed over, or leaving: each a page that says what follows, with a button that does it. They ask
 //! for proof first.
 
 use askama::Template;
@@ -42,7 +42,6 @@ struct Page {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Deed {
     Role,
-    Remove,
     Transfer,
     Leave,
 }
@@ -67,16 +66,6 @@ pub async fn post_role(State(site): State<Site>, user: User, Path(id): Path<Stri
     }
 }
 
-/// `GET /members/{id}/remove`.
-pub async fn get_remove(State(site): State<Site>, user: User, Path(id): Path<String>) -> Response {
-    ask(&site, &user, Deed::Remove, id.parse().ok()).await
-}
-
-/// `POST /members/{id}/remove`.
-pub async fn post_remove(State(site): State<Site>, user: User, Path(id): Path<String>, _: Form) -> Response {
-    out(&site, &user, Deed::Remove, id.parse().ok()).await
-}
-
 /// `GET /members/leave`.
 pub async fn get_leave(State(site): State<Site>, user: User) -> Response {
     ask(&site, &user, Deed::Leave, Some(user.member.id)).await
@@ -84,7 +73,7 @@ pub async fn get_leave(State(site): State<Site>, user: User) -> Response {
 
 /// `POST /members/leave`.
 pub async fn post_leave(State(site): State<Site>, user: User, _: Form) -> Response {
-    out(&site, &user, Deed::Leave, Some(user.member.id)).await
+    leave(&site, &user).await
 }
 
 /// `GET /members/{id}/transfer`.
@@ -104,9 +93,9 @@ pub async fn post_transfer(State(site): State<Site>, user: User, Path(id): Path<
     answer(&site, &user, Deed::Transfer, &row, done)
 }
 
-async fn out(site: &Site, user: &User, deed: Deed, id: Option<Uuid>) -> Response {
-    match find(site, user, id).await {
-        Some(Ok(row)) => change(site, user, deed, &row, Change::Out).await,
+async fn leave(site: &Site, user: &User) -> Response {
+    match find(site, user, Some(user.member.id)).await {
+        Some(Ok(row)) => change(site, user, Deed::Leave, &row, Change::Out).await,
         Some(Err(failed)) => error::unavailable(&failed),
         None => error::not_found(),
     }
@@ -133,16 +122,21 @@ fn answer(site: &Site, user: &User, deed: Deed, row: &MemberRow, done: Result<Ch
         }
         Err(failed) => return error::unavailable(&failed),
     };
-    let left = row.user == user.member.user && deed != Deed::Role && deed != Deed::Transfer;
-    let response = see(match deed {
-        _ if left => "/organizations",
-        Deed::Role => "/members?done=role_changed",
-        Deed::Transfer => "/members?done=transferred",
-        Deed::Remove | Deed::Leave => "/members?done=member_removed",
-    });
+    match deed {
+        Deed::Leave => out(site, true, ticket.as_ref()),
+        Deed::Role => keeping(site, see("/members?done=role_changed"), ticket.as_ref()),
+        Deed::Transfer => keeping(site, see("/members?done=transferred"), ticket.as_ref()),
+    }
+}
+
+/// What somebody being out leads to: the own session is over, or goes on elsewhere.
+pub(super) fn out(site: &Site, own: bool, ticket: Option<&Ticket>) -> Response {
+    if !own {
+        return see("/members?done=member_removed");
+    }
     match ticket {
-        None if left => with(response, site.front.cookie.remove(Kept::Session)),
-        ticket => keeping(site, response, ticket.as_ref()),
+        None => with(see("/organizations"), site.front.cookie.remove(Kept::Session)),
+        ticket => keeping(site, see("/organizations"), ticket),
     }
 }
 
@@ -216,12 +210,6 @@ fn show(user: &User, deed: Deed, row: &MemberRow, status: StatusCode, fault: Opt
             text("member.role_lead").to_owned(),
             "member.role_button",
             format!("/members/{id}/role"),
-        ),
-        Deed::Remove => (
-            "member.remove_title",
-            filled("member.remove_lead", email),
-            "member.remove_button",
-            format!("/members/{id}/remove"),
         ),
         Deed::Transfer => (
             "member.transfer_title",

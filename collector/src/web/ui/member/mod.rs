@@ -1,4 +1,4 @@
-//! `/members`: who belongs to the organization, in which role. [`change`] makes another role of one, or none;
+//! `/members`: who belongs to the organization, in which role. [`change`] makes another role of one, [`remove`] none;
 //! [`end`] lets it end by itself, [`invite`] asks others in, [`policy`] says what is asked of members,
 //! [`review`] shows who has access by what, [`service`] makes members that nobody signs in as.
 
@@ -6,6 +6,7 @@ pub mod change;
 pub mod end;
 pub mod invite;
 pub mod policy;
+pub mod remove;
 pub mod review;
 pub mod service;
 
