@@ -13,6 +13,7 @@ use crate::domain::account_mail::{About, LinkFacts, Step};
 /// What to do about a deed that was not one's own.
 const NOT_YOU: &str = "choose another password at once, and look through the sessions on the page Account";
 /// What to do about a link that one did not ask for.
+const SERVICE_KEY: &str = "the audit log says who did it; whoever manages members can revoke it on the page API keys";
 const NOT_ASKED: &str = "ignore this mail: without the link nothing happens";
 
 /// What helps somebody who is to stay.
@@ -61,28 +62,7 @@ fn sheet(about: &About, url: &str) -> Sheet {
             ],
             link: Some(format!("{url}/sign-in/link")),
         },
-        About::KeyAdded { at, name } => Sheet {
-            subject: "New API key at Picket".to_owned(),
-            lead: "An API key was made that stands for you: a program that holds it can do what it is good for.".to_owned(),
-            rows: vec![
-                ("When", format!("{at:.0}")),
-                ("Key", one_line(name)),
-                ("Not you?", "revoke it on the page API keys, and choose another password at once".to_owned()),
-            ],
-            link: Some(format!("{url}/keys")),
-        },
-        About::ServiceKeyAdded { at, name, service, organization } => Sheet {
-            subject: "New API key of a service member at Picket".to_owned(),
-            lead: "An API key was made that stands for a service member: it stays when whoever made it goes.".to_owned(),
-            rows: vec![
-                ("When", format!("{at:.0}")),
-                ("Where", one_line(organization)),
-                ("Stands for", one_line(service)),
-                ("Key", one_line(name)),
-                ("Not you?", "the audit log says who did it; whoever manages members can revoke it on the page API keys".to_owned()),
-            ],
-            link: Some(format!("{url}/keys")),
-        },
+        About::KeyAdded { .. } | About::ServiceKeyAdded { .. } => key(about, url),
         About::Membership { at, organization, role } => membership(*at, organization, role.as_deref(), url),
         About::MembershipEnd { organization, member, until, over } => {
             end(organization, member.as_deref(), *until, *over, url)
@@ -109,6 +89,38 @@ fn sheet(about: &About, url: &str) -> Sheet {
                 ("Why you", "you own an organization of this installation".to_owned()),
             ],
             link: None,
+        },
+        _ => asking(about, url),
+    }
+}
+
+/// A key that somebody made, for the own account or for a service member.
+fn key(about: &About, url: &str) -> Sheet {
+    let link = Some(format!("{url}/keys"));
+    match about {
+        About::KeyAdded { at, name } => Sheet {
+            subject: "New API key at Picket".to_owned(),
+            lead: "An API key was made that stands for you: a program that holds it can do what it is good for."
+                .to_owned(),
+            rows: vec![
+                ("When", format!("{at:.0}")),
+                ("Key", one_line(name)),
+                ("Not you?", "revoke it on the page API keys, and choose another password at once".to_owned()),
+            ],
+            link,
+        },
+        About::ServiceKeyAdded { at, name, service, organization } => Sheet {
+            subject: "New API key of a service member at Picket".to_owned(),
+            lead: "An API key was made that stands for a service member: it stays when whoever made it goes."
+                .to_owned(),
+            rows: vec![
+                ("When", format!("{at:.0}")),
+                ("Where", one_line(organization)),
+                ("Stands for", one_line(service)),
+                ("Key", one_line(name)),
+                ("Not you?", SERVICE_KEY.to_owned()),
+            ],
+            link,
         },
         _ => asking(about, url),
     }

@@ -174,6 +174,11 @@ fn whose(user: &User) -> Option<UserKey> {
     if user.member.may(Right::MembersWrite) { None } else { Some(user.member.user) }
 }
 
+/// How the key of this id begins: all that is shown of it later.
+pub(super) fn begins(id: &str) -> String {
+    format!("pkt_live_{id}_…")
+}
+
 /// The key, this once.
 pub(super) fn secret(user: &User, key: &SecretString) -> Response {
     let frame = Frame::of(user, "/keys", text("key.secret_title"));
@@ -277,7 +282,7 @@ async fn items(site: &Site, user: &User) -> Result<Vec<Item>, StoreError> {
 
 fn item(row: KeyRow, emails: &HashMap<UserKey, String>, now: Timestamp) -> Item {
     Item {
-        begins: format!("pkt_live_{}_…", row.public_id),
+        begins: begins(&row.public_id),
         id: row.public_id,
         name: row.name,
         scopes: row.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", "),

@@ -16,6 +16,7 @@ use crate::web::extract::form::Form;
 use crate::web::extract::user::User;
 use crate::web::texts::{filled, text};
 use crate::web::ui::frame::Frame;
+use crate::web::ui::key::begins;
 use crate::web::ui::shape::{When, when};
 use crate::web::ui::{error, filters, page_with};
 
@@ -39,7 +40,7 @@ struct Page {
 }
 
 struct Key {
-    id: String,
+    begins: String,
     name: String,
     used: Option<When>,
 }
@@ -120,7 +121,7 @@ fn page(
     now: Timestamp,
 ) -> Page {
     let key = |key: crate::store::holdings::HeldKey| Key {
-        id: key.public_id,
+        begins: begins(&key.public_id),
         name: key.name,
         used: key.last_used_at.map(|at| when(Timestamp::from_micros(at), now)),
     };
