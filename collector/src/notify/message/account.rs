@@ -13,8 +13,9 @@ use crate::domain::account_mail::{About, LinkFacts, Step};
 /// What to do about a deed that was not one's own.
 const NOT_YOU: &str = "choose another password at once, and look through the sessions on the page Account";
 /// What to do about a link that one did not ask for.
-const SERVICE_KEY: &str = "the audit log says who did it; whoever manages members can revoke it on the page API keys";
 const NOT_ASKED: &str = "ignore this mail: without the link nothing happens";
+/// What to do about a key of a service member that one did not expect.
+const SERVICE_KEY: &str = "the audit log says who did it; whoever manages members can revoke it on the page API keys";
 
 /// What helps somebody who is to stay.
 const OTHER_END: &str = "an owner or an administrator gives another end, or none, on the page Members";
