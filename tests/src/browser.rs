@@ -7,6 +7,10 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
+/// Longest that a script works before it asks for something or ends. It is given up then: how long it takes is nothing that a
+/// story says, and beside others that build or test, a look at twenty pages takes minutes.
+const LIMIT: Duration = Duration::from_secs(900);
+
 /// A running script; dropping it ends it, and the browser with it.
 #[derive(Debug)]
 pub struct Browser {
@@ -50,11 +54,11 @@ impl Browser {
 
     /// Waits until the script asks for `what`.
     #[track_caller]
-    pub fn asks(&self, what: &str, limit: Duration) {
+    pub fn asks(&self, what: &str) {
         let line = self
             .lines
-            .recv_timeout(limit)
-            .unwrap_or_else(|_| panic!("the browser did not ask for {what:?} in {limit:?}"));
+            .recv_timeout(LIMIT)
+            .unwrap_or_else(|_| panic!("the browser did not ask for {what:?} in {LIMIT:?}"));
         assert_eq!(line, what, "{:?}", self.rest());
     }
 
@@ -70,9 +74,9 @@ impl Browser {
 
     /// Waits for the end: no page had a problem.
     #[track_caller]
-    pub fn ends_well(mut self, limit: Duration) {
+    pub fn ends_well(mut self) {
         let mut said = Vec::new();
-        while let Ok(line) = self.lines.recv_timeout(limit) {
+        while let Ok(line) = self.lines.recv_timeout(LIMIT) {
             if line == "done" {
                 break;
             }

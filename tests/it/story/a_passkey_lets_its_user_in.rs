@@ -22,5 +22,5 @@ fn a_passkey_lets_its_user_in() {
     let shots = screenshots();
     let arguments = [base.as_str(), &address.ip().to_string(), &link, shots.to_str().unwrap()];
     let browser = Browser::start("passkey.mjs", &arguments);
-    browser.ends_well(Duration::from_secs(240));
+    browser.ends_well();
 }

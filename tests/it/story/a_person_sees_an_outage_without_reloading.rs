@@ -21,12 +21,12 @@ fn a_person_sees_an_outage_without_reloading() {
     let shots = screenshots();
     let mut browser =
         Browser::start("journey.mjs", &[&world.collector.url, &link, &world.url(), shots.to_str().unwrap()]);
-    browser.asks("added", Duration::from_secs(120));
+    browser.asks("added");
     browser.answer();
-    browser.asks("break", Duration::from_secs(120));
+    browser.asks("break");
     shop.breaks();
     browser.answer();
-    browser.asks("mend", Duration::from_secs(180));
+    browser.asks("mend");
     let mails = wait::until("the mail", Duration::from_secs(30), || match mailbox.mails() {
         none if none.is_empty() => Err(()),
         mails => Ok(mails),
@@ -35,7 +35,7 @@ fn a_person_sees_an_outage_without_reloading() {
     assert!(mails[0].text.contains(&link), "no link to the incident in {}", mails[0].text);
     shop.starts();
     browser.answer();
-    browser.asks("letter", Duration::from_secs(300));
+    browser.asks("letter");
     let place = format!("{}/link/", world.collector.url);
     let letter = wait::until("the mail with the link", Duration::from_secs(30), || {
         let mails = mailbox.mails();
@@ -43,5 +43,5 @@ fn a_person_sees_an_outage_without_reloading() {
         found.ok_or(())
     });
     browser.answer_with(&format!("{place}{letter}"));
-    browser.ends_well(Duration::from_secs(240));
+    browser.ends_well();
 }

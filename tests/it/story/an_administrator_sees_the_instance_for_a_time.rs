@@ -1,8 +1,6 @@
 //! The operator lets somebody administer the instance from the console, for a time: until then `/admin` is not there, then it
 //! asks for a second factor, then every page is looked at in a real browser; taken back at the console, it is gone at once.
 
-use std::time::Duration;
-
 use picket_collector::vault::token::fingerprint;
 use picket_shared::daykeys::hex;
 use picket_tests::browser::{Browser, screenshots};
@@ -35,7 +33,7 @@ fn an_administrator_sees_the_instance_for_a_time() {
 
     let shots = screenshots();
     let mut browser = Browser::start("administration.mjs", &[&world.collector.url, &link, shots.to_str().unwrap()]);
-    browser.asks("grant", Duration::from_secs(120));
+    browser.asks("grant");
     let nobody = world.collector.command(&["admin", "grant", "nobody@example.org"]).unwrap_err();
     assert!(nobody.contains("nobody signs in with"), "{nobody}");
     for long in ["31d", "0m", "forever"] {
@@ -49,7 +47,7 @@ fn an_administrator_sees_the_instance_for_a_time() {
     eve(&world);
     browser.answer();
 
-    browser.asks("revoke", Duration::from_secs(300));
+    browser.asks("revoke");
     let listed = world.collector.json(&["admin", "list"]);
     let states: Vec<_> = listed.as_array().unwrap().iter().map(|grant| grant["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["live", "live", "revoked"], "eve's, ada's, and what ada's replaced: {listed:#}");
@@ -57,7 +55,7 @@ fn an_administrator_sees_the_instance_for_a_time() {
     assert_eq!(world.collector.json(&["admin", "revoke", "ada@example.org"])["changed"], true);
     assert_eq!(world.collector.json(&["admin", "revoke", "ada@example.org"])["changed"], false);
     browser.answer();
-    browser.ends_well(Duration::from_secs(120));
+    browser.ends_well();
     assert!(world.collector.run(&["audit", "verify"]).contains("are whole"));
     let log = world.collector.run(&["audit", "list", "--action", "admin."]);
     for action in ["admin.grant", "admin.revoke", "admin.look"] {

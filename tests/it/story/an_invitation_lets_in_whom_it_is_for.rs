@@ -8,9 +8,6 @@ use picket_tests::browser::{Browser, screenshots};
 use picket_tests::wait;
 use picket_tests::world::World;
 
-/// Most that the script needs between two questions: each page is looked at on four screens.
-const LIMIT: Duration = Duration::from_secs(300);
-
 #[test]
 fn an_invitation_lets_in_whom_it_is_for() {
     let mut world = World::local();
@@ -22,7 +19,7 @@ fn an_invitation_lets_in_whom_it_is_for() {
     });
 
     let mut browser = Browser::start("members.mjs", &[&world.collector.url, &link, screenshots().to_str().unwrap()]);
-    browser.asks("letter", LIMIT);
+    browser.asks("letter");
     let place = format!("{}/invitation/", world.collector.url);
     let letter = wait::until("the mail with the invitation", Duration::from_secs(30), || {
         let mails = mailbox.mails();
@@ -35,8 +32,8 @@ fn an_invitation_lets_in_whom_it_is_for() {
         found.ok_or(())
     });
     browser.answer_with(&format!("{place}{letter}"));
-    browser.asks("another", LIMIT);
+    browser.asks("another");
     world.collector.run(&["organization", "create", "Second house", "--owner", "ada@example.org"]);
     browser.answer();
-    browser.ends_well(LIMIT);
+    browser.ends_well();
 }

@@ -1,13 +1,8 @@
 //! The operator makes an organization from a template, whole or not at all; a real browser gives the consent, accepts it, sees the
 //! portfolio and acts there, until it is revoked. On every page what [`super::a_person_sees_an_outage_without_reloading`] asks of pages.
 
-use std::time::Duration;
-
 use picket_tests::browser::{Browser, screenshots};
 use picket_tests::world::World;
-
-/// Most that the script needs between two questions: each page is looked at on four screens.
-const LIMIT: Duration = Duration::from_secs(300);
 
 const TEMPLATE: &str = r#"[organization]
 owner = "ada@example.org"
@@ -46,7 +41,7 @@ fn an_organization_begins_from_a_template_and_is_managed_by_another() {
     let counts = || world.collector.postgres().run(COUNTS).unwrap();
 
     let mut browser = Browser::start("management.mjs", &[&world.collector.url, &link, screenshots().to_str().unwrap()]);
-    browser.asks("organizations", LIMIT);
+    browser.asks("organizations");
     // Every fault at once, by its line; the secret is in no answer.
     std::fs::write(&file, TEMPLATE.replace("role = \"editor\"", "role = \"king\"")).unwrap();
     let refused = create("Client house", &[]).unwrap_err();
@@ -90,7 +85,7 @@ fn an_organization_begins_from_a_template_and_is_managed_by_another() {
     browser.answer();
 
     // The client is the client's: who managed to make it is no member there any more.
-    browser.asks("client", LIMIT);
+    browser.asks("client");
     let client = "INSERT INTO users (uuid, email, password_hash, created_at, password_changed_at)
             VALUES (gen_random_uuid(), 'carol@client.example', 'x', 0, 0);
         INSERT INTO monitors (uuid, org_id, name, kind, target, spec, interval_s, timeout_ms, assigned_at_version, created_at, updated_at)
@@ -104,10 +99,10 @@ fn an_organization_begins_from_a_template_and_is_managed_by_another() {
         UPDATE memberships SET user_id = (SELECT id FROM users WHERE email = 'carol@client.example') WHERE org_id = (SELECT id FROM organizations WHERE name = 'Client house')";
     world.collector.postgres().run(client).unwrap();
     browser.answer();
-    browser.asks("revoke", LIMIT);
+    browser.asks("revoke");
     let revoke =
         "UPDATE managements SET ended_at = consented_at, ended_by = 'user:carol@client.example', ended_why = 'revoked'";
     world.collector.postgres().run(revoke).unwrap();
     browser.answer();
-    browser.ends_well(LIMIT);
+    browser.ends_well();
 }
