@@ -29,8 +29,8 @@ pub struct Wanted {
     pub user: UserKey,
     /// What names the user outside.
     pub id: Uuid,
-    /// What the user signs in with.
-    pub email: String,
+    /// What the user signs in with; a service member has none, whatever it is called.
+    pub email: Option<String>,
     /// The organization, where who asks owns it and may see all of it.
     pub org: Option<OrgKey>,
 }
@@ -172,7 +172,7 @@ impl Export {
                 catalogue::of_organization(&mut self.pools.scoped(org).await?, reading, after).await
             }
             _ => {
-                let whose = (self.wanted.user, self.wanted.email.as_str());
+                let whose = (self.wanted.user, self.wanted.email.as_deref().unwrap_or_default());
                 catalogue::of_account(&mut self.pools.auth().await?, reading, whose, after).await
             }
         }

@@ -11,14 +11,22 @@ use crate::privacy::export::{Export, Wanted};
 use crate::store::StoreError;
 use crate::store::audit::Author;
 
-/// What there is about a member: of the organization too, if it is the member's and who asks may see all of it.
+/// What there is about a member: of the organization too, if it is the member's and who asks may see all of it. `has_address`
+/// says whether the member signs in with an address: what a service member is called may be somebody's address, and what is
+/// kept by address is not its own.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn of(site: &Site, member: &Member, may: impl Fn(Right) -> bool) -> Result<Export, StoreError> {
+pub async fn of(
+    site: &Site,
+    member: &Member,
+    has_address: bool,
+    may: impl Fn(Right) -> bool,
+) -> Result<Export, StoreError> {
     let sees_all = Right::ALL.iter().filter(|right| right.as_str().ends_with(":read")).all(|right| may(*right));
     let org = Some(member.org).filter(|_| member.role == Role::Owner && sees_all);
-    let wanted = Wanted { user: member.user, id: member.id, email: member.email.clone(), org };
+    let email = has_address.then(|| member.email.clone());
+    let wanted = Wanted { user: member.user, id: member.id, email, org };
     Export::of(site.pools.clone(), wanted).await
 }
 
