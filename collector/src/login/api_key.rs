@@ -38,6 +38,10 @@ pub struct Holder {
     pub key: String,
     /// Its scopes.
     pub scopes: Vec<Right>,
+    /// From where it works; from anywhere if empty.
+    pub networks: Vec<IpNet>,
+    /// When it ends, if it does by itself.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Holder {
@@ -51,6 +55,40 @@ impl Holder {
     pub fn may(&self, right: Right) -> bool {
         self.scopes.contains(&right) && self.member.may(right)
     }
+
+    /// What a key that this one makes has at most: what it has itself.
+    pub fn reach(&self) -> Reach {
+        let rights = Right::ALL.iter().copied().filter(|right| self.may(*right)).collect();
+        Reach { rights, networks: self.networks.clone(), expires_at: self.expires_at }
+    }
+}
+
+/// What a key has at most, by who or what makes it.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    /// What it may do.
+    pub rights: Vec<Right>,
+    /// From where it works; from anywhere if empty.
+    pub networks: Vec<IpNet>,
+    /// When it ends, if it must.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Reach {
+    /// That of a person with these rights: from anywhere, for good.
+    pub fn of(may: impl Fn(Right) -> bool) -> Self {
+        let rights = Right::ALL.iter().copied().filter(|right| may(*right)).collect();
+        Self { rights, networks: Vec::new(), expires_at: None }
+    }
+}
+
+/// A key that was made.
+#[derive(Debug)]
+pub struct Made {
+    /// What names it.
+    pub id: String,
+    /// The key, this once: only its hash is stored.
+    pub key: SecretString,
 }
 
 /// Why a key lets nobody in.
@@ -86,8 +124,12 @@ pub enum Unmade {
     Name,
     /// No scope is chosen.
     NoScope,
-    /// A scope is chosen that the role does not include.
+    /// A scope is chosen that the role does not include, or that its maker has not.
     BeyondRole(Right),
+    /// It would work from where its maker does not.
+    BeyondNetworks(IpNet),
+    /// It would outlive its maker, which ends then.
+    BeyondEnd(Timestamp),
     /// Too many networks.
     Networks,
     /// The life is too long.
@@ -121,7 +163,7 @@ impl Porter {
         holder(&key, row).map(Ok)
     }
 
-    /// Makes a key for a member, and tells its user. The key is given once: only its hash is stored.
+    /// Makes a key for a member within what its maker gives at most, and tells its user.
     ///
     /// # Errors
     /// When the machine gives no random bytes or the database fails.
@@ -129,12 +171,13 @@ impl Porter {
         &self,
         mut scoped: Scoped,
         member: &Member,
-        wish: &Wish,
+        (wish, reach): (&Wish, &Reach),
         now: Timestamp,
-    ) -> Result<Result<SecretString, Unmade>, LoginError> {
-        if let Err(unmade) = fits(member.role, wish) {
-            return Ok(Err(unmade));
-        }
+    ) -> Result<Result<Made, Unmade>, LoginError> {
+        let limits = match fits(member.role, wish).and_then(|()| within(wish, reach, now)) {
+            Ok(limits) => limits,
+            Err(unmade) => return Ok(Err(unmade)),
+        };
         if api_keys::list(&mut scoped, Some(member.user)).await?.len() >= MOST_KEYS {
             return Ok(Err(Unmade::TooMany));
         }
@@ -146,8 +189,8 @@ impl Porter {
             hash: key.hash(),
             name: &wish.name,
             scopes: &wish.scopes,
-            networks: &wish.networks,
-            expires_at: wish.life.map(|life| now + life),
+            networks: &limits.networks,
+            expires_at: limits.expires_at,
         };
         api_keys::insert(&mut scoped, &new, now).await?;
         // First the mail: a mail about a key that then failed does less harm than a key of which nobody was told.
@@ -156,7 +199,13 @@ impl Porter {
         self.tell(&mut auth, Some(member.user), &member.email, about, now).await?;
         auth.commit().await?;
         scoped.commit().await?;
-        Ok(Ok(SecretString::new(key.expose().to_owned())))
+        Ok(Ok(Made::of(&key)))
+    }
+}
+
+impl Made {
+    pub(super) fn of(key: &ApiKey) -> Self {
+        Self { id: key.id().to_owned(), key: SecretString::new(key.expose().to_owned()) }
     }
 }
 
@@ -177,7 +226,14 @@ fn holder(key: &ApiKey, row: HolderRow) -> Result<Holder, StoreError> {
         lacks_factor: row.lacks_factor,
         proven_at: None,
     };
-    Ok(Holder { member, service: row.service, key: key.id().to_owned(), scopes: api_keys::rights(&row.scopes) })
+    Ok(Holder {
+        member,
+        service: row.service,
+        key: key.id().to_owned(),
+        scopes: api_keys::rights(&row.scopes),
+        networks: row.networks.iter().filter_map(|text| text.parse().ok()).collect(),
+        expires_at: row.expires_at.map(Timestamp::from_micros),
+    })
 }
 
 /// Whether an address is in one of the networks. What cannot be read as a network admits nobody.
@@ -205,9 +261,65 @@ pub(super) fn fits(role: Role, wish: &Wish) -> Result<(), Unmade> {
     if wish.life.is_some_and(|life| life.is_zero() || life > longest) { Err(Unmade::Life) } else { Ok(()) }
 }
 
+/// From where and until when a key works: as wished or, where nothing is wished, as its maker does; never beyond that.
+pub(super) fn within(wish: &Wish, reach: &Reach, now: Timestamp) -> Result<Limits, Unmade> {
+    if let Some(right) = wish.scopes.iter().find(|right| !reach.rights.contains(right)) {
+        return Err(Unmade::BeyondRole(*right));
+    }
+    let covers = |network: &IpNet| reach.networks.iter().any(|known| known.contains(network));
+    let networks = if wish.networks.is_empty() { &reach.networks } else { &wish.networks };
+    if let Some(network) = networks.iter().find(|network| !reach.networks.is_empty() && !covers(network)) {
+        return Err(Unmade::BeyondNetworks(*network));
+    }
+    let expires_at = wish.life.map(|life| now + life).or(reach.expires_at);
+    match reach.expires_at {
+        Some(end) if expires_at.is_none_or(|at| at > end) => Err(Unmade::BeyondEnd(end)),
+        _ => Ok(Limits { networks: networks.clone(), expires_at }),
+    }
+}
+
+/// From where and until when a key works.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Limits {
+    pub(super) networks: Vec<IpNet>,
+    pub(super) expires_at: Option<Timestamp>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_a_key_makes_goes_beyond_it_in_nothing() {
+        let now = Timestamp::from_micros(1_000_000);
+        let networks = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpNet>>();
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        let wish = |life: Option<Duration>, texts: &[&str]| Wish {
+            name: "k".to_owned(),
+            scopes: vec![Right::MonitorsRead],
+            life,
+            networks: networks(texts),
+        };
+        let reach = Reach {
+            rights: vec![Right::MonitorsRead],
+            networks: networks(&["198.51.100.0/24", "2001:db8::/32"]),
+            expires_at: Some(now + days(30)),
+        };
+        let same = Limits { networks: reach.networks.clone(), expires_at: reach.expires_at };
+        assert_eq!(within(&wish(None, &[]), &reach, now), Ok(same));
+        let less = Limits { networks: networks(&["198.51.100.128/25"]), expires_at: Some(now + days(29)) };
+        assert_eq!(within(&wish(Some(days(29)), &["198.51.100.128/25"]), &reach, now), Ok(less));
+        for wider in ["198.51.0.0/16", "203.0.113.0/24", "::/0"] {
+            let beyond = Err(Unmade::BeyondNetworks(wider.parse().unwrap()));
+            assert_eq!(within(&wish(None, &["198.51.100.0/25", wider]), &reach, now), beyond);
+        }
+        assert_eq!(within(&wish(Some(days(31)), &[]), &reach, now), Err(Unmade::BeyondEnd(now + days(30))));
+        let more = Wish { scopes: vec![Right::MonitorsWrite], ..wish(None, &[]) };
+        assert_eq!(within(&more, &reach, now), Err(Unmade::BeyondRole(Right::MonitorsWrite)));
+        let person = Reach::of(|right| right == Right::MonitorsRead);
+        let free = Limits { networks: Vec::new(), expires_at: None };
+        assert_eq!(within(&wish(None, &[]), &person, now), Ok(free));
+    }
 
     #[test]
     fn a_key_works_from_its_networks_alone() {

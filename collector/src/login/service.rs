@@ -1,15 +1,14 @@
 //! Service members: made for programs, so that what they run on stays when people go. Nobody signs in as one; who manages members
 //! makes its keys, which end with it and not with their maker.
 
-use picket_shared::secret::SecretString;
 use picket_shared::time::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::api_key::{MOST_KEYS, Unmade, Wish, fits};
+use super::api_key::{MOST_KEYS, Made, Reach, Unmade, Wish, fits, within};
 use super::members::{Acting, standing, written};
 use super::{LoginError, Porter, note};
-use crate::domain::access::{Right, Role};
+use crate::domain::access::Role;
 use crate::domain::account_mail::About;
 use crate::domain::members::{Refused, Standing, may_invite};
 use crate::store::api_keys::{self, NewKey};
@@ -78,7 +77,7 @@ impl Porter {
     }
 
     /// Makes a key for a service member, and tells the owners and who makes it. It does no more than the service member's role
-    /// allows, and who makes it gives no right but `lent`. None when there is no such service member.
+    /// allows, and has no more than who makes it gives. None when there is no such service member.
     ///
     /// # Errors
     /// When the machine gives no random bytes or the database fails.
@@ -87,18 +86,16 @@ impl Porter {
         mut scoped: Scoped,
         acting: Acting<'_>,
         id: Uuid,
-        (wish, lent): (&Wish, &[Right]),
+        (wish, reach): (&Wish, &Reach),
         now: Timestamp,
-    ) -> Result<Option<Result<SecretString, Unmade>>, LoginError> {
+    ) -> Result<Option<Result<Made, Unmade>>, LoginError> {
         let mut auth = self.pools.auth().await?;
         let found = members::find(&mut auth, acting.org, id).await?;
         let Some(row) = found.filter(|row| row.service) else { return Ok(None) };
-        if let Err(unmade) = fits(row.role, wish) {
-            return Ok(Some(Err(unmade)));
-        }
-        if let Some(right) = wish.scopes.iter().find(|right| !lent.contains(right)) {
-            return Ok(Some(Err(Unmade::BeyondRole(*right))));
-        }
+        let limits = match fits(row.role, wish).and_then(|()| within(wish, reach, now)) {
+            Ok(limits) => limits,
+            Err(unmade) => return Ok(Some(Err(unmade))),
+        };
         if api_keys::list(&mut scoped, Some(row.user)).await?.len() >= MOST_KEYS {
             return Ok(Some(Err(Unmade::TooMany)));
         }
@@ -110,8 +107,8 @@ impl Porter {
             hash: key.hash(),
             name: &wish.name,
             scopes: &wish.scopes,
-            networks: &wish.networks,
-            expires_at: wish.life.map(|life| now + life),
+            networks: &limits.networks,
+            expires_at: limits.expires_at,
         };
         api_keys::insert(&mut scoped, &new, now).await?;
         let organization = organizations::name(&mut auth, acting.org).await?.unwrap_or_default();
@@ -131,6 +128,6 @@ impl Porter {
         // First the mails, as with keys of people.
         auth.commit().await?;
         scoped.commit().await?;
-        Ok(Some(Ok(SecretString::new(key.expose().to_owned()))))
+        Ok(Some(Ok(Made::of(&key))))
     }
 }

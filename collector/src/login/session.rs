@@ -245,18 +245,18 @@ impl Porter {
         found.map(Resumed::try_from).transpose()
     }
 
-    /// Every session of a user, this one first.
+    /// Every session of a user; that of `ticket` first, where who asks has one.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn sessions(
         &self,
         user: UserKey,
-        ticket: &Ticket,
+        ticket: Option<&Ticket>,
         now: Timestamp,
     ) -> Result<Vec<ListedSession>, StoreError> {
         let mut auth = self.pools.auth().await?;
-        sessions::list(&mut auth, user, &ticket.hash(), now).await
+        sessions::list(&mut auth, user, ticket.map(Ticket::hash).as_ref(), now).await
     }
 
     /// Ends a session of the user `subject`, `by` that user.
@@ -296,19 +296,19 @@ impl Porter {
         Ok(ended)
     }
 
-    /// Ends every session of a user's but this one; gives how many those were.
+    /// Ends every session of a user's but that of `ticket`, where who asks has one; gives how many those were.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn end_others(
         &self,
         user: UserKey,
-        ticket: &Ticket,
+        ticket: Option<&Ticket>,
         by: &Author,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
         let mut auth = self.pools.auth().await?;
-        let ended = sessions::end_all(&mut auth, user, Some(&ticket.hash())).await?;
+        let ended = sessions::end_all(&mut auth, user, ticket.map(Ticket::hash).as_ref()).await?;
         if let Some(row) = users::by_key(&mut auth, user).await? {
             note(&mut auth, by, "user.end_sessions", row.uuid, json!({ "sessions": ended }), now).await?;
         }

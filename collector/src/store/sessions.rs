@@ -145,22 +145,22 @@ pub async fn find(
     .await?)
 }
 
-/// The sessions of the user of `token_hash` that go on, the last used first.
+/// The sessions of a user that go on: that of `token_hash` first, then the last used.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn list(
     auth: &mut Auth,
     user: UserKey,
-    token_hash: &[u8; 32],
+    token_hash: Option<&[u8; 32]>,
     now: Timestamp,
 ) -> Result<Vec<ListedSession>, StoreError> {
     Ok(sqlx::query_as(
-        "SELECT uuid, browser, system, created_at, seen_at, token_hash = $2 AS own FROM sessions
+        "SELECT uuid, browser, system, created_at, seen_at, coalesce(token_hash = $2, false) AS own FROM sessions
          WHERE user_id = $1 AND expires_at > $3 AND seen_at > $4 ORDER BY own DESC, seen_at DESC, id DESC",
     )
     .bind(user)
-    .bind(token_hash.as_slice())
+    .bind(token_hash.map(<[u8; 32]>::as_slice))
     .bind(now.micros())
     .bind((now - IDLE).micros())
     .fetch_all(auth.conn())

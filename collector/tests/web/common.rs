@@ -18,7 +18,7 @@ use http_body_util::BodyExt;
 use picket_collector::config::Config;
 use picket_collector::domain::access::Right;
 use picket_collector::flow::verify::{Gate, Limits};
-use picket_collector::login::api_key::Wish;
+use picket_collector::login::api_key::{Reach, Wish};
 use picket_collector::login::session::Member;
 use picket_collector::login::{Porter, Settings};
 use picket_collector::meters::Meters;
@@ -235,8 +235,9 @@ impl World {
         let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
         let wish = Wish { name: "test".to_owned(), scopes: scopes.to_vec(), life: None, networks };
         let scoped = self.database.pools.scoped(OrgKey(1)).await.unwrap();
-        let key = self.porter.make_key(scoped, &member, &wish, self.clock.now()).await.unwrap().unwrap();
-        key.expose().clone()
+        let reach = Reach::of(|right| member.may(right));
+        let made = self.porter.make_key(scoped, &member, (&wish, &reach), self.clock.now()).await.unwrap().unwrap();
+        made.key.expose().clone()
     }
 
     /// A second user, who owns the other organization and has the first one's password.

@@ -10,14 +10,13 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use ipnet::IpNet;
-use picket_shared::secret::SecretString;
 use picket_shared::time::Timestamp;
 
 use super::frame::Frame;
 use super::shape::{When, day, when};
 use super::{error, filters, page_with, see};
 use crate::domain::access::Right;
-use crate::login::api_key::{MOST_KEYS, MOST_NETWORKS, Unmade, Wish};
+use crate::login::api_key::{MOST_KEYS, MOST_NETWORKS, Made, Reach, Unmade, Wish};
 use crate::store::api_keys::{self as store, KeyRow};
 use crate::store::{StoreError, UserKey, users};
 use crate::web::Site;
@@ -133,8 +132,9 @@ pub async fn post_new(State(site): State<Site>, user: User, form: Form) -> Respo
         Ok(scoped) => scoped,
         Err(failed) => return error::unavailable(&failed),
     };
-    match site.porter.make_key(scoped, &user.member, &wish, site.clock.now()).await {
-        Ok(Ok(key)) => secret(&user, &key),
+    let reach = Reach::of(|right| user.member.may(right));
+    match site.porter.make_key(scoped, &user.member, (&wish, &reach), site.clock.now()).await {
+        Ok(Ok(made)) => secret(&user, &made),
         Ok(Err(unmade)) => show_own(&user, &form, vec![fault(unmade)]),
         Err(failed) => error::unavailable(&failed),
     }
@@ -180,9 +180,9 @@ pub(super) fn begins(id: &str) -> String {
 }
 
 /// The key, this once.
-pub(super) fn secret(user: &User, key: &SecretString) -> Response {
+pub(super) fn secret(user: &User, made: &Made) -> Response {
     let frame = Frame::of(user, "/keys", text("key.secret_title"));
-    page_with(StatusCode::OK, &SecretPage { frame, key: key.expose() })
+    page_with(StatusCode::OK, &SecretPage { frame, key: made.key.expose() })
 }
 
 /// What a form wants, or what is wrong with it, field by field.
@@ -225,6 +225,8 @@ pub(super) fn fault(unmade: Unmade) -> (&'static str, String) {
         Unmade::Name => ("name", text("form.bad_name").to_owned()),
         Unmade::NoScope => ("scope", text("key.no_scope").to_owned()),
         Unmade::BeyondRole(right) => ("scope", filled("key.beyond_role", right)),
+        Unmade::BeyondNetworks(network) => ("networks", filled("key.beyond_networks", network)),
+        Unmade::BeyondEnd(end) => ("days", filled("key.beyond_end", format!("{end:.0}"))),
         Unmade::Networks => ("networks", filled("key.many_networks", MOST_NETWORKS)),
         Unmade::Life => ("days", text("key.bad_life").to_owned()),
         Unmade::TooMany => ("name", filled("key.too_many", MOST_KEYS)),

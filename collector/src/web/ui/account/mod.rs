@@ -95,7 +95,7 @@ async fn show(site: &Site, user: &User, frame: Frame, status: StatusCode, error:
 
 async fn read(site: &Site, user: &User, frame: Frame, error: Option<String>) -> Result<Page, LoginError> {
     let (porter, now, key) = (&site.porter, site.clock.now(), user.member.user);
-    let sessions = porter.sessions(key, &user.ticket, now).await?;
+    let sessions = porter.sessions(key, Some(&user.ticket), now).await?;
     let sessions: Vec<_> = sessions.into_iter().map(|row| Session::of(row, now)).collect();
     let factors = porter.factors(key).await?;
     Ok(Page {

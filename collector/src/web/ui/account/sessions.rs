@@ -49,7 +49,7 @@ pub async fn post_end(State(site): State<Site>, user: User, Path(id): Path<uuid:
 
 /// `POST /account/sessions/end-others`.
 pub async fn post_end_others(State(site): State<Site>, user: User, _: Form) -> Response {
-    match site.porter.end_others(user.member.user, &user.ticket, &user.author(), site.clock.now()).await {
+    match site.porter.end_others(user.member.user, Some(&user.ticket), &user.author(), site.clock.now()).await {
         Ok(_) => see("/account?done=others_ended"),
         Err(failed) => error::unavailable(&failed),
     }

@@ -9,6 +9,7 @@ use super::change::{acting, find, refusal};
 use super::{end, role_word};
 use crate::domain::access::{Right, Role};
 use crate::domain::members::Standing;
+use crate::login::api_key::Reach;
 use crate::login::service::{MOST, Served};
 use crate::store::members::MemberRow;
 use crate::web::Site;
@@ -74,8 +75,8 @@ pub async fn post_key(State(site): State<Site>, user: User, Path(id): Path<Strin
         Err(failed) => return error::unavailable(&failed),
     };
     let (author, now) = (user.author(), site.clock.now());
-    let lent: Vec<Right> = Right::ALL.iter().copied().filter(|right| may_lend(&user, *right)).collect();
-    match site.porter.make_service_key(scoped, acting(&user, &author), row.id, (&wish, &lent), now).await {
+    let reach = Reach::of(|right| may_lend(&user, right));
+    match site.porter.make_service_key(scoped, acting(&user, &author), row.id, (&wish, &reach), now).await {
         Ok(Some(Ok(made))) => key::secret(&user, &made),
         Ok(Some(Err(unmade))) => show_key(&user, &row, &form, vec![key::fault(unmade)]),
         Ok(None) => error::not_found(),
@@ -85,7 +86,7 @@ pub async fn post_key(State(site): State<Site>, user: User, Path(id): Path<Strin
 
 /// Who makes keys of others has the right to make keys, and gives none that is not the own.
 fn may_lend(user: &User, right: Right) -> bool {
-    user.member.role.may(Right::KeysWrite) && user.member.role.may(right)
+    user.member.may(Right::KeysWrite) && user.member.may(right)
 }
 
 fn show_key(user: &User, row: &MemberRow, form: &Form, faults: Vec<(&'static str, String)>) -> Response {
