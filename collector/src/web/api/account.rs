@@ -1,11 +1,12 @@
-//! The account of who a key is of: everything that is stored about it.
+//! The account of who a key is of: everything that is stored about it, and where it is signed in.
 
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{delete, get};
+use serde_json::json;
 
 use super::problem::{Fault, Kind, Problem};
 use super::query::{Parameter, Shape};
-use super::{Call, Operation};
+use super::{Answer, Call, Operation, Outcome, micros};
 use crate::domain::access::Right;
 use crate::web::export;
 
@@ -30,9 +31,52 @@ pub const EXPORT: Operation =
         .answers(&[(200, Some("AccountExport"))])
         .or_csv();
 
+/// `GET /api/v1/account/sessions`.
+pub const SESSIONS: Operation =
+    Operation::get("/api/v1/account/sessions", Right::AccountRead, "listSessions", || get(list_sessions))
+        .does("Lists where the user of the key is signed in, the last used first.")
+        .answers(&[(200, Some("SessionList"))]);
+/// `DELETE /api/v1/account/sessions/{id}`.
+pub const END_SESSION: Operation =
+    Operation::delete("/api/v1/account/sessions/{id}", Right::AccountWrite, "endSession", || delete(end_session))
+        .does("Signs the user of the key out there.")
+        .answers(&[(204, None)]);
+/// `DELETE /api/v1/account/sessions`.
+pub const END_SESSIONS: Operation =
+    Operation::delete("/api/v1/account/sessions", Right::AccountWrite, "endSessions", || delete(end_sessions))
+        .does("Signs the user of the key out everywhere; keys go on.")
+        .answers(&[(204, None)]);
+
+async fn list_sessions(call: Call) -> Outcome {
+    let rows = call.site.porter.sessions(call.caller.holder.member.user, None, call.site.clock.now()).await?;
+    let shown = rows.into_iter().map(|row| {
+        json!({
+            "id": row.uuid,
+            "browser": row.browser,
+            "system": row.system,
+            "began_at": micros(row.created_at),
+            "seen_at": micros(row.seen_at),
+        })
+    });
+    Ok(Answer::ok(json!({ "items": shown.collect::<Vec<_>>() })))
+}
+
+async fn end_session(call: Call) -> Outcome {
+    let (user, by, now) = (call.caller.holder.member.user, call.caller.author(), call.site.clock.now());
+    let ended = call.site.porter.end_one(user, call.id()?, &by, now).await?;
+    if ended { Ok(Answer::done()) } else { Err(Problem::not_found()) }
+}
+
+async fn end_sessions(call: Call) -> Outcome {
+    let (user, by, now) = (call.caller.holder.member.user, call.caller.author(), call.site.clock.now());
+    call.site.porter.end_others(user, None, &by, now).await?;
+    Ok(Answer::done())
+}
+
 async fn export_account(call: Call) -> Result<Response, Problem> {
     let (query, by, now) = (&call.query, call.caller.author(), call.site.clock.now());
-    let export = export::of(&call.site, &call.caller.holder.member, |right| call.caller.holder.may(right)).await?;
+    let holder = &call.caller.holder;
+    let export = export::of(&call.site, &holder.member, !holder.service, |right| holder.may(right)).await?;
     let (part, table) = (query.get(PART.name), query.get(TABLE.name));
     if query.get(FORMAT.name) != Some("csv") {
         let strange = part.map(|_| PART).or(table.map(|_| TABLE));

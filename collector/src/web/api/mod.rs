@@ -10,6 +10,7 @@ pub mod channels;
 pub mod holdings;
 pub mod incidents;
 pub mod invitations;
+pub mod keys;
 pub mod managements;
 pub mod members;
 pub mod monitors;

@@ -107,10 +107,10 @@ fn rate_headers() -> Value {
 fn parameters(operation: &Operation) -> Value {
     let places = operation.path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
     let place = |name: &str| {
-        let schema = if name == "id" {
-            json!({ "type": "string", "format": "uuid" })
-        } else {
-            json!({ "type": "string", "minLength": 1, "maxLength": 500 })
+        let schema = match name {
+            "id" => json!({ "type": "string", "format": "uuid" }),
+            "key" => json!({ "type": "string", "pattern": "^[0-9A-Za-z]{8}$" }),
+            _ => json!({ "type": "string", "minLength": 1, "maxLength": 500 }),
         };
         json!({ "name": name, "in": "path", "required": true, "schema": schema })
     };
@@ -134,8 +134,8 @@ fn refusals(operation: &Operation) -> Vec<(u16, Vec<Kind>)> {
         Kind::NotJson | Kind::TooLarge | Kind::NotAnnouncedAsJson | Kind::InvalidBody => operation.body.is_some(),
         Kind::ChangedMeanwhile => operation.method != "GET",
         Kind::LastOwner => is_about(operation, &["/members"]),
-        Kind::NotAllowed => is_about(operation, &["/members", "/invitations", "/organization"]),
-        Kind::Limit => is_about(operation, &["/monitors", "/invitations", "/members"]),
+        Kind::NotAllowed => is_about(operation, &["/members", "/invitations", "/organization", "/keys"]),
+        Kind::Limit => is_about(operation, &["/monitors", "/invitations", "/members", "/keys"]),
         Kind::SuccessorNeeded => operation.method == "DELETE" && operation.path == "/api/v1/members/{id}",
         Kind::NotVerified => operation.path.ends_with("/test"),
         // Every query is read: one that knows no parameter refuses all.

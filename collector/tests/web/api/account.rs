@@ -171,6 +171,61 @@ async fn who_does_not_own_it_or_may_not_read_all_of_it_gets_what_is_about_onesel
 }
 
 #[tokio::test]
+async fn a_service_member_that_is_called_like_an_address_gets_nothing_that_is_kept_by_it() {
+    let world = World::new().await;
+    let owner = Program::of(&world, "owner").await;
+    for invited in ["victim@example.org", "owner@example.org"] {
+        world
+            .sql(&format!(
+                "INSERT INTO invitations (uuid, org_id, email, role, token_hash, invited_by, created_at, expires_at)
+                 SELECT gen_random_uuid(), 2, '{invited}', 'viewer', sha256('{invited}'), id, 0, 9e15 FROM users LIMIT 1"
+            ))
+            .await;
+    }
+    let rows = |reply: &super::Reply| reply.at("/account/invitations").as_array().unwrap().len();
+    let reply = owner.get("/account/export").await;
+    assert_eq!(rows(&reply), 1, "what is kept by an address is whose address it is: {}", reply.json);
+    let made = owner.post("/members", serde_json::json!({ "name": "victim@example.org", "role": "viewer" })).await;
+    let keys = format!("/members/{}/keys", made.text("/id"));
+    let key = owner.post(&keys, serde_json::json!({ "name": "k", "scopes": ["account:read"] })).await;
+    let service = Program { world: &world, key: key.text("/key").to_owned() };
+    let reply = service.get("/account/export").await;
+    assert_eq!((reply.status, reply.at("/address")), (200, &Value::Null));
+    assert_eq!(reply.text("/account/users/0/service_name"), "victim@example.org");
+    assert_eq!(rows(&reply), 0, "{}", reply.json);
+}
+
+#[tokio::test]
+async fn where_somebody_is_signed_in_is_listed_and_ended() {
+    let world = World::new().await;
+    let program = Program::of(&world, "viewer").await;
+    world.member("editor").await;
+    world
+        .sql(
+            "INSERT INTO sessions (uuid, token_hash, user_id, created_at, seen_at, expires_at)
+             SELECT gen_random_uuid(), sha256(n::text::bytea), u.id, 0, 8e15, 9e15 FROM users u, generate_series(1, 2) n
+             WHERE u.email = 'viewer@example.org'",
+        )
+        .await;
+    let list = program.get("/account/sessions").await;
+    let ids: Vec<&str> = list.at("/items").as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 3, "{}", list.json);
+    assert_eq!(program.delete(&format!("/account/sessions/{}", ids[0])).await.status, 204);
+    assert_eq!(program.delete(&format!("/account/sessions/{}", ids[0])).await.status, 404, "it is over");
+    let left = program.get("/account/sessions").await;
+    assert_eq!(left.at("/items").as_array().unwrap().len(), ids.len() - 1);
+    assert_eq!(program.delete("/account/sessions").await.status, 204);
+    assert_eq!(program.get("/account/sessions").await.at("/items"), &serde_json::json!([]));
+    let others =
+        "SELECT count(*) FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.email = 'editor@example.org'";
+    assert_eq!(world.one(others).await, "1", "only the own ones");
+    let told =
+        "SELECT string_agg(action || ' ' || detail, ' ' ORDER BY id) FROM audit WHERE actor LIKE 'key:% user:viewer%'";
+    let ended = format!(r#"user.end_sessions {{"sessions":1}} user.end_sessions {{"sessions":{}}}"#, ids.len() - 1);
+    assert_eq!(world.one(told).await, ended);
+}
+
+#[tokio::test]
 async fn a_table_is_given_as_csv_without_formulas() {
     let world = World::new().await;
     let owner = Program::of(&world, "owner").await;

@@ -12,6 +12,7 @@ mod channels;
 mod document;
 mod holdings;
 mod invitations;
+mod keys;
 mod managements;
 mod many;
 mod matrix;
