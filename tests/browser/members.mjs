@@ -1,5 +1,5 @@
-// Who belongs to an organization, as its owner and the invited see it: invitations, roles, handing over, a second factor that
-// is wanted, and the way from one organization to another.
+// Who belongs to an organization, as its owner and the invited see it: invitations, roles, ends, handing over, service members, the
+// review, a second factor that is wanted, the way from one organization to another, and who takes over when somebody goes.
 //
 // Arguments: base URL, set-up link, folder for screenshots. Says what it waits for, a line each, on standard output; the story
 // around it does that and answers with a line.
@@ -77,6 +77,35 @@ try {
   for (const deed of ["role", "remove", "transfer"]) await visit(role.replace(/role$/, deed), `member-${deed}`);
   await look(browser, base, await theirs.storageState(), "/members", "members-editor", shots);
 
+  // A service member and its key, and a key of one who will go.
+  await visit("/members/services/new", "service-new");
+  await page.goto(`${base}/members/services/new`);
+  await page.fill("#name", "Deployment");
+  await page.selectOption("#role", "editor");
+  await page.click("button.main");
+  await page.waitForURL(/done=service_added/);
+  const makeKey = async (on, where, name) => {
+    await on.goto(base + where);
+    await on.fill("#name", name);
+    await on.check("input[value='monitors:read']");
+    await on.click("button.main");
+    await on.waitForSelector("code.key");
+  };
+  const keys = await page.getAttribute('a[href$="/keys/new"]', "href");
+  await visit(keys, "service-key");
+  await makeKey(page, keys, "roll out");
+  await makeKey(bob, "/keys/new", "nightly");
+  await visit("/members/review", "members-review");
+  const end = role.replace(/role$/, "end");
+  await visit(end, "member-end");
+  await page.goto(base + end);
+  await page.fill("#until", "2020-01-01");
+  await submit(page, "button.main");
+  await lookHere(page, "member-end-fault", shots);
+  await page.fill("#until", "2099-12-31");
+  await page.click("button.main");
+  await page.waitForURL(/done=/);
+
   await visit("/members/policy", "member-policy");
   await page.goto(`${base}/members/policy`);
   await page.check("input[name=second_factor]");
@@ -115,8 +144,15 @@ try {
   await bob.goto(`${base}/`);
   await bob.waitForURL(/sign-in/);
   await page.goto(base + role.replace(/role$/, "remove"));
+  await lookHere(page, "member-remove-holdings", shots);
+  const successors = await page.$$eval("#successor option", (all) => all.map((one) => [one.value, one.textContent]));
+  await page.selectOption("#successor", successors.find(([, words]) => words.includes("Deployment"))[0]);
   await page.click("button.risky");
   await page.waitForURL(/done=member_removed/);
+  await visit("/keys", "keys-taken-over");
+  await page.goto(`${base}/keys`);
+  const of = await page.$$eval("main tbody tr", (all) => all.map((row) => row.textContent));
+  if (of.length !== 2 || !of.every((row) => row.includes("Deployment"))) problems.push(`the keys are not the service member's: ${of}`);
   await bob.fill("#email", BOB);
   await bob.fill("#password", PASSWORD);
   await bob.click("button.main");
