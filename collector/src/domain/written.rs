@@ -84,6 +84,20 @@ pub fn moment(text: &str) -> Result<Timestamp, String> {
     read.map_err(|_| format!("{text:?} is not a time: use 2026-11-23, or 2026-11-23T08:00:00Z"))
 }
 
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// When something ends whose last day somebody typed: with that day, in UTC, or at the moment; never without one.
+///
+/// # Errors
+/// What would be right.
+pub fn last_day(text: &str) -> Result<Option<Timestamp>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let at = moment(text)?;
+    Ok(Some(if text.contains('T') { at } else { at + DAY }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +127,14 @@ mod tests {
         for bad in ["", "yesterday", "23.11.2026", "2026-02-30", "2026-11-23T25:00:00Z"] {
             assert!(moment(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn the_last_day_counts_with_all_its_hours() {
+        assert_eq!(last_day("2026-12-31"), Ok(Some("2027-01-01T00:00:00Z".parse().unwrap())));
+        assert_eq!(last_day("2026-12-31T18:00:00+01:00"), Ok(Some("2026-12-31T17:00:00Z".parse().unwrap())));
+        assert_eq!(last_day(""), Ok(None));
+        assert!(last_day("31.12.2026").is_err());
     }
 
     #[test]

@@ -1,12 +1,9 @@
 //! An owner lets another organization manage this one: which, as what at most, until when. It asks for proof first.
 
-use std::time::Duration;
-
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use picket_shared::time::Timestamp;
 
 use super::acting;
 use crate::domain::access::Role;
@@ -20,8 +17,6 @@ use crate::web::texts::{filled, text};
 use crate::web::ui::frame::Frame;
 use crate::web::ui::member::role_word;
 use crate::web::ui::{error, filters, page_with, see};
-
-const DAY: Duration = Duration::from_secs(86_400);
 
 #[derive(Template)]
 #[template(path = "management/give.html")]
@@ -69,7 +64,7 @@ pub async fn post_give(State(site): State<Site>, user: User, form: Form) -> Resp
 fn read(form: &Form) -> Result<Consent, Vec<(&'static str, String)>> {
     let manager = form.text("organization").trim().parse();
     let most = form.text("most").parse::<Role>();
-    let until = last_day(form.text("until"));
+    let until = written::last_day(form.text("until")).map_err(|_| ());
     if let (Ok(manager), Ok(most), Ok(until)) = (&manager, &most, until) {
         return Ok(Consent { manager: *manager, most: *most, until });
     }
@@ -79,15 +74,6 @@ fn read(form: &Form) -> Result<Consent, Vec<(&'static str, String)>> {
         until.is_err().then(|| ("until", text("management.bad_day").to_owned())),
     ];
     Err(faults.into_iter().flatten().collect())
-}
-
-/// When it ends whose last day somebody typed: with the day, in UTC. None without a day.
-fn last_day(given: &str) -> Result<Option<Timestamp>, ()> {
-    if given.is_empty() {
-        return Ok(None);
-    }
-    let at = written::moment(given).map_err(|_| ())?;
-    Ok(Some(if given.contains('T') { at } else { at + DAY }))
 }
 
 fn show(user: &User, status: StatusCode, form: &Form, faults: Vec<(&'static str, String)>) -> Response {
@@ -101,16 +87,4 @@ fn show(user: &User, status: StatusCode, form: &Form, faults: Vec<(&'static str,
         faults,
     };
     page_with(status, &page)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_day_counts_with_all_its_hours() {
-        assert_eq!(last_day("2026-12-31"), Ok(Some("2027-01-01T00:00:00Z".parse().unwrap())));
-        assert_eq!(last_day("2026-12-31T18:00:00+01:00"), Ok(Some("2026-12-31T17:00:00Z".parse().unwrap())));
-        assert_eq!((last_day(""), last_day("31.12.2026")), (Ok(None), Err(())));
-    }
 }

@@ -21,8 +21,6 @@ use crate::web::ui::frame::Frame;
 use crate::web::ui::shape::day;
 use crate::web::ui::{error, filters, page_with};
 
-const DAY: Duration = Duration::from_secs(86_400);
-
 #[derive(Template)]
 #[template(path = "member/end.html")]
 struct Page {
@@ -56,7 +54,7 @@ pub async fn post_end(State(site): State<Site>, user: User, Path(id): Path<Strin
     let given = form.text("until");
     let again = |status, fault| show(&user, &row, given.to_owned(), status, Some(fault));
     // What was not touched stays to the second.
-    let until = if given == last_day(row.until) { Ok(row.until) } else { read(given) };
+    let until = if given == last_day(row.until) { Ok(row.until) } else { written::last_day(given) };
     let Some(until) = until.ok() else {
         return again(StatusCode::UNPROCESSABLE_ENTITY, text("member.bad_day").to_owned());
     };
@@ -64,15 +62,6 @@ pub async fn post_end(State(site): State<Site>, user: User, Path(id): Path<Strin
     let changes = [Change::Until(until)];
     let done = site.porter.change_member(acting(&user, &author), row.id, &changes, site.clock.now()).await;
     answer_or(&site, done, "/members?done=end_changed", again)
-}
-
-/// When a membership ends whose last day somebody typed: with the day, in UTC. None without a day.
-pub(super) fn read(given: &str) -> Result<Option<Timestamp>, String> {
-    if given.is_empty() {
-        return Ok(None);
-    }
-    let at = written::moment(given)?;
-    Ok(Some(if given.contains('T') { at } else { at + DAY }))
 }
 
 /// The last day of a membership that ends then.
@@ -98,12 +87,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_day_counts_with_all_its_hours() {
-        assert_eq!(read("2026-12-31").unwrap(), Some("2027-01-01T00:00:00Z".parse().unwrap()));
-        assert_eq!(read("2026-12-31T18:00:00+01:00").unwrap(), Some("2026-12-31T17:00:00Z".parse().unwrap()));
-        assert_eq!((read("").unwrap(), last_day(None)), (None, String::new()));
-        assert!(read("31.12.2026").is_err());
-        assert_eq!(last_day(read("2026-12-31").unwrap()), "2026-12-31");
+    fn the_field_shows_the_last_day_and_not_the_first_after_it() {
+        assert_eq!(last_day(written::last_day("2026-12-31").unwrap()), "2026-12-31");
         assert_eq!(last_day(Some("2026-12-31T17:00:00Z".parse().unwrap())), "2026-12-31");
+        assert_eq!(last_day(None), "");
     }
 }

@@ -7,9 +7,10 @@ use axum::response::Response;
 use uuid::Uuid;
 
 use super::change::{acting, refusal};
-use super::{Invitation, end, invitations, role_word};
+use super::{Invitation, invitations, role_word};
 use crate::domain::access::Role;
 use crate::domain::members::Standing;
+use crate::domain::written;
 use crate::login::LoginError;
 use crate::login::invite::{Invited, MOST};
 use crate::web::Site;
@@ -61,7 +62,7 @@ pub async fn post_invite(State(site): State<Site>, user: User, form: Form) -> Re
     let again = |status, role, fault: String| show(&site, &user, status, (email, role, until), Some(fault));
     let unfit = |key| again(StatusCode::UNPROCESSABLE_ENTITY, Role::Viewer, text(key).to_owned());
     let Ok(role) = form.text("role").parse::<Role>() else { return unfit("member.no_role") };
-    let Ok(ends) = end::read(until) else { return unfit("member.bad_day") };
+    let Ok(ends) = written::last_day(until) else { return unfit("member.bad_day") };
     let author = user.author();
     let is = Standing { role, until: ends };
     let done = site.porter.invite(acting(&user, &author), email, is, site.clock.now()).await;

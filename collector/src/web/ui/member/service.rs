@@ -6,9 +6,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::change::{acting, find, refusal};
-use super::{end, role_word};
+use super::role_word;
 use crate::domain::access::{Right, Role};
 use crate::domain::members::Standing;
+use crate::domain::written;
 use crate::login::api_key::Reach;
 use crate::login::service::{MOST, Served};
 use crate::store::members::MemberRow;
@@ -38,7 +39,7 @@ pub async fn get_new(user: User) -> Response {
 pub async fn post_new(State(site): State<Site>, user: User, form: Form) -> Response {
     let unfit = |fault: String| show(&user, &form, StatusCode::UNPROCESSABLE_ENTITY, Some(fault));
     let Ok(role) = form.text("role").parse::<Role>() else { return unfit(text("member.no_role").to_owned()) };
-    let Ok(until) = end::read(form.text("until")) else { return unfit(text("member.bad_day").to_owned()) };
+    let Ok(until) = written::last_day(form.text("until")) else { return unfit(text("member.bad_day").to_owned()) };
     let (author, is) = (user.author(), Standing { role, until });
     match site.porter.add_service(acting(&user, &author), form.text("name"), is, site.clock.now()).await {
         Ok(Served::Done(_)) => see("/members?done=service_added"),
