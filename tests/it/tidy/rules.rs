@@ -252,6 +252,14 @@ mod tests {
     }
 
     #[test]
+    fn statements_are_put_together_in_few_places() {
+        for text in ["use sqlx::AssertSqlSafe;", "fn f() { sqlx::query(sqlx::AssertSqlSafe(x)) }"] {
+            complains("collector/src/store/states.rs", text, "bind what varies");
+            is_fine("collector/src/store/members.rs", text);
+        }
+    }
+
+    #[test]
     fn a_probe_writes_no_file() {
         for text in [
             "fn f() { std::fs::write(a, b) }",

@@ -1,5 +1,5 @@
 //! Pages say nothing beside the catalogue: every key that they use is there, every key there is used, and templates hold
-//! no words of their own.
+//! no words of their own, nor do they let markup through.
 
 use std::collections::BTreeSet;
 
@@ -77,6 +77,14 @@ pub(super) fn check(catalogue: &str, templates: &[(String, String)], sources: &[
     used.extend(keys.iter().filter(|key| by_name.iter().any(|begin| key.starts_with(begin))).cloned());
     complaints.extend(keys.difference(&used).map(|key| format!("nobody uses the text {key}")));
     for (file, text) in templates {
+        let squeezed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        let unescaped = ["|safe", "|escape_none", "escape=\"none\"", "|escape(\"none\")"];
+        complaints.extend(
+            unescaped
+                .iter()
+                .filter(|filter| squeezed.contains(**filter))
+                .map(|filter| format!("{file}: {filter} lets markup through")),
+        );
         complaints.extend(words(text).into_iter().map(|words| format!("{file}: {words:?} is in no catalogue")));
     }
     complaints
@@ -101,6 +109,7 @@ mod tests {
         count(good, "filled(\"page.lead\", 3)", 0);
         count("<p>{{ \"page.title\"|t }}</p>", "", 1);
         count(&format!("{good}{{{{ \"page.gone\"|t }}}}"), "text(\"page.lead\")", 1);
+        count(&format!("{good}{{{{ name | safe }}}}"), "text(\"page.lead\")", 1);
         count(&format!("{good}<p>Hello</p>"), "text(\"page.lead\")", 1);
         count(&format!("{good}<p title=\"Hello\">3</p>"), "text(\"page.lead\")", 1);
     }
