@@ -11,6 +11,8 @@ use super::ConfigError;
 pub struct Security {
     /// How to reach them, the best way first.
     pub contacts: Vec<String>,
+    /// Where the keys are by which a report can be encrypted to them: `https://`, `dns:` or `openpgp4fpr:` (RFC 9116, 2.5.4).
+    pub encryption_keys: Vec<String>,
     /// The languages that they read, in no order.
     pub languages: Vec<String>,
     /// Where the rules for who looks for weaknesses are.
@@ -19,7 +21,7 @@ pub struct Security {
 
 impl Default for Security {
     fn default() -> Self {
-        Self { contacts: Vec::new(), languages: vec!["en".to_owned()], policy_url: None }
+        Self { contacts: Vec::new(), encryption_keys: Vec::new(), languages: vec!["en".to_owned()], policy_url: None }
     }
 }
 
@@ -32,6 +34,10 @@ impl Security {
         if let Some(bad) = self.contacts.iter().find(|text| !is_uri(text, &["mailto", "https", "tel"])) {
             let why = format!("{bad:?} is no address that begins with mailto:, https:// or tel:");
             return Err(ConfigError::invalid("security.contacts", why));
+        }
+        if let Some(bad) = self.encryption_keys.iter().find(|text| !is_uri(text, &["https", "dns", "openpgp4fpr"])) {
+            let why = format!("{bad:?} is no address of a key that begins with https://, dns: or openpgp4fpr:");
+            return Err(ConfigError::invalid("security.encryption_keys", why));
         }
         if let Some(bad) = self.policy_url.as_ref().filter(|text| !is_uri(text, &["https"])) {
             let why = format!("{bad:?} is no address that begins with https://");
@@ -66,6 +72,9 @@ mod tests {
             let refused = validate(&format!("contacts = [\"{bad}\"]")).unwrap_err().to_string();
             assert!(refused.contains("mailto:, https:// or tel:"), "{refused}");
         }
+        let keys = "[\"https://example.org/key.asc\", \"openpgp4fpr:5f2de5521c63a801ab59ccb603d49de44b29100f\"]";
+        assert!(validate(&format!("encryption_keys = {keys}")).is_ok());
+        assert!(validate("encryption_keys = [\"-----BEGIN PGP PUBLIC KEY BLOCK-----\"]").is_err());
         assert!(validate("policy_url = \"http://example.org/\"").is_err());
         assert!(validate("languages = [\"en\", \"de-AT\"]").is_ok());
         for bad in ["", "german language", "en, de"] {

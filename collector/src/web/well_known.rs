@@ -40,6 +40,9 @@ fn security_txt(security: &Security, public_url: &str, now: Timestamp) -> Option
     }
     let expires = Timestamp::from_seconds((now.seconds().div_euclid(DAY_S) + GOOD_DAYS) * DAY_S);
     let _ = writeln!(text, "Expires: {expires:.0}");
+    for key in &security.encryption_keys {
+        let _ = writeln!(text, "Encryption: {key}");
+    }
     // The standard knows no address but of HTTPS.
     if public_url.starts_with("https://") {
         let _ = writeln!(text, "Canonical: {public_url}{SECURITY_TXT}");
@@ -72,6 +75,7 @@ mod tests {
         );
         let more = Security {
             contacts: vec!["https://example.org/report".to_owned(), "mailto:security@example.org".to_owned()],
+            encryption_keys: vec!["https://example.org/key.asc".to_owned()],
             languages: vec!["de".to_owned(), "en".to_owned()],
             policy_url: Some("https://example.org/policy".to_owned()),
         };
@@ -80,6 +84,7 @@ mod tests {
             text.starts_with("Contact: https://example.org/report\nContact: mailto:"),
             "the best way first: {text}"
         );
+        assert!(text.contains("Z\nEncryption: https://example.org/key.asc\nPreferred-Languages"), "{text}");
         assert!(text.ends_with("Preferred-Languages: de, en\nPolicy: https://example.org/policy\n"), "{text}");
         assert!(!text.contains("Canonical"), "there is no address of HTTPS");
         assert_eq!(security_txt(&Security::default(), "https://picket.example", now), None);
