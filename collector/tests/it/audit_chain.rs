@@ -50,6 +50,38 @@ async fn tamper(database: &TestDatabase, statement: &str) {
     assert!(done.unwrap().rows_affected() > 0, "{statement}");
 }
 
+/// How many entries are read for it, of a log of thousands.
+async fn read_for(database: &TestDatabase, statement: &str) -> i64 {
+    let mut conn = database.login("postgres").await;
+    for part in ["BEGIN", statement] {
+        conn.execute(AssertSqlSafe(part.to_owned())).await.unwrap();
+    }
+    let count = "SELECT (seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_xact_all_tables WHERE relname = 'audit'";
+    query_scalar(count).fetch_one(&mut conn).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_entry_costs_the_same_however_long_its_chain_is_and_whose() {
+    let database = two_tenants().await;
+    let mut conn = database.login("postgres").await;
+    for org in ["NULL", "1"] {
+        let insert = format!(
+            "INSERT INTO audit (org_id, at, actor, action, subject) SELECT {org}, n, 'web', 'user.sign_in_failed', '' FROM generate_series(1, 2000) n"
+        );
+        conn.execute(AssertSqlSafe(insert)).await.unwrap();
+    }
+    conn.execute("ANALYZE audit").await.unwrap();
+    for org in ["NULL", "1"] {
+        let one = format!("INSERT INTO audit (org_id, at, actor, action, subject) VALUES ({org}, 1, 'web', 'a', '')");
+        assert!(read_for(&database, &one).await <= 2, "{org}: its head alone is read");
+        let page = format!(
+            "SELECT seq FROM audit WHERE org_id {} AND seq > 500 ORDER BY org_id, seq LIMIT 10",
+            if org == "NULL" { "IS NULL" } else { "= 1" }
+        );
+        assert!(read_for(&database, &page).await <= 12, "{org}: a page alone is read");
+    }
+}
+
 #[tokio::test]
 async fn what_the_database_links_is_what_the_verifier_computes_for_each_chain_of_its_own() {
     let database = two_tenants().await;

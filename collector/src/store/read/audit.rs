@@ -116,9 +116,10 @@ pub async fn read(
     if let Some(to) = filter.to {
         query.push(" AND at < ").push_bind(to.micros());
     }
+    // Of the instance's chain the planner knows the order only where it is that of the index.
     match walk {
-        Walk::After(seq) => query.push(" AND seq > ").push_bind(seq).push(" ORDER BY seq LIMIT "),
-        Walk::Before(seq) => query.push(" AND seq < ").push_bind(seq).push(" ORDER BY seq DESC LIMIT "),
+        Walk::After(seq) => query.push(" AND seq > ").push_bind(seq).push(" ORDER BY org_id, seq LIMIT "),
+        Walk::Before(seq) => query.push(" AND seq < ").push_bind(seq).push(" ORDER BY org_id DESC, seq DESC LIMIT "),
     };
     Ok(query.push_bind(limit).build_query_as().fetch_all(conn.conn()).await?)
 }
@@ -203,7 +204,7 @@ pub async fn chains(conn: &mut Auth) -> Result<Vec<Chain>, StoreError> {
         "WITH chain AS (
              SELECT NULL::bigint AS org_id, NULL::uuid AS uuid, NULL::text AS name, h.seq, h.link
              FROM (VALUES (1)) one LEFT JOIN LATERAL
-                 (SELECT seq, link FROM audit WHERE org_id IS NULL ORDER BY seq DESC LIMIT 1) h ON true
+                 (SELECT seq, link FROM audit WHERE org_id IS NULL ORDER BY org_id DESC, seq DESC LIMIT 1) h ON true
              UNION ALL
              SELECT o.id, o.uuid, o.name, h.seq, h.link FROM organizations o LEFT JOIN LATERAL
                  (SELECT seq, link FROM audit WHERE org_id = o.id ORDER BY seq DESC LIMIT 1) h ON true)
