@@ -28,6 +28,7 @@ pub mod management;
 pub mod manual;
 pub mod members;
 pub mod passkey;
+pub mod posture;
 pub mod retention;
 pub mod uptime;
 pub mod written;

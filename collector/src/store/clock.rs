@@ -38,6 +38,7 @@ pub const TIMES: &[(&str, &[&str])] = &[
     ("standing_alarms", &["next_at", "leased_until"]),
     ("delivery_attempts", &["at"]),
     ("replays", &["from_at", "to_at", "noted_at"]),
+    ("findings", &["first_at", "last_at"]),
     ("account_mails", &["created_at", "next_at", "leased_until", "gives_up_at", "ended_at"]),
 ];
 

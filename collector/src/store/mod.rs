@@ -39,6 +39,7 @@ pub mod notices;
 pub mod organizations;
 pub mod partitions;
 pub mod passkeys;
+pub mod posture;
 pub mod probe_keys;
 pub mod probes;
 pub mod read;

@@ -8,6 +8,7 @@ pub mod live;
 pub mod monitor;
 pub mod organizations;
 pub mod portfolio;
+pub mod posture;
 pub mod probes;
 pub mod review;
 pub mod telling;
