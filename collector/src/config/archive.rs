@@ -96,6 +96,12 @@ impl Archive {
         self.directory.is_some() || self.s3_url.is_some()
     }
 
+    /// Who says that the bucket lies in the EU, where its service does not say so itself.
+    pub fn attested(&self) -> Option<&str> {
+        let host = self.s3.as_ref()?.url.host_str().unwrap_or_default();
+        self.eu_attested.as_deref().filter(|_| !IN_THE_EU.contains(&host))
+    }
+
     pub(super) fn validate(&mut self, base: &Path, data_dir: &Path, keys: &Path) -> Result<(), ConfigError> {
         if let Some(directory) = resolve(base, &mut self.directory) {
             apart(&directory, data_dir, keys)?;

@@ -15,6 +15,7 @@ mod login;
 mod mail;
 mod metrics;
 mod outbound;
+mod posture;
 mod retention;
 mod security;
 
@@ -35,6 +36,7 @@ pub use login::{Login, LoginMode};
 pub use mail::{Mail, MailTls};
 pub use metrics::Metrics;
 pub use outbound::Outbound;
+pub use posture::{Posture, TrustPage};
 pub use retention::Retention;
 pub use security::Security;
 
@@ -71,6 +73,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// Whom to tell of a weakness of this instance.
     pub security: Security,
+    /// Who may see whether promises are kept.
+    pub posture: Posture,
     /// What is logged, and how.
     pub log: Log,
     /// The file this was read from; `None` when all is default.

@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use picket_shared::secret::Secret;
+use picket_shared::time::Timestamp;
 use zeroize::Zeroizing;
 
 use super::{MasterKey, VaultError, files, token};
@@ -100,6 +102,16 @@ impl KeyRing {
 /// Where the ring lies in a directory.
 pub fn file(directory: &Path) -> PathBuf {
     directory.join(FILE)
+}
+
+/// When the ring in a directory was last changed, by its file.
+///
+/// # Errors
+/// When there is none.
+pub fn written_at(directory: &Path) -> Result<Timestamp, VaultError> {
+    let path = file(directory);
+    let found = fs::metadata(&path).map_err(|error| VaultError::File { path, error })?;
+    Ok(Timestamp::from_seconds(found.mtime()))
 }
 
 fn new_key() -> Result<(u32, Arc<MasterKey>), VaultError> {

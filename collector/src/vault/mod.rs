@@ -21,6 +21,7 @@ pub mod password;
 pub mod sealer;
 pub mod token;
 pub mod totp;
+mod trust_link;
 
 use std::path::PathBuf;
 
@@ -53,11 +54,13 @@ pub enum Class {
     AccountMail,
     /// The key of one object of the archive. Context: the object's header and name.
     ArchiveKey,
+    /// Links to the trust page. As a mark alone.
+    TrustLink,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ProbeSecret,
         Self::MonitorSecret,
         Self::ChannelSettings,
@@ -65,6 +68,7 @@ impl Class {
         Self::TotpSecret,
         Self::AccountMail,
         Self::ArchiveKey,
+        Self::TrustLink,
     ];
 
     /// Its name, part of every key and every sealed value: never change one.
@@ -77,6 +81,7 @@ impl Class {
             Self::TotpSecret => "totp-secret",
             Self::AccountMail => "account-mail",
             Self::ArchiveKey => "archive-key",
+            Self::TrustLink => "trust-link",
         }
     }
 }
