@@ -64,6 +64,7 @@ fn tasks() -> Vec<Task> {
         task("retention", hour, |app, _| Box::pin(retention(app))),
         task("anchor", hour, |app, _| Box::pin(anchor(app))),
         task("archive", SECOND * 15, |app, shared| Box::pin(archive(app, shared))),
+        breaks_off(task("posture", SECOND * 600, |app, shared| Box::pin(posture(app, shared)))),
         breaks_off(task("archive-manifest", hour, |_, shared| Box::pin(archive_manifest(shared)))),
         breaks_off(task("archive-backup", SECOND * 300, |_, shared| Box::pin(archive_backup(shared)))),
         task("ends", SECOND * 60, |app, shared| Box::pin(ends(app, shared))),
@@ -217,6 +218,26 @@ async fn retention(app: App) -> Ran {
 async fn anchor(app: App) -> Ran {
     let _working = app.standstill.working().await;
     report(ops::anchor::run(&app.pools, &anchorage(&app), app.clock.now()).await?)
+}
+
+/// Whether promises are kept. Its times are those of looking.
+async fn posture(app: App, shared: Arc<Shared>) -> Ran {
+    let backed_up_at = match &shared.keeper {
+        Some(keeper) => keeper.newest().await.map_err(|error| error.to_string()),
+        None => Err("there is no archive of the database here".to_owned()),
+    };
+    let sources = ops::posture::Sources {
+        pools: &app.pools,
+        config: Arc::clone(&app.config),
+        anchorage: &anchorage(&app),
+        client: &app.client,
+        backed_up_at,
+    };
+    let now = app.clock.now();
+    let found = ops::posture::check(&ops::posture::Facts::gather(&sources, now).await);
+    let _working = app.standstill.working().await;
+    ops::posture::note(&app.pools, &found, now).await?;
+    report(found.len())
 }
 
 /// Whether what is committed reaches the archive; runs also while the clock steps, for it writes no times.

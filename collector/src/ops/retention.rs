@@ -10,8 +10,8 @@ use crate::config::Retention;
 use crate::domain::clock::is_doubted;
 use crate::domain::retention::{Day, expired, missing};
 use crate::store::{
-    Pools, StoreError, account_mails, clock, devices, invitations, manual_checks, monitors, partitions, sessions,
-    sign_in_failures,
+    Pools, StoreError, account_mails, clock, devices, invitations, manual_checks, monitors, partitions, posture,
+    sessions, sign_in_failures,
 };
 
 /// Days before today for which batches may still come (72 h, and a day for the time of day).
@@ -20,6 +20,8 @@ const BACK: u32 = 4;
 const AHEAD: u32 = 3;
 /// A probe that reported within this time is a witness of the time.
 const WITNESS: Duration = Duration::from_secs(60);
+/// What a control found once and finds no more is kept for thirteen months, as the audit log is.
+const FINDINGS: Duration = Duration::from_secs(396 * 86_400);
 /// Rows deleted in one transaction.
 const AT_ONCE: i64 = 5_000;
 
@@ -59,6 +61,7 @@ pub async fn run(pools: &Pools, settings: &Retention, now: Timestamp) -> Result<
     }
     let mut worker = pools.worker().await?;
     report.deleted += monitors::forget_secrets(&mut worker, now).await?;
+    report.deleted += posture::forget_old(&mut worker, now - FINDINGS).await?;
     worker.commit().await?;
     let mut auth = pools.auth().await?;
     report.deleted += sessions::forget_ended(&mut auth, now, now - sessions::IDLE).await?;

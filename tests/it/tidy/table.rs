@@ -64,6 +64,19 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "collector::ops",
         ],
     ),
+    // The own front door is reached as providers are.
+    (
+        "collector::ops::posture",
+        &[
+            "shared",
+            "collector::domain",
+            "collector::config",
+            "collector::vault",
+            "collector::store",
+            "collector::notify::client",
+            "collector::ops",
+        ],
+    ),
     (
         "collector::flow",
         &[

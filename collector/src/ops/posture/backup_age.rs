@@ -1,0 +1,59 @@
+//! There is a base backup of the last day, and WAL is archived as it is written.
+
+use std::time::Duration;
+
+use super::{Control, Facts};
+use crate::domain::posture::Finding;
+
+pub(super) const CONTROL: Control = Control { id: "backup-age", promises: &["S5", "S6", "S7", "S9"], check };
+
+/// A day, and the time that one takes.
+const OLDEST_BACKUP: Duration = Duration::from_secs(26 * 3600);
+/// WAL is switched after 30 s, and archived.
+const OLDEST_WAL: Duration = Duration::from_secs(300);
+
+fn check(facts: &Facts) -> Finding {
+    let seen = match &facts.archive {
+        Ok(seen) => seen,
+        Err(why) => return Finding::not_measured(why),
+    };
+    let Some(backed_up_at) = seen.backed_up_at else {
+        return Finding::fail("there is no base backup yet");
+    };
+    let backup = facts.now.since(backed_up_at);
+    let hours = backup.as_secs() / 3600;
+    // A database that was just started may not have archived since; what is archived meanwhile is told by the next run.
+    let Some(archived_at) = seen.archived_at else {
+        return Finding::not_measured(format!(
+            "the last base backup, sealed by AES-256-GCM, is {hours} h old; no WAL was archived since the database started"
+        ));
+    };
+    let wal = facts.now.since(archived_at);
+    let evidence = format!(
+        "the last base backup, sealed by AES-256-GCM, is {hours} h old; WAL was last archived {} s ago",
+        wal.as_secs()
+    );
+    Finding::kept(backup <= OLDEST_BACKUP && wal <= OLDEST_WAL, evidence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::posture::State;
+    use crate::ops::posture::facts::Archive;
+
+    #[test]
+    fn a_backup_of_the_last_day_and_wal_of_the_last_minutes_are_wanted() {
+        let with = |hours: Option<u64>, seconds: Option<u64>| {
+            let blind = Facts::blind();
+            let ago = |seconds: u64| blind.now - Duration::from_secs(seconds);
+            let archive = Archive { backed_up_at: hours.map(|h| ago(h * 3600)), archived_at: seconds.map(ago) };
+            check(&Facts { archive: Ok(archive), ..blind }).state
+        };
+        assert_eq!(with(Some(25), Some(40)), State::Pass);
+        assert_eq!(with(Some(27), Some(40)), State::Fail);
+        assert_eq!(with(Some(1), Some(301)), State::Fail);
+        assert_eq!(with(Some(1), None), State::NotMeasured);
+        assert_eq!(with(None, Some(1)), State::Fail);
+    }
+}

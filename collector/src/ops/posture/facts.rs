@@ -1,0 +1,241 @@
+//! Looks at everything that controls judge, once. What cannot be looked at is a reason in the place of a fact.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Empty;
+use hyper_util::rt::TokioIo;
+use picket_shared::time::Timestamp;
+use tokio::time::timeout;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::config::{Config, Served};
+use crate::notify::client::Client;
+use crate::ops::anchor::Anchorage;
+use crate::ops::audit::{self, Verdict};
+use crate::store::posture::{Entering, Guarding, Watching, entering, guarding, sealed_by, watching};
+use crate::store::{Conn, Pools, health};
+use crate::vault::keyring;
+
+/// What there is to look with.
+#[derive(Debug)]
+pub struct Sources<'a> {
+    /// The database.
+    pub pools: &'a Pools,
+    /// The settings.
+    pub config: Arc<Config>,
+    /// Verifies the audit log.
+    pub anchorage: &'a Anchorage,
+    /// Reaches the own public address.
+    pub client: &'a Client,
+    /// When the newest base backup in the archive was whole.
+    pub backed_up_at: Result<Option<Timestamp>, String>,
+}
+
+/// A fact, or why it is not known.
+pub(super) type Looked<T> = Result<T, String>;
+
+/// What is known at a time.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// When.
+    pub now: Timestamp,
+    /// The settings.
+    pub config: Looked<Arc<Config>>,
+    /// The database's catalogue.
+    pub guarding: Looked<Guarding>,
+    /// People and keys.
+    pub entering: Looked<Entering>,
+    /// Monitors.
+    pub watching: Looked<Watching>,
+    /// The audit log.
+    pub audit: Looked<Audit>,
+    /// The archive.
+    pub archive: Looked<Archive>,
+    /// The key ring.
+    pub keys: Looked<Keys>,
+    /// The way in from the network.
+    pub door: Looked<Door>,
+}
+
+/// How the audit log is.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// What came of verifying it.
+    pub verdict: Verdict,
+    /// How many heads lie outside the database.
+    pub anchors: usize,
+}
+
+/// How the archive is.
+#[derive(Clone, Copy, Debug)]
+pub struct Archive {
+    /// When the newest base backup was whole.
+    pub backed_up_at: Option<Timestamp>,
+    /// When WAL was last taken.
+    pub archived_at: Option<Timestamp>,
+}
+
+/// How the key ring is.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// The names of its keys.
+    pub known: Vec<i64>,
+    /// By which keys values are sealed.
+    pub used: Vec<i64>,
+    /// When the newest key was made: when the file was last written.
+    pub made_at: Timestamp,
+}
+
+/// What somebody meets who comes to the public address.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// The version of TLS that was agreed on; none over plain HTTP.
+    pub tls: Option<String>,
+    /// When the certificate that was shown ends.
+    pub certificate_ends: Option<Timestamp>,
+    /// How long browsers are told to come by HTTPS only, in seconds.
+    pub hsts_s: Option<u64>,
+    /// Whether scripts of others are kept out, and pages of others cannot frame ours.
+    pub policy: bool,
+    /// Whether types are not guessed.
+    pub nosniff: bool,
+}
+
+/// How long the own front door may take to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Facts {
+    /// Looks.
+    pub async fn gather(sources: &Sources<'_>, now: Timestamp) -> Self {
+        let (pools, config) = (sources.pools, &sources.config);
+        Self {
+            now,
+            config: Ok(Arc::clone(config)),
+            guarding: said(async { guarding(&mut pools.auth().await?).await }).await,
+            entering: said(async { entering(&mut pools.auth().await?, now).await }).await,
+            watching: said(async { watching(&mut pools.worker().await?).await }).await,
+            audit: audited(sources).await,
+            archive: archived(sources).await,
+            keys: ring(sources).await,
+            door: within(door(sources)).await,
+        }
+    }
+
+    /// Nothing is known.
+    #[cfg(test)]
+    pub fn blind() -> Self {
+        fn unknown<T>() -> Looked<T> {
+            Err("it was not looked at".to_owned())
+        }
+        Self {
+            now: Timestamp::from_seconds(1_790_000_000),
+            config: unknown(),
+            guarding: unknown(),
+            entering: unknown(),
+            watching: unknown(),
+            audit: unknown(),
+            archive: unknown(),
+            keys: unknown(),
+            door: unknown(),
+        }
+    }
+}
+
+async fn said<T, E: Display>(look: impl Future<Output = Result<T, E>>) -> Looked<T> {
+    look.await.map_err(|error| error.to_string())
+}
+
+async fn within<T>(look: impl Future<Output = Looked<T>>) -> Looked<T> {
+    timeout(PATIENCE, look).await.unwrap_or_else(|_| Err("no answer within 20 s".to_owned()))
+}
+
+async fn audited(sources: &Sources<'_>) -> Looked<Audit> {
+    let anchors = sources.anchorage.read(&sources.anchorage.file).map_err(|error| error.to_string())?;
+    let verdict = said(audit::verify(sources.pools, sources.anchorage, &anchors)).await?;
+    Ok(Audit { verdict, anchors: anchors.count() })
+}
+
+async fn archived(sources: &Sources<'_>) -> Looked<Archive> {
+    let backed_up_at = sources.backed_up_at.clone()?;
+    let archived_at = said(async {
+        let mut auth = sources.pools.auth().await?;
+        health::last_archived(auth.conn()).await
+    })
+    .await?;
+    Ok(Archive { backed_up_at, archived_at })
+}
+
+async fn ring(sources: &Sources<'_>) -> Looked<Keys> {
+    let known = sources.anchorage.notary.public_keys().map(|(id, _)| i64::from(id)).collect();
+    let used = said(async {
+        let (mut worker, mut auth) = (sources.pools.worker().await?, sources.pools.auth().await?);
+        sealed_by(&mut worker, &mut auth).await
+    })
+    .await?;
+    let made_at = keyring::written_at(sources.config.keys.directory()).map_err(|error| error.to_string())?;
+    Ok(Keys { known, used, made_at })
+}
+
+async fn door(sources: &Sources<'_>) -> Looked<Door> {
+    let http = &sources.config.http;
+    let url = url::Url::parse(&http.public_url()).map_err(|error| error.to_string())?;
+    let host = url.host_str().unwrap_or_default().to_owned();
+    match http.served() {
+        Served::Plain => return Err("it is reached from its own machine alone".to_owned()),
+        Served::OwnAuthority => {
+            return Err("its certificate is by its own authority, which browsers do not know".to_owned());
+        }
+        Served::BehindProxies | Served::Certificate => {}
+    }
+    let port = url.port_or_known_default().unwrap_or(443);
+    let stream = sources.client.open(host.trim_matches(['[', ']']), port).await.map_err(|error| error.to_string())?;
+    if url.scheme() != "https" {
+        return headers(TokioIo::new(stream), &host, Door::plain()).await;
+    }
+    let stream = sources.client.wrap(stream, &host).await.map_err(|error| error.to_string())?;
+    let session = stream.get_ref().1;
+    let tls = session.protocol_version().map(|version| format!("{version:?}").replace("TLSv1_", "TLS 1."));
+    let certificate = session.peer_certificates().and_then(<[_]>::first);
+    let certificate_ends = certificate.and_then(|der| {
+        let (_, parsed) = X509Certificate::from_der(der).ok()?;
+        Some(Timestamp::from_seconds(parsed.validity().not_after.timestamp()))
+    });
+    headers(TokioIo::new(stream), &host, Door { tls, certificate_ends, ..Door::plain() }).await
+}
+
+impl Door {
+    fn plain() -> Self {
+        Self { tls: None, certificate_ends: None, hsts_s: None, policy: false, nosniff: false }
+    }
+}
+
+/// What the answer to a page that everybody may see says of itself.
+async fn headers<S>(stream: TokioIo<S>, host: &str, door: Door) -> Looked<Door>
+where
+    TokioIo<S>: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(stream).await.map_err(|error| error.to_string())?;
+    let request = hyper::Request::get("/sign-in")
+        .header("host", host)
+        .body(Empty::<bytes::Bytes>::new())
+        .map_err(|error| error.to_string())?;
+    let ask = async { sender.send_request(request).await.map_err(|error| error.to_string()) };
+    let answer = tokio::select! {
+        answer = ask => answer?,
+        _ = connection => return Err("the connection was closed".to_owned()),
+    };
+    let text = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let policy = text("content-security-policy");
+    Ok(Door {
+        hsts_s: text("strict-transport-security")
+            .split(';')
+            .find_map(|part| part.trim().strip_prefix("max-age=")?.parse().ok()),
+        policy: policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+        nosniff: text("x-content-type-options") == "nosniff",
+        ..door
+    })
+}
