@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use self::guard::cookie::Cookie;
 use self::guard::csrf::Origins;
 use self::probe::Door;
-use crate::config::Security;
+use crate::config::{Security, TrustPage};
 use crate::domain::passkey::RelyingParty;
 use crate::login::Porter;
 use crate::meters::Meters;
@@ -67,6 +67,8 @@ pub struct Site {
     pub front: Arc<Front>,
     /// Whom to tell of a weakness.
     pub security: Arc<Security>,
+    /// Who may see whether promises are kept.
+    pub trust: TrustPage,
     /// Counts requests by address, account and API key.
     pub quotas: Arc<guard::quota::Quotas>,
     /// Counts what comes in.

@@ -28,6 +28,11 @@ pub fn right(right: Right) -> &'static str {
     known(&key_of(right)).unwrap_or_else(|| right.as_str())
 }
 
+/// What a control is about, in words; none for one that only another version has.
+pub fn control(id: &str) -> Option<&'static str> {
+    known(&format!("control.{}", id.replace('-', "_")))
+}
+
 fn key_of(right: Right) -> String {
     format!("access.{}", right.as_str().replace(':', "_"))
 }

@@ -10,6 +10,7 @@ mod database;
 use std::sync::Arc;
 
 use database::TestDatabase;
+use picket_collector::config::TrustPage;
 use picket_collector::flow::verify::{Gate, Limits};
 use picket_collector::login::{Porter, Settings};
 use picket_collector::meters::Meters;
@@ -83,6 +84,7 @@ impl World {
             front: Arc::new(Front::new("http://localhost:8080", Some(8080))),
             desk: Desk { pools: pools.clone(), sealer: Sealer::new(&ring), collector, config: Arc::default() },
             security: Arc::default(),
+            trust: TrustPage::default(),
             quotas: Arc::default(),
             meters: Meters::default(),
             instance: Arc::default(),

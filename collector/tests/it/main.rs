@@ -27,6 +27,7 @@ mod ntfy;
 mod opsgenie;
 mod pagerduty;
 mod partitions;
+mod posture;
 mod probes;
 mod proofs;
 mod providers;

@@ -33,6 +33,7 @@ mod organizations;
 mod origins;
 mod passkeys;
 mod portfolio;
+mod posture;
 mod quotas;
 mod review;
 mod second_factor;

@@ -17,6 +17,7 @@ pub mod monitors;
 pub mod openapi;
 pub mod organization;
 pub mod portfolio;
+pub mod posture;
 pub mod problem;
 pub mod query;
 pub mod results;
@@ -68,6 +69,8 @@ pub struct Operation {
     pub answers: &'static [(u16, Option<&'static str>)],
     /// Whether it answers with CSV where that is asked for.
     pub csv: bool,
+    /// Whether the settings can take it away.
+    pub maybe_off: bool,
     /// What runs.
     pub handler: fn() -> MethodRouter<Site>,
 }
@@ -86,6 +89,7 @@ impl Operation {
             body_limit: 0,
             answers: &[],
             csv: false,
+            maybe_off: false,
             handler,
         }
     }
@@ -124,6 +128,11 @@ impl Operation {
 
     const fn answers(self, answers: &'static [(u16, Option<&'static str>)]) -> Self {
         Self { answers, ..self }
+    }
+
+    /// It is not there where the settings say so.
+    const fn maybe_off(self) -> Self {
+        Self { maybe_off: true, ..self }
     }
 
     const fn or_csv(self) -> Self {

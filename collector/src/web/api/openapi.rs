@@ -148,7 +148,7 @@ fn refusals(operation: &Operation) -> Vec<(u16, Vec<Kind>)> {
         | Kind::Navigation
         | Kind::TooMany
         | Kind::Unavailable => true,
-        Kind::NotFound => operation.path.contains('{'),
+        Kind::NotFound => operation.path.contains('{') || operation.maybe_off,
     };
     let mut found: Vec<(u16, Vec<Kind>)> = Vec::new();
     for kind in Kind::ALL.iter().copied().filter(can) {

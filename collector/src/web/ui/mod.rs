@@ -23,6 +23,7 @@ pub mod monitor;
 pub mod organization;
 pub mod passkey;
 pub mod portfolio;
+pub mod posture;
 pub mod probe;
 mod qr;
 pub mod second_step;

@@ -1,0 +1,120 @@
+//! `/posture` for members, `/trust` for everybody, `/trust/{link}` for who holds a link: whether promises are kept, by what that is
+//! known, since when, and how it was before. As the settings say who may look, the others find nothing here.
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+
+use askama::Template;
+use picket_shared::time::Timestamp;
+
+use super::frame::Frame;
+use super::shape::{Shape, When, when};
+use super::{error, filters, page_of};
+use crate::config::TrustPage;
+use crate::domain::posture::State as Kept;
+use crate::store::StoreError;
+use crate::store::read::posture::{FindingRow, recent};
+use crate::web::Site;
+use crate::web::extract::user::User;
+use crate::web::texts::{control, text};
+
+#[derive(Template)]
+#[template(path = "posture/page.html")]
+struct Page {
+    frame: Frame,
+    /// How many controls are in which state.
+    counts: Vec<(Shape, usize)>,
+    items: Vec<Item>,
+}
+
+struct Item {
+    id: String,
+    says: &'static str,
+    shape: Shape,
+    evidence: String,
+    since: When,
+    looked: When,
+    before: Vec<Before>,
+}
+
+struct Before {
+    word: &'static str,
+    evidence: String,
+    from: String,
+    to: String,
+}
+
+/// `GET /posture`.
+pub async fn get_posture(State(site): State<Site>, user: User) -> Response {
+    if site.trust == TrustPage::Off {
+        return error::page(StatusCode::NOT_FOUND, "posture.off");
+    }
+    page_of(read(&site, Frame::of(&user, "/posture", text("posture.title"))).await)
+}
+
+/// `GET /trust`: for everybody, where the settings say so; else it is not there.
+pub async fn get_trust(State(site): State<Site>, uri: Uri, headers: HeaderMap) -> Response {
+    if site.trust != TrustPage::Public {
+        return error::get_nothing(uri, headers).await;
+    }
+    page_of(read(&site, Frame::open(text("posture.title"))).await)
+}
+
+/// `GET /trust/{link}`: for who holds a link that has not ended.
+pub async fn get_linked(State(site): State<Site>, Path(link): Path<String>, uri: Uri, headers: HeaderMap) -> Response {
+    let is_open = matches!(site.trust, TrustPage::Link | TrustPage::Public);
+    let until = site.sealer.trust_link_until(&link).filter(|_| is_open);
+    if until.is_none_or(|until| until <= site.clock.now()) {
+        return error::get_nothing(uri, headers).await;
+    }
+    page_of(read(&site, Frame::open(text("posture.title"))).await)
+}
+
+/// The state's shape and word.
+fn shape(state: Kept) -> Shape {
+    match state {
+        Kept::Pass => Shape { class: "up", word: text("posture.pass") },
+        Kept::Fail => Shape { class: "down", word: text("posture.fail") },
+        Kept::NotMeasured => Shape { class: "unknown", word: text("posture.not_measured") },
+    }
+}
+
+async fn read(site: &Site, frame: Frame) -> Result<Page, StoreError> {
+    let now = site.clock.now();
+    let rows = recent(&mut site.pools.auth().await?).await?;
+    let mut items: Vec<Item> = Vec::new();
+    let mut states: Vec<Kept> = Vec::new();
+    // The newest of each control comes first, what was before it after it. What this version has no words for it does not show.
+    for row in rows {
+        let Some(says) = control(&row.control) else { continue };
+        match items.last_mut().filter(|last| last.id == row.control) {
+            Some(last) => last.before.push(before(row)),
+            None => {
+                let finding = row.finding.as_of(row.last_at, now);
+                states.push(finding.state);
+                items.push(Item {
+                    id: row.control,
+                    says,
+                    shape: shape(finding.state),
+                    evidence: finding.evidence,
+                    since: when(row.first_at, now),
+                    looked: when(row.last_at, now),
+                    before: Vec::new(),
+                });
+            }
+        }
+    }
+    let count = |state| (shape(state), states.iter().filter(|one| **one == state).count());
+    Ok(Page { frame, counts: [Kept::Pass, Kept::Fail, Kept::NotMeasured].map(count).to_vec(), items })
+}
+
+fn before(row: FindingRow) -> Before {
+    let written = |at: Timestamp| format!("{at:.0}");
+    Before {
+        word: shape(row.finding.state).word,
+        evidence: row.finding.evidence,
+        from: written(row.first_at),
+        to: written(row.last_at),
+    }
+}
