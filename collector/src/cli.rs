@@ -12,6 +12,7 @@ use crate::cmd::config::ConfigCommand;
 use crate::cmd::doctor::DoctorArgs;
 use crate::cmd::monitor::MonitorCommand;
 use crate::cmd::organization::OrganizationCommand;
+use crate::cmd::posture::PostureArgs;
 use crate::cmd::probe::ProbeCommand;
 use crate::cmd::region::RegionCommand;
 use crate::cmd::restore::RestoreArgs;
@@ -60,6 +61,8 @@ pub enum Command {
     /// Read the audit log, and verify it.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Say whether promises are kept, by what was seen just now.
+    Posture(PostureArgs),
     /// Make, show and limit organizations.
     #[command(subcommand)]
     Organization(OrganizationCommand),

@@ -14,6 +14,7 @@ pub mod file_text;
 pub mod migrate;
 pub mod monitor;
 pub mod organization;
+pub mod posture;
 pub mod print;
 pub mod probe;
 pub mod region;

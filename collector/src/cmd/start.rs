@@ -9,8 +9,8 @@ use picket_shared::time::Clock;
 
 use super::up::Start;
 use super::{
-    CmdError, admin, audit, backup, channel, config, doctor, migrate, monitor, open, organization, probe, region,
-    restore, serve, up, user, wal_fetch, wal_push,
+    CmdError, admin, audit, backup, channel, config, doctor, migrate, monitor, open, organization, posture, probe,
+    region, restore, serve, up, user, wal_fetch, wal_push,
 };
 use crate::cli::{Cli, Command};
 use crate::config::{Config, DatabaseMode, Format, Level};
@@ -32,6 +32,11 @@ pub fn start(cli: Cli) -> Result<ExitCode, CmdError> {
         // PostgreSQL runs these, as its own user: they read no settings.
         Command::WalPush(args) => return Ok(wal_push::run(&args)),
         Command::WalFetch(args) => return Ok(wal_fetch::run(&args)),
+        Command::Posture(ref args) => {
+            if let Some(args) = args.offline() {
+                return posture::verify(args);
+            }
+        }
         _ => {}
     }
     let mut config = Config::load(file.as_deref())?;
@@ -100,6 +105,7 @@ async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError
         }
         Command::Region(command) => region::run(command, &open(config, clock).await?).await,
         Command::Audit(command) => audit::run(command, &open(config, clock).await?).await,
+        Command::Posture(args) => posture::run(args, config, clock).await,
         Command::Organization(command) => organization::run(command, &open(config, clock).await?).await,
         Command::Admin(command) => admin::run(command, &open(config, clock).await?).await,
         Command::Backup(command) => backup::run(command, &config).await,
