@@ -25,6 +25,7 @@ pub mod ends;
 pub mod facts;
 pub mod gaps;
 pub mod health;
+pub mod heartbeats;
 pub mod holdings;
 pub mod imports;
 pub mod incidents;

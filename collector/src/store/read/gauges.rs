@@ -1,5 +1,7 @@
 //! The figures of the whole instance for `/metrics`: counts and ages, nothing of any tenant.
 
+use std::time::Duration;
+
 use picket_shared::ids::ProbeId;
 use picket_shared::time::Timestamp;
 
@@ -28,6 +30,8 @@ pub struct Gauges {
     pub probes: Vec<ProbeGauge>,
     /// Bytes of the database.
     pub database_bytes: i64,
+    /// How long before that the last moment lay of which everything was archived; `None` where nothing is archived.
+    pub recovery_point: Option<Duration>,
 }
 
 /// How one probe is.
@@ -84,6 +88,7 @@ pub async fn read(worker: &mut Worker, now: Timestamp) -> Result<Gauges, StoreEr
         monitors: monitors(worker).await?,
         probes: probes(worker).await?,
         database_bytes: bytes,
+        recovery_point: None,
     })
 }
 
