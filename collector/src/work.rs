@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use picket_shared::time::Clock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -64,6 +65,7 @@ fn tasks() -> Vec<Task> {
         task("retention", hour, |app, _| Box::pin(retention(app))),
         task("anchor", hour, |app, _| Box::pin(anchor(app))),
         task("archive", SECOND * 15, |app, shared| Box::pin(archive(app, shared))),
+        task("heartbeat", ops::heartbeat::PERIOD, |app, shared| Box::pin(heartbeat(app, shared))),
         breaks_off(task("archive-manifest", hour, |_, shared| Box::pin(archive_manifest(shared)))),
         breaks_off(task("archive-backup", SECOND * 300, |_, shared| Box::pin(archive_backup(shared)))),
         task("ends", SECOND * 60, |app, shared| Box::pin(ends(app, shared))),
@@ -227,6 +229,14 @@ async fn archive(app: App, shared: Arc<Shared>) -> Ran {
     }
 }
 
+/// How much a lost disk would cost. By the machine's own clock, as PostgreSQL stamps its commits; runs also while the clock steps.
+async fn heartbeat(app: App, shared: Arc<Shared>) -> Ran {
+    match &shared.keeper {
+        Some(keeper) => report(ops::heartbeat::run(&app.pools, keeper.pg_wal(), Clock::system().now()).await?),
+        None => report("no archive"),
+    }
+}
+
 async fn archive_manifest(shared: Arc<Shared>) -> Ran {
     match &shared.keeper {
         Some(keeper) => report(keeper.note().await?),
@@ -279,7 +289,12 @@ async fn summaries(app: App) -> Ran {
 /// What `/metrics` shows of the database; a reader of metrics must not be able to keep it busy.
 async fn gauges(app: App) -> Ran {
     let mut worker = app.pools.worker().await?;
-    app.meters.take_gauges(store::read::gauges::read(&mut worker, app.clock.now()).await?);
+    let mut gauges = store::read::gauges::read(&mut worker, app.clock.now()).await?;
+    // Both of the machine's own clock, so that nothing is late for a clock that was set.
+    let machine = Clock::system().now();
+    let point = store::heartbeats::point(&mut worker, machine).await?;
+    gauges.recovery_point = point.filter(|_| app.config.archive.is_on()).map(|point| machine.since(point.at));
+    app.meters.take_gauges(gauges);
     report("read")
 }
 

@@ -3,4 +3,5 @@
 pub mod anchor;
 pub mod archive;
 pub mod audit;
+pub mod heartbeat;
 pub mod retention;

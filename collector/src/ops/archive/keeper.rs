@@ -104,6 +104,11 @@ impl Keeper {
         Self { pg_wal, works: SetOnce::new(), told: Mutex::default(), backing_up: Arc::default() }
     }
 
+    /// Where the WAL lies that is archived.
+    pub fn pg_wal(&self) -> &Path {
+        &self.pg_wal
+    }
+
     /// The archive is there: this pusher pushes to it, and this engine backs up.
     pub fn begins(&self, pusher: Arc<Pusher>, engine: Arc<dyn BackupEngine>) {
         let _ = self.works.set(Works { pusher, engine });

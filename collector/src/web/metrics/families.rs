@@ -83,6 +83,11 @@ fn work(page: &mut Page, gauges: &Gauges, now: Timestamp) {
     for (name, help, value) in rows {
         page.single(name, Gauge, help, value);
     }
+    if let Some(age) = gauges.recovery_point {
+        let help = "How much a lost disk would cost: seconds since the last moment of which everything is archived.";
+        let age = age + now.since(gauges.read_at);
+        page.single("picket_recovery_point_age_seconds", Gauge, help, age.as_secs_f64());
+    }
 }
 
 fn probes(page: &mut Page, gauges: &Gauges, now: Timestamp) {
