@@ -67,6 +67,8 @@ pub const KEPT: &[(&str, &[&str])] = &[
     ("managements", &["consented_at", "accepted_at", "until_at", "ended_at", "end_told_at"]),
     // Of the machine's own clock.
     ("heartbeats", &["beat_at", "safe_at"]),
+    ("drills", &["began_at", "ended_at", "restored_to_at"]),
+    ("recovery_proofs", &["proven_at"]),
 ];
 
 /// Times of rows that live for an hour at most, or are made anew: those whose first lies ahead go, for nobody waits for them any more.

@@ -21,6 +21,7 @@ pub mod channels;
 pub mod clock;
 pub mod deliveries;
 pub mod devices;
+pub mod drills;
 pub mod ends;
 pub mod facts;
 pub mod gaps;
