@@ -20,6 +20,7 @@ use crate::flow::verify::Limits;
 use crate::login::Porter;
 use crate::ops;
 use crate::ops::archive::keeper::Keeper;
+use crate::ops::drill::schedule::Drills;
 use crate::store;
 use crate::wake::Bell;
 
@@ -45,9 +46,17 @@ struct Shared {
     listening: Mutex<Listening>,
     /// Those who may come in, and until when.
     porter: Porter,
-    /// Looks after the archive, where there is one.
-    keeper: Option<Arc<Keeper>>,
+    archive: Archive,
     stop: CancellationToken,
+}
+
+/// What looks after the archive, where there is one.
+#[derive(Debug)]
+pub struct Archive {
+    /// Archives and backs up.
+    pub keeper: Option<Arc<Keeper>>,
+    /// Tries restores.
+    pub drills: Drills,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -68,6 +77,7 @@ fn tasks() -> Vec<Task> {
         task("heartbeat", ops::heartbeat::PERIOD, |app, shared| Box::pin(heartbeat(app, shared))),
         breaks_off(task("archive-manifest", hour, |_, shared| Box::pin(archive_manifest(shared)))),
         breaks_off(task("archive-backup", SECOND * 300, |_, shared| Box::pin(archive_backup(shared)))),
+        breaks_off(task("drill", SECOND * 60, |app, shared| Box::pin(drill(app, shared)))),
         task("ends", SECOND * 60, |app, shared| Box::pin(ends(app, shared))),
         task("managements", SECOND * 60, |app, shared| Box::pin(managements(app, shared))),
         task("limits", SECOND * 60, |_, shared| Box::pin(forget(shared))),
@@ -87,13 +97,13 @@ pub fn start(
     app: &App,
     limits: &Arc<Limits>,
     porter: &Porter,
-    keeper: Option<Arc<Keeper>>,
+    archive: Archive,
     tracker: &TaskTracker,
     stop: &CancellationToken,
 ) {
     tracker.spawn(keep_time(app.clone(), stop.clone()));
     let listening = Mutex::new(Listening::from(app.started_at));
-    let shared = Shared { limits: Arc::clone(limits), listening, porter: porter.clone(), keeper, stop: stop.clone() };
+    let shared = Shared { limits: Arc::clone(limits), listening, porter: porter.clone(), archive, stop: stop.clone() };
     let shared = Arc::new(shared);
     for task in tasks() {
         tracker.spawn(repeat(app.clone(), Arc::clone(&shared), task, stop.clone()));
@@ -223,7 +233,7 @@ async fn anchor(app: App) -> Ran {
 
 /// Whether what is committed reaches the archive; runs also while the clock steps, for it writes no times.
 async fn archive(app: App, shared: Arc<Shared>) -> Ran {
-    match &shared.keeper {
+    match &shared.archive.keeper {
         Some(keeper) => report(keeper.watch(app.clock.now()).await?),
         None => report("no archive"),
     }
@@ -231,22 +241,33 @@ async fn archive(app: App, shared: Arc<Shared>) -> Ran {
 
 /// How much a lost disk would cost. By the machine's own clock, as PostgreSQL stamps its commits; runs also while the clock steps.
 async fn heartbeat(app: App, shared: Arc<Shared>) -> Ran {
-    match &shared.keeper {
+    match &shared.archive.keeper {
         Some(keeper) => report(ops::heartbeat::run(&app.pools, keeper.pg_wal(), Clock::system().now()).await?),
         None => report("no archive"),
     }
 }
 
 async fn archive_manifest(shared: Arc<Shared>) -> Ran {
-    match &shared.keeper {
+    match &shared.archive.keeper {
         Some(keeper) => report(keeper.note().await?),
         None => report("no archive"),
     }
 }
 
 async fn archive_backup(shared: Arc<Shared>) -> Ran {
-    match &shared.keeper {
+    match &shared.archive.keeper {
         Some(keeper) => report(keeper.back_up(&shared.stop).await?),
+        None => report("no archive"),
+    }
+}
+
+/// A restore that is tried; by the machine's own clock, like what it is held against.
+async fn drill(app: App, shared: Arc<Shared>) -> Ran {
+    match &shared.archive.keeper {
+        Some(keeper) => {
+            let now = Clock::system().now();
+            report(shared.archive.drills.run(&app.pools, keeper, now, &shared.stop).await?)
+        }
         None => report("no archive"),
     }
 }
@@ -294,6 +315,9 @@ async fn gauges(app: App) -> Ran {
     let machine = Clock::system().now();
     let point = store::heartbeats::point(&mut worker, machine).await?;
     gauges.recovery_point = point.filter(|_| app.config.archive.is_on()).map(|point| machine.since(point.at));
+    let standing = store::drills::standing(&mut worker).await?;
+    gauges.last_drill_passed = standing.last.as_ref().map(store::drills::DrillRow::passed);
+    gauges.drill_passed = standing.passed;
     app.meters.take_gauges(gauges);
     report("read")
 }

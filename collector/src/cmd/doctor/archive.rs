@@ -98,7 +98,9 @@ pub(super) async fn recovery_point(config: &Config, conn: &mut PgConnection) -> 
     let now = Clock::system().now();
     Some(match crate::store::heartbeats::point_by(conn, now).await {
         Ok(Some(point)) => measured(&point, now.since(point.at)),
-        Ok(None) => Finding::new(NAME, State::Warning, "it was not measured yet: the collector measures it while it runs"),
+        Ok(None) => {
+            Finding::new(NAME, State::Warning, "it was not measured yet: the collector measures it while it runs")
+        }
         Err(error) => Finding::new(NAME, State::Fail, error.to_string()),
     })
 }

@@ -5,6 +5,7 @@ mod clock;
 mod probes;
 mod process;
 mod reach;
+mod recovery;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -165,6 +166,7 @@ async fn database(config: &Config, access: &Access, clock: &Clock, findings: &mu
             findings.push(Finding::new("migrations", State::Pass, "up to date"));
             findings.extend(passkeys(config, &mut conn).await);
             findings.extend(archive::recovery_point(config, &mut conn).await);
+            findings.extend(recovery::recovery(config, &mut conn).await);
         }
         Ok(n) => {
             let message = format!("{n} are missing: run `picket-collector migrate`");
