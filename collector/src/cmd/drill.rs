@@ -17,7 +17,8 @@ use crate::ops::archive::line;
 use crate::ops::archive::restore::Progress;
 use crate::ops::archive::shelf::Shelf;
 use crate::ops::drill::schedule::{Drills, Way};
-use crate::ops::drill::{self, Order, Report, State, scratch};
+use crate::ops::drill::scratch::{self, Scratch};
+use crate::ops::drill::{self, Order, Report, State};
 use crate::postgres::open_pools;
 use crate::postgres::recovery::Target;
 use crate::store::drills::{self, DrillRow, Ended};
@@ -111,6 +112,7 @@ pub async fn run(args: DrillArgs, config: &Config) -> Result<ExitCode, CmdError>
     let usual = config.archive.drill_directory().unwrap_or(&config.database.data_dir);
     let parent = args.scratch.as_deref().unwrap_or(usual);
     let parent = std::path::absolute(parent)?;
+    let folder = Scratch::take(&parent).await?;
     let live = live(config).await?;
     let clock = Clock::system();
     let id = match &live {
@@ -119,13 +121,15 @@ pub async fn run(args: DrillArgs, config: &Config) -> Result<ExitCode, CmdError>
     };
     let order = Order {
         shelf: &shelf,
-        scratch: &parent,
         target: args.to_time,
         dice: u64::from_be_bytes(random_bytes()?),
         binaries: config.database.binaries_dir.as_deref(),
         live: live.as_ref(),
     };
-    let report = attempt(&order, &clock, args.json).await?;
+    let Some(report) = attempt(&order, folder, &clock, args.json).await? else {
+        scratch::tidy(&parent).await?;
+        return Err(CmdError::new("the drill was broken off"));
+    };
     if let (Some(pools), Some(id)) = (&live, id) {
         let mut worker = pools.worker().await?;
         drills::end(&mut worker, id, &Ended::from(&report), clock.now()).await?;
@@ -150,8 +154,8 @@ async fn begin(pools: &Pools, args: &DrillArgs, now: Timestamp) -> Result<i64, S
     Ok(id)
 }
 
-/// Tries it; who breaks it off finds nothing left behind.
-async fn attempt(order: &Order<'_>, clock: &Clock, quiet: bool) -> Result<Report, CmdError> {
+/// Tries it; `None` when somebody broke it off.
+async fn attempt(order: &Order<'_>, folder: Scratch, clock: &Clock, quiet: bool) -> Result<Option<Report>, CmdError> {
     let program = super::this_program()?;
     let command = |socket: &Path| line::command(&program, "wal-fetch", socket, wal_fetch::ENDS);
     let told = |progress: Progress| {
@@ -165,12 +169,10 @@ async fn attempt(order: &Order<'_>, clock: &Clock, quiet: bool) -> Result<Report
         }
     };
     let mut signals = Signals::listen()?;
-    let broken_off = tokio::select! {
-        report = Box::pin(drill::run(order, command, || clock.now(), told)) => return Ok(report),
-        () = signals.wait() => CmdError::new("the drill was broken off"),
-    };
-    scratch::tidy(order.scratch).await?;
-    Err(broken_off)
+    Ok(tokio::select! {
+        report = Box::pin(drill::run(order, folder, command, || clock.now(), told)) => Some(report),
+        () = signals.wait() => None,
+    })
 }
 
 fn tell(report: &Report, shelf: &Shelf, id: Option<i64>, json: bool) -> Result<(), CmdError> {

@@ -63,7 +63,8 @@ pub struct Ended {
 const COLUMNS: &str = "id, began_at, ended_at, outcome, asked_by, by_kit, restored_to_at, backup, restore_ms, total_ms, bytes, wal_bytes, \
                        row_count, steps";
 
-/// Notes that one begins, and that those before it which never ended were broken off: only one runs at a time.
+/// Notes that one begins, and that those before it which never ended were broken off; one that runs in another folder still may say
+/// what came of it.
 ///
 /// # Errors
 /// When the database fails.
@@ -88,7 +89,7 @@ pub async fn end(worker: &mut Worker, id: i64, ended: &Ended, now: Timestamp) ->
     let done = sqlx::query(
         "UPDATE drills SET outcome = CASE WHEN $2 THEN 'passed' ELSE 'failed' END, ended_at = $3, restored_to_at = $4, backup = $5,
              restore_ms = $6, total_ms = $7, bytes = $8, wal_bytes = $9, row_count = $10, steps = $11
-         WHERE id = $1 AND outcome = 'running'",
+         WHERE id = $1 AND outcome IN ('running', 'broken_off')",
     )
     .bind(id)
     .bind(ended.passed)

@@ -38,8 +38,6 @@ const SEGMENTS_KEPT: u64 = 64;
 pub struct Order<'a> {
     /// The archive.
     pub shelf: &'a Shelf,
-    /// Where the folder for it is made.
-    pub scratch: &'a Path,
     /// To which time; a random second of the window unless given.
     pub target: Option<Target>,
     /// Chooses the second.
@@ -129,30 +127,25 @@ impl Book {
     }
 }
 
-/// Tries it. `restore_command` makes PostgreSQL's command for a socket; `now` is the machine's own clock.
+/// Tries it in a folder that is given back. `restore_command` makes PostgreSQL's command for a socket; `now` is the machine's own clock.
 pub async fn run(
     order: &Order<'_>,
+    scratch: Scratch,
     restore_command: impl Fn(&Path) -> String,
     now: impl Fn() -> Timestamp,
     told: impl Fn(Progress),
 ) -> Report {
     let (mut book, mut report, watch) = (Book::new(), Report::default(), Stopwatch::start());
-    match Scratch::take(order.scratch).await {
-        Err(error) => _ = book.note("folder", Err(error.to_string())),
-        Ok(scratch) => {
-            let trying = Trying { order, scratch: &scratch, restore_command, now, told };
-            let tried = trying.all(&mut book, &mut report);
-            let ended = tokio::select! {
-                ended = tried => ended,
-                error = fills_up(&scratch) => Err(error),
-            };
-            if let Err(error) = ended {
-                book.note("drill", Err(error.to_string()));
-            }
-            if let Err(error) = scratch.give_back().await {
-                book.note("clearing up", Err(error.to_string()));
-            }
-        }
+    let trying = Trying { order, scratch: &scratch, restore_command, now, told };
+    let ended = tokio::select! {
+        ended = trying.all(&mut book, &mut report) => ended,
+        error = fills_up(&scratch) => Err(error),
+    };
+    if let Err(error) = ended {
+        book.note("drill", Err(error.to_string()));
+    }
+    if let Err(error) = scratch.give_back().await {
+        book.note("clearing up", Err(error.to_string()));
     }
     report.steps = book.steps;
     report.passed = report.restored.is_some() && report.steps.iter().all(|step| step.state != State::Failed);
