@@ -10,6 +10,8 @@ use crate::cmd::backup::BackupCommand;
 use crate::cmd::channel::ChannelCommand;
 use crate::cmd::config::ConfigCommand;
 use crate::cmd::doctor::DoctorArgs;
+use crate::cmd::drill::DrillArgs;
+use crate::cmd::keys::KeysCommand;
 use crate::cmd::monitor::MonitorCommand;
 use crate::cmd::organization::OrganizationCommand;
 use crate::cmd::posture::PostureArgs;
@@ -71,6 +73,11 @@ pub enum Command {
     Backup(BackupCommand),
     /// Restore the database as it was at any second, into an empty folder.
     Restore(RestoreArgs),
+    /// Look after the recovery kit.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Try a restore to a random second beside the collector that runs, and measure it.
+    Drill(DrillArgs),
     /// Help people who cannot sign in.
     #[command(subcommand)]
     User(UserCommand),

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use picket_shared::time::Clock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,6 +20,7 @@ use crate::flow::verify::Limits;
 use crate::login::Porter;
 use crate::ops;
 use crate::ops::archive::keeper::Keeper;
+use crate::ops::drill::schedule::Drills;
 use crate::store;
 use crate::wake::Bell;
 
@@ -44,9 +46,17 @@ struct Shared {
     listening: Mutex<Listening>,
     /// Those who may come in, and until when.
     porter: Porter,
-    /// Looks after the archive, where there is one.
-    keeper: Option<Arc<Keeper>>,
+    archive: Archive,
     stop: CancellationToken,
+}
+
+/// What looks after the archive, where there is one.
+#[derive(Debug)]
+pub struct Archive {
+    /// Archives and backs up.
+    pub keeper: Option<Arc<Keeper>>,
+    /// Tries restores.
+    pub drills: Drills,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -65,8 +75,10 @@ fn tasks() -> Vec<Task> {
         task("anchor", hour, |app, _| Box::pin(anchor(app))),
         task("archive", SECOND * 15, |app, shared| Box::pin(archive(app, shared))),
         breaks_off(task("posture", SECOND * 600, |app, shared| Box::pin(posture(app, shared)))),
+        task("heartbeat", ops::heartbeat::PERIOD, |app, shared| Box::pin(heartbeat(app, shared))),
         breaks_off(task("archive-manifest", hour, |_, shared| Box::pin(archive_manifest(shared)))),
         breaks_off(task("archive-backup", SECOND * 300, |_, shared| Box::pin(archive_backup(shared)))),
+        breaks_off(task("drill", SECOND * 60, |app, shared| Box::pin(drill(app, shared)))),
         task("ends", SECOND * 60, |app, shared| Box::pin(ends(app, shared))),
         task("managements", SECOND * 60, |app, shared| Box::pin(managements(app, shared))),
         task("limits", SECOND * 60, |_, shared| Box::pin(forget(shared))),
@@ -86,13 +98,13 @@ pub fn start(
     app: &App,
     limits: &Arc<Limits>,
     porter: &Porter,
-    keeper: Option<Arc<Keeper>>,
+    archive: Archive,
     tracker: &TaskTracker,
     stop: &CancellationToken,
 ) {
     tracker.spawn(keep_time(app.clone(), stop.clone()));
     let listening = Mutex::new(Listening::from(app.started_at));
-    let shared = Shared { limits: Arc::clone(limits), listening, porter: porter.clone(), keeper, stop: stop.clone() };
+    let shared = Shared { limits: Arc::clone(limits), listening, porter: porter.clone(), archive, stop: stop.clone() };
     let shared = Arc::new(shared);
     for task in tasks() {
         tracker.spawn(repeat(app.clone(), Arc::clone(&shared), task, stop.clone()));
@@ -222,7 +234,7 @@ async fn anchor(app: App) -> Ran {
 
 /// Whether promises are kept. Its times are those of looking.
 async fn posture(app: App, shared: Arc<Shared>) -> Ran {
-    let backed_up_at = match &shared.keeper {
+    let backed_up_at = match &shared.archive.keeper {
         Some(keeper) => keeper.newest().await.map_err(|error| error.to_string()),
         None => Err("there is no archive of the database here".to_owned()),
     };
@@ -242,22 +254,41 @@ async fn posture(app: App, shared: Arc<Shared>) -> Ran {
 
 /// Whether what is committed reaches the archive; runs also while the clock steps, for it writes no times.
 async fn archive(app: App, shared: Arc<Shared>) -> Ran {
-    match &shared.keeper {
+    match &shared.archive.keeper {
         Some(keeper) => report(keeper.watch(app.clock.now()).await?),
         None => report("no archive"),
     }
 }
 
+/// How much a lost disk would cost. By the machine's own clock, as PostgreSQL stamps its commits; runs also while the clock steps.
+async fn heartbeat(app: App, shared: Arc<Shared>) -> Ran {
+    match &shared.archive.keeper {
+        Some(keeper) => report(ops::heartbeat::run(&app.pools, keeper.pg_wal(), Clock::system().now()).await?),
+        None => report("no archive"),
+    }
+}
+
 async fn archive_manifest(shared: Arc<Shared>) -> Ran {
-    match &shared.keeper {
+    match &shared.archive.keeper {
         Some(keeper) => report(keeper.note().await?),
         None => report("no archive"),
     }
 }
 
 async fn archive_backup(shared: Arc<Shared>) -> Ran {
-    match &shared.keeper {
+    match &shared.archive.keeper {
         Some(keeper) => report(keeper.back_up(&shared.stop).await?),
+        None => report("no archive"),
+    }
+}
+
+/// A restore that is tried; by the machine's own clock, like what it is held against.
+async fn drill(app: App, shared: Arc<Shared>) -> Ran {
+    match &shared.archive.keeper {
+        Some(keeper) => {
+            let now = Clock::system().now();
+            report(shared.archive.drills.run(&app.pools, keeper, now, &shared.stop).await?)
+        }
         None => report("no archive"),
     }
 }
@@ -300,7 +331,15 @@ async fn summaries(app: App) -> Ran {
 /// What `/metrics` shows of the database; a reader of metrics must not be able to keep it busy.
 async fn gauges(app: App) -> Ran {
     let mut worker = app.pools.worker().await?;
-    app.meters.take_gauges(store::read::gauges::read(&mut worker, app.clock.now()).await?);
+    let mut gauges = store::read::gauges::read(&mut worker, app.clock.now()).await?;
+    // Both of the machine's own clock, so that nothing is late for a clock that was set.
+    let machine = Clock::system().now();
+    let point = store::heartbeats::point(&mut worker, machine).await?;
+    gauges.recovery_point = point.filter(|_| app.config.archive.is_on()).map(|point| machine.since(point.at));
+    let standing = store::drills::standing(&mut worker).await?;
+    gauges.last_drill_passed = standing.last.as_ref().map(store::drills::DrillRow::passed);
+    gauges.drill_passed = standing.passed;
+    app.meters.take_gauges(gauges);
     report("read")
 }
 

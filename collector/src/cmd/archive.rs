@@ -227,6 +227,19 @@ fn ring(config: &Config) -> Result<KeyRing, CmdError> {
     })
 }
 
+/// The shelf of a cluster by keys that are not those of the settings.
+///
+/// # Errors
+/// When there is no archive, or it does not answer.
+pub(super) async fn shelf_of(config: &Config, ring: &KeyRing, system: SystemId) -> Result<Shelf, CmdError> {
+    let store = store(config, User::Looks).await?.ok_or_else(no_archive)?;
+    let shelf = Shelf::new(store, Sealer::new(ring), Opener::new(ring), system);
+    match owner::read(&shelf).await? {
+        Some(_) => Ok(shelf),
+        None => Err(CmdError::new(format!("{} holds nothing of {system}", shelf.place()))),
+    }
+}
+
 /// The shelf of a cluster that need not be on this machine: the one named, else that of the data directory, else the only one.
 ///
 /// # Errors

@@ -57,7 +57,7 @@ impl RestoreArgs {
     }
 }
 
-fn target(text: &str) -> Result<Target, String> {
+pub(super) fn target(text: &str) -> Result<Target, String> {
     if text == "latest" { Ok(Target::Latest) } else { written::moment(text).map(Target::Time) }
 }
 

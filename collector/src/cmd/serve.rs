@@ -107,7 +107,11 @@ async fn serve(
     let porter = super::porter(&app)?;
     entrances::open(&app, &porter, Arc::clone(&limits), &tracker, &stop).await?;
     tracker.spawn(listen(app.clone(), stop.clone()));
-    work::start(&app, &limits, &porter, keeper, &tracker, &stop);
+    if let Err(error) = super::keys::ensure(&app.config, &app.collector_id.to_string()) {
+        tracing::error!("The recovery kit is not written: {error}");
+    }
+    let drills = super::drill::scheduled(&app.config)?;
+    work::start(&app, &limits, &porter, work::Archive { keeper, drills }, &tracker, &stop);
     tracing::info!("Picket {} runs at {}", env!("CARGO_PKG_VERSION"), app.config.http.public_url());
     invite(&app, &porter).await?;
     tokio::select! {

@@ -9,8 +9,8 @@ use picket_shared::time::Clock;
 
 use super::up::Start;
 use super::{
-    CmdError, admin, audit, backup, channel, config, doctor, migrate, monitor, open, organization, posture, probe,
-    region, restore, serve, up, user, wal_fetch, wal_push,
+    CmdError, admin, audit, backup, channel, config, doctor, drill, keys, migrate, monitor, open, organization,
+    posture, probe, region, restore, serve, up, user, wal_fetch, wal_push,
 };
 use crate::cli::{Cli, Command};
 use crate::config::{Config, DatabaseMode, Format, Level};
@@ -37,6 +37,7 @@ pub fn start(cli: Cli) -> Result<ExitCode, CmdError> {
                 return posture::verify(args);
             }
         }
+        Command::Drill(ref args) => args.yield_to_others(),
         _ => {}
     }
     let mut config = Config::load(file.as_deref())?;
@@ -69,6 +70,9 @@ fn begin(command: Command, mut config: Config) -> Result<ExitCode, CmdError> {
     let mut command = command;
     if let Command::Restore(args) = &mut command {
         args.prepare(&config, owner.as_ref())?;
+    }
+    if let Command::Drill(args) = &command {
+        args.follow(&mut config);
     }
     if let Some(user) = owner {
         owner::become_user(&user)?;
@@ -110,6 +114,8 @@ async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError
         Command::Admin(command) => admin::run(command, &open(config, clock).await?).await,
         Command::Backup(command) => backup::run(command, &config).await,
         Command::Restore(args) => restore::run(args, &config).await,
+        Command::Keys(command) => keys::run(command, &config).await,
+        Command::Drill(args) => drill::run(args, &config).await,
         Command::User(command) => user::run(command, &open(config, clock).await?).await,
         Command::Config(_) | Command::Up(_) | Command::WalPush(_) | Command::WalFetch(_) => {
             Err(CmdError::new("this command is not run from here"))
@@ -135,8 +141,10 @@ fn prepare_owner(config: &mut Config, archives: bool) -> Result<Option<User>, Cm
         owner::make_directory(&config.database.data_dir, &user)?;
     }
     owner::make_directory(config.keys.directory(), &user)?;
-    if let Some(directory) = config.archive.directory().filter(|_| archives) {
-        owner::make_directory(directory, &user)?;
+    for directory in [config.archive.directory(), config.archive.drill_directory()].into_iter().flatten() {
+        if archives {
+            owner::make_directory(directory, &user)?;
+        }
     }
     Ok(Some(user))
 }

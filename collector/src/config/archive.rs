@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use nix::sys::statfs::{Statfs, statfs};
 use picket_shared::secret::SecretString;
 use serde::{Deserialize, Serialize};
-use url::Url;
+use url::{Host, Url};
 
 use super::outbound::provider;
 use super::{ConfigError, read_secret, resolve};
@@ -25,6 +26,10 @@ pub struct Archive {
     pub keep_days: u16,
     /// After so many seconds a segment of WAL that was begun is archived, full or not.
     pub switch_seconds: u16,
+    /// So often a restore is tried, in hours; never by itself when 0.
+    pub drill_hours: u16,
+    drill_directory: Option<PathBuf>,
+    elsewhere_attested: Option<String>,
     #[serde(skip)]
     s3: Option<S3Settings>,
 }
@@ -46,6 +51,36 @@ pub struct S3Settings {
     pub secret_key: SecretString,
 }
 
+/// Where an archive is, as a recovery kit holds it, sealed.
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[serde(untagged)]
+#[expect(missing_docs, reason = "named as the settings are")]
+pub enum Place {
+    /// A folder.
+    Directory { directory: PathBuf },
+    /// A bucket, with its keys.
+    Bucket {
+        s3_url: String,
+        s3_bucket: String,
+        s3_region: String,
+        s3_prefix: String,
+        s3_access_key: String,
+        s3_secret_key: String,
+    },
+}
+
+impl Place {
+    /// In words, without secrets.
+    pub fn says(&self) -> String {
+        match self {
+            Self::Directory { directory } => directory.display().to_string(),
+            Self::Bucket { s3_url, s3_bucket, s3_prefix, .. } => {
+                format!("the bucket {s3_bucket} of {s3_url} (names begin with {s3_prefix:?})")
+            }
+        }
+    }
+}
+
 impl Default for Archive {
     fn default() -> Self {
         Self {
@@ -59,6 +94,9 @@ impl Default for Archive {
             eu_attested: None,
             keep_days: 30,
             switch_seconds: 30,
+            drill_hours: 24,
+            drill_directory: None,
+            elsewhere_attested: None,
             s3: None,
         }
     }
@@ -80,15 +118,81 @@ const IN_THE_EU: &[&str] = &[
     "hel1.your-objectstorage.com",
 ];
 
+/// File systems that lie on other machines, by the number that the kernel gives them: NFS, SMB, CIFS, SMB2, AFS, Ceph, 9P, Lustre.
+const OF_THE_NETWORK: &[u32] =
+    &[0x6969, 0x517B, 0xFF53_4D42, 0xFE53_4D42, 0x5346_414F, 0x00C3_6400, 0x0102_1997, 0x0BD0_0BD0];
+
+fn magic(found: &Statfs) -> u32 {
+    // The kernel's numbers have 32 bits, whatever the type is on this machine.
+    u32::try_from(found.filesystem_type().0 & 0xFFFF_FFFF).unwrap_or(0)
+}
+
 impl Archive {
     /// The folder of the archive; absolute once checked.
     pub fn directory(&self) -> Option<&Path> {
         self.directory.as_deref()
     }
 
+    /// Where drills make their copy and remove it again, if not in the data directory; absolute once checked.
+    pub fn drill_directory(&self) -> Option<&Path> {
+        self.drill_directory.as_deref()
+    }
+
     /// The bucket of the archive.
     pub fn s3(&self) -> Option<&S3Settings> {
         self.s3.as_ref()
+    }
+
+    /// Where it is, with what opens it; `None` when there is none.
+    pub fn place(&self) -> Option<Place> {
+        match (&self.s3, &self.directory) {
+            (Some(s3), _) => Some(Place::Bucket {
+                s3_url: s3.url.to_string(),
+                s3_bucket: s3.bucket.clone(),
+                s3_region: s3.region.clone(),
+                s3_prefix: s3.prefix.clone(),
+                s3_access_key: s3.access_key.expose().clone(),
+                s3_secret_key: s3.secret_key.expose().clone(),
+            }),
+            (None, Some(directory)) => Some(Place::Directory { directory: directory.clone() }),
+            (None, None) => None,
+        }
+    }
+
+    /// An archive at that place; `None` when it is none.
+    pub fn at(place: Place) -> Option<Self> {
+        Some(match place {
+            Place::Directory { directory } => Self { directory: Some(directory), ..Self::default() },
+            Place::Bucket { s3_url, s3_bucket, s3_region, s3_prefix, s3_access_key, s3_secret_key } => {
+                let s3 = S3Settings {
+                    url: provider(&s3_url)?,
+                    bucket: s3_bucket,
+                    region: s3_region,
+                    prefix: s3_prefix,
+                    access_key: SecretString::new(s3_access_key),
+                    secret_key: SecretString::new(s3_secret_key),
+                };
+                Self { s3_url: Some(s3_url), s3: Some(s3), ..Self::default() }
+            }
+        })
+    }
+
+    /// Whether it is somewhere that a loss of this machine leaves whole: in a bucket of another one, in a folder of a file system
+    /// of the network, or where a person says that it is.
+    pub fn is_elsewhere(&self) -> bool {
+        if self.elsewhere_attested.is_some() {
+            return true;
+        }
+        match (&self.s3, &self.directory) {
+            (Some(s3), _) => match s3.url.host() {
+                Some(Host::Domain(name)) => name != "localhost",
+                Some(Host::Ipv4(address)) => !address.is_loopback(),
+                Some(Host::Ipv6(address)) => !address.is_loopback(),
+                None => false,
+            },
+            (None, Some(directory)) => statfs(directory).is_ok_and(|found| OF_THE_NETWORK.contains(&magic(&found))),
+            (None, None) => false,
+        }
     }
 
     /// Whether a place for it is named.
@@ -115,6 +219,22 @@ impl Archive {
         if !(1..=35).contains(&self.keep_days) {
             let why = format!("{} must be from 1 to 35 days; 30 and 35 are usual", self.keep_days);
             return Err(ConfigError::invalid("archive.keep_days", why));
+        }
+        if let Some(directory) = resolve(base, &mut self.drill_directory)
+            && self.directory.as_ref().is_some_and(|archive| directory.starts_with(archive))
+        {
+            let why = format!("{} must not lie in the archive: name a folder of its own", directory.display());
+            return Err(ConfigError::invalid("archive.drill_directory", why));
+        }
+        if let Some(text) = &self.elsewhere_attested
+            && !attests(text)
+        {
+            let why = "name who made sure, when, and where it is, with commas between";
+            return Err(ConfigError::invalid("archive.elsewhere_attested", why));
+        }
+        if self.drill_hours > 24 * 31 {
+            let why = format!("{} must be 0 (never by itself) or up to 744 (a month)", self.drill_hours);
+            return Err(ConfigError::invalid("archive.drill_hours", why));
         }
         if !(5..=300).contains(&self.switch_seconds) {
             let why = format!("{} must be from 5 to 300 s", self.switch_seconds);
@@ -154,7 +274,7 @@ impl Archive {
         let host = url.host_str().unwrap_or_default();
         let why = match &self.eu_attested {
             _ if IN_THE_EU.contains(&host) => return Ok(()),
-            Some(text) if text.split(',').filter(|part| !part.trim().is_empty()).count() >= 3 => return Ok(()),
+            Some(text) if attests(text) => return Ok(()),
             Some(_) => "name who made sure, when, and where it is, with commas between".to_owned(),
             None => format!(
                 "{host} is no service that Picket knows to be in the EU: use one in the EU, and if you made sure that this is, say so \
@@ -163,6 +283,11 @@ impl Archive {
         };
         Err(ConfigError::invalid("archive.eu_attested", why))
     }
+}
+
+/// Who made sure, when, and where it is.
+fn attests(text: &str) -> bool {
+    text.split(',').filter(|part| !part.trim().is_empty()).count() >= 3
 }
 
 /// A name of letters, digits, dots, dashes, underscores and slashes, which needs no quoting anywhere.

@@ -24,7 +24,7 @@ use std::path::{Component, Path, PathBuf};
 use picket_shared::secret::SecretString;
 use serde::{Deserialize, Serialize};
 
-pub use archive::{Archive, S3Settings};
+pub use archive::{Archive, Place, S3Settings};
 pub use audit::Audit;
 pub use database::{Database, DatabaseMode};
 pub use egress::Egress;

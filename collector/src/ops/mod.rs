@@ -3,5 +3,7 @@
 pub mod anchor;
 pub mod archive;
 pub mod audit;
+pub mod drill;
+pub mod heartbeat;
 pub mod posture;
 pub mod retention;

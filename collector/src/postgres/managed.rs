@@ -365,7 +365,7 @@ pub(super) fn take(root: &Path) -> Result<Flock<File>, PostgresError> {
 }
 
 /// The postmaster that runs in a data directory, by its postmaster.pid and by what that process is.
-fn running(pgdata: &Path) -> Option<Pid> {
+pub(super) fn running(pgdata: &Path) -> Option<Pid> {
     let text = std::fs::read_to_string(pgdata.join("postmaster.pid")).ok()?;
     let pid: i32 = text.lines().next()?.trim().parse().ok()?;
     let command = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
@@ -374,7 +374,7 @@ fn running(pgdata: &Path) -> Option<Pid> {
     (is_ours && is_alive(Pid::from_raw(pid))).then_some(Pid::from_raw(pid))
 }
 
-fn is_alive(pid: Pid) -> bool {
+pub(super) fn is_alive(pid: Pid) -> bool {
     let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // A zombie has ended; whoever started it has not looked yet.
     state.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))

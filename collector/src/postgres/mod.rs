@@ -5,6 +5,7 @@
 
 mod archiving;
 mod connect;
+pub mod copy;
 pub mod managed;
 pub mod owner;
 pub mod programs;

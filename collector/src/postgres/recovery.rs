@@ -195,7 +195,7 @@ async fn look(access: &Access) -> Result<Recovered, PostgresError> {
     Ok(Recovered { last_commit: micros.map(Timestamp::from_micros), timeline: u32::try_from(timeline).unwrap_or(0) })
 }
 
-async fn run(program: &'static str, mut command: Command) -> Result<(), PostgresError> {
+pub(super) async fn run(program: &'static str, mut command: Command) -> Result<(), PostgresError> {
     let output = command.stdin(Stdio::null()).output().await.map_err(PostgresError::file(program))?;
     if output.status.success() {
         return Ok(());
@@ -204,7 +204,7 @@ async fn run(program: &'static str, mut command: Command) -> Result<(), Postgres
     Err(PostgresError::Program { program, output: said.trim().to_owned() })
 }
 
-fn tail(log: &Path) -> String {
+pub(super) fn tail(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     format!("{}\n(all of it is in {})", lines[lines.len().saturating_sub(LOG_LINES)..].join("\n"), log.display())

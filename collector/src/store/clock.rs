@@ -66,6 +66,10 @@ pub const KEPT: &[(&str, &[&str])] = &[
     ("address_changes", &["created_at", "expires_at", "old_confirmed_at", "new_confirmed_at"]),
     ("admin_grants", &["from_at", "until_at", "revoked_at"]),
     ("managements", &["consented_at", "accepted_at", "until_at", "ended_at", "end_told_at"]),
+    // Of the machine's own clock.
+    ("heartbeats", &["beat_at", "safe_at"]),
+    ("drills", &["began_at", "ended_at", "restored_to_at"]),
+    ("recovery_proofs", &["proven_at"]),
 ];
 
 /// Times of rows that live for an hour at most, or are made anew: those whose first lies ahead go, for nobody waits for them any more.

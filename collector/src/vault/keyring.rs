@@ -90,7 +90,27 @@ impl KeyRing {
         self.older.iter().chain([&self.newest]).map(|(id, key)| (*id, key))
     }
 
-    fn text(&self) -> Zeroizing<String> {
+    /// The names of all keys, the newest last.
+    pub fn ids(&self) -> Vec<u32> {
+        self.keys().map(|(id, _)| id).collect()
+    }
+
+    /// Writes this ring into a directory that has none.
+    ///
+    /// # Errors
+    /// When there is one, or it cannot be written.
+    pub fn write(&self, directory: &Path) -> Result<PathBuf, VaultError> {
+        let path = directory.join(FILE);
+        files::write_new(&path, &self.text())?;
+        Ok(path)
+    }
+
+    /// The ring of a file's text; `None` when it is none.
+    pub(super) fn from_text(text: &str) -> Option<Self> {
+        parse(text).ok()
+    }
+
+    pub(super) fn text(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(format!("{TITLE}\n"));
         for (id, key) in self.keys() {
             let _ = writeln!(text, "{id:08x} {}", *Zeroizing::new(STANDARD.encode(key.expose())));
@@ -144,10 +164,6 @@ mod tests {
     use super::*;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-    fn ids(ring: &KeyRing) -> Vec<u32> {
-        ring.keys().map(|(id, _)| id).collect()
-    }
-
     #[test]
     fn a_new_ring_is_private_and_reads_back() {
         let folder = tempfile::tempdir().unwrap();
@@ -155,7 +171,7 @@ mod tests {
         assert!(KeyRing::load(&directory).unwrap().is_none());
         let made = KeyRing::create(&directory).unwrap();
         let read = KeyRing::load(&directory).unwrap().unwrap();
-        assert_eq!(ids(&made), ids(&read));
+        assert_eq!(made.ids(), read.ids());
         assert_eq!(fs::metadata(file(&directory)).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(&directory).unwrap().mode() & 0o777, 0o700);
         assert!(fs::read_to_string(directory.join("README.txt")).unwrap().contains("Copy"));
@@ -166,7 +182,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let made = KeyRing::create(folder.path()).unwrap();
         assert!(KeyRing::create(folder.path()).is_err());
-        assert_eq!(ids(&KeyRing::load(folder.path()).unwrap().unwrap()), ids(&made));
+        assert_eq!(KeyRing::load(folder.path()).unwrap().unwrap().ids(), made.ids());
     }
 
     #[test]
@@ -183,7 +199,7 @@ mod tests {
         let mut ring = KeyRing::generate().unwrap();
         ring.rotate().unwrap();
         let text = ring.text();
-        assert_eq!(ids(&parse(&text).unwrap()), ids(&ring));
+        assert_eq!(parse(&text).unwrap().ids(), ring.ids());
         assert_eq!(parse("").unwrap_err(), 1);
         assert_eq!(parse(&format!("{TITLE}\n")).unwrap_err(), 2);
         assert_eq!(parse(&text[..text.len() - 5]).unwrap_err(), 3);

@@ -3,7 +3,7 @@
 //! [`keyring`] keeps the master keys in one file outside the data; [`sealer`] turns secrets into [`Sealed`] bytes for a
 //! table; [`opener`] turns them back, for the few who must read them; [`token`] makes random bytes, codes and what
 //! browsers hold; [`api_key`] is the form of what programs hold; [`totp`] makes codes by time; [`password`] hashes passwords;
-//! [`authority`] signs the collector's own certificates, [`notary`] what it vouches for outside its database.
+//! [`kit`] seals the keys for who has lost everything else; [`authority`] signs the collector's own certificates, [`notary`] what it vouches for outside its database.
 //!
 //! A sealed value is `version (1) | key id (4) | nonce (12) | ciphertext and tag`: AES-256-GCM under a key that
 //! HKDF-SHA256 derives from a master key for each [`Class`]. Class and context (the row's uuid) are authenticated, so a
@@ -15,6 +15,7 @@ pub mod api_key;
 pub mod authority;
 mod files;
 pub mod keyring;
+pub mod kit;
 pub mod notary;
 pub mod opener;
 pub mod password;
@@ -101,6 +102,9 @@ pub enum VaultError {
     /// Sealing failed inside the cryptographic library.
     #[error("the value could not be sealed")]
     Unsealed,
+    /// A recovery kit is another code's, or was changed.
+    #[error("the recovery kit does not open: the code belongs to another kit, or the kit was changed")]
+    NotThisCode,
     /// The machine gives no random bytes.
     #[error("the system gives no random bytes")]
     NoRandomness,

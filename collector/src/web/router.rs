@@ -175,6 +175,7 @@ pub const ROUTES: &[Route] = &[
     page("/admin/users", Who::Admin, || get(ui::admin::users::get_users)),
     change("/admin/users/{id}/unlock", Who::Admin, || post(ui::admin::users::post_unlock)),
     change("/admin/users/{id}/end-sessions", Who::Admin, || post(ui::admin::users::post_end_sessions)),
+    page("/admin/recovery", Who::Admin, || get(ui::admin::recovery::get_recovery)),
     page("/admin/grants", Who::Admin, || get(ui::admin::grants::get_grants)),
     change("/admin/grants", Who::Admin, || post(ui::admin::grants::post_grant)),
     change("/admin/grants/{id}/revoke", Who::Admin, || post(ui::admin::grants::post_revoke)),

@@ -17,6 +17,7 @@ mod dispatch;
 mod email;
 mod evidence;
 mod gotify;
+mod heartbeats;
 mod import;
 mod isolation;
 mod log;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use picket_shared::time::Timestamp;
+use picket_shared::time::{Clock, Timestamp};
 
 use sqlx::PgConnection;
 
@@ -13,6 +13,7 @@ use crate::notify::message::duration;
 use crate::ops::archive::inventory;
 use crate::ops::archive::keeper::{LATE, TOO_LATE, Waiting};
 use crate::postgres::managed::Layout;
+use crate::store::heartbeats::Point;
 
 /// From this share of the room on, in percent, somebody should help.
 const MUCH: u64 = 25;
@@ -88,6 +89,38 @@ pub(super) async fn store(config: &Config, now: Timestamp, local: bool) -> Optio
     }
 }
 
+/// How much a lost disk would cost, as it was measured. By the machine's own clock.
+pub(super) async fn recovery_point(config: &Config, conn: &mut PgConnection) -> Option<Finding> {
+    const NAME: &str = "recovery point";
+    if config.database.mode == DatabaseMode::External || !config.archive.is_on() {
+        return None;
+    }
+    let now = Clock::system().now();
+    Some(match crate::store::heartbeats::point_by(conn, now).await {
+        Ok(Some(point)) => measured(&point, now.since(point.at)),
+        Ok(None) => {
+            Finding::new(NAME, State::Warning, "it was not measured yet: the collector measures it while it runs")
+        }
+        Err(error) => Finding::new(NAME, State::Fail, error.to_string()),
+    })
+}
+
+fn measured(point: &Point, age: Duration) -> Finding {
+    let state = match age {
+        age if age >= TOO_LATE => State::Fail,
+        age if age >= LATE => State::Warning,
+        _ => State::Pass,
+    };
+    let advice = if state == State::Pass { "" } else { ": the collector's log says why no more is archived" };
+    let lost = if point.is_archived {
+        format!("a disk that is lost now costs the last {}", duration(age))
+    } else {
+        format!("nothing of the last {} is known to be archived", duration(age))
+    };
+    let worst = duration(point.worst.max(age));
+    Finding::new("recovery point", state, format!("{lost}; the most in a day was {worst}{advice}"))
+}
+
 /// When WAL was last archived. What waits is told apart; a database that was just started may have archived none for as long as it
 /// stood.
 pub(super) async fn archived(config: &Config, conn: &mut PgConnection, now: Timestamp) -> Option<Finding> {
@@ -105,4 +138,20 @@ pub(super) async fn archived(config: &Config, conn: &mut PgConnection, now: Time
         Ok(None) => Finding::new(NAME, State::Warning, "none was archived yet: the collector's log says why"),
         Err(error) => Finding::new(NAME, State::Fail, error.to_string()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_lost_disk_costs_is_a_warning_after_two_minutes_and_a_failure_after_four() {
+        let point = Point { at: Timestamp::from_seconds(1), is_archived: true, worst: Duration::from_secs(70) };
+        for (seconds, state) in [(0, State::Pass), (119, State::Pass), (120, State::Warning), (240, State::Fail)] {
+            let found = measured(&point, Duration::from_secs(seconds));
+            assert_eq!(found.state, state, "{seconds} s: {}", found.message);
+        }
+        let found = measured(&Point { is_archived: false, ..point }, Duration::from_secs(300));
+        assert!(found.message.contains("nothing of the last 5 min"), "{}", found.message);
+    }
 }

@@ -5,6 +5,7 @@ mod clock;
 mod probes;
 mod process;
 mod reach;
+mod recovery;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -164,6 +165,8 @@ async fn database(config: &Config, access: &Access, clock: &Clock, findings: &mu
         Ok(0) => {
             findings.push(Finding::new("migrations", State::Pass, "up to date"));
             findings.extend(passkeys(config, &mut conn).await);
+            findings.extend(archive::recovery_point(config, &mut conn).await);
+            findings.extend(recovery::recovery(config, &mut conn).await);
         }
         Ok(n) => {
             let message = format!("{n} are missing: run `picket-collector migrate`");

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::engine::BackupEngine;
 use super::push::{Pusher, modified};
-use super::shelf::{ArchiveError, aside};
+use super::shelf::{ArchiveError, Shelf, aside};
 
 /// So old WAL that waits is a warning...
 pub const LATE: Duration = Duration::from_secs(120);
@@ -102,6 +102,16 @@ impl Keeper {
     /// Of what waits in that `pg_wal`: the archive itself may be away when the collector starts.
     pub fn new(pg_wal: PathBuf) -> Self {
         Self { pg_wal, works: SetOnce::new(), told: Mutex::default(), backing_up: Arc::default() }
+    }
+
+    /// Where the WAL lies that is archived.
+    pub fn pg_wal(&self) -> &Path {
+        &self.pg_wal
+    }
+
+    /// What is archived to; `None` before the archive is there.
+    pub fn shelf(&self) -> Option<&Shelf> {
+        self.works.get().map(|works| works.pusher.shelf())
     }
 
     /// The archive is there: this pusher pushes to it, and this engine backs up.
@@ -254,7 +264,7 @@ mod tests {
 
     use crate::ops::archive::catalogue::Backup;
     use crate::ops::archive::engine::Answer;
-    use crate::ops::archive::shelf::{Kept, Shelf, SystemId};
+    use crate::ops::archive::shelf::{Kept, SystemId};
     use crate::ops::archive::store::Directory;
     use crate::vault::{KeyRing, Opener, Sealer};
 

@@ -1,8 +1,11 @@
 //! The figures of the whole instance for `/metrics`: counts and ages, nothing of any tenant.
 
+use std::time::Duration;
+
 use picket_shared::ids::ProbeId;
 use picket_shared::time::Timestamp;
 
+use crate::store::drills::DrillRow;
 use crate::store::{Conn, StoreError, Worker};
 
 /// How the instance is, as the database knows it.
@@ -28,6 +31,12 @@ pub struct Gauges {
     pub probes: Vec<ProbeGauge>,
     /// Bytes of the database.
     pub database_bytes: i64,
+    /// How long before that the last moment lay of which everything was archived; `None` where nothing is archived.
+    pub recovery_point: Option<Duration>,
+    /// Whether the last restore that was tried passed; `None` before the first.
+    pub last_drill_passed: Option<bool>,
+    /// The last that did.
+    pub drill_passed: Option<DrillRow>,
 }
 
 /// How one probe is.
@@ -84,6 +93,9 @@ pub async fn read(worker: &mut Worker, now: Timestamp) -> Result<Gauges, StoreEr
         monitors: monitors(worker).await?,
         probes: probes(worker).await?,
         database_bytes: bytes,
+        recovery_point: None,
+        last_drill_passed: None,
+        drill_passed: None,
     })
 }
 

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod dashboard;
+pub mod drill;
 pub mod gauges;
 pub mod incidents;
 pub mod live;

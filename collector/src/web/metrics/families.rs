@@ -83,6 +83,25 @@ fn work(page: &mut Page, gauges: &Gauges, now: Timestamp) {
     for (name, help, value) in rows {
         page.single(name, Gauge, help, value);
     }
+    recovery(page, gauges, now);
+}
+
+fn recovery(page: &mut Page, gauges: &Gauges, now: Timestamp) {
+    if let Some(passed) = gauges.last_drill_passed {
+        let help = "Whether the last restore that was tried passed.";
+        page.single("picket_drill_passed", Gauge, help, f64::from(u8::from(passed)));
+    }
+    if let Some(drill) = &gauges.drill_passed {
+        let help = "When the last restore that was tried and passed began.";
+        page.single("picket_drill_last_passed_timestamp_seconds", Gauge, help, seconds(drill.began()));
+        let help = "How long it took in it until the copy could be used.";
+        page.single("picket_restore_duration_seconds", Gauge, help, number(drill.restore_ms.unwrap_or(0)) / 1000.0);
+    }
+    if let Some(age) = gauges.recovery_point {
+        let help = "How much a lost disk would cost: seconds since the last moment of which everything is archived.";
+        let age = age + now.since(gauges.read_at);
+        page.single("picket_recovery_point_age_seconds", Gauge, help, age.as_secs_f64());
+    }
 }
 
 fn probes(page: &mut Page, gauges: &Gauges, now: Timestamp) {

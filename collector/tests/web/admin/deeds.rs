@@ -88,15 +88,15 @@ async fn what_waits_too_long_is_seen_at_a_glance() {
     let page = browser.get("/admin").await;
     page.shows("<dt>Open incidents</dt><dd>1</dd>");
     page.hides("canary");
-    assert_eq!(page.text.matches("Look at it").count(), 2, "no probe, and a region without one: {}", page.text);
+    assert_eq!(page.text.matches("Look at it").count(), 3, "no probe, a region without one, no archive: {}", page.text);
     world.clock.advance(Duration::from_secs(121));
-    assert_eq!(browser.get("/admin").await.text.matches("Look at it").count(), 3, "what waits was not counted lately");
+    assert_eq!(browser.get("/admin").await.text.matches("Look at it").count(), 4, "what waits was not counted lately");
     let since = (world.clock.now() - Duration::from_secs(125)).micros();
     world.sql(&format!("INSERT INTO states (org_id, monitor_id, state, data, watch, since, dirty_at) SELECT org_id, id, 'up', '{{}}', false, 0, {since} FROM monitors")).await;
     world.meters.take_gauges(gauges().await);
     let page = browser.get("/admin").await;
     page.shows("for 2 min");
-    assert_eq!(page.text.matches("Look at it").count(), 3);
+    assert_eq!(page.text.matches("Look at it").count(), 4);
 }
 
 #[tokio::test]

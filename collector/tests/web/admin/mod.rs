@@ -1,7 +1,9 @@
-//! The administration of the instance: for whom it is there ([`gate`]), and what can be done in it ([`deeds`]).
+//! The administration of the instance: for whom it is there ([`gate`]), what can be done in it ([`deeds`]), and what
+//! it tells of [`recovery`].
 
 mod deeds;
 mod gate;
+mod recovery;
 
 use std::time::Duration;
 
@@ -64,5 +66,12 @@ async fn look(browser: &mut Browser<'_>) -> Vec<(String, StatusCode)> {
     found
 }
 
-const PAGES: [&str; 6] =
-    ["/admin", "/admin/regions", "/admin/probes", "/admin/organizations", "/admin/users", "/admin/grants"];
+const PAGES: [&str; 7] = [
+    "/admin",
+    "/admin/regions",
+    "/admin/probes",
+    "/admin/organizations",
+    "/admin/users",
+    "/admin/recovery",
+    "/admin/grants",
+];

@@ -6,6 +6,7 @@
 pub mod grants;
 pub mod organizations;
 pub mod probes;
+pub mod recovery;
 pub mod users;
 
 use std::time::Duration;
@@ -40,12 +41,13 @@ struct Head {
 }
 
 /// Address and key of the text, in order.
-const PLACES: [(&str, &str); 6] = [
+const PLACES: [(&str, &str); 7] = [
     ("/admin", "admin.overview"),
     ("/admin/regions", "admin.regions"),
     ("/admin/probes", "admin.probes"),
     ("/admin/organizations", "admin.organizations"),
     ("/admin/users", "admin.users"),
+    ("/admin/recovery", "admin.recovery"),
     ("/admin/grants", "admin.grants"),
 ];
 
@@ -121,6 +123,7 @@ async fn gather(site: &Site, administrator: &Administrator) -> Result<Overview, 
     let probes = probe_rows::page(&mut auth).await?;
     let regions = probe_rows::regions(&mut auth, now).await?;
     let Counts { organizations, users, monitors } = read::counts(&mut auth).await?;
+    let (recovery, _) = recovery::standing(site, &mut auth).await?;
     let gauges = site.meters.counted().gauges;
     let in_force = probes.iter().filter(|probe| probe.revoked_at.is_none()).count();
     let mut counts = vec![
@@ -136,6 +139,7 @@ async fn gather(site: &Site, administrator: &Administrator) -> Result<Overview, 
     }
     let mut health = vec![heard(&probes, now), covered(&regions)];
     health.extend(gauges.iter().flat_map(|gauges| work(gauges, now)));
+    health.extend(recovery);
     Ok(Overview {
         frame: frame(administrator, "admin.title"),
         head: Head::of(administrator, "/admin"),
