@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
-use picket_shared::time::Timestamp;
+use picket_shared::time::{Clock, Timestamp};
 use tokio::time::timeout;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::config::{Config, Served};
+use crate::config::{Config, DatabaseMode, Served};
 use crate::notify::client::Client;
 use crate::ops::anchor::Anchorage;
 use crate::ops::audit::{self, Verdict};
+use crate::store::drills::{Standing, standing};
+use crate::store::heartbeats::{Point, point};
 use crate::store::posture::{Entering, Guarding, Watching, entering, guarding, sealed_by, watching};
-use crate::store::{Conn, Pools, health};
-use crate::vault::keyring;
+use crate::store::{Conn, Pools, StoreError, health};
+use crate::vault::{KeyRing, keyring};
 
 /// What there is to look with.
 #[derive(Debug)]
@@ -54,6 +56,8 @@ pub struct Facts {
     pub audit: Looked<Audit>,
     /// The archive.
     pub archive: Looked<Archive>,
+    /// Restores that were tried, kits that were proven, and how much a lost disk would cost.
+    pub recovery: Looked<Recovery>,
     /// The key ring.
     pub keys: Looked<Keys>,
     /// The way in from the network.
@@ -76,6 +80,19 @@ pub struct Archive {
     pub backed_up_at: Option<Timestamp>,
     /// When WAL was last taken.
     pub archived_at: Option<Timestamp>,
+}
+
+/// What is known of recovery. Its times are the machine's own, as those of the tables are.
+#[derive(Clone, Debug)]
+pub struct Recovery {
+    /// When it was looked at.
+    pub at: Timestamp,
+    /// Drills and proofs.
+    pub standing: Standing,
+    /// How far back a restore would go; none before the first beat.
+    pub point: Option<Point>,
+    /// The key with which everything is sealed now.
+    pub newest_key: u32,
 }
 
 /// How the key ring is.
@@ -119,6 +136,7 @@ impl Facts {
             watching: said(async { watching(&mut pools.worker().await?).await }).await,
             audit: audited(sources).await,
             archive: archived(sources).await,
+            recovery: recovered(sources).await,
             keys: ring(sources).await,
             door: within(door(sources)).await,
         }
@@ -138,6 +156,7 @@ impl Facts {
             watching: unknown(),
             audit: unknown(),
             archive: unknown(),
+            recovery: unknown(),
             keys: unknown(),
             door: unknown(),
         }
@@ -166,6 +185,21 @@ async fn archived(sources: &Sources<'_>) -> Looked<Archive> {
     })
     .await?;
     Ok(Archive { backed_up_at, archived_at })
+}
+
+async fn recovered(sources: &Sources<'_>) -> Looked<Recovery> {
+    if sources.config.database.mode == DatabaseMode::External || !sources.config.archive.is_on() {
+        return Err("there is no archive of the database here".to_owned());
+    }
+    let at = Clock::system().now();
+    let (standing, point) = said(async {
+        let mut auth = sources.pools.auth().await?;
+        Ok::<_, StoreError>((standing(&mut auth).await?, point(&mut auth, at).await?))
+    })
+    .await?;
+    let newest = KeyRing::load(sources.config.keys.directory()).map_err(|error| error.to_string())?;
+    let newest_key = newest.ok_or_else(|| "there is no key ring".to_owned())?.newest_id();
+    Ok(Recovery { at, standing, point, newest_key })
 }
 
 async fn ring(sources: &Sources<'_>) -> Looked<Keys> {

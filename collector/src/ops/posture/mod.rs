@@ -21,7 +21,10 @@ mod mail_line;
 mod outcome_age;
 mod passwords;
 mod rates;
+mod recovery_kit;
 mod residency;
+mod restore_drill;
+mod restore_point;
 mod sealed_values;
 mod security_contact;
 mod sessions;
@@ -51,6 +54,9 @@ pub const CONTROLS: &[Control] = &[
     residency::CONTROL,
     backup_age::CONTROL,
     backup_place::CONTROL,
+    restore_point::CONTROL,
+    restore_drill::CONTROL,
+    recovery_kit::CONTROL,
     sealed_values::CONTROL,
     key_age::CONTROL,
     database_line::CONTROL,
