@@ -36,20 +36,6 @@ pub enum Missing {
     NewDrill,
 }
 
-impl Missing {
-    /// Its word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Archive => "archive",
-            Self::Elsewhere => "elsewhere",
-            Self::Proof => "proof",
-            Self::Key => "key",
-            Self::Drill => "drill",
-            Self::NewDrill => "new_drill",
-        }
-    }
-}
-
 /// What is missing, the first thing to do first; nothing when a lost machine can be brought back, and that was shown.
 pub fn missing(facts: &Facts, now: Timestamp) -> Vec<Missing> {
     if !facts.archives {

@@ -19,7 +19,7 @@ use crate::store::heartbeats::{self, Point};
 use crate::store::{Auth, StoreError};
 use crate::web::Site;
 use crate::web::extract::administrator::Administrator;
-use crate::web::texts::{filled, known, text};
+use crate::web::texts::{filled, text};
 
 /// How many drills are shown.
 const SHOWN: i64 = 30;
@@ -109,7 +109,7 @@ fn drilled(standing: &Standing, every: Duration, now: Timestamp) -> Vec<Line> {
     };
     let overdue = !every.is_zero() && standing.passed.as_ref().is_none_or(|row| is_overdue(row.began(), every, now));
     let ago = filled("time.ago", lasting(now.since(last.began()).as_secs()));
-    let word = known(&format!("admin.drill_{}", last.outcome)).unwrap_or_default();
+    let word = outcome(last);
     let mut lines = vec![line("admin.last_drill", last.passed() && !overdue, format!("{word}, {ago}"))];
     if let Some(passed) = &standing.passed {
         lines.push(line("admin.usable_after", true, took(passed)));
@@ -118,7 +118,23 @@ fn drilled(standing: &Standing, every: Duration, now: Timestamp) -> Vec<Line> {
 }
 
 fn says(missing: Missing) -> &'static str {
-    known(&format!("admin.missing_{}", missing.as_str())).unwrap_or(missing.as_str())
+    text(match missing {
+        Missing::Archive => "admin.missing_archive",
+        Missing::Elsewhere => "admin.missing_elsewhere",
+        Missing::Proof => "admin.missing_proof",
+        Missing::Key => "admin.missing_key",
+        Missing::Drill => "admin.missing_drill",
+        Missing::NewDrill => "admin.missing_new_drill",
+    })
+}
+
+fn outcome(row: &DrillRow) -> &'static str {
+    text(match row.outcome.as_str() {
+        "passed" => "admin.drill_passed",
+        "failed" => "admin.drill_failed",
+        "broken_off" => "admin.drill_broken_off",
+        _ => "admin.drill_running",
+    })
 }
 
 fn item(row: &DrillRow) -> Item {
@@ -127,14 +143,13 @@ fn item(row: &DrillRow) -> Item {
         "running" => "unknown",
         _ => "down",
     };
-    let word = known(&format!("admin.drill_{}", row.outcome)).unwrap_or_default();
     let asked_by = match (row.by_kit, row.asked_by.as_str()) {
         (true, _) => "admin.drill_by_kit",
         (false, "schedule") => "admin.drill_by_schedule",
         (false, _) => "admin.drill_by_command",
     };
     Item {
-        shape: Shape { word, ..shape(class) },
+        shape: Shape { word: outcome(row), ..shape(class) },
         began: format!("{:.0}", row.began()),
         to: row.restored_to_at.map_or_else(String::new, |at| format!("{:.0}", Timestamp::from_micros(at))),
         took: took(row),
