@@ -177,7 +177,7 @@ async fn attempt(order: &Order<'_>, folder: Scratch, clock: &Clock, quiet: bool)
 
 fn tell(report: &Report, shelf: &Shelf, id: Option<i64>, json: bool) -> Result<(), CmdError> {
     if json {
-        return print::json(&json!({ "id": id, "place": shelf.place(), "report": report })).map_err(CmdError::from);
+        return print::json(&json!({ "id": id, "place": shelf.place(), "report": report }));
     }
     for step in &report.steps {
         let mark = match step.state {

@@ -109,7 +109,7 @@ async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError
         }
         Command::Region(command) => region::run(command, &open(config, clock).await?).await,
         Command::Audit(command) => audit::run(command, &open(config, clock).await?).await,
-        Command::Posture(args) => posture::run(args, config, clock).await,
+        Command::Posture(args) => Box::pin(posture::run(args, config, clock)).await,
         Command::Organization(command) => organization::run(command, &open(config, clock).await?).await,
         Command::Admin(command) => admin::run(command, &open(config, clock).await?).await,
         Command::Backup(command) => backup::run(command, &config).await,

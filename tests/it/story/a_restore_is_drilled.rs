@@ -225,7 +225,8 @@ fn passed(world: &World, command: &[&str]) -> Value {
 fn failure(drill: &Value, name: &str) -> String {
     let steps = drill["report"]["steps"].as_array().unwrap();
     let step = steps.iter().find(|step| step["name"] == name && step["state"] == "failed");
-    step.unwrap_or_else(|| panic!("{name} did not fail: {drill:#}"))["says"].as_str().unwrap().to_owned()
+    assert!(step.is_some(), "{name} did not fail: {drill:#}");
+    step.unwrap()["says"].as_str().unwrap().to_owned()
 }
 
 fn archiving() -> World {
