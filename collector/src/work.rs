@@ -74,7 +74,7 @@ fn tasks() -> Vec<Task> {
         task("retention", hour, |app, _| Box::pin(retention(app))),
         task("anchor", hour, |app, _| Box::pin(anchor(app))),
         task("archive", SECOND * 15, |app, shared| Box::pin(archive(app, shared))),
-        breaks_off(task("posture", SECOND * 600, |app, shared| Box::pin(posture(app, shared)))),
+        breaks_off(task("posture", hour, |app, shared| Box::pin(posture(app, shared)))),
         task("heartbeat", ops::heartbeat::PERIOD, |app, shared| Box::pin(heartbeat(app, shared))),
         breaks_off(task("archive-manifest", hour, |_, shared| Box::pin(archive_manifest(shared)))),
         breaks_off(task("archive-backup", SECOND * 300, |_, shared| Box::pin(archive_backup(shared)))),

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -11,12 +12,16 @@ use std::time::Duration;
 /// story says, and beside others that build or test, a look at twenty pages takes minutes.
 const LIMIT: Duration = Duration::from_secs(900);
 
+/// One at a time: a browser that draws pages takes a processor, and five of them take both from everything else that runs.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// A running script; dropping it ends it, and the browser with it.
 #[derive(Debug)]
 pub struct Browser {
     script: Child,
     answers: ChildStdin,
     lines: Receiver<String>,
+    _turn: MutexGuard<'static, ()>,
 }
 
 /// Where pictures of pages are put, to be looked at.
@@ -25,8 +30,9 @@ pub fn screenshots() -> PathBuf {
 }
 
 impl Browser {
-    /// Starts a script of `tests/browser` with these arguments.
+    /// Starts a script of `tests/browser` with these arguments, as soon as no other runs.
     pub fn start(script: &str, arguments: &[&str]) -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
         assert!(
             folder.join("node_modules/playwright-core").exists(),
@@ -49,7 +55,7 @@ impl Browser {
                 }
             }
         });
-        Self { script, answers, lines }
+        Self { script, answers, lines, _turn: turn }
     }
 
     /// Waits until the script asks for `what`.
