@@ -266,9 +266,11 @@ pub(super) const BANS: &[Ban] = &[
         within: &["collector/src/"],
         except: &[
             "collector/src/postgres/connect.rs",
+            "collector/src/postgres/copy.rs",
             "collector/src/postgres/roles.rs",
             "collector/src/store/catalogue.rs",
             "collector/src/store/clock.rs",
+            "collector/src/store/drills.rs",
             "collector/src/store/ends.rs",
             "collector/src/store/managements.rs",
             "collector/src/store/members.rs",
