@@ -234,8 +234,8 @@ async fn anchor(app: App) -> Ran {
 
 /// Whether promises are kept. Its times are those of looking.
 async fn posture(app: App, shared: Arc<Shared>) -> Ran {
-    let backed_up_at = match &shared.archive.keeper {
-        Some(keeper) => keeper.newest().await.map_err(|error| error.to_string()),
+    let shelf = match &shared.archive.keeper {
+        Some(keeper) => keeper.shelf().ok_or_else(|| "the archive could not be reached yet".to_owned()),
         None => Err("there is no archive of the database here".to_owned()),
     };
     let sources = ops::posture::Sources {
@@ -243,10 +243,10 @@ async fn posture(app: App, shared: Arc<Shared>) -> Ran {
         config: Arc::clone(&app.config),
         anchorage: &anchorage(&app),
         client: &app.client,
-        backed_up_at,
+        shelf,
     };
     let now = app.clock.now();
-    let found = ops::posture::check(&ops::posture::Facts::gather(&sources, now).await);
+    let found = ops::posture::check(&Box::pin(ops::posture::Facts::gather(&sources, now)).await);
     let _working = app.standstill.working().await;
     ops::posture::note(&app.pools, &found, now).await?;
     report(found.len())
@@ -332,10 +332,14 @@ async fn summaries(app: App) -> Ran {
 async fn gauges(app: App) -> Ran {
     let mut worker = app.pools.worker().await?;
     let mut gauges = store::read::gauges::read(&mut worker, app.clock.now()).await?;
+    if !app.config.archive.is_on() {
+        app.meters.take_gauges(gauges);
+        return report("read");
+    }
     // Both of the machine's own clock, so that nothing is late for a clock that was set.
     let machine = Clock::system().now();
     let point = store::heartbeats::point(&mut worker, machine).await?;
-    gauges.recovery_point = point.filter(|_| app.config.archive.is_on()).map(|point| machine.since(point.at));
+    gauges.recovery_point = point.map(|point| machine.since(point.at));
     let standing = store::drills::standing(&mut worker).await?;
     gauges.last_drill_passed = standing.last.as_ref().map(store::drills::DrillRow::passed);
     gauges.drill_passed = standing.passed;

@@ -10,19 +10,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use picket_shared::daykeys::hex;
+use picket_shared::time::{Clock, Timestamp};
 use serde_json::{Value, json};
 
-use super::archive::own_shelf;
+use super::archive::found_shelf;
 use super::{CmdError, actor, open, print};
 use crate::app::App;
 use crate::config::{Config, DatabaseMode, TrustPage};
 use crate::domain::posture::{Finding, State};
 use crate::ops::anchor::Anchorage;
-use crate::ops::archive::inventory;
 use crate::ops::posture::{Control, Facts, Sources, check, note};
 use crate::store::audit::{Author, append};
 use crate::web::texts::control;
-use picket_shared::time::{Clock, Timestamp};
 
 /// Says whether promises are kept; exit code 1 if one is not.
 #[derive(Args, Debug)]
@@ -82,12 +81,15 @@ pub async fn run(args: PostureArgs, config: Config, clock: Clock) -> Result<Exit
     match &args.command {
         Some(PostureCommand::Link(wanted)) => link(wanted, &open(config, clock).await?).await,
         Some(PostureCommand::Verify(args)) => verify(args),
-        None => look(&args, config, clock).await,
+        None => Box::pin(look(&args, config, clock)).await,
     }
 }
 
 async fn look(args: &PostureArgs, config: Config, clock: Clock) -> Result<ExitCode, CmdError> {
-    let backed_up_at = newest_backup(&config).await;
+    let shelf = match config.database.mode == DatabaseMode::Managed && config.archive.is_on() {
+        true => found_shelf(&config, None).await.map_err(|error| error.to_string()),
+        false => Err("there is no archive of the database here".to_owned()),
+    };
     let app = open(config, clock).await?;
     let file = app.config.audit.anchors_file(&app.config.keys);
     let anchorage = Anchorage { file, notary: app.notary.clone(), collector: app.collector_id };
@@ -96,10 +98,10 @@ async fn look(args: &PostureArgs, config: Config, clock: Clock) -> Result<ExitCo
         config: Arc::clone(&app.config),
         anchorage: &anchorage,
         client: &app.client,
-        backed_up_at,
+        shelf: shelf.as_ref().map_err(Clone::clone),
     };
     let now = app.clock.now();
-    let found = check(&Facts::gather(&sources, now).await);
+    let found = check(&Box::pin(Facts::gather(&sources, now)).await);
     note(&app.pools, &found, now).await?;
     let ok = found.iter().all(|(_, finding)| finding.state != State::Fail);
     if args.signed {
@@ -113,15 +115,6 @@ async fn look(args: &PostureArgs, config: Config, clock: Clock) -> Result<ExitCo
         print::line(&summary(&found))?;
     }
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-async fn newest_backup(config: &Config) -> Result<Option<Timestamp>, String> {
-    if config.database.mode == DatabaseMode::External || !config.archive.is_on() {
-        return Err("there is no archive of the database here".to_owned());
-    }
-    let shelf = own_shelf(config).await.map_err(|error| error.to_string())?;
-    let backups = inventory::backups(&shelf).await.map_err(|error| error.to_string())?;
-    Ok(backups.last().map(|last| last.ended_at))
 }
 
 fn told(control: &Control, finding: &Finding) -> String {

@@ -35,6 +35,30 @@ pub fn is_overdue(passed: Timestamp, every: Duration, now: Timestamp) -> bool {
     now.since(passed) > every * 2 + every / 4
 }
 
+/// How drills stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stand {
+    /// None has ended yet.
+    Untried,
+    /// The last one failed.
+    Failed,
+    /// None passed in time.
+    Overdue,
+    /// One passed in time.
+    InTime,
+}
+
+/// How they stand, where the last that ended failed or not, and the last that passed began at `passed`. Where none is tried by itself
+/// (`every` is zero) nothing is overdue.
+pub fn stand(last_failed: Option<bool>, passed: Option<Timestamp>, every: Duration, now: Timestamp) -> Stand {
+    match (last_failed, passed) {
+        (None, _) => Stand::Untried,
+        (Some(true), _) => Stand::Failed,
+        (_, Some(passed)) if every.is_zero() || !is_overdue(passed, every, now) => Stand::InTime,
+        _ => Stand::Overdue,
+    }
+}
+
 /// A beat: its number, when it was written, and where the log stood.
 pub type Beat = (i64, i64, i64);
 

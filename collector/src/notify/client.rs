@@ -312,7 +312,8 @@ fn blocked() -> SendError {
     SendError::Permanent(picket_shared::egress::Blocked::MESSAGE.to_owned())
 }
 
-async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Reply, SendError>
+/// Sends one request over a connection that is open.
+pub(crate) async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Reply, SendError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use picket_shared::time::Timestamp;
 
-use super::archive::shelf::ArchiveError;
+use super::archive::shelf::{ArchiveError, aside};
 use super::archive::wal::{Segment, SegmentSize, WalFile};
 use crate::store::heartbeats::{self, Archived, Beat};
 use crate::store::{Pools, StoreError};
@@ -41,7 +41,8 @@ pub async fn run(pools: &Pools, pg_wal: &Path, now: Timestamp) -> Result<Beat, H
     let mut worker = pools.worker().await?;
     // In this order: what is archived in between the two looks does not count yet.
     let said = heartbeats::archived(&mut worker).await?;
-    let waiting = lowest_waiting(pg_wal);
+    let folder = pg_wal.to_owned();
+    let waiting = aside(move || lowest_waiting(&folder)).await?;
     let beat = heartbeats::beat(&mut worker, archived_through(&said, waiting), now).await?;
     if beat.counter % ONE_IN == 0 {
         heartbeats::thin(&mut worker, now - FINE, ONE_IN, now - KEPT).await?;

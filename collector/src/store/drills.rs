@@ -1,11 +1,16 @@
 //! Drills: restores that were tried, and what came of them. The times are the machine's own.
 
+use std::time::Duration;
+
 use picket_shared::time::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::types::Json;
 
 use super::{Conn, StoreError, Worker};
+use crate::config::Archive;
+use crate::domain::drill::{self, Stand};
+use crate::domain::recovery;
 
 /// A drill as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
@@ -136,6 +141,23 @@ impl Standing {
     pub fn holds(&self, key: u32) -> bool {
         let name = format!("{key:08x}");
         self.proof.as_ref().is_some_and(|(_, keys)| keys.contains(&name))
+    }
+
+    /// How drills stand that are tried so often.
+    pub fn stand(&self, every: Duration, now: Timestamp) -> Stand {
+        let last_failed = self.last.as_ref().map(|last| last.outcome == "failed");
+        drill::stand(last_failed, self.passed.as_ref().map(DrillRow::began), every, now)
+    }
+
+    /// What is known of recovery, with what the settings say of the archive and the key with which everything is sealed now.
+    pub fn recovery(&self, archive: &Archive, newest_key: Option<u32>) -> recovery::Facts {
+        recovery::Facts {
+            archives: archive.is_on(),
+            elsewhere: archive.is_elsewhere(),
+            proven: self.proof.as_ref().map(|(at, _)| *at),
+            holds_key: newest_key.is_some_and(|key| self.holds(key)),
+            drilled: self.by_kit,
+        }
     }
 }
 

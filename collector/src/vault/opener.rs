@@ -29,7 +29,7 @@ impl Opener {
         }
         let (header, rest) = bytes.split_at(HEADER);
         let (nonce, body) = rest.split_at(NONCE);
-        let id = u32::from_be_bytes(header[1..].try_into().map_err(|_| VaultError::Malformed)?);
+        let id = key_of(header).ok_or(VaultError::Malformed)?;
         let master = self.0.get(&id).ok_or(VaultError::UnknownKey(id))?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| VaultError::Malformed)?;
         let aad = Aad::from(associated(header, class, context));
@@ -38,5 +38,13 @@ impl Opener {
         let length = opened.map_err(|_| VaultError::Refused)?;
         body.truncate(length);
         Ok(Secret::new(body))
+    }
+}
+
+/// The name of the key that a value is sealed by, as its beginning says; `None` for what is no sealed value.
+pub fn key_of(beginning: &[u8]) -> Option<u32> {
+    match beginning.get(..HEADER)? {
+        [VERSION, id @ ..] => Some(u32::from_be_bytes(id.try_into().ok()?)),
+        _ => None,
     }
 }

@@ -1,8 +1,9 @@
 //! What controls see of a real database: a good one passes, and each thing that somebody breaks is found.
 
 use picket_collector::domain::posture::{Finding, State};
-use picket_collector::store::posture::{Guarding, entering, forget_old, guarding, note, sealed_by, watching};
-use picket_collector::store::read::posture::recent;
+use picket_collector::store::posture::{Guarding, SEALED, entering, forget_old, guarding, note, sealed, watching};
+use picket_collector::store::read::posture::controls;
+use picket_collector::vault::opener::key_of;
 use picket_shared::time::Timestamp;
 use sqlx::Executor;
 use std::time::Duration;
@@ -53,6 +54,20 @@ async fn each_guard_that_somebody_takes_away_is_missed() {
 }
 
 #[tokio::test]
+async fn every_column_of_sealed_values_is_looked_at() {
+    let database = TestDatabase::new().await;
+    let found: Vec<String> = sqlx::query_scalar(
+        "SELECT c.relname || '.' || a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND a.attname LIKE 'sealed%'
+           AND c.relname <> 'manual_checks' ORDER BY 1",
+    )
+    .fetch_all(&mut database.login("postgres").await)
+    .await
+    .unwrap();
+    assert_eq!(found, SEALED);
+}
+
+#[tokio::test]
 async fn people_keys_and_monitors_are_counted() {
     let database = TestDatabase::new().await;
     let mut conn = database.login("postgres").await;
@@ -88,7 +103,8 @@ async fn people_keys_and_monitors_are_counted() {
     let seen = watching(&mut worker).await.unwrap();
     assert_eq!((seen.monitors, seen.regions, seen.regions_elsewhere), (2, 2, 1));
     assert_eq!((seen.strays, seen.secrets_elsewhere, seen.oldest_day), (1, 1, Some(20_000)));
-    assert_eq!(sealed_by(&mut worker, &mut auth).await.unwrap(), [255]);
+    let beginnings = sealed(&mut worker, &mut auth).await.unwrap();
+    assert_eq!(beginnings.iter().filter_map(|beginning| key_of(beginning)).collect::<Vec<_>>(), [255]);
 }
 
 #[tokio::test]
@@ -107,10 +123,11 @@ async fn a_row_lasts_as_long_as_the_same_is_found_and_the_past_is_kept_for_its_t
         note(&mut worker, "sessions", &Finding::not_measured("why"), *at).await.unwrap();
         worker.commit().await.unwrap();
     }
-    let rows = recent(&mut database.pools.auth().await.unwrap()).await.unwrap();
+    let rows = controls(&mut database.pools.auth().await.unwrap(), minute(30)).await.unwrap();
     let told: Vec<_> = rows
         .iter()
-        .map(|row| (row.control.as_str(), row.finding.state, row.finding.evidence.as_str(), row.first_at, row.last_at))
+        .flat_map(|control| [&control.now].into_iter().chain(&control.before).map(|row| (control.id.as_str(), row)))
+        .map(|(id, row)| (id, row.finding.state, row.finding.evidence.as_str(), row.first_at, row.last_at))
         .collect();
     assert_eq!(
         told,

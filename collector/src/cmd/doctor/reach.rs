@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::Empty;
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
 use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -19,6 +18,7 @@ use crate::cmd::certificates::host_of;
 use crate::cmd::reachable;
 use crate::config::{Config, Served};
 use crate::notify::Client;
+use crate::notify::client::exchange;
 use crate::probes::place::leads_to;
 use crate::vault::Authority;
 
@@ -165,17 +165,9 @@ fn not_there(url: &url::Url, why: &str) -> Finding {
 
 /// The status of `/healthz`.
 async fn health<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, host: &str) -> Result<u16, String> {
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    let request = hyper::Request::get("/healthz")
-        .header("host", host)
-        .body(Empty::<bytes::Bytes>::new())
-        .map_err(|error| error.to_string())?;
-    let answer = async { sender.send_request(request).await.map(|answer| answer.status().as_u16()) };
-    tokio::select! {
-        status = answer => status.map_err(|error| error.to_string()),
-        _ = connection => Err("the connection was closed".to_owned()),
-    }
+    let request = hyper::Request::get("/healthz").header("host", host).body(Full::default());
+    let request = request.map_err(|error| error.to_string())?;
+    exchange(stream, request).await.map(|reply| reply.status.as_u16()).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

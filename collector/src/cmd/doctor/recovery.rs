@@ -7,8 +7,8 @@ use sqlx::PgConnection;
 
 use super::{Finding, State};
 use crate::config::{Config, DatabaseMode};
-use crate::domain::drill::is_overdue;
-use crate::domain::recovery::{Facts, Missing, missing};
+use crate::domain::drill::Stand;
+use crate::domain::recovery::{Missing, missing};
 use crate::notify::message::duration;
 use crate::store::drills::{self, DrillRow, Standing};
 use crate::vault::{KeyRing, kit};
@@ -29,17 +29,11 @@ pub(super) async fn recovery(config: &Config, conn: &mut PgConnection) -> Vec<Fi
 
 fn recoverable(config: &Config, standing: &Standing, now: Timestamp) -> Finding {
     let newest = KeyRing::load(config.keys.directory()).ok().flatten().map(|ring| ring.newest_id());
-    let facts = Facts {
-        archives: config.archive.is_on(),
-        elsewhere: config.archive.is_elsewhere(),
-        proven: standing.proof.as_ref().map(|(at, _)| *at),
-        holds_key: newest.is_some_and(|key| standing.holds(key)),
-        drilled: standing.by_kit,
-    };
-    let mut reasons: Vec<&str> = missing(&facts, now).into_iter().map(says).collect();
+    let missing = missing(&standing.recovery(&config.archive, newest), now);
+    let mut reasons: Vec<&str> = missing.iter().copied().map(says).collect();
     let state = match reasons.first() {
         None => State::Pass,
-        Some(_) if missing(&facts, now).contains(&Missing::NewDrill) => State::Fail,
+        Some(_) if missing.contains(&Missing::NewDrill) => State::Fail,
         Some(_) => State::Warning,
     };
     let code = config.keys.directory().join(kit::CODE);
@@ -82,13 +76,12 @@ fn says(missing: Missing) -> &'static str {
 fn drilled(standing: &Standing, every: Duration, now: Timestamp) -> Finding {
     const NAME: &str = "restore drill";
     let ago = |row: &DrillRow| duration(now.since(row.began()));
-    match (&standing.last, &standing.passed) {
-        (None, _) => Finding::new(NAME, State::NotMeasured, "none was tried yet: run `picket-collector drill`"),
-        (Some(last), _) if last.outcome == "failed" => {
+    match (standing.stand(every, now), &standing.last, &standing.passed) {
+        (Stand::Failed, Some(last), _) => {
             let why = last.failure().unwrap_or_default();
             Finding::new(NAME, State::Fail, format!("the last one, {} ago, failed: {why}", ago(last)))
         }
-        (Some(_), Some(passed)) if every.is_zero() || !is_overdue(passed.began(), every, now) => {
+        (Stand::InTime, _, Some(passed)) => {
             let took = Duration::from_millis(passed.restore_ms.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0));
             let took = duration(took.max(Duration::from_secs(1)));
             Finding::new(
@@ -97,10 +90,11 @@ fn drilled(standing: &Standing, every: Duration, now: Timestamp) -> Finding {
                 format!("one passed {} ago: a copy could be used after {took}", ago(passed)),
             )
         }
-        (Some(last), _) => {
+        (Stand::Overdue, Some(last), _) => {
             let why =
                 format!("none passed in time; the last one, {} ago, was {}", ago(last), last.outcome.replace('_', " "));
             Finding::new(NAME, State::Fail, format!("{why}: run `picket-collector drill`"))
         }
+        _ => Finding::new(NAME, State::NotMeasured, "none was tried yet: run `picket-collector drill`"),
     }
 }

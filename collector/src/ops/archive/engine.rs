@@ -11,7 +11,7 @@ use picket_shared::time::{Clock, Timestamp};
 use super::base::{self, Source};
 use super::catalogue::{self, Backup};
 use super::chain::{self, Chain, Entry};
-use super::inventory::{self, Inventory};
+use super::inventory::Inventory;
 use super::memory::Memory;
 use super::owner;
 use super::shelf::{ArchiveError, Kept, Shelf, aside};
@@ -29,9 +29,6 @@ pub trait BackupEngine: fmt::Debug + Send + Sync {
 
     /// Why a base backup is due; `None` when none is.
     fn due(&self) -> Answer<'_, Option<String>>;
-
-    /// When the newest base backup was whole; `None` when there is none.
-    fn newest(&self) -> Answer<'_, Option<Timestamp>>;
 
     /// Removes what no restore within the window needs; how many objects.
     fn expire(&self) -> Answer<'_, usize>;
@@ -65,10 +62,6 @@ impl BackupEngine for OwnEngine {
             self.must_be_newest().await?;
             due(&self.shelf, self.clock.now()).await
         })
-    }
-
-    fn newest(&self) -> Answer<'_, Option<Timestamp>> {
-        Box::pin(async { Ok(inventory::backups(&self.shelf).await?.last().map(|last| last.ended_at)) })
     }
 
     fn expire(&self) -> Answer<'_, usize> {

@@ -119,15 +119,6 @@ impl Keeper {
         let _ = self.works.set(Works { pusher, engine });
     }
 
-    /// When the newest base backup was whole.
-    ///
-    /// # Errors
-    /// When there is no archive yet, or its store does not say.
-    pub async fn newest(&self) -> Result<Option<Timestamp>, ArchiveError> {
-        let works = self.works.get().ok_or_else(|| ArchiveError::other("the archive could not be reached yet"))?;
-        works.engine.newest().await
-    }
-
     /// Writes a manifest of what was archived since the last, as soon as there is an archive.
     ///
     /// # Errors
@@ -281,9 +272,6 @@ mod tests {
         }
         fn due(&self) -> Answer<'_, Option<String>> {
             Box::pin(async { Ok(Some("it always is".to_owned())) })
-        }
-        fn newest(&self) -> Answer<'_, Option<Timestamp>> {
-            Box::pin(async { Ok(None) })
         }
         fn expire(&self) -> Answer<'_, usize> {
             Box::pin(async { Ok(0) })

@@ -218,7 +218,9 @@ pub fn known_as(place: &str, system: SystemId) -> String {
 }
 
 /// Away from the tasks that wait: sealing takes a core for a tenth of a second, and a disk may take as long as it likes.
-pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ArchiveError> {
+pub(in crate::ops) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ArchiveError> {
     tokio::task::spawn_blocking(work).await.map_err(|error| ArchiveError::other(error.to_string()))
 }
 

@@ -1,6 +1,6 @@
 //! Who administers the instance does so for a time, with a second factor.
 
-use super::{Control, Facts};
+use super::{Control, Facts, judged};
 use crate::domain::posture::Finding;
 
 pub(super) const CONTROL: Control = Control { id: "administration", promises: &["S33", "S104", "S106"], check };
@@ -8,19 +8,17 @@ pub(super) const CONTROL: Control = Control { id: "administration", promises: &[
 const LONGEST_DAYS: i64 = 30;
 
 fn check(facts: &Facts) -> Finding {
-    let seen = match &facts.entering {
-        Ok(seen) => seen,
-        Err(why) => return Finding::not_measured(why),
-    };
-    if seen.grants == 0 {
-        return Finding::pass("nobody administers the instance now");
-    }
-    let evidence = format!(
-        "{} may administer the instance, the longest for {} days ({LONGEST_DAYS} are the most); {} of them have no second factor, and so see \
+    judged(&facts.entering, |seen| {
+        if seen.grants == 0 {
+            return Finding::pass("nobody administers the instance now");
+        }
+        let evidence = format!(
+            "{} may administer the instance, the longest for {} days ({LONGEST_DAYS} are the most); {} of them have no second factor, and so see \
          nothing",
-        seen.grants, seen.longest_grant_days, seen.grants_without_factor
-    );
-    Finding::kept(seen.longest_grant_days <= LONGEST_DAYS, evidence)
+            seen.grants, seen.longest_grant_days, seen.grants_without_factor
+        );
+        Finding::kept(seen.longest_grant_days <= LONGEST_DAYS, evidence)
+    })
 }
 
 #[cfg(test)]

@@ -1,28 +1,26 @@
 //! The audit log says what was written into it, from its beginning to its end.
 
-use super::{Control, Facts};
+use super::{Control, Facts, judged};
 use crate::domain::posture::{Finding, many};
 
 pub(super) const CONTROL: Control = Control { id: "audit-chain", promises: &["S40", "S57"], check };
 
 fn check(facts: &Facts) -> Finding {
-    let seen = match &facts.audit {
-        Ok(seen) => seen,
-        Err(why) => return Finding::not_measured(why),
-    };
-    let verdict = &seen.verdict;
-    if !verdict.broken.is_empty() {
-        let says: Vec<String> = verdict.broken.iter().map(crate::ops::audit::Broken::says).collect();
-        let evidence = format!("{} of {} are broken", verdict.broken.len(), many(verdict.chains, "chain"));
-        return Finding::fail(evidence).with(says.join("; "));
-    }
-    let whole = format!("{} entries of {} are whole", verdict.whole.entries, many(verdict.chains, "chain"));
-    if seen.anchors == 0 {
-        return Finding::not_measured(format!(
-            "{whole}; no head lies outside the database yet, so that nobody can tell whether its end is missing"
-        ));
-    }
-    Finding::pass(format!("{whole}, and fit {} signed outside the database", many(seen.anchors, "head")))
+    judged(&facts.audit, |seen| {
+        let verdict = &seen.verdict;
+        if !verdict.broken.is_empty() {
+            let says: Vec<String> = verdict.broken.iter().map(crate::ops::audit::Broken::says).collect();
+            let evidence = format!("{} of {} are broken", verdict.broken.len(), many(verdict.chains, "chain"));
+            return Finding::fail(evidence).with(says.join("; "));
+        }
+        let whole = format!("{} entries of {} are whole", verdict.whole.entries, many(verdict.chains, "chain"));
+        if seen.anchors == 0 {
+            return Finding::not_measured(format!(
+                "{whole}; no head lies outside the database yet, so that nobody can tell whether its end is missing"
+            ));
+        }
+        Finding::pass(format!("{whole}, and fit {} signed outside the database", many(seen.anchors, "head")))
+    })
 }
 
 #[cfg(test)]

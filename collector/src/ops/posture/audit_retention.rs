@@ -1,6 +1,6 @@
 //! The audit log is kept for twelve months at least.
 
-use super::{Control, Facts};
+use super::{Control, Facts, judged};
 use crate::domain::posture::Finding;
 
 pub(super) const CONTROL: Control = Control { id: "audit-retention", promises: &["S59"], check };
@@ -8,14 +8,13 @@ pub(super) const CONTROL: Control = Control { id: "audit-retention", promises: &
 const LEAST_DAYS: u16 = 366;
 
 fn check(facts: &Facts) -> Finding {
-    let days = match &facts.config {
-        Ok(config) => config.retention.audit_days,
-        Err(why) => return Finding::not_measured(why),
-    };
-    Finding::kept(
-        days >= LEAST_DAYS,
-        format!("entries are kept for {days} days; the database refuses to remove younger ones than {LEAST_DAYS}"),
-    )
+    judged(&facts.config, |config| {
+        let days = config.retention.audit_days;
+        Finding::kept(
+            days >= LEAST_DAYS,
+            format!("entries are kept for {days} days; the database refuses to remove younger ones than {LEAST_DAYS}"),
+        )
+    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Control, Facts};
+use super::{Control, Facts, judged};
 use crate::domain::posture::Finding;
 
 pub(super) const CONTROL: Control = Control { id: "backup-age", promises: &["S5", "S6", "S7", "S9"], check };
@@ -13,27 +13,25 @@ const OLDEST_BACKUP: Duration = Duration::from_secs(26 * 3600);
 const OLDEST_WAL: Duration = Duration::from_secs(300);
 
 fn check(facts: &Facts) -> Finding {
-    let seen = match &facts.archive {
-        Ok(seen) => seen,
-        Err(why) => return Finding::not_measured(why),
-    };
-    let Some(backed_up_at) = seen.backed_up_at else {
-        return Finding::fail("there is no base backup yet");
-    };
-    let backup = facts.now.since(backed_up_at);
-    let hours = backup.as_secs() / 3600;
-    // A database that was just started may not have archived since; what is archived meanwhile is told by the next run.
-    let Some(archived_at) = seen.archived_at else {
-        return Finding::not_measured(format!(
-            "the last base backup, sealed by AES-256-GCM, is {hours} h old; no WAL was archived since the database started"
-        ));
-    };
-    let wal = facts.now.since(archived_at);
-    let evidence = format!(
-        "the last base backup, sealed by AES-256-GCM, is {hours} h old; WAL was last archived {} s ago",
-        wal.as_secs()
-    );
-    Finding::kept(backup <= OLDEST_BACKUP && wal <= OLDEST_WAL, evidence)
+    judged(&facts.archive, |seen| {
+        let Some(backed_up_at) = seen.backed_up_at else {
+            return Finding::fail("there is no base backup yet");
+        };
+        let backup = facts.now.since(backed_up_at);
+        let hours = backup.as_secs() / 3600;
+        // A database that was just started may not have archived since; what is archived meanwhile is told by the next run.
+        let Some(archived_at) = seen.archived_at else {
+            return Finding::not_measured(format!(
+                "the last base backup, sealed by AES-256-GCM, is {hours} h old; no WAL was archived since the database started"
+            ));
+        };
+        let wal = facts.now.since(archived_at);
+        let evidence = format!(
+            "the last base backup, sealed by AES-256-GCM, is {hours} h old; WAL was last archived {} s ago",
+            wal.as_secs()
+        );
+        Finding::kept(backup <= OLDEST_BACKUP && wal <= OLDEST_WAL, evidence)
+    })
 }
 
 #[cfg(test)]

@@ -1,35 +1,33 @@
 //! Backups lie in the EU: in a store that says so, or where a person says so.
 
-use super::{Control, Facts};
+use super::{Control, Facts, judged};
 use crate::config::DatabaseMode;
 use crate::domain::posture::Finding;
 
 pub(super) const CONTROL: Control = Control { id: "backup-place", promises: &["S2"], check };
 
 fn check(facts: &Facts) -> Finding {
-    let config = match &facts.config {
-        Ok(config) => config,
-        Err(why) => return Finding::not_measured(why),
-    };
-    if config.database.mode == DatabaseMode::External {
-        return Finding::not_measured("whoever runs the database backs it up");
-    }
-    if config.archive.directory().is_some() {
-        return Finding::not_measured(
-            "backups lie in a folder of the operator's; where its disk is cannot be seen from here",
-        );
-    }
-    let Some(s3) = config.archive.s3() else {
-        return Finding::not_measured("there is no archive of the database here");
-    };
-    let place = s3.url.host_str().unwrap_or_default();
-    match config.archive.attested() {
-        None => Finding::pass("backups lie in a store that its provider runs in the EU").with(place),
-        Some(_) => {
-            Finding::not_measured("attested, not measured: a person said that the store of backups lies in the EU")
-                .with(place)
+    judged(&facts.config, |config| {
+        if config.database.mode == DatabaseMode::External {
+            return Finding::not_measured("whoever runs the database backs it up");
         }
-    }
+        if config.archive.directory().is_some() {
+            return Finding::not_measured(
+                "backups lie in a folder of the operator's; where its disk is cannot be seen from here",
+            );
+        }
+        let Some(s3) = config.archive.s3() else {
+            return Finding::not_measured("there is no archive of the database here");
+        };
+        let place = s3.url.host_str().unwrap_or_default();
+        match config.archive.attested() {
+            None => Finding::pass("backups lie in a store that its provider runs in the EU").with(place),
+            Some(_) => {
+                Finding::not_measured("attested, not measured: a person said that the store of backups lies in the EU")
+                    .with(place)
+            }
+        }
+    })
 }
 
 #[cfg(test)]

@@ -1,21 +1,19 @@
 //! Of every column it is written down whose data it holds, what for, and for how long.
 
-use super::{Control, Facts};
+use super::{Control, Facts, judged};
 use crate::domain::posture::Finding;
 
 pub(super) const CONTROL: Control = Control { id: "column-classes", promises: &["S68", "S70"], check };
 
 fn check(facts: &Facts) -> Finding {
-    let seen = match &facts.guarding {
-        Ok(seen) => seen,
-        Err(why) => return Finding::not_measured(why),
-    };
-    if seen.columns == 0 {
-        return Finding::not_measured("no column was found");
-    }
-    let evidence = format!("{} of {} columns are without a class", seen.unclassified.len(), seen.columns);
-    let found = Finding::kept(seen.unclassified.is_empty(), evidence);
-    if seen.unclassified.is_empty() { found } else { found.with(seen.unclassified.join(", ")) }
+    judged(&facts.guarding, |seen| {
+        if seen.columns == 0 {
+            return Finding::not_measured("no column was found");
+        }
+        let evidence = format!("{} of {} columns are without a class", seen.unclassified.len(), seen.columns);
+        let found = Finding::kept(seen.unclassified.is_empty(), evidence);
+        if seen.unclassified.is_empty() { found } else { found.with(seen.unclassified.join(", ")) }
+    })
 }
 
 #[cfg(test)]

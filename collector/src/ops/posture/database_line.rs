@@ -1,25 +1,23 @@
 //! What goes to the database is encrypted, or does not leave the machine.
 
-use super::{Control, Facts};
+use super::{Control, Facts, judged};
 use crate::domain::posture::Finding;
 
 pub(super) const CONTROL: Control = Control { id: "database-line", promises: &["S55"], check };
 
 fn check(facts: &Facts) -> Finding {
-    let seen = match &facts.guarding {
-        Ok(seen) => seen,
-        Err(why) => return Finding::not_measured(why),
-    };
-    let checksums = if seen.checksums { "with checksums" } else { "without checksums" };
-    match (&seen.tls, seen.is_local) {
-        (_, true) => Finding::pass(format!(
-            "the database is reached by a socket of the same machine; its pages are kept {checksums}"
-        )),
-        (Some(version), false) => {
-            Finding::pass(format!("the database is reached by {version}; its pages are kept {checksums}"))
+    judged(&facts.guarding, |seen| {
+        let checksums = if seen.checksums { "with checksums" } else { "without checksums" };
+        match (&seen.tls, seen.is_local) {
+            (_, true) => Finding::pass(format!(
+                "the database is reached by a socket of the same machine; its pages are kept {checksums}"
+            )),
+            (Some(version), false) => {
+                Finding::pass(format!("the database is reached by {version}; its pages are kept {checksums}"))
+            }
+            (None, false) => Finding::fail("the database is reached over a network in the clear"),
         }
-        (None, false) => Finding::fail("the database is reached over a network in the clear"),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -1,24 +1,29 @@
 //! Looks at everything that controls judge, once. What cannot be looked at is a reason in the place of a fact.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::Empty;
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
+use hyper::Request;
 use picket_shared::time::{Clock, Timestamp};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::config::{Config, DatabaseMode, Served};
-use crate::notify::client::Client;
+use crate::notify::client::{Client, exchange};
 use crate::ops::anchor::Anchorage;
+use crate::ops::archive::inventory;
+use crate::ops::archive::shelf::Shelf;
 use crate::ops::audit::{self, Verdict};
 use crate::store::drills::{Standing, standing};
 use crate::store::heartbeats::{Point, point};
-use crate::store::posture::{Entering, Guarding, Watching, entering, guarding, sealed_by, watching};
+use crate::store::posture::{Entering, Guarding, Watching, entering, guarding, sealed, watching};
 use crate::store::{Conn, Pools, StoreError, health};
+use crate::vault::opener::key_of;
 use crate::vault::{KeyRing, keyring};
 
 /// What there is to look with.
@@ -32,8 +37,8 @@ pub struct Sources<'a> {
     pub anchorage: &'a Anchorage,
     /// Reaches the own public address.
     pub client: &'a Client,
-    /// When the newest base backup in the archive was whole.
-    pub backed_up_at: Result<Option<Timestamp>, String>,
+    /// The archive.
+    pub shelf: Result<&'a Shelf, String>,
 }
 
 /// A fact, or why it is not known.
@@ -91,19 +96,30 @@ pub struct Recovery {
     pub standing: Standing,
     /// How far back a restore would go; none before the first beat.
     pub point: Option<Point>,
-    /// The key with which everything is sealed now.
-    pub newest_key: u32,
 }
 
 /// How the key ring is.
 #[derive(Clone, Debug)]
 pub struct Keys {
     /// The names of its keys.
-    pub known: Vec<i64>,
-    /// By which keys values are sealed.
-    pub used: Vec<i64>,
+    pub known: Vec<u32>,
+    /// The one with which everything is sealed now.
+    pub newest: u32,
+    /// By which keys values are sealed that the database holds.
+    pub used: BTreeSet<u32>,
+    /// Values that are sealed in no form that is known.
+    pub strange: usize,
     /// When the newest key was made: when the file was last written.
     pub made_at: Timestamp,
+}
+
+#[cfg(test)]
+impl Keys {
+    /// A ring of these, the last the newest, of which none is used.
+    pub fn of(known: &[u32], made_at: Timestamp) -> Self {
+        let newest = known.last().copied().unwrap_or_default();
+        Self { known: known.to_vec(), newest, used: BTreeSet::new(), strange: 0, made_at }
+    }
 }
 
 /// What somebody meets who comes to the public address.
@@ -121,7 +137,7 @@ pub struct Door {
     pub nosniff: bool,
 }
 
-/// How long the own front door may take to answer.
+/// How long the store of backups, and the own front door, may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Facts {
@@ -138,7 +154,7 @@ impl Facts {
             archive: archived(sources).await,
             recovery: recovered(sources).await,
             keys: ring(sources).await,
-            door: within(door(sources)).await,
+            door: Box::pin(within(door(sources))).await,
         }
     }
 
@@ -178,13 +194,13 @@ async fn audited(sources: &Sources<'_>) -> Looked<Audit> {
 }
 
 async fn archived(sources: &Sources<'_>) -> Looked<Archive> {
-    let backed_up_at = sources.backed_up_at.clone()?;
+    let backups = within(said(inventory::backups(sources.shelf.clone()?))).await?;
     let archived_at = said(async {
         let mut auth = sources.pools.auth().await?;
         health::last_archived(auth.conn()).await
     })
     .await?;
-    Ok(Archive { backed_up_at, archived_at })
+    Ok(Archive { backed_up_at: backups.last().map(|last| last.ended_at), archived_at })
 }
 
 async fn recovered(sources: &Sources<'_>) -> Looked<Recovery> {
@@ -197,20 +213,27 @@ async fn recovered(sources: &Sources<'_>) -> Looked<Recovery> {
         Ok::<_, StoreError>((standing(&mut auth).await?, point(&mut auth, at).await?))
     })
     .await?;
-    let newest = KeyRing::load(sources.config.keys.directory()).map_err(|error| error.to_string())?;
-    let newest_key = newest.ok_or_else(|| "there is no key ring".to_owned())?.newest_id();
-    Ok(Recovery { at, standing, point, newest_key })
+    Ok(Recovery { at, standing, point })
 }
 
 async fn ring(sources: &Sources<'_>) -> Looked<Keys> {
-    let known = sources.anchorage.notary.public_keys().map(|(id, _)| i64::from(id)).collect();
-    let used = said(async {
+    let directory = sources.config.keys.directory();
+    // It is not read where anybody but its owner could.
+    let ring =
+        KeyRing::load(directory).map_err(|error| error.to_string())?.ok_or_else(|| "there is none".to_owned())?;
+    let sealed = said(async {
         let (mut worker, mut auth) = (sources.pools.worker().await?, sources.pools.auth().await?);
-        sealed_by(&mut worker, &mut auth).await
+        sealed(&mut worker, &mut auth).await
     })
     .await?;
-    let made_at = keyring::written_at(sources.config.keys.directory()).map_err(|error| error.to_string())?;
-    Ok(Keys { known, used, made_at })
+    let used: Vec<Option<u32>> = sealed.iter().map(|beginning| key_of(beginning)).collect();
+    Ok(Keys {
+        known: ring.ids(),
+        newest: ring.newest_id(),
+        strange: used.iter().filter(|key| key.is_none()).count(),
+        used: used.into_iter().flatten().collect(),
+        made_at: keyring::written_at(directory).map_err(|error| error.to_string())?,
+    })
 }
 
 async fn door(sources: &Sources<'_>) -> Looked<Door> {
@@ -227,7 +250,7 @@ async fn door(sources: &Sources<'_>) -> Looked<Door> {
     let port = url.port_or_known_default().unwrap_or(443);
     let stream = sources.client.open(host.trim_matches(['[', ']']), port).await.map_err(|error| error.to_string())?;
     if url.scheme() != "https" {
-        return headers(TokioIo::new(stream), &host, Door::plain()).await;
+        return headers(stream, &host, Door::plain()).await;
     }
     let stream = sources.client.wrap(stream, &host).await.map_err(|error| error.to_string())?;
     let session = stream.get_ref().1;
@@ -237,7 +260,7 @@ async fn door(sources: &Sources<'_>) -> Looked<Door> {
         let (_, parsed) = X509Certificate::from_der(der).ok()?;
         Some(Timestamp::from_seconds(parsed.validity().not_after.timestamp()))
     });
-    headers(TokioIo::new(stream), &host, Door { tls, certificate_ends, ..Door::plain() }).await
+    headers(stream, &host, Door { tls, certificate_ends, ..Door::plain() }).await
 }
 
 impl Door {
@@ -247,22 +270,14 @@ impl Door {
 }
 
 /// What the answer to a page that everybody may see says of itself.
-async fn headers<S>(stream: TokioIo<S>, host: &str, door: Door) -> Looked<Door>
+async fn headers<S>(stream: S, host: &str, door: Door) -> Looked<Door>
 where
-    TokioIo<S>: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(stream).await.map_err(|error| error.to_string())?;
-    let request = hyper::Request::get("/sign-in")
-        .header("host", host)
-        .body(Empty::<bytes::Bytes>::new())
-        .map_err(|error| error.to_string())?;
-    let ask = async { sender.send_request(request).await.map_err(|error| error.to_string()) };
-    let answer = tokio::select! {
-        answer = ask => answer?,
-        _ = connection => return Err("the connection was closed".to_owned()),
-    };
-    let text = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let request =
+        Request::get("/sign-in").header("host", host).body(Full::default()).map_err(|error| error.to_string())?;
+    let answer = said(exchange(stream, request)).await?;
+    let text = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let policy = text("content-security-policy");
     Ok(Door {
         hsts_s: text("strict-transport-security")

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Control, Facts};
+use super::{Control, Facts, judged};
 use crate::domain::posture::Finding;
 
 pub(super) const CONTROL: Control = Control { id: "front-door", promises: &["S50", "S51", "S52", "S54"], check };
@@ -13,23 +13,21 @@ const LEAST: Duration = Duration::from_secs(14 * 86_400);
 const LEAST_HSTS_S: u64 = 31_536_000;
 
 fn check(facts: &Facts) -> Finding {
-    let seen = match &facts.door {
-        Ok(seen) => seen,
-        Err(why) => return Finding::not_measured(why),
-    };
-    let Some(version) = &seen.tls else { return Finding::fail("pages are served in the clear") };
-    let days = seen.certificate_ends.map(|ends| ends.since(facts.now).as_secs() / 86_400);
-    let lasts = seen.certificate_ends.is_some_and(|ends| ends > facts.now + LEAST);
-    let hsts = seen.hsts_s.unwrap_or_default();
-    let evidence = format!(
-        "{version}; the certificate holds for {} more days; HTTPS is demanded for {} days; scripts and frames of others are {}kept out; types \
+    judged(&facts.door, |seen| {
+        let Some(version) = &seen.tls else { return Finding::fail("pages are served in the clear") };
+        let days = seen.certificate_ends.map(|ends| ends.since(facts.now).as_secs() / 86_400);
+        let lasts = seen.certificate_ends.is_some_and(|ends| ends > facts.now + LEAST);
+        let hsts = seen.hsts_s.unwrap_or_default();
+        let evidence = format!(
+            "{version}; the certificate holds for {} more days; HTTPS is demanded for {} days; scripts and frames of others are {}kept out; types \
          are {}guessed",
-        days.map_or_else(|| "an unknown number of".to_owned(), |days| days.to_string()),
-        hsts / 86_400,
-        if seen.policy { "" } else { "not " },
-        if seen.nosniff { "not " } else { "" },
-    );
-    Finding::kept(lasts && hsts >= LEAST_HSTS_S && seen.policy && seen.nosniff, evidence)
+            days.map_or_else(|| "an unknown number of".to_owned(), |days| days.to_string()),
+            hsts / 86_400,
+            if seen.policy { "" } else { "not " },
+            if seen.nosniff { "not " } else { "" },
+        );
+        Finding::kept(lasts && hsts >= LEAST_HSTS_S && seen.policy && seen.nosniff, evidence)
+    })
 }
 
 #[cfg(test)]

@@ -1,28 +1,26 @@
 //! Tenants see and touch their own rows alone, by the database itself.
 
-use super::{Control, Facts};
+use super::{Control, Facts, judged};
 use crate::domain::posture::{Finding, many};
 
 pub(super) const CONTROL: Control = Control { id: "isolation", promises: &["S42", "S43"], check };
 
 fn check(facts: &Facts) -> Finding {
-    let seen = match &facts.guarding {
-        Ok(seen) => seen,
-        Err(why) => return Finding::not_measured(why),
-    };
-    let tables = many(seen.tables, "table");
-    if seen.tables == 0 {
-        return Finding::not_measured("no table with rows of tenants was found");
-    }
-    if !seen.unsecured.is_empty() {
-        let evidence = format!("{} of {tables} are without forced row security", seen.unsecured.len());
-        return Finding::fail(evidence).with(seen.unsecured.join(", "));
-    }
-    if !seen.unbound.is_empty() {
-        let evidence = format!("{} are not bound by row security", many(seen.unbound.len(), "role"));
-        return Finding::fail(evidence).with(seen.unbound.join(", "));
-    }
-    Finding::pass(format!("row security is enabled and forced on {tables}, and binds every role of the collector"))
+    judged(&facts.guarding, |seen| {
+        let tables = many(seen.tables, "table");
+        if seen.tables == 0 {
+            return Finding::not_measured("no table with rows of tenants was found");
+        }
+        if !seen.unsecured.is_empty() {
+            let evidence = format!("{} of {tables} are without forced row security", seen.unsecured.len());
+            return Finding::fail(evidence).with(seen.unsecured.join(", "));
+        }
+        if !seen.unbound.is_empty() {
+            let evidence = format!("{} are not bound by row security", many(seen.unbound.len(), "role"));
+            return Finding::fail(evidence).with(seen.unbound.join(", "));
+        }
+        Finding::pass(format!("row security is enabled and forced on {tables}, and binds every role of the collector"))
+    })
 }
 
 #[cfg(test)]

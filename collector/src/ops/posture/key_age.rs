@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Control, Facts};
+use super::{Control, Facts, judged};
 use crate::domain::posture::Finding;
 
 pub(super) const CONTROL: Control = Control { id: "key-age", promises: &["S93"], check };
@@ -11,15 +11,13 @@ const DAY: Duration = Duration::from_secs(86_400);
 const OLDEST_DAYS: u64 = 90;
 
 fn check(facts: &Facts) -> Finding {
-    let seen = match &facts.keys {
-        Ok(seen) => seen,
-        Err(why) => return Finding::not_measured(why),
-    };
-    let days = facts.now.since(seen.made_at).as_secs() / DAY.as_secs();
-    Finding::kept(
-        days <= OLDEST_DAYS,
-        format!("the key ring was last changed {days} days ago; {OLDEST_DAYS} are the most"),
-    )
+    judged(&facts.keys, |seen| {
+        let days = facts.now.since(seen.made_at).as_secs() / DAY.as_secs();
+        Finding::kept(
+            days <= OLDEST_DAYS,
+            format!("the key ring was last changed {days} days ago; {OLDEST_DAYS} are the most"),
+        )
+    })
 }
 
 #[cfg(test)]
@@ -32,7 +30,7 @@ mod tests {
     fn ninety_days_are_the_most() {
         let with = |days: u32| {
             let blind = Facts::blind();
-            let keys = Keys { known: vec![1], used: Vec::new(), made_at: blind.now - DAY * days };
+            let keys = Keys::of(&[1], blind.now - DAY * days);
             check(&Facts { keys: Ok(keys), ..blind }).state
         };
         assert_eq!((with(90), with(91)), (State::Pass, State::Fail));

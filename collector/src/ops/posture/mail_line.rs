@@ -1,25 +1,24 @@
 //! Mail leaves by TLS.
 
-use super::{Control, Facts};
+use super::{Control, Facts, judged};
 use crate::config::MailTls;
 use crate::domain::posture::Finding;
 
 pub(super) const CONTROL: Control = Control { id: "mail-line", promises: &["S114"], check };
 
 fn check(facts: &Facts) -> Finding {
-    let mail = match &facts.config {
-        Ok(config) => &config.mail,
-        Err(why) => return Finding::not_measured(why),
-    };
-    if mail.host.is_none() {
-        return Finding::not_measured("no mail is sent here");
-    }
-    match mail.tls {
-        MailTls::None => Finding::not_measured(
-            "mail is handed to a server of the same machine; how that sends it on is not seen from here",
-        ),
-        _ => Finding::pass("mail is handed over by TLS alone, to a server whose certificate is checked"),
-    }
+    judged(&facts.config, |config| {
+        let mail = &config.mail;
+        if mail.host.is_none() {
+            return Finding::not_measured("no mail is sent here");
+        }
+        match mail.tls {
+            MailTls::None => Finding::not_measured(
+                "mail is handed to a server of the same machine; how that sends it on is not seen from here",
+            ),
+            _ => Finding::pass("mail is handed over by TLS alone, to a server whose certificate is checked"),
+        }
+    })
 }
 
 #[cfg(test)]

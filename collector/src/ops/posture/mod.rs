@@ -76,6 +76,11 @@ pub const CONTROLS: &[Control] = &[
     security_contact::CONTROL,
 ];
 
+/// What a control says of a fact; what is not known it does not judge.
+fn judged<T>(fact: &Result<T, String>, judge: impl FnOnce(&T) -> Finding) -> Finding {
+    fact.as_ref().map_or_else(Finding::not_measured, judge)
+}
+
 /// What all controls say of these facts.
 pub fn check(facts: &Facts) -> Vec<(&'static Control, Finding)> {
     CONTROLS.iter().map(|control| (control, (control.check)(facts))).collect()

@@ -1,18 +1,16 @@
 //! Of passwords there is an Argon2id hash and nothing else.
 
-use super::{Control, Facts};
+use super::{Control, Facts, judged};
 use crate::domain::posture::Finding;
 
 pub(super) const CONTROL: Control = Control { id: "passwords", promises: &["S27"], check };
 
 fn check(facts: &Facts) -> Finding {
-    let seen = match &facts.entering {
-        Ok(seen) => seen,
-        Err(why) => return Finding::not_measured(why),
-    };
-    let evidence =
-        format!("{} of {} passwords are kept otherwise than as an Argon2id hash", seen.weak_hashes, seen.passwords);
-    Finding::kept(seen.weak_hashes == 0, evidence)
+    judged(&facts.entering, |seen| {
+        let evidence =
+            format!("{} of {} passwords are kept otherwise than as an Argon2id hash", seen.weak_hashes, seen.passwords);
+        Finding::kept(seen.weak_hashes == 0, evidence)
+    })
 }
 
 #[cfg(test)]

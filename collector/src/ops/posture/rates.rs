@@ -1,23 +1,22 @@
 //! Requests are limited, by address, account and key.
 
-use super::{Control, Facts};
+use super::{Control, Facts, judged};
 use crate::domain::posture::Finding;
 
 pub(super) const CONTROL: Control = Control { id: "rates", promises: &["S88"], check };
 
 fn check(facts: &Facts) -> Finding {
-    let limits = match &facts.config {
-        Ok(config) => &config.limits,
-        Err(why) => return Finding::not_measured(why),
-    };
-    let rates = [
-        limits.requests_per_minute_per_address,
-        limits.requests_per_minute_per_account,
-        limits.requests_per_minute_per_key,
-    ];
-    let [address, account, key] = rates;
-    let evidence = format!("{address} requests a minute by address, {account} by account, {key} by API key");
-    Finding::kept(rates.iter().all(|rate| (1..=100_000).contains(rate)), evidence)
+    judged(&facts.config, |config| {
+        let limits = &config.limits;
+        let rates = [
+            limits.requests_per_minute_per_address,
+            limits.requests_per_minute_per_account,
+            limits.requests_per_minute_per_key,
+        ];
+        let [address, account, key] = rates;
+        let evidence = format!("{address} requests a minute by address, {account} by account, {key} by API key");
+        Finding::kept(rates.iter().all(|rate| (1..=100_000).contains(rate)), evidence)
+    })
 }
 
 #[cfg(test)]

@@ -2,22 +2,16 @@
 
 use super::{Control, Facts};
 use crate::domain::posture::Finding;
-use crate::domain::recovery::{self, Missing, missing};
+use crate::domain::recovery::{Missing, missing};
 
 pub(super) const CONTROL: Control = Control { id: "recovery-kit", promises: &["S8", "S10"], check };
 
 fn check(facts: &Facts) -> Finding {
-    let (seen, config) = match (&facts.recovery, &facts.config) {
-        (Ok(seen), Ok(config)) => (seen, config),
-        (Err(why), _) | (_, Err(why)) => return Finding::not_measured(why),
+    let (seen, config, keys) = match (&facts.recovery, &facts.config, &facts.keys) {
+        (Ok(seen), Ok(config), Ok(keys)) => (seen, config, keys),
+        (Err(why), ..) | (_, Err(why), _) | (.., Err(why)) => return Finding::not_measured(why),
     };
-    let known = recovery::Facts {
-        archives: config.archive.is_on(),
-        elsewhere: config.archive.is_elsewhere(),
-        proven: seen.standing.proof.as_ref().map(|(at, _)| *at),
-        holds_key: seen.standing.holds(seen.newest_key),
-        drilled: seen.standing.by_kit,
-    };
+    let known = seen.standing.recovery(&config.archive, Some(keys.newest));
     let missing: Vec<&str> = missing(&known, seen.at).into_iter().map(says).collect();
     if missing.is_empty() {
         return Finding::pass(
@@ -45,7 +39,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::domain::posture::State;
-    use crate::ops::posture::facts::Recovery;
+    use crate::ops::posture::facts::{Keys, Recovery};
     use crate::store::drills::Standing;
 
     #[test]
@@ -53,8 +47,9 @@ mod tests {
         let blind = Facts::blind();
         let with = |archive: &str, standing| {
             let config = Config { archive: toml::from_str(archive).unwrap(), ..Config::default() };
-            let recovery = Recovery { at: blind.now, standing, point: None, newest_key: 7 };
-            check(&Facts { recovery: Ok(recovery), config: Ok(Arc::new(config)), ..blind.clone() })
+            let recovery = Recovery { at: blind.now, standing, point: None };
+            let keys = Keys { newest: 7, ..Keys::of(&[7], blind.now) };
+            check(&Facts { recovery: Ok(recovery), keys: Ok(keys), config: Ok(Arc::new(config)), ..blind.clone() })
         };
         let shown = Standing {
             by_kit: Some(blind.now),

@@ -1,24 +1,22 @@
 //! What keeps to the EU runs in the EU, and so do monitors with credentials unless somebody said otherwise.
 
-use super::{Control, Facts};
+use super::{Control, Facts, judged};
 use crate::domain::posture::Finding;
 
 pub(super) const CONTROL: Control = Control { id: "residency", promises: &["S1", "S4"], check };
 
 fn check(facts: &Facts) -> Finding {
-    let seen = match &facts.watching {
-        Ok(seen) => seen,
-        Err(why) => return Finding::not_measured(why),
-    };
-    if seen.regions == 0 {
-        return Finding::not_measured("there is no region yet");
-    }
-    let evidence = format!(
-        "{} of {} monitors that run keep to the EU and run elsewhere; {} with credentials run elsewhere because somebody said so; {} of {} \
+    judged(&facts.watching, |seen| {
+        if seen.regions == 0 {
+            return Finding::not_measured("there is no region yet");
+        }
+        let evidence = format!(
+            "{} of {} monitors that run keep to the EU and run elsewhere; {} with credentials run elsewhere because somebody said so; {} of {} \
          regions lie outside the EU, as the operator says",
-        seen.strays, seen.monitors, seen.secrets_elsewhere, seen.regions_elsewhere, seen.regions
-    );
-    Finding::kept(seen.strays == 0, evidence)
+            seen.strays, seen.monitors, seen.secrets_elsewhere, seen.regions_elsewhere, seen.regions
+        );
+        Finding::kept(seen.strays == 0, evidence)
+    })
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::{Control, Facts};
-use crate::domain::drill::is_overdue;
+use crate::domain::drill::Stand;
 use crate::domain::posture::Finding;
 
 pub(super) const CONTROL: Control = Control { id: "restore-drill", promises: &["S8", "S9"], check };
 
-/// Where none is tried by itself: as often as is promised at least.
+/// As often as is promised at least, also where none is tried by itself.
 const QUARTER: Duration = Duration::from_secs(90 * 86_400);
 
 fn check(facts: &Facts) -> Finding {
@@ -16,23 +16,25 @@ fn check(facts: &Facts) -> Finding {
         (Ok(seen), Ok(config)) => (seen, config),
         (Err(why), _) | (_, Err(why)) => return Finding::not_measured(why),
     };
-    let Some(last) = &seen.standing.last else { return Finding::not_measured("no restore was tried yet") };
     let hours = |at| seen.at.since(at).as_secs() / 3600;
-    if last.outcome == "failed" {
-        let found = Finding::fail(format!("the last restore that was tried, {} h ago, failed", hours(last.began())));
-        return found.with(last.failure().unwrap_or_default());
-    }
-    let Some(passed) = &seen.standing.passed else { return Finding::fail("no restore that was tried has passed yet") };
-    let every = match config.archive.drill_hours {
-        0 => QUARTER,
-        hours => Duration::from_secs(3600) * u32::from(hours),
+    let every = Duration::from_secs(3600) * u32::from(config.archive.drill_hours);
+    let stand = seen.standing.stand(every, seen.at);
+    let passed = match (stand, &seen.standing.last, &seen.standing.passed) {
+        (Stand::Untried, ..) => return Finding::not_measured("no restore was tried yet"),
+        (Stand::Failed, Some(last), _) => {
+            let found =
+                Finding::fail(format!("the last restore that was tried, {} h ago, failed", hours(last.began())));
+            return found.with(last.failure().unwrap_or_default());
+        }
+        (.., Some(passed)) => passed,
+        _ => return Finding::fail("no restore that was tried has passed yet"),
     };
     let evidence = format!(
         "a restore to a random second passed {} h ago, every check of it; a copy could be used after {} s",
         hours(passed.began()),
         passed.restore_ms.unwrap_or_default() / 1000
     );
-    Finding::kept(!is_overdue(passed.began(), every, seen.at), evidence)
+    Finding::kept(stand == Stand::InTime && seen.at.since(passed.began()) <= QUARTER, evidence)
 }
 
 #[cfg(test)]
@@ -72,7 +74,7 @@ mod tests {
         let blind = Facts::blind();
         let with = |last: Option<DrillRow>, passed: Option<DrillRow>| {
             let standing = Standing { last, passed, ..Standing::default() };
-            let recovery = Recovery { at: blind.now, standing, point: None, newest_key: 1 };
+            let recovery = Recovery { at: blind.now, standing, point: None };
             check(&Facts { recovery: Ok(recovery), config: Ok(Arc::new(Config::default())), ..blind.clone() })
         };
         let ago = |hours: u32| blind.now - Duration::from_secs(3600) * hours;

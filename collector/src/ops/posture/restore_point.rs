@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Control, Facts};
+use super::{Control, Facts, judged};
 use crate::domain::posture::Finding;
 
 pub(super) const CONTROL: Control = Control { id: "restore-point", promises: &["S9"], check };
@@ -10,21 +10,19 @@ pub(super) const CONTROL: Control = Control { id: "restore-point", promises: &["
 const MOST: Duration = Duration::from_secs(300);
 
 fn check(facts: &Facts) -> Finding {
-    let seen = match &facts.recovery {
-        Ok(seen) => seen,
-        Err(why) => return Finding::not_measured(why),
-    };
-    let Some(point) = seen.point.filter(|point| point.is_archived) else {
-        return Finding::not_measured("nothing is known to be archived yet");
-    };
-    let behind = seen.at.since(point.at);
-    let evidence = format!(
-        "a disk lost now would cost the last {} s, measured every ten seconds; the most in the last day was {} s, and {} are promised",
-        behind.as_secs(),
-        point.worst.as_secs(),
-        MOST.as_secs()
-    );
-    Finding::kept(behind.max(point.worst) <= MOST, evidence)
+    judged(&facts.recovery, |seen| {
+        let Some(point) = seen.point.filter(|point| point.is_archived) else {
+            return Finding::not_measured("nothing is known to be archived yet");
+        };
+        let behind = seen.at.since(point.at);
+        let evidence = format!(
+            "a disk lost now would cost the last {} s, measured every ten seconds; the most in the last day was {} s, and {} are promised",
+            behind.as_secs(),
+            point.worst.as_secs(),
+            MOST.as_secs()
+        );
+        Finding::kept(behind.max(point.worst) <= MOST, evidence)
+    })
 }
 
 #[cfg(test)]
@@ -41,7 +39,7 @@ mod tests {
         let with = |behind: u64, worst: u64, is_archived| {
             let point =
                 Point { at: blind.now - Duration::from_secs(behind), is_archived, worst: Duration::from_secs(worst) };
-            let recovery = Recovery { at: blind.now, standing: Standing::default(), point: Some(point), newest_key: 1 };
+            let recovery = Recovery { at: blind.now, standing: Standing::default(), point: Some(point) };
             check(&Facts { recovery: Ok(recovery), ..blind.clone() }).state
         };
         assert_eq!(

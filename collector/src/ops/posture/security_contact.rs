@@ -1,23 +1,22 @@
 //! It is said whom to tell of a weakness.
 
-use super::{Control, Facts};
+use super::{Control, Facts, judged};
 use crate::domain::posture::{Finding, many};
 
 pub(super) const CONTROL: Control = Control { id: "security-contact", promises: &["S107", "S108"], check };
 
 fn check(facts: &Facts) -> Finding {
-    let security = match &facts.config {
-        Ok(config) => &config.security,
-        Err(why) => return Finding::not_measured(why),
-    };
-    match security.contacts.len() {
-        0 => Finding::fail("nobody is named to be told of a weakness"),
-        count => Finding::pass(format!(
-            "{} named in /.well-known/security.txt, {} to encrypt to",
-            if count == 1 { "1 contact is".to_owned() } else { format!("{count} contacts are") },
-            many(security.encryption_keys.len(), "key")
-        )),
-    }
+    judged(&facts.config, |config| {
+        let security = &config.security;
+        match security.contacts.len() {
+            0 => Finding::fail("nobody is named to be told of a weakness"),
+            count => Finding::pass(format!(
+                "{} named in /.well-known/security.txt, {} to encrypt to",
+                if count == 1 { "1 contact is".to_owned() } else { format!("{count} contacts are") },
+                many(security.encryption_keys.len(), "key")
+            )),
+        }
+    })
 }
 
 #[cfg(test)]

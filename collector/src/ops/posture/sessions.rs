@@ -1,6 +1,6 @@
 //! No session lasts longer than 30 days.
 
-use super::{Control, Facts};
+use super::{Control, Facts, judged};
 use crate::domain::posture::Finding;
 
 pub(super) const CONTROL: Control = Control { id: "sessions", promises: &["S22", "S24"], check };
@@ -8,18 +8,16 @@ pub(super) const CONTROL: Control = Control { id: "sessions", promises: &["S22",
 const LONGEST_DAYS: i64 = 30;
 
 fn check(facts: &Facts) -> Finding {
-    let seen = match &facts.entering {
-        Ok(seen) => seen,
-        Err(why) => return Finding::not_measured(why),
-    };
-    let evidence = match seen.sessions {
-        0 => "nobody is signed in".to_owned(),
-        _ => format!(
-            "the longest of {} sessions ends {} days after it began at the latest; {LONGEST_DAYS} are the most",
-            seen.sessions, seen.longest_session_days
-        ),
-    };
-    Finding::kept(seen.longest_session_days <= LONGEST_DAYS, evidence)
+    judged(&facts.entering, |seen| {
+        let evidence = match seen.sessions {
+            0 => "nobody is signed in".to_owned(),
+            _ => format!(
+                "the longest of {} sessions ends {} days after it began at the latest; {LONGEST_DAYS} are the most",
+                seen.sessions, seen.longest_session_days
+            ),
+        };
+        Finding::kept(seen.longest_session_days <= LONGEST_DAYS, evidence)
+    })
 }
 
 #[cfg(test)]

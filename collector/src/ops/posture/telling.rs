@@ -1,21 +1,21 @@
 //! Of every monitor that runs somebody would be told.
 
-use super::{Control, Facts};
+use super::{Control, Facts, judged};
 use crate::domain::posture::Finding;
 
 pub(super) const CONTROL: Control = Control { id: "telling", promises: &["S79"], check };
 
 fn check(facts: &Facts) -> Finding {
-    let seen = match &facts.watching {
-        Ok(seen) => seen,
-        Err(why) => return Finding::not_measured(why),
-    };
-    if seen.monitors == 0 {
-        return Finding::not_measured("nothing is watched yet");
-    }
-    let evidence =
-        format!("of {} of {} monitors nobody would be told by a channel that was verified", seen.untold, seen.monitors);
-    Finding::kept(seen.untold == 0, evidence)
+    judged(&facts.watching, |seen| {
+        if seen.monitors == 0 {
+            return Finding::not_measured("nothing is watched yet");
+        }
+        let evidence = format!(
+            "of {} of {} monitors nobody would be told by a channel that was verified",
+            seen.untold, seen.monitors
+        );
+        Finding::kept(seen.untold == 0, evidence)
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use picket_shared::time::Timestamp;
 use crate::domain::drill::{Beat, Head};
 use crate::store::{Conn, StoreError, Worker};
 
-/// Beats up to a time, in the order of their numbers; and the first later one, if there is one.
+/// Every beat that is kept, in the order of their numbers.
 ///
 /// # Errors
 /// When the database fails.

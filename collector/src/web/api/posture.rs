@@ -7,7 +7,7 @@ use super::problem::Problem;
 use super::{Answer, Call, Operation, Outcome};
 use crate::config::TrustPage;
 use crate::domain::access::Right;
-use crate::store::read::posture::{FindingRow, recent};
+use crate::store::read::posture::{ControlRow, FindingRow, controls};
 use crate::web::texts::control;
 
 /// `GET /api/v1/posture`.
@@ -22,28 +22,15 @@ async fn list_controls(call: Call) -> Outcome {
     if call.site.trust == TrustPage::Off {
         return Err(Problem::not_found());
     }
-    let now = call.site.clock.now();
-    let rows = recent(&mut call.site.pools.auth().await?).await?;
-    let mut items: Vec<Value> = Vec::new();
-    for row in rows {
-        let Some(says) = control(&row.control) else { continue };
-        match items.last_mut().filter(|last| last["control"] == row.control) {
-            Some(last) => {
-                if let Some(before) = last.get_mut("before").and_then(Value::as_array_mut) {
-                    before.push(shown(&row));
-                }
-            }
-            None => {
-                let finding = row.finding.clone().as_of(row.last_at, now);
-                let mut item = shown(&FindingRow { finding, ..row.clone() });
-                item["control"] = json!(row.control);
-                item["says"] = json!(says);
-                item["before"] = json!([]);
-                items.push(item);
-            }
-        }
-    }
-    Ok(Answer::ok(json!({ "items": items })))
+    let rows = controls(&mut call.site.pools.auth().await?, call.site.clock.now()).await?;
+    let item = |row: &ControlRow| {
+        let mut item = shown(&row.now);
+        item["control"] = json!(row.id);
+        item["says"] = json!(control(&row.id)?);
+        item["before"] = row.before.iter().map(shown).collect();
+        Some(item)
+    };
+    Ok(Answer::ok(json!({ "items": rows.iter().filter_map(item).collect::<Vec<_>>() })))
 }
 
 fn shown(row: &FindingRow) -> Value {

@@ -14,7 +14,7 @@ use super::{error, filters, page_of};
 use crate::config::TrustPage;
 use crate::domain::posture::State as Kept;
 use crate::store::StoreError;
-use crate::store::read::posture::{FindingRow, recent};
+use crate::store::read::posture::{ControlRow, FindingRow, controls};
 use crate::web::Site;
 use crate::web::extract::user::User;
 use crate::web::texts::{control, text};
@@ -82,31 +82,26 @@ fn shape(state: Kept) -> Shape {
 
 async fn read(site: &Site, frame: Frame) -> Result<Page, StoreError> {
     let now = site.clock.now();
-    let rows = recent(&mut site.pools.auth().await?).await?;
-    let mut items: Vec<Item> = Vec::new();
-    let mut states: Vec<Kept> = Vec::new();
-    // The newest of each control comes first, what was before it after it. What this version has no words for it does not show.
-    for row in rows {
-        let Some(says) = control(&row.control) else { continue };
-        match items.last_mut().filter(|last| last.id == row.control) {
-            Some(last) => last.before.push(before(row)),
-            None => {
-                let finding = row.finding.as_of(row.last_at, now);
-                states.push(finding.state);
-                items.push(Item {
-                    id: row.control,
-                    says,
-                    shape: shape(finding.state),
-                    evidence: finding.evidence,
-                    since: when(row.first_at, now),
-                    looked: when(row.last_at, now),
-                    before: Vec::new(),
-                });
-            }
-        }
+    let controls = controls(&mut site.pools.auth().await?, now).await?;
+    let mut page = Page { frame, counts: Vec::new(), items: Vec::new() };
+    for state in [Kept::Pass, Kept::Fail, Kept::NotMeasured] {
+        page.counts.push((shape(state), controls.iter().filter(|control| control.now.finding.state == state).count()));
     }
-    let count = |state| (shape(state), states.iter().filter(|one| **one == state).count());
-    Ok(Page { frame, counts: [Kept::Pass, Kept::Fail, Kept::NotMeasured].map(count).to_vec(), items })
+    // What this version has no words for it does not show.
+    page.items = controls.into_iter().filter_map(|row| Some(item(control(&row.id)?, row, now))).collect();
+    Ok(page)
+}
+
+fn item(says: &'static str, ControlRow { id, now: row, before: past }: ControlRow, now: Timestamp) -> Item {
+    Item {
+        id,
+        says,
+        shape: shape(row.finding.state),
+        evidence: row.finding.evidence,
+        since: when(row.first_at, now),
+        looked: when(row.last_at, now),
+        before: past.into_iter().map(before).collect(),
+    }
 }
 
 fn before(row: FindingRow) -> Before {

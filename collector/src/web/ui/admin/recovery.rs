@@ -12,8 +12,8 @@ use super::super::shape::{Shape, lasting, shape};
 use super::super::{filters, page_of};
 use super::{Head, Line, frame, line};
 use crate::config::DatabaseMode;
-use crate::domain::drill::is_overdue;
-use crate::domain::recovery::{self, Facts, Missing};
+use crate::domain::drill::Stand;
+use crate::domain::recovery::{self, Missing};
 use crate::store::drills::{self, DrillRow, Standing};
 use crate::store::heartbeats::{self, Point};
 use crate::store::{Auth, StoreError};
@@ -78,17 +78,10 @@ pub(super) async fn standing(site: &Site, auth: &mut Auth) -> Result<(Vec<Line>,
     // All of these times are the machine's own.
     let now = Clock::system().now();
     let standing = drills::standing(auth).await?;
-    let facts = Facts {
-        archives: config.archive.is_on(),
-        elsewhere: config.archive.is_elsewhere(),
-        proven: standing.proof.as_ref().map(|(at, _)| *at),
-        holds_key: standing.holds(site.sealer.key_id()),
-        drilled: standing.by_kit,
-    };
-    let missing = recovery::missing(&facts, now);
+    let missing = recovery::missing(&standing.recovery(&config.archive, Some(site.sealer.key_id())), now);
     let word = if missing.is_empty() { "admin.recoverable_yes" } else { "admin.recoverable_no" };
     let mut lines = vec![line("admin.recoverable", missing.is_empty(), text(word).to_owned())];
-    if facts.archives {
+    if config.archive.is_on() {
         lines.push(lost(heartbeats::point(auth, now).await?, now));
         lines.extend(drilled(&standing, Duration::from_secs(3600) * u32::from(config.archive.drill_hours), now));
     }
@@ -107,10 +100,10 @@ fn drilled(standing: &Standing, every: Duration, now: Timestamp) -> Vec<Line> {
     let Some(last) = &standing.last else {
         return vec![line("admin.last_drill", false, text("admin.no_drill").to_owned())];
     };
-    let overdue = !every.is_zero() && standing.passed.as_ref().is_none_or(|row| is_overdue(row.began(), every, now));
     let ago = filled("time.ago", lasting(now.since(last.began()).as_secs()));
     let word = outcome(last);
-    let mut lines = vec![line("admin.last_drill", last.passed() && !overdue, format!("{word}, {ago}"))];
+    let mut lines =
+        vec![line("admin.last_drill", standing.stand(every, now) == Stand::InTime, format!("{word}, {ago}"))];
     if let Some(passed) = &standing.passed {
         lines.push(line("admin.usable_after", true, took(passed)));
     }
