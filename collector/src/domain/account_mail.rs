@@ -180,6 +180,37 @@ pub enum About {
         /// When the membership ends that it leads to.
         member_until: Option<Timestamp>,
     },
+    /// An account or an organization is closed, and will be erased.
+    Closed {
+        /// The link that brings it back.
+        link: LinkFacts,
+        /// When it was closed.
+        at: Timestamp,
+        /// Whose account.
+        account: String,
+        /// What the organization is called; none where it is an account.
+        organization: Option<String>,
+        /// The organizations that were closed with an account.
+        organizations: Vec<String>,
+    },
+    /// It was brought back.
+    Restored {
+        /// When.
+        at: Timestamp,
+        /// What the organization is called; none where it is an account.
+        organization: Option<String>,
+    },
+    /// Everything of it is erased.
+    Erased {
+        /// When.
+        at: Timestamp,
+        /// Whether it was an organization.
+        organization: bool,
+        /// How many rows, by table.
+        counts: Vec<(String, u64)>,
+        /// When the last backup is gone in which it is still; none where nothing is archived.
+        copies_until: Option<Timestamp>,
+    },
     /// The operator made a link that gives an account another password.
     Recovery {
         /// When.
@@ -263,6 +294,9 @@ impl About {
             Self::Management { step, .. } => step.template(),
             Self::Administrator { .. } => "administrator",
             Self::Invitation { .. } => "invitation",
+            Self::Closed { .. } => "closed",
+            Self::Restored { .. } => "restored",
+            Self::Erased { .. } => "erased",
             Self::Recovery { .. } => "recovery",
         }
     }
@@ -276,6 +310,7 @@ impl About {
             | Self::ConfirmLink(link)
             | Self::ChangeFrom { link, .. }
             | Self::Invitation { link, .. }
+            | Self::Closed { link, .. }
             | Self::ChangeTo(link) => Some(link),
             _ => None,
         }

@@ -103,6 +103,8 @@ words! {
     Keep = "keep",
     /// It is emptied, and the row stays.
     Null = "null",
+    /// The word "erased" takes its place, and the row stays.
+    Mask = "mask",
 }
 
 impl FromStr for ColumnClass {

@@ -9,7 +9,7 @@
 //! [`audit_chain`] finds where the audit log was tampered with; [`import`] reads what other programs watch; [`written`] how
 //! people write hosts, headers and times; [`defaults`] what holds where nobody says otherwise; [`access`] who may do what;
 //! [`passkey`] whether a passkey is what it says; [`administration`] for how long somebody administers the instance;
-//! [`management`] who lets an organization be managed by another.
+//! [`management`] who lets an organization be managed by another; [`ended`] what stays ended in a restored copy.
 
 pub mod outage;
 
@@ -23,6 +23,7 @@ pub mod column_class;
 pub mod csv;
 pub mod defaults;
 pub mod drill;
+pub mod ended;
 pub mod gap;
 pub mod import;
 pub mod management;

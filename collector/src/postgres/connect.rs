@@ -87,7 +87,7 @@ impl Access {
     }
 }
 
-/// Opens the four pools, of at most `size` connections each.
+/// Opens the pools, of at most `size` connections each; one erasure runs at a time.
 ///
 /// # Errors
 /// When the options cannot be; connections are made when they are first needed.
@@ -97,6 +97,7 @@ pub fn open_pools(access: &Access, size: u32) -> Result<Pools, PostgresError> {
         intake: pool(access, "picket_intake", size, "10s")?,
         worker: pool(access, "picket_worker", size, "60s")?,
         auth: pool(access, "picket_auth", size, "10s")?,
+        eraser: pool(access, "picket_eraser", 2, "60s")?,
     })
 }
 

@@ -5,8 +5,16 @@ use sqlx::{Connection, Executor, PgConnection};
 use super::PostgresError;
 
 /// Every role: what it may do is granted by the migrations. None is a superuser, none passes by row security.
-pub const ROLES: [&str; 7] =
-    ["picket_owner", "picket_app", "picket_intake", "picket_worker", "picket_auth", "picket_reader", "picket_backup"];
+pub const ROLES: [&str; 8] = [
+    "picket_owner",
+    "picket_app",
+    "picket_intake",
+    "picket_worker",
+    "picket_auth",
+    "picket_reader",
+    "picket_backup",
+    "picket_eraser",
+];
 
 /// Taken while roles are made or migrations run; any number will do as long as it never changes.
 const LOCK: i64 = 0x7069_636b_6574;
@@ -64,7 +72,8 @@ pub async fn ensure_schema(conn: &mut PgConnection) -> Result<(), PostgresError>
     conn.execute("ALTER SCHEMA public OWNER TO picket_owner").await?;
     conn.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC").await?;
     conn.execute(
-        "GRANT USAGE ON SCHEMA public TO picket_app, picket_intake, picket_worker, picket_auth, picket_reader, picket_backup",
+        "GRANT USAGE ON SCHEMA public TO picket_app, picket_intake, picket_worker, picket_auth, picket_reader, picket_backup, \
+         picket_eraser",
     )
     .await?;
     Ok(())

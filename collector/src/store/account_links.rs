@@ -21,12 +21,22 @@ pub enum Purpose {
     ChangeOld,
     /// Agree at the other address.
     ChangeNew,
+    /// Bring back what was closed.
+    Restore,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 7] =
-        [Self::SignIn, Self::Reset, Self::Recover, Self::SignUp, Self::Confirm, Self::ChangeOld, Self::ChangeNew];
+    pub const ALL: [Self; 8] = [
+        Self::SignIn,
+        Self::Reset,
+        Self::Recover,
+        Self::SignUp,
+        Self::Confirm,
+        Self::ChangeOld,
+        Self::ChangeNew,
+        Self::Restore,
+    ];
 
     /// Its word in the table.
     pub const fn as_str(self) -> &'static str {
@@ -38,6 +48,7 @@ impl Purpose {
             Self::Confirm => "confirm",
             Self::ChangeOld => "change_old",
             Self::ChangeNew => "change_new",
+            Self::Restore => "restore",
         }
     }
 }
@@ -53,6 +64,8 @@ pub struct Link {
     pub user: Option<UserKey>,
     /// The browser that asked, where no other may use it.
     pub browser_hash: Option<Vec<u8>>,
+    /// What it brings back.
+    pub closure: Option<i64>,
 }
 
 /// A link to be made.
@@ -93,12 +106,38 @@ pub async fn insert(auth: &mut Auth, new: &NewLink<'_>, now: Timestamp) -> Resul
     StoreError::expect_rows("account_links", 1, done.rows_affected())
 }
 
-type Row = (String, String, Option<UserKey>, Option<Vec<u8>>);
+type Row = (String, String, Option<UserKey>, Option<Vec<u8>>, Option<i64>);
 
 fn link(row: Option<Row>) -> Option<Link> {
-    let (purpose, email, user, browser_hash) = row?;
+    let (purpose, email, user, browser_hash, closure) = row?;
     let purpose = Purpose::ALL.into_iter().find(|known| known.as_str() == purpose)?;
-    Some(Link { purpose, email, user, browser_hash })
+    Some(Link { purpose, email, user, browser_hash, closure })
+}
+
+/// Makes a link that brings something back.
+///
+/// # Errors
+/// When the database fails.
+pub async fn insert_restore(
+    auth: &mut Auth,
+    (token_hash, closure): (&[u8; 32], i64),
+    (user, email): (UserKey, &str),
+    (now, expires): (Timestamp, Timestamp),
+) -> Result<(), StoreError> {
+    let done = sqlx::query(
+        "INSERT INTO account_links (token_hash, purpose, email, user_id, closure_id, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(token_hash.as_slice())
+    .bind(Purpose::Restore.as_str())
+    .bind(email)
+    .bind(user)
+    .bind(closure)
+    .bind(now.micros())
+    .bind(expires.micros())
+    .execute(auth.conn())
+    .await?;
+    StoreError::expect_rows("account_links", 1, done.rows_affected())
 }
 
 /// The link of a token, while it works; looking at it does not use it.
@@ -107,7 +146,7 @@ fn link(row: Option<Row>) -> Option<Link> {
 /// When the database fails.
 pub async fn find(auth: &mut Auth, token_hash: &[u8; 32], now: Timestamp) -> Result<Option<Link>, StoreError> {
     let row: Option<Row> = sqlx::query_as(
-        "SELECT purpose, email, user_id, browser_hash FROM account_links
+        "SELECT purpose, email, user_id, browser_hash, closure_id FROM account_links
          WHERE token_hash = $1 AND used_at IS NULL AND expires_at > $2",
     )
     .bind(token_hash.as_slice())
@@ -124,7 +163,7 @@ pub async fn find(auth: &mut Auth, token_hash: &[u8; 32], now: Timestamp) -> Res
 pub async fn use_up(auth: &mut Auth, token_hash: &[u8; 32], now: Timestamp) -> Result<Option<Link>, StoreError> {
     let row: Option<Row> = sqlx::query_as(
         "UPDATE account_links SET used_at = $2 WHERE token_hash = $1 AND used_at IS NULL AND expires_at > $2
-         RETURNING purpose, email, user_id, browser_hash",
+         RETURNING purpose, email, user_id, browser_hash, closure_id",
     )
     .bind(token_hash.as_slice())
     .bind(now.micros())
@@ -133,12 +172,13 @@ pub async fn use_up(auth: &mut Auth, token_hash: &[u8; 32], now: Timestamp) -> R
     Ok(link(row))
 }
 
-/// Ends every link of a user and of an address, as what they would do is no longer wanted.
+/// Ends every link of a user and of an address, as what they would do is no longer wanted; but for those that bring back what was
+/// closed.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn end_all(auth: &mut Auth, user: UserKey, email: &str) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM account_links WHERE user_id = $1 OR email = $2")
+    sqlx::query("DELETE FROM account_links WHERE (user_id = $1 OR email = $2) AND purpose <> 'restore'")
         .bind(user)
         .bind(email)
         .execute(auth.conn())

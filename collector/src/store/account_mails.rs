@@ -64,8 +64,8 @@ pub enum Ending {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn insert(auth: &mut Auth, new: &NewMail<'_>, now: Timestamp) -> Result<(), StoreError> {
-    let done = put(auth, new, None, now).await?;
+pub async fn insert(conn: &mut impl Conn, new: &NewMail<'_>, now: Timestamp) -> Result<(), StoreError> {
+    let done = put(conn, new, None, now).await?;
     StoreError::expect_rows("account_mails", 1, done)
 }
 
@@ -82,7 +82,12 @@ pub async fn insert_unless_told(
     put(auth, new, Some(since), now).await.map(|_| ())
 }
 
-async fn put(auth: &mut Auth, new: &NewMail<'_>, since: Option<Timestamp>, now: Timestamp) -> Result<u64, StoreError> {
+async fn put(
+    conn: &mut impl Conn,
+    new: &NewMail<'_>,
+    since: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
     let done = sqlx::query(
         "INSERT INTO account_mails (uuid, user_id, template, sealed_parameters, created_at, next_at, gives_up_at)
          SELECT $1, $2, $3, $4, $5, $5, $6
@@ -96,9 +101,9 @@ async fn put(auth: &mut Auth, new: &NewMail<'_>, since: Option<Timestamp>, now: 
     .bind(now.micros())
     .bind(new.gives_up.micros())
     .bind(since.map(Timestamp::micros))
-    .execute(auth.conn())
+    .execute(conn.conn())
     .await?;
-    auth.ring(Bell::Mails).await?;
+    conn.ring(Bell::Mails).await?;
     Ok(done.rows_affected())
 }
 

@@ -35,16 +35,16 @@ pub struct Table {
 }
 
 impl Table {
-    fn column(&self, name: &str) -> Option<&Column> {
+    pub(super) fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.column(name).is_some()
     }
 
     /// The columns of the primary key, in its order.
-    fn key(&self) -> Vec<&Column> {
+    pub(super) fn key(&self) -> Vec<&Column> {
         let mut key: Vec<_> = self.columns.iter().filter(|column| column.place.is_some()).collect();
         key.sort_by_key(|column| column.place);
         key
@@ -257,7 +257,7 @@ fn value(column: &Column) -> String {
     }
 }
 
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

@@ -66,6 +66,8 @@ pub const KEPT: &[(&str, &[&str])] = &[
     ("address_changes", &["created_at", "expires_at", "old_confirmed_at", "new_confirmed_at"]),
     ("admin_grants", &["from_at", "until_at", "revoked_at"]),
     ("managements", &["consented_at", "accepted_at", "until_at", "ended_at", "end_told_at"]),
+    ("closures", &["closed_at", "erase_at", "restored_at", "began_at"]),
+    ("erasures", &["erased_at", "copies_until"]),
     // Of the machine's own clock.
     ("heartbeats", &["beat_at", "safe_at"]),
     ("drills", &["began_at", "ended_at", "restored_to_at"]),

@@ -1,6 +1,6 @@
 //! All SQL: plain async functions, one file a table family.
 //!
-//! [`scope`] hands out the four connection types; a function takes the one that may do what it does. A function that
+//! [`scope`] hands out the five connection types; a function takes the one that may do what it does. A function that
 //! leaves work behind also rings. Every write checks how many rows it touched. Times are bigint microseconds.
 
 pub mod error;
@@ -19,10 +19,13 @@ pub mod changes;
 pub mod channel_proofs;
 pub mod channels;
 pub mod clock;
+pub mod closures;
 pub mod deliveries;
 pub mod devices;
 pub mod drills;
+pub mod ended;
 pub mod ends;
+pub mod erasures;
 pub mod facts;
 pub mod gaps;
 pub mod health;
@@ -63,7 +66,7 @@ pub mod summaries;
 pub mod users;
 
 pub use error::StoreError;
-pub use scope::{Auth, Conn, Intake, Pools, Scoped, Worker};
+pub use scope::{Auth, Conn, Eraser, Intake, Pools, Scoped, Worker};
 
 macro_rules! row_keys {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(

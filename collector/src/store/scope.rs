@@ -1,4 +1,4 @@
-//! The four connection types. Each is a transaction as its own role; what it may touch is decided by PostgreSQL.
+//! The five connection types. Each is a transaction as its own role; what it may touch is decided by PostgreSQL.
 //!
 //! A transaction is always begun in a task of its own: dropping `Pool::begin` half-way gives a connection that is inside
 //! an open transaction back to the pool (sqlx 0.9.0), and later writes on it could be acknowledged and rolled back.
@@ -23,6 +23,8 @@ pub struct Pools {
     pub worker: PgPool,
     /// What must be found before a tenant is known, and what belongs to the operator (`picket_auth`).
     pub auth: PgPool,
+    /// Erasure of what was closed (`picket_eraser`).
+    pub eraser: PgPool,
 }
 
 /// A transaction that sees the rows of one tenant.
@@ -44,6 +46,10 @@ pub struct Worker(Transaction<'static, Postgres>);
 /// A transaction before a tenant is known, or of the operator.
 #[derive(Debug)]
 pub struct Auth(Transaction<'static, Postgres>);
+
+/// A transaction that erases.
+#[derive(Debug)]
+pub struct Eraser(Transaction<'static, Postgres>);
 
 impl Pools {
     /// Begins a transaction for one tenant.
@@ -81,9 +87,17 @@ impl Pools {
         begin(&self.auth).await.map(Auth)
     }
 
+    /// Begins a transaction that erases.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn eraser(&self) -> Result<Eraser, StoreError> {
+        begin(&self.eraser).await.map(Eraser)
+    }
+
     /// Closes every pool, after what runs on them has ended.
     pub async fn close(&self) {
-        for pool in [&self.app, &self.intake, &self.worker, &self.auth] {
+        for pool in [&self.app, &self.intake, &self.worker, &self.auth, &self.eraser] {
             pool.close().await;
         }
     }
@@ -134,7 +148,7 @@ macro_rules! connections {
     )+};
 }
 
-connections! { Scoped => tx, Intake => 0, Worker => 0, Auth => 0 }
+connections! { Scoped => tx, Intake => 0, Worker => 0, Auth => 0, Eraser => 0 }
 
 impl Scoped {
     /// Whose rows this sees.

@@ -21,7 +21,8 @@ pub async fn supersede_unwanted(conn: &mut Worker, now: Timestamp) -> Result<u64
     let done = sqlx::query(
         "UPDATE deliveries d SET state = 'superseded', ended_at = $1, leased_until = NULL FROM channels c
          WHERE c.id = d.channel_id AND d.state = 'pending' AND (d.leased_until IS NULL OR d.leased_until <= $1)
-            AND (c.deleted_at IS NOT NULL OR (d.notice_id IS NOT NULL AND c.verified_at IS NULL)
+            AND (c.deleted_at IS NOT NULL OR EXISTS (SELECT FROM organizations o WHERE o.id = d.org_id AND o.deleted_at IS NOT NULL)
+                OR (d.notice_id IS NOT NULL AND c.verified_at IS NULL)
                 OR (d.payload ->> 'kind' = 'proof'
                     AND NOT EXISTS (SELECT FROM channel_proofs p WHERE p.delivery_id = d.id)))",
     )
