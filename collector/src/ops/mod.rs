@@ -2,8 +2,11 @@
 
 pub mod anchor;
 pub mod archive;
+pub mod arming;
 pub mod audit;
 pub mod drill;
+pub mod ended;
+pub mod erasure;
 pub mod heartbeat;
 pub mod posture;
 pub mod retention;

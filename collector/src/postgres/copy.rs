@@ -1,4 +1,4 @@
-//! A restored copy that is run for a while, to be looked at: it archives nothing, listens to its owner alone, and is thrown away.
+//! A restored copy that is run for a while, to be looked at or made fit to be armed: it archives nothing, and listens to its owner alone.
 
 use std::fs::File;
 use std::path::Path;
@@ -23,6 +23,15 @@ const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// What becomes of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is thrown away: nothing need be on the disk.
+    Thrown,
+    /// A collector will run on it.
+    Kept,
+}
+
 /// A copy that runs.
 #[derive(Debug)]
 pub struct Copy {
@@ -37,7 +46,7 @@ impl Copy {
     ///
     /// # Errors
     /// When it does not start, with what it said last.
-    pub async fn start(data_dir: &Path, binaries: Option<&Path>) -> Result<Self, PostgresError> {
+    pub async fn start(data_dir: &Path, binaries: Option<&Path>, fate: Fate) -> Result<Self, PostgresError> {
         let layout = Layout::of(data_dir);
         let lock = take(layout.root())?;
         let programs = Programs::find(binaries, &layout.pgdata())?;
@@ -50,7 +59,7 @@ impl Copy {
             "port=5432",
             "unix_socket_permissions=0700",
             "archive_mode=off",
-            "fsync=off",
+            if fate == Fate::Kept { "fsync=on" } else { "fsync=off" },
             "autovacuum=off",
             "logging_collector=off",
             "log_statement=none",

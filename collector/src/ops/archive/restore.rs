@@ -127,11 +127,11 @@ pub async fn run(
     Ok(restored)
 }
 
-/// Arms a restored copy: from now on a collector may run on it.
+/// The restored copy that waits to be armed.
 ///
 /// # Errors
 /// When there is none, or it was not restored to its end.
-pub fn arm(data_dir: &Path) -> Result<Restored, ArchiveError> {
+pub fn waiting(data_dir: &Path) -> Result<Restored, ArchiveError> {
     let mark = Layout::of(data_dir).unarmed();
     let failed = |error: std::io::Error| ArchiveError::other(format!("{}: {error}", mark.display()));
     let text = match fs::read_to_string(&mark) {
@@ -142,13 +142,23 @@ pub fn arm(data_dir: &Path) -> Result<Restored, ArchiveError> {
         }
         Err(error) => return Err(failed(error)),
     };
-    let restored: Restored = serde_json::from_str(&text).map_err(|_| {
+    serde_json::from_str(&text).map_err(|_| {
         let why = format!(
             "the restore into {} did not come to its end: remove the folder and restore again",
             data_dir.display()
         );
         ArchiveError::other(why)
-    })?;
+    })
+}
+
+/// Arms a restored copy that was made fit for it: from now on a collector may run on it.
+///
+/// # Errors
+/// As [`waiting`].
+pub fn arm(data_dir: &Path) -> Result<Restored, ArchiveError> {
+    let mark = Layout::of(data_dir).unarmed();
+    let failed = |error: std::io::Error| ArchiveError::other(format!("{}: {error}", mark.display()));
+    let restored = waiting(data_dir)?;
     fs::rename(&mark, mark.with_file_name("armed.json")).map_err(failed)?;
     File::open(data_dir).and_then(|folder| folder.sync_all()).map_err(failed)?;
     Ok(restored)

@@ -22,7 +22,7 @@ use super::archive::restore::{self, Progress, Restored};
 use super::archive::shelf::{ArchiveError, Shelf};
 use super::archive::wal::{Lsn, SegmentSize, WalFile};
 use crate::domain::drill;
-use crate::postgres::copy::Copy;
+use crate::postgres::copy::{Copy, Fate};
 use crate::postgres::open_pools;
 use crate::postgres::recovery::Target;
 use crate::store::drills::Ended;
@@ -195,7 +195,7 @@ impl<C: Fn(&Path) -> String, N: Fn() -> Timestamp, T: Fn(Progress)> Trying<'_, C
         report.bytes = inventory.backups.iter().find(|backup| backup.id == restored.backup).map(|found| found.bytes);
         book.note("restore", on_time(&restored, to));
         report.restored = Some(restored);
-        let copy = Copy::start(&data_dir, self.order.binaries).await?;
+        let copy = Copy::start(&data_dir, self.order.binaries, Fate::Thrown).await?;
         let looked = self.look(book, report, &copy, safe).await;
         copy.stop().await;
         looked
