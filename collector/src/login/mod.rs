@@ -14,6 +14,7 @@ pub mod account;
 pub mod administration;
 pub mod api_key;
 pub mod caller;
+pub mod closing;
 pub mod common;
 pub mod ends;
 pub mod failure;

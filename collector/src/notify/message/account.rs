@@ -4,10 +4,10 @@ use picket_shared::ids::{AccountMailId, DeliveryId};
 use picket_shared::time::Timestamp;
 use serde_json::Value;
 
-use super::Message;
 use super::sheet::Sheet;
 use super::short::Brief;
 use super::words::one_line;
+use super::{Message, closure};
 use crate::domain::account_mail::{About, LinkFacts, Step};
 
 /// What to do about a deed that was not one's own.
@@ -81,6 +81,7 @@ fn sheet(about: &About, url: &str) -> Sheet {
             link: Some(format!("{url}/admin")),
         },
         About::Invitation { .. } => invitation(about, url),
+        About::Closed { .. } | About::Restored { .. } | About::Erased { .. } => closure::sheet(about, url),
         About::Recovery { at, account, by } => Sheet {
             subject: "Recovery of an account at Picket".to_owned(),
             lead: format!("The operator made a link by which the user of {account} can choose another password."),
@@ -344,6 +345,11 @@ mod tests {
         About::Management { step, at, managed, managing, most, until: Some(at), by, managing_side }
     }
 
+    fn closed(link: LinkFacts, name: &str) -> About {
+        let (account, organizations) = (name.to_owned(), vec![name.to_owned()]);
+        About::Closed { at: link.until, link, account, organization: Some(name.to_owned()), organizations }
+    }
+
     #[test]
     fn a_mail_says_what_to_do_and_keeps_its_link_to_its_body() {
         let at = Timestamp::from_seconds(1_790_000_000);
@@ -372,6 +378,9 @@ mod tests {
             About::Membership { at, organization: new.clone(), role: None },
             About::ServiceKeyAdded { at, name: new.clone(), service: new.clone(), organization: new.clone() },
             About::Administrator { at, until: at, by: new.clone() },
+            closed(link(), &new),
+            About::Restored { at, organization: Some(new.clone()) },
+            About::Erased { at, organization: true, counts: vec![(new.clone(), 2)], copies_until: Some(at) },
             About::Invitation {
                 link: link(),
                 organization: new.clone(),

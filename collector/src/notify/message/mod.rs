@@ -4,6 +4,7 @@
 
 pub mod account;
 mod alarm;
+mod closure;
 mod event;
 mod sheet;
 pub(super) mod short;

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod audit;
 pub mod channels;
+pub mod erasure;
 pub mod holdings;
 pub mod incidents;
 pub mod invitations;

@@ -55,6 +55,8 @@ const NAV: &[(&str, &str, Right)] = &[
 /// What can have been done, as in `?done=`: name of the text, and whether `?name=` goes into it.
 const DONE: &[(&str, &str, bool)] = &[
     ("password", "done.password", false),
+    ("account_closed", "done.account_closed", false),
+    ("back", "done.back", false),
     ("session_ended", "done.session_ended", false),
     ("others_ended", "done.others_ended", false),
     ("confirm_sent", "done.confirm_sent", false),

@@ -8,6 +8,7 @@ pub mod account;
 pub mod admin;
 pub mod audit;
 pub mod channel;
+pub mod closing;
 pub mod dashboard;
 pub mod error;
 pub mod events;

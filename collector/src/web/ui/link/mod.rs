@@ -16,6 +16,7 @@ use super::sign_in::{forget, signed};
 use super::{error, filters, page_with, see};
 use crate::login::account::Agreed;
 use crate::login::caller::Caller;
+use crate::login::closing::Restored;
 use crate::login::link::{Link, Look, Purpose, Reset};
 use crate::login::session::Ticket;
 use crate::login::sign_up::{MAX_NAME, SignUp};
@@ -42,6 +43,7 @@ struct Page<'a> {
 /// `GET /link/{link}`.
 pub async fn get_link(State(site): State<Site>, headers: HeaderMap, Path(link): Path<String>) -> Response {
     match looked(&site, &headers, &link).await {
+        Ok((found, _)) if found.purpose == Purpose::Restore => restoring(&site, &link, &found).await,
         Ok((found, _)) => show(StatusCode::OK, &link, &found, "", None),
         Err(response) => response,
     }
@@ -83,6 +85,12 @@ pub async fn post_link(
                 Err(failed) => error::unavailable(&failed),
             }
         }
+        Purpose::Restore => match porter.restore(&link, &caller, now).await {
+            Ok(Restored::Done) => see("/sign-in?done=back"),
+            Ok(Restored::Taken) => error::page(StatusCode::CONFLICT, "link.taken"),
+            Ok(Restored::Over) => over(),
+            Err(failed) => error::unavailable(&failed),
+        },
         Purpose::Confirm | Purpose::ChangeOld | Purpose::ChangeNew => match porter.agree(&link, &caller, now).await {
             Ok(Agreed::Confirmed) => see("/sign-in?done=confirmed"),
             Ok(Agreed::Half) => see("/sign-in?done=half_agreed"),
@@ -92,6 +100,27 @@ pub async fn post_link(
             Err(failed) => error::unavailable(&failed),
         },
     }
+}
+
+/// What a link would bring back.
+async fn restoring(site: &Site, link: &str, found: &Link) -> Response {
+    let (name, is_organization) = match site.porter.what_comes_back(found.closure, site.clock.now()).await {
+        Ok(Some(back)) => back,
+        Ok(None) => return over(),
+        Err(failed) => return error::unavailable(&failed),
+    };
+    let lead = if is_organization { "closing.restore_organization" } else { "closing.restore_account" };
+    let page = Page {
+        frame: Frame::open(text("closing.restore_title")),
+        link,
+        lead: filled(lead, name),
+        button: text("closing.restore_button"),
+        password: false,
+        organization: None,
+        email: &found.email,
+        error: None,
+    };
+    page_with(StatusCode::OK, &page)
 }
 
 /// What a link would do here, and by which browser it was asked for; or why it does nothing.
@@ -133,6 +162,8 @@ fn show(status: StatusCode, link: &str, found: &Link, organization: &str, error:
         Purpose::SignUp => ("link.make_title", filled("link.make_lead", email), text("link.make_button")),
         Purpose::Confirm => ("link.confirm_title", filled("link.confirm_lead", email), text("link.confirm_button")),
         Purpose::ChangeOld => ("link.change_title", filled("link.change_old_lead", email), text("link.change_button")),
+        // It has a page of its own.
+        Purpose::Restore => ("closing.restore_title", String::new(), text("closing.restore_button")),
         Purpose::ChangeNew => ("link.change_title", filled("link.change_new_lead", email), text("link.change_button")),
     };
     let page = Page {
