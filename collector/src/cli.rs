@@ -15,6 +15,7 @@ use crate::cmd::keys::KeysCommand;
 use crate::cmd::monitor::MonitorCommand;
 use crate::cmd::organization::OrganizationCommand;
 use crate::cmd::posture::PostureArgs;
+use crate::cmd::privacy::PrivacyCommand;
 use crate::cmd::probe::ProbeCommand;
 use crate::cmd::region::RegionCommand;
 use crate::cmd::restore::RestoreArgs;
@@ -81,6 +82,9 @@ pub enum Command {
     /// Help people who cannot sign in.
     #[command(subcommand)]
     User(UserCommand),
+    /// Erase what was closed seven days ago.
+    #[command(subcommand)]
+    Privacy(PrivacyCommand),
     /// Say who may administer the instance in a browser, for how long.
     #[command(subcommand)]
     Admin(AdminCommand),

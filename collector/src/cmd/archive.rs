@@ -217,7 +217,11 @@ pub(super) async fn own_shelf(config: &Config) -> Result<Shelf, CmdError> {
     }
 }
 
-fn ring(config: &Config) -> Result<KeyRing, CmdError> {
+/// The key ring of the settings.
+///
+/// # Errors
+/// When it is not there.
+pub(super) fn ring(config: &Config) -> Result<KeyRing, CmdError> {
     let directory = config.keys.directory();
     KeyRing::load(directory)?.ok_or_else(|| {
         CmdError::new(format!(

@@ -18,6 +18,7 @@ pub mod monitor;
 pub mod organization;
 pub mod posture;
 pub mod print;
+pub mod privacy;
 pub mod probe;
 pub mod region;
 pub mod restore;

@@ -14,8 +14,14 @@ use crate::domain::written;
 use crate::ops::archive::line;
 use crate::ops::archive::restore::{self, Order, Progress, Restored};
 use crate::ops::archive::shelf::SystemId;
-use crate::postgres::owner;
+use crate::ops::{arming, ended};
+use crate::postgres::copy::{self, Copy, Fate};
+use crate::postgres::managed::Layout;
 use crate::postgres::recovery::Target;
+use crate::postgres::{open_pools, owner};
+use crate::privacy::ledger::{self, Ledger};
+use crate::store::instance;
+use crate::vault::{KeyRing, Notary};
 
 /// Arguments of `restore`.
 #[derive(Args, Clone, Debug)]
@@ -32,6 +38,9 @@ pub struct RestoreArgs {
     /// Arm a copy that was restored: from now on a collector may run on it.
     #[arg(long, conflicts_with_all = ["to_time", "system"])]
     arm: bool,
+    /// Arm by the ledger of what ended on this machine alone, where the copy of it in the archive cannot be read.
+    #[arg(long, requires = "arm")]
+    local_ledger: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -67,7 +76,7 @@ pub(super) fn target(text: &str) -> Result<Target, String> {
 /// When the archive does not hold what is needed.
 pub async fn run(args: RestoreArgs, config: &Config) -> Result<ExitCode, CmdError> {
     let into = args.into.clone().unwrap_or_else(|| config.database.data_dir.clone());
-    let Some(target) = args.to_time.filter(|_| !args.arm) else { return arm(&into, args.json) };
+    let Some(target) = args.to_time.filter(|_| !args.arm) else { return Box::pin(arm(&args, &into, config)).await };
     let shelf = archive::found_shelf(config, args.system).await?;
     let program = super::this_program()?;
     let order = Order { target, into: &into, binaries: config.database.binaries_dir.as_deref() };
@@ -87,11 +96,23 @@ pub async fn run(args: RestoreArgs, config: &Config) -> Result<ExitCode, CmdErro
     Ok(ExitCode::SUCCESS)
 }
 
-fn arm(into: &Path, json: bool) -> Result<ExitCode, CmdError> {
+/// Ends in the copy what ended after its time, then lets a collector run on it.
+async fn arm(args: &RestoreArgs, into: &Path, config: &Config) -> Result<ExitCode, CmdError> {
+    let waiting = restore::waiting(into)?;
+    let ring = archive::ring(config)?;
+    let copies =
+        if args.local_ledger || !archive::is_on(config)? { Vec::new() } else { copies(config, &waiting).await? };
+    copy::end_left_over(&Layout::of(into)).await;
+    let copy = Copy::start(into, config.database.binaries_dir.as_deref(), Fate::Kept).await?;
+    let file = config.keys.directory().join(ledger::FILE);
+    let ended = end_again(&copy, (file, &ring), &copies).await;
+    copy.stop().await;
+    let report = ended?;
     let restored = restore::arm(into)?;
-    if json {
-        print::json(&json!({ "into": into, "armed": restored }))?;
+    if args.json {
+        print::json(&json!({ "into": into, "armed": restored, "ended": report }))?;
     } else {
+        print::line(&told(&report))?;
         print::line(&format!(
             "Armed. A collector whose [database] data_dir is {} may run on it; it archives as timeline {}.",
             into.display(),
@@ -99,6 +120,64 @@ fn arm(into: &Path, json: bool) -> Result<ExitCode, CmdError> {
         ))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The copies of the ledger that the archive has.
+async fn copies(config: &Config, restored: &Restored) -> Result<Vec<(String, String)>, CmdError> {
+    let system = restored.system.parse().ok();
+    let read = async { Ok::<_, CmdError>(ended::copies(&archive::found_shelf(config, system).await?).await?) };
+    read.await.map_err(|error| {
+        CmdError::new(format!(
+            "what ended after the restored time is in the archive, which cannot be read: {error}. Try again when it can, or add \
+             --local-ledger if {} of this machine has everything",
+            ledger::FILE
+        ))
+    })
+}
+
+async fn end_again(
+    copy: &Copy,
+    (file, ring): (PathBuf, &KeyRing),
+    copies: &[(String, String)],
+) -> Result<arming::Report, CmdError> {
+    copy.access().prepare().await?;
+    let pools = open_pools(&copy.access(), 2)?;
+    let instance = instance::read(&mut pools.auth().await?).await?;
+    let Some(instance) = instance else { return Err(CmdError::new("no collector ever ran on what was restored")) };
+    let ledger = Ledger { file, notary: Notary::new(ring)?, collector: instance.collector };
+    for (place, text) in copies {
+        ledger.take_in(text, place).map_err(|error| CmdError::new(error.to_string()))?;
+    }
+    let done = arming::run(&pools, &ledger, &super::actor(), Clock::system().now()).await;
+    pools.close().await;
+    done.map_err(|error| CmdError::new(format!("the copy is not armed: {error}")))
+}
+
+fn told(report: &arming::Report) -> String {
+    let counts = &report.counts;
+    let parts = [
+        (counts.sessions, "session", "sessions"),
+        (counts.links, "link", "links"),
+        (counts.keys, "API key", "API keys"),
+        (counts.memberships, "membership", "memberships"),
+        (counts.passwords, "password that was changed since", "passwords that were changed since"),
+        (counts.grants, "grant to administer", "grants to administer"),
+        (counts.invitations, "invitation", "invitations"),
+        (counts.managements, "consent to be managed", "consents to be managed"),
+        (counts.probes, "probe", "probes"),
+        (report.closed as u64, "closed account or organization", "closed accounts and organizations"),
+        (report.erased as u64, "erased account or organization", "erased accounts and organizations"),
+    ];
+    let parts = parts.iter().filter(|(count, ..)| *count > 0);
+    let parts: Vec<String> =
+        parts.map(|(count, one, many)| format!("{count} {}", if *count == 1 { one } else { many })).collect();
+    let ended = if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") };
+    let waiting = match counts.deliveries + counts.mails {
+        0 => "No message waited".to_owned(),
+        1 => "1 message that waited is not sent: it may have been".to_owned(),
+        many => format!("{many} messages that waited are not sent: they may have been"),
+    };
+    format!("Ended again in the copy: {ended}. {waiting}.")
 }
 
 fn says(progress: &Progress) -> Option<String> {

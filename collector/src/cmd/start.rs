@@ -10,7 +10,7 @@ use picket_shared::time::Clock;
 use super::up::Start;
 use super::{
     CmdError, admin, audit, backup, channel, config, doctor, drill, keys, migrate, monitor, open, organization,
-    posture, probe, region, restore, serve, up, user, wal_fetch, wal_push,
+    posture, privacy, probe, region, restore, serve, up, user, wal_fetch, wal_push,
 };
 use crate::cli::{Cli, Command};
 use crate::config::{Config, DatabaseMode, Format, Level};
@@ -111,6 +111,7 @@ async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError
         Command::Audit(command) => audit::run(command, &open(config, clock).await?).await,
         Command::Posture(args) => Box::pin(posture::run(args, config, clock)).await,
         Command::Organization(command) => organization::run(command, &open(config, clock).await?).await,
+        Command::Privacy(command) => privacy::run(command, &open(config, clock).await?).await,
         Command::Admin(command) => admin::run(command, &open(config, clock).await?).await,
         Command::Backup(command) => backup::run(command, &config).await,
         Command::Restore(args) => restore::run(args, &config).await,

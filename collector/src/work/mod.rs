@@ -3,6 +3,8 @@
 //! A task takes no input but the parts it uses, reads what is due from the database, and may run anywhere any number of
 //! times. It runs at once at the start, then on its bell or its period, whichever comes first; never beside itself.
 
+mod safekeeping;
+
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
@@ -13,6 +15,7 @@ use picket_shared::time::Clock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::safekeeping::{ledger, receipts};
 use crate::app::App;
 use crate::flow;
 use crate::flow::judge::Listening;
@@ -47,6 +50,8 @@ struct Shared {
     /// Those who may come in, and until when.
     porter: Porter,
     archive: Archive,
+    /// Follows what ends.
+    ended: ops::ended::Follower,
     stop: CancellationToken,
 }
 
@@ -71,16 +76,19 @@ fn tasks() -> Vec<Task> {
     let hour = SECOND * 3600;
     vec![
         task("gaps", SECOND * 5, |app, _| Box::pin(gaps(app))),
-        task("retention", hour, |app, _| Box::pin(retention(app))),
-        task("anchor", hour, |app, _| Box::pin(anchor(app))),
-        task("archive", SECOND * 15, |app, shared| Box::pin(archive(app, shared))),
-        breaks_off(task("posture", hour, |app, shared| Box::pin(posture(app, shared)))),
-        task("heartbeat", ops::heartbeat::PERIOD, |app, shared| Box::pin(heartbeat(app, shared))),
-        breaks_off(task("archive-manifest", hour, |_, shared| Box::pin(archive_manifest(shared)))),
-        breaks_off(task("archive-backup", SECOND * 300, |_, shared| Box::pin(archive_backup(shared)))),
-        breaks_off(task("drill", SECOND * 60, |app, shared| Box::pin(drill(app, shared)))),
+        task("retention", hour, |app, _| Box::pin(safekeeping::retention(app))),
+        task("anchor", hour, |app, _| Box::pin(safekeeping::anchor(app))),
+        task("archive", SECOND * 15, |app, shared| Box::pin(safekeeping::archive(app, shared))),
+        breaks_off(task("posture", hour, |app, shared| Box::pin(safekeeping::posture(app, shared)))),
+        task("heartbeat", ops::heartbeat::PERIOD, |app, shared| Box::pin(safekeeping::heartbeat(app, shared))),
+        breaks_off(task("archive-manifest", hour, |_, shared| Box::pin(safekeeping::archive_manifest(shared)))),
+        breaks_off(task("archive-backup", SECOND * 300, |_, shared| Box::pin(safekeeping::archive_backup(shared)))),
+        breaks_off(task("drill", SECOND * 60, |app, shared| Box::pin(safekeeping::drill(app, shared)))),
+        task("ended", SECOND * 10, |app, shared| Box::pin(safekeeping::ended(app, shared))),
         task("ends", SECOND * 60, |app, shared| Box::pin(ends(app, shared))),
         task("managements", SECOND * 60, |app, shared| Box::pin(managements(app, shared))),
+        task("closures", SECOND * 15, |app, shared| Box::pin(closures(app, shared))),
+        task("erasure", hour, |app, _| Box::pin(safekeeping::erasure(app))),
         task("limits", SECOND * 60, |_, shared| Box::pin(forget(shared))),
         rung(Bell::Judge, task("judge", SECOND, |app, shared| Box::pin(judge(app, shared)))),
         task("replay", SECOND * 30, |app, _| Box::pin(replay(app))),
@@ -104,7 +112,9 @@ pub fn start(
 ) {
     tracker.spawn(keep_time(app.clone(), stop.clone()));
     let listening = Mutex::new(Listening::from(app.started_at));
-    let shared = Shared { limits: Arc::clone(limits), listening, porter: porter.clone(), archive, stop: stop.clone() };
+    let (limits, porter, stop_all) = (Arc::clone(limits), porter.clone(), stop.clone());
+    let ended = ops::ended::Follower::default();
+    let shared = Shared { limits, listening, porter, archive, ended, stop: stop_all };
     let shared = Arc::new(shared);
     for task in tasks() {
         tracker.spawn(repeat(app.clone(), Arc::clone(&shared), task, stop.clone()));
@@ -216,83 +226,6 @@ async fn account_mails(app: App) -> Ran {
     report(flow::account_mails::run(&ctx, app.clock.now()).await?)
 }
 
-async fn retention(app: App) -> Ran {
-    let _working = app.standstill.working().await;
-    let now = app.clock.now();
-    let done = ops::retention::run(&app.pools, &app.config.retention, now).await?;
-    if !done.waits {
-        let keep = Duration::from_secs(86_400) * u32::from(app.config.retention.audit_days);
-        ops::audit::remove_old(&app.pools, &anchorage(&app), keep, now).await?;
-    }
-    report(done)
-}
-
-async fn anchor(app: App) -> Ran {
-    let _working = app.standstill.working().await;
-    report(ops::anchor::run(&app.pools, &anchorage(&app), app.clock.now()).await?)
-}
-
-/// Whether promises are kept. Its times are those of looking.
-async fn posture(app: App, shared: Arc<Shared>) -> Ran {
-    let shelf = match &shared.archive.keeper {
-        Some(keeper) => keeper.shelf().ok_or_else(|| "the archive could not be reached yet".to_owned()),
-        None => Err("there is no archive of the database here".to_owned()),
-    };
-    let sources = ops::posture::Sources {
-        pools: &app.pools,
-        config: Arc::clone(&app.config),
-        anchorage: &anchorage(&app),
-        client: &app.client,
-        shelf,
-    };
-    let now = app.clock.now();
-    let found = ops::posture::check(&Box::pin(ops::posture::Facts::gather(&sources, now)).await);
-    let _working = app.standstill.working().await;
-    ops::posture::note(&app.pools, &found, now).await?;
-    report(found.len())
-}
-
-/// Whether what is committed reaches the archive; runs also while the clock steps, for it writes no times.
-async fn archive(app: App, shared: Arc<Shared>) -> Ran {
-    match &shared.archive.keeper {
-        Some(keeper) => report(keeper.watch(app.clock.now()).await?),
-        None => report("no archive"),
-    }
-}
-
-/// How much a lost disk would cost. By the machine's own clock, as PostgreSQL stamps its commits; runs also while the clock steps.
-async fn heartbeat(app: App, shared: Arc<Shared>) -> Ran {
-    match &shared.archive.keeper {
-        Some(keeper) => report(ops::heartbeat::run(&app.pools, keeper.pg_wal(), Clock::system().now()).await?),
-        None => report("no archive"),
-    }
-}
-
-async fn archive_manifest(shared: Arc<Shared>) -> Ran {
-    match &shared.archive.keeper {
-        Some(keeper) => report(keeper.note().await?),
-        None => report("no archive"),
-    }
-}
-
-async fn archive_backup(shared: Arc<Shared>) -> Ran {
-    match &shared.archive.keeper {
-        Some(keeper) => report(keeper.back_up(&shared.stop).await?),
-        None => report("no archive"),
-    }
-}
-
-/// A restore that is tried; by the machine's own clock, like what it is held against.
-async fn drill(app: App, shared: Arc<Shared>) -> Ran {
-    match &shared.archive.keeper {
-        Some(keeper) => {
-            let now = Clock::system().now();
-            report(shared.archive.drills.run(&app.pools, keeper, now, &shared.stop).await?)
-        }
-        None => report("no archive"),
-    }
-}
-
 /// Memberships that end.
 async fn ends(app: App, shared: Arc<Shared>) -> Ran {
     let _working = app.standstill.working().await;
@@ -305,9 +238,10 @@ async fn managements(app: App, shared: Arc<Shared>) -> Ran {
     report(shared.porter.end_managements(app.clock.now()).await?)
 }
 
-fn anchorage(app: &App) -> ops::anchor::Anchorage {
-    let file = app.config.audit.anchors_file(&app.config.keys);
-    ops::anchor::Anchorage { file, notary: app.notary.clone(), collector: app.collector_id }
+/// Monitors of organizations that were closed, or came back.
+async fn closures(app: App, shared: Arc<Shared>) -> Ran {
+    let _working = app.standstill.working().await;
+    report(shared.porter.settle_closures(app.clock.now()).await?)
 }
 
 async fn judge(app: App, shared: Arc<Shared>) -> Ran {

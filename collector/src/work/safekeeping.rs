@@ -1,0 +1,125 @@
+//! Tasks that keep data: archive, drills, anchors, retention, erasure, and whether promises are kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use picket_shared::time::{Clock, Timestamp};
+
+use super::{Ran, Shared, report};
+use crate::app::App;
+use crate::privacy::erase::Receipts;
+use crate::privacy::ledger::Ledger;
+use crate::{ops, privacy};
+
+pub(super) async fn retention(app: App) -> Ran {
+    let _working = app.standstill.working().await;
+    let now = app.clock.now();
+    let done = ops::retention::run(&app.pools, &app.config.retention, now).await?;
+    if !done.waits {
+        let keep = Duration::from_secs(86_400) * u32::from(app.config.retention.audit_days);
+        ops::audit::remove_old(&app.pools, &anchorage(&app), keep, now).await?;
+    }
+    report(done)
+}
+
+pub(super) async fn anchor(app: App) -> Ran {
+    let _working = app.standstill.working().await;
+    report(ops::anchor::run(&app.pools, &anchorage(&app), app.clock.now()).await?)
+}
+
+/// Whether promises are kept. Its times are those of looking.
+pub(super) async fn posture(app: App, shared: Arc<Shared>) -> Ran {
+    let shelf = match &shared.archive.keeper {
+        Some(keeper) => keeper.shelf().ok_or_else(|| "the archive could not be reached yet".to_owned()),
+        None => Err("there is no archive of the database here".to_owned()),
+    };
+    let sources = ops::posture::Sources {
+        pools: &app.pools,
+        config: Arc::clone(&app.config),
+        anchorage: &anchorage(&app),
+        client: &app.client,
+        shelf,
+    };
+    let now = app.clock.now();
+    let found = ops::posture::check(&Box::pin(ops::posture::Facts::gather(&sources, now)).await);
+    let _working = app.standstill.working().await;
+    ops::posture::note(&app.pools, &found, now).await?;
+    report(found.len())
+}
+
+/// Whether what is committed reaches the archive; runs also while the clock steps, for it writes no times.
+pub(super) async fn archive(app: App, shared: Arc<Shared>) -> Ran {
+    match &shared.archive.keeper {
+        Some(keeper) => report(keeper.watch(app.clock.now()).await?),
+        None => report("no archive"),
+    }
+}
+
+/// How much a lost disk would cost. By the machine's own clock, as PostgreSQL stamps its commits; runs also while the clock steps.
+pub(super) async fn heartbeat(app: App, shared: Arc<Shared>) -> Ran {
+    match &shared.archive.keeper {
+        Some(keeper) => report(ops::heartbeat::run(&app.pools, keeper.pg_wal(), Clock::system().now()).await?),
+        None => report("no archive"),
+    }
+}
+
+/// What ended, outside the database.
+pub(super) async fn ended(app: App, shared: Arc<Shared>) -> Ran {
+    let ledger = ledger(&app);
+    let added = shared.ended.follow(&app.pools, &ledger, app.clock.now()).await?;
+    if let Some(shelf) = shared.archive.keeper.as_ref().and_then(|keeper| keeper.shelf()) {
+        shared.ended.copy(&ledger, shelf).await?;
+    }
+    report(added)
+}
+
+pub(super) async fn archive_manifest(shared: Arc<Shared>) -> Ran {
+    match &shared.archive.keeper {
+        Some(keeper) => report(keeper.note().await?),
+        None => report("no archive"),
+    }
+}
+
+pub(super) async fn archive_backup(shared: Arc<Shared>) -> Ran {
+    match &shared.archive.keeper {
+        Some(keeper) => report(keeper.back_up(&shared.stop).await?),
+        None => report("no archive"),
+    }
+}
+
+/// A restore that is tried; by the machine's own clock, like what it is held against.
+pub(super) async fn drill(app: App, shared: Arc<Shared>) -> Ran {
+    match &shared.archive.keeper {
+        Some(keeper) => {
+            let now = Clock::system().now();
+            report(shared.archive.drills.run(&app.pools, keeper, now, &shared.stop).await?)
+        }
+        None => report("no archive"),
+    }
+}
+
+pub(super) async fn erasure(app: App) -> Ran {
+    let _working = app.standstill.working().await;
+    let now = app.clock.now();
+    report(ops::erasure::run(&app.pools, &ledger(&app), &receipts(&app, now), now).await?)
+}
+
+/// What was erased, outside the database.
+pub fn ledger(app: &App) -> Ledger {
+    let file = app.config.keys.directory().join(privacy::ledger::FILE);
+    Ledger { file, notary: app.notary.clone(), collector: app.collector_id }
+}
+
+/// How receipts are sent, and until when backups keep what is erased now: the days of the archive, and one until it is swept.
+pub fn receipts(app: &App, now: Timestamp) -> Receipts {
+    let kept = Duration::from_secs(86_400) * (u32::from(app.config.archive.keep_days) + 1);
+    Receipts {
+        sealer: app.config.mail.host.is_some().then(|| app.sealer.clone()),
+        copies_until: app.config.archive.is_on().then(|| now + kept),
+    }
+}
+
+fn anchorage(app: &App) -> ops::anchor::Anchorage {
+    let file = app.config.audit.anchors_file(&app.config.keys);
+    ops::anchor::Anchorage { file, notary: app.notary.clone(), collector: app.collector_id }
+}
