@@ -39,6 +39,7 @@ pub mod probe;
 pub mod shown;
 pub mod world;
 
+pub mod archive;
 pub mod audit;
 pub mod disk;
 pub mod ledger;

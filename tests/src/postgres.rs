@@ -89,13 +89,29 @@ impl Postgres {
             DATABASE,
         ]);
         command.arg("--host").arg(&self.socket).arg("--command").arg(statement).env("PGCONNECT_TIMEOUT", "5");
-        let output =
-            command.output().map_err(|error| format!("psql: {error}: install postgresql, or run tests/run"))?;
+        let output = command.output().map_err(|error| missing("psql", &error))?;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
+
+    /// Everything that is in it, as a plain dump.
+    ///
+    /// # Panics
+    /// When it cannot be had.
+    pub fn dump(&self) -> String {
+        let mut command = Command::new("pg_dump");
+        command.args(["--username=postgres", "--host"]).arg(&self.socket).arg(DATABASE);
+        let output = command.output().map_err(|error| missing("pg_dump", &error)).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+/// What psql and its like say when they cannot be run.
+fn missing(program: &str, error: &std::io::Error) -> String {
+    format!("{program}: {error}: install postgresql, or run tests/run")
 }
 
 fn parent(pid: i32) -> Option<i32> {

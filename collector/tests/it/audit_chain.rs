@@ -206,6 +206,7 @@ async fn no_role_may_change_or_delete_entries() {
          WHERE r.rolname LIKE 'picket\\_%' AND r.rolname <> 'picket_owner' AND a.attnum > 0
            AND a.attrelid IN ('audit'::regclass, 'audit_bases'::regclass)
            AND has_column_privilege(r.oid, a.attrelid, a.attnum, 'UPDATE')
+           AND NOT (r.rolname = 'picket_eraser' AND a.attname IN ('actor', 'subject', 'detail', 'origin', 'salt'))
          UNION ALL
          SELECT r.rolname || ' audit_remove' FROM pg_roles r
          WHERE r.rolname LIKE 'picket\\_%' AND r.rolname <> 'picket_owner' AND r.rolname <> 'picket_worker'
@@ -218,6 +219,18 @@ async fn no_role_may_change_or_delete_entries() {
     .await
     .unwrap();
     assert_eq!(may, Vec::<String>::new());
+    // Whom an entry names can be erased, and nothing can stand in the place.
+    add(&database, Some(1), "thing.done", NOON).await;
+    let mut eraser = database.login("picket_eraser").await;
+    for set in [
+        "actor = 'somebody else'",
+        "actor = NULL",
+        "subject = 'x', actor = NULL, detail = NULL, origin = NULL, salt = NULL",
+    ] {
+        let update = AssertSqlSafe(format!("UPDATE audit SET {set}"));
+        let error = eraser.execute(update).await.unwrap_err().to_string();
+        assert!(error.contains("erased or left alone"), "{set}: {error}");
+    }
 }
 
 #[tokio::test]

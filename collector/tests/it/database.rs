@@ -45,7 +45,7 @@ static DATABASES: AtomicU32 = AtomicU32::new(0);
 pub(crate) struct TestDatabase {
     name: String,
     folder: PathBuf,
-    /// The four pools, each as its own role.
+    /// Its pools, each as its own role.
     pub(crate) pools: Pools,
 }
 
@@ -69,7 +69,13 @@ impl TestDatabase {
         let make = format!("CREATE DATABASE {name} TEMPLATE {template} OWNER picket_owner");
         conn.execute(AssertSqlSafe(make)).await.unwrap();
         let pool = |role: &str| lazy_pool(options(&cluster.folder, &name, &format!("picket_{role}")));
-        let pools = Pools { app: pool("app"), intake: pool("intake"), worker: pool("worker"), auth: pool("auth") };
+        let pools = Pools {
+            app: pool("app"),
+            intake: pool("intake"),
+            worker: pool("worker"),
+            auth: pool("auth"),
+            eraser: pool("eraser"),
+        };
         Self { name, folder: cluster.folder.clone(), pools }
     }
 

@@ -8,6 +8,7 @@ mod anchors;
 mod archive;
 mod audit;
 mod audit_chain;
+mod canaries;
 mod classes;
 mod clock;
 mod database;

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use picket_shared::time::Timestamp;
+use picket_tests::archive::{archived, archiving, first_backup, folder, restore, text};
 use picket_tests::postgres::Postgres;
 use picket_tests::wait;
 use picket_tests::world::World;
@@ -63,7 +64,7 @@ fn a_restored_copy_is_inert_until_it_is_armed_and_then_archived_as_its_own_timel
     let data = folder.join("data");
     restore(&world, &kept.after.exact(), &data);
     // Nothing is restored over it, and nothing runs on it.
-    let again = world.collector.command(&["restore", "--to-time", "latest", "--into", &text(&data)]).unwrap_err();
+    let again = world.collector.command(&["restore", "--to-time", "latest", "--into", text(&data)]).unwrap_err();
     assert!(again.contains("never restored over") || again.contains("a cluster in"), "{again}");
     world.collector.begins_to_start();
     wait::until("the refusal", Duration::from_secs(60), || (!world.collector.runs()).then_some(()).ok_or(()));
@@ -74,7 +75,7 @@ fn a_restored_copy_is_inert_until_it_is_armed_and_then_archived_as_its_own_timel
     );
     assert!(world.collector.postgres().postmaster().is_none());
 
-    world.collector.run(&["restore", "--arm", "--into", &text(&data)]);
+    world.collector.run(&["restore", "--arm", "--into", text(&data)]);
     world.collector.starts();
     let postgres = world.collector.postgres();
     assert_eq!(rows(&postgres), [1]);
@@ -125,8 +126,8 @@ fn one_flipped_byte_or_a_missing_object_is_never_restored() {
     fs::write(&part, &flipped).unwrap();
     let refused = |into: &str, time: &str| {
         let into = folder.join(into);
-        let error = world.collector.command(&["restore", "--to-time", time, "--into", &text(&into)]).unwrap_err();
-        assert!(world.collector.command(&["restore", "--arm", "--into", &text(&into)]).is_err());
+        let error = world.collector.command(&["restore", "--to-time", time, "--into", text(&into)]).unwrap_err();
+        assert!(world.collector.command(&["restore", "--arm", "--into", text(&into)]).is_err());
         error
     };
     let error = refused("one", "latest");
@@ -219,27 +220,6 @@ fn an_archive_is_begun_once_and_nobody_changes_that_of_another() {
     world.collector.starts();
 }
 
-fn archiving() -> World {
-    let mut world = World::local();
-    let folder = folder(&world);
-    let section =
-        format!("[archive]\ndirectory = \"{}\"\nswitch_seconds = 5\n[log]\n", folder.join("archive").display());
-    world.collector.restarts_with("[log]\n", &section);
-    world
-}
-
-fn folder(world: &World) -> PathBuf {
-    world.collector.keys().parent().unwrap().to_owned()
-}
-
-fn first_backup(world: &World) -> Value {
-    wait::until("the first base backup", Duration::from_secs(90), || {
-        let listed = world.collector.command(&["backup", "list", "--json"])?;
-        let listed: Value = serde_json::from_str(&listed).unwrap();
-        listed["backups"].get(0).cloned().ok_or_else(|| world.collector.log())
-    })
-}
-
 /// Commits a row, and lets a second pass before and after.
 fn write(postgres: &Postgres, row: u64) -> Written {
     thread::sleep(Duration::from_millis(600));
@@ -249,22 +229,6 @@ fn write(postgres: &Postgres, row: u64) -> Written {
     Written { row, after: Timestamp::from_micros(after.parse().unwrap()) }
 }
 
-/// Waits until everything that is committed is in the archive.
-fn archived(postgres: &Postgres) {
-    // Something later is committed, so that a restore to the last row's time finds where to stop.
-    postgres.run("SELECT pg_current_xact_id()").unwrap();
-    let segment = postgres.run("SELECT pg_walfile_name(pg_switch_wal())").unwrap();
-    wait::until("the archiver", Duration::from_secs(150), || {
-        let rows = postgres.rows("SELECT last_archived_wal FROM pg_stat_archiver").unwrap();
-        let last = rows[0]["last_archived_wal"].as_str().unwrap_or_default().to_owned();
-        if last.get(..24) >= Some(segment.as_str()) { Ok(()) } else { Err((last, segment.clone())) }
-    });
-}
-
-fn restore(world: &World, time: &str, into: &Path) -> Value {
-    world.collector.json(&["restore", "--to-time", time, "--into", &text(into)])
-}
-
 fn rows(postgres: &Postgres) -> Vec<u64> {
     let rows = postgres.rows("SELECT row FROM ledger ORDER BY row").unwrap();
     rows.iter().map(|row| row["row"].as_u64().unwrap()).collect()
@@ -272,7 +236,7 @@ fn rows(postgres: &Postgres) -> Vec<u64> {
 
 /// Arms a copy, runs the collector on it without an archive, so that the archive stays as it is, and gives its rows.
 fn rows_of(world: &mut World, data: &Path) -> Vec<u64> {
-    world.collector.run(&["restore", "--arm", "--into", &text(data)]);
+    world.collector.run(&["restore", "--arm", "--into", text(data)]);
     world.collector.lives_in(data);
     let directory = format!("directory = \"{}\"\n", folder(world).join("archive").display());
     world.collector.is_told(&directory, "");
@@ -281,8 +245,4 @@ fn rows_of(world: &mut World, data: &Path) -> Vec<u64> {
     world.collector.crashes_under_systemd();
     world.collector.is_told("[archive]\n", &format!("[archive]\n{directory}"));
     found
-}
-
-fn text(path: &Path) -> String {
-    path.to_str().unwrap().to_owned()
 }

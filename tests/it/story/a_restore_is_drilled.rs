@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use picket_tests::archive::{archiving, folder};
 use picket_tests::process::our_program;
 use picket_tests::wait;
 use picket_tests::world::World;
@@ -227,18 +228,6 @@ fn failure(drill: &Value, name: &str) -> String {
     let step = steps.iter().find(|step| step["name"] == name && step["state"] == "failed");
     assert!(step.is_some(), "{name} did not fail: {drill:#}");
     step.unwrap()["says"].as_str().unwrap().to_owned()
-}
-
-fn archiving() -> World {
-    let mut world = World::local();
-    let directory = folder(&world).join("archive");
-    let section = format!("[archive]\ndirectory = \"{}\"\nswitch_seconds = 5\n[log]\n", directory.display());
-    world.collector.restarts_with("[log]\n", &section);
-    world
-}
-
-fn folder(world: &World) -> PathBuf {
-    world.collector.keys().parent().unwrap().to_owned()
 }
 
 fn scratch(world: &World) -> PathBuf {

@@ -272,6 +272,7 @@ pub(super) const BANS: &[Ban] = &[
             "collector/src/store/clock.rs",
             "collector/src/store/drills.rs",
             "collector/src/store/ends.rs",
+            "collector/src/store/erasures.rs",
             "collector/src/store/managements.rs",
             "collector/src/store/members.rs",
             "collector/src/store/monitors/mod.rs",
