@@ -9,7 +9,7 @@
 //! [`audit_chain`] finds where the audit log was tampered with; [`import`] reads what other programs watch; [`written`] how
 //! people write hosts, headers and times; [`defaults`] what holds where nobody says otherwise; [`access`] who may do what;
 //! [`passkey`] whether a passkey is what it says; [`administration`] for how long somebody administers the instance;
-//! [`management`] who lets an organization be managed by another.
+//! [`management`] who lets an organization be managed by another; [`posture`] what a control finds, and [`controls`] what all promises are.
 
 pub mod outage;
 
@@ -20,6 +20,7 @@ pub mod assignment;
 pub mod audit_chain;
 pub mod clock;
 pub mod column_class;
+pub mod controls;
 pub mod csv;
 pub mod defaults;
 pub mod drill;
