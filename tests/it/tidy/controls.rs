@@ -98,14 +98,8 @@ fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
 
 /// Each file once, with its tests.
 fn shown_by(entry: &Entry) -> String {
-    let mut files: Vec<(&str, Vec<&str>)> = Vec::new();
-    for (file, name) in entry.tests() {
-        match files.iter_mut().find(|(known, _)| *known == file) {
-            Some((_, names)) => names.push(name),
-            None => files.push((file, vec![name])),
-        }
-    }
-    let shown = files.into_iter().map(|(file, names)| format!("`{file}` ({})", quoted(names.into_iter())));
+    let shown =
+        entry.tests_by_file().into_iter().map(|(file, names)| format!("`{file}` ({})", quoted(names.into_iter())));
     shown.collect::<Vec<_>>().join(", ")
 }
 

@@ -1,7 +1,8 @@
 //! The answers to a questionnaire: of each id what is said, how that is known, since when, and what remains.
 //!
 //! Nothing is better than what was seen. What a control looks at is kept if the control says so now; where it could not look, this
-//! installation is not known to keep it, whatever tests show of the program. What no control can look at is known by its tests.
+//! installation is not known to keep it, whatever tests show of the program. What no control can look at is known by its tests, where there
+//! is something here to keep it for.
 
 use std::collections::BTreeSet;
 
@@ -77,7 +78,7 @@ pub struct Said<'a> {
     pub known: Known,
     /// When somebody looked, where somebody did.
     pub at: Option<Timestamp>,
-    /// What the controls found that look at it.
+    /// What the controls found that look at it, or that keep it from being known.
     pub looks: Vec<&'a Look>,
 }
 
@@ -154,20 +155,32 @@ fn verdict(said: &[Said]) -> Option<Verdict> {
 }
 
 fn said<'a>(entry: &'a Entry, looks: &'a [Look]) -> Said<'a> {
-    let looks: Vec<&Look> = looks.iter().filter(|look| entry.controls.contains(&look.control)).collect();
-    let (stand, known) = match entry.status {
-        Status::Operator => (Stand::Operator, Known::Operator),
-        Status::Planned => (Stand::Planned, Known::Planned),
-        Status::Built if entry.controls.is_empty() => (Stand::Kept, Known::Tested),
-        Status::Built => found(&looks),
+    let of = |controls: &[String]| looks.iter().filter(|look| controls.contains(&look.control)).collect::<Vec<_>>();
+    let (looks, ground) = (of(&entry.controls), of(&entry.rests_on));
+    let (stand, known, looks) = match entry.status {
+        Status::Operator => (Stand::Operator, Known::Operator, Vec::new()),
+        Status::Planned => (Stand::Planned, Known::Planned, Vec::new()),
+        Status::Built if !entry.controls.is_empty() => {
+            let (stand, known) = found(&looks);
+            (stand, known, looks)
+        }
+        Status::Built if entry.rests_on.is_empty() || ground.iter().any(|look| was_seen(look)) => {
+            (Stand::Kept, Known::Tested, Vec::new())
+        }
+        // There may be nothing here to keep it for.
+        Status::Built => (Stand::Unmeasured, Known::Tested, ground),
     };
     let counts = |look: &&&Look| match known {
-        Known::Measured => look.finding.state != State::NotMeasured,
+        Known::Measured => was_seen(look),
         Known::Attested => look.finding.is_attested(),
         _ => false,
     };
     let at = looks.iter().filter(counts).map(|look| look.at).min();
     Said { entry, stand, known, at, looks }
+}
+
+fn was_seen(look: &Look) -> bool {
+    look.finding.state != State::NotMeasured
 }
 
 /// What controls found: the worst counts, and only what was seen counts as measured.
@@ -194,12 +207,13 @@ mod tests {
         Look { control: control.to_owned(), finding, at: NOW - std::time::Duration::from_secs(seconds_ago) }
     }
 
-    /// `built`, `planned`, `operator`, or a control, each of them said to `OPS-06`.
+    /// `built`, `planned`, `operator`, a control, or a control that it rests on after a `/`, each of them said to `OPS-06`.
     fn catalogue(parts: &[&str]) -> Catalogue {
         let entry = |part: &&str| {
             let (status, more) = match *part {
                 "planned" | "operator" => (*part, "note_en = \"n\"\nnote_de = \"n\"\n".to_owned()),
                 "built" => ("built", String::new()),
+                ground if ground.starts_with('/') => ("built", format!("rests_on = [\"{}\"]\n", &ground[1..])),
                 control => ("built", format!("controls = [\"{control}\"]\n")),
             };
             format!("[[entry]]\nstatus = \"{status}\"\nen = \"e\"\nde = \"d\"\nc5 = [\"OPS-06\"]\n{more}")
@@ -253,6 +267,15 @@ mod tests {
         let catalogue = catalogue(&["a"]);
         let export = answers(&catalogue, Framework::C5, &blind, NOW);
         assert_eq!(export.unmeasured().collect::<Vec<_>>(), ["OPS-06"]);
+    }
+
+    #[test]
+    fn what_tests_show_counts_where_there_is_something_to_keep_it_for() {
+        let with = |finding| [look("a", finding, 60)];
+        check(&["/a"], &with(Finding::pass("there is an archive")), Verdict::Yes, &[Known::Tested], None);
+        check(&["/a"], &with(Finding::fail("the archive is late")), Verdict::Yes, &[Known::Tested], None);
+        check(&["/a"], &with(Finding::not_measured("there is none")), Verdict::Unmeasured, &[Known::Tested], None);
+        check(&["/a"], &[], Verdict::Unmeasured, &[Known::Tested], None);
     }
 
     #[test]

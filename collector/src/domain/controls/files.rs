@@ -133,13 +133,14 @@ impl Export<'_> {
 
     /// A text with a heading for each id.
     pub fn markdown(&self, language: Language) -> String {
-        let mut text = format!("# {}\n\n", self.framework.title());
+        let mut text = format!("# {}\n\n", self.framework.titled(language));
         let _ = writeln!(text, "{}\n", self.lead(language));
         for answer in &self.answers {
             let words: Vec<&str> = answer.known().into_iter().map(|known| known.word(language)).collect();
             let at = answer.at().map(|at| format!("; {} {}", language.of("as of", "Stand"), to_the_second(at)));
             let (id, verdict) = (self.framework.shown(&answer.id, language), answer.verdict.word(language));
-            let _ = writeln!(text, "## {id}: {verdict}\n\n({}{})\n", words.join(", "), at.unwrap_or_default());
+            let known = language.of("Known by", "Bekannt durch");
+            let _ = writeln!(text, "## {id}: {verdict}\n\n{known}: {}{}.\n", words.join(", "), at.unwrap_or_default());
             for said in &answer.said {
                 let _ = writeln!(text, "- {}", flat(&statement(said, language)));
                 for (word, lines) in [
@@ -227,7 +228,8 @@ fn evidence(said: &Said, language: Language) -> Vec<String> {
     match said.known {
         Known::Measured | Known::Attested => looks.collect(),
         Known::Tested => {
-            let tests: Vec<String> = said.entry.tests().map(|(file, name)| format!("{file} ({name})")).collect();
+            let files = said.entry.tests_by_file().into_iter();
+            let tests: Vec<String> = files.map(|(file, names)| format!("{file} ({})", names.join(", "))).collect();
             vec![format!("{numbers}: {}", tests.join("; "))]
         }
         Known::Operator | Known::Planned => Vec::new(),
@@ -368,9 +370,15 @@ mod tests {
     fn a_text_names_each_id_and_ends_with_what_is_unanswered() {
         let export = answers(Catalogue::ours(), Framework::Tom, &[], NOW);
         let text = export.file(Format::Md, Language::De);
-        assert!(text.starts_with("# GDPR Art. 32\n\nWas Picket "), "{text}");
-        assert!(text.contains("## Art. 32 Abs. 1 lit. c: Wiederherstellung: teilweise\n"), "{text}");
+        assert!(text.starts_with("# DSGVO Art. 32\n\nWas Picket "), "{text}");
+        assert!(
+            text.contains(
+                "## Art. 32 Abs. 1 lit. c: Wiederherstellung: nicht gemessen\n\nBekannt durch: getestet, Betreiber.\n"
+            ),
+            "{text}"
+        );
         let (_, end) = text.split_once("## Unbeantwortet\n").unwrap();
+        assert!(end.contains("- Art. 32 Abs. 1 lit. c: Wiederherstellung: nicht gemessen\n"), "{end}");
         assert!(end.contains("- Art. 32 Abs. 2: Beurteilung des Risikos: Picket sagt nichts dazu"), "{end}");
         assert_eq!(name(Framework::Tom, Format::Md), "picket-tom.md");
         assert_eq!("xls".parse::<Format>().unwrap_err().to_string(), "name one of csv, json, md");

@@ -110,6 +110,14 @@ impl Framework {
         }
     }
 
+    /// What readers of a language call it.
+    pub fn titled(self, language: Language) -> &'static str {
+        match (self, language) {
+            (Self::Tom, Language::De) => "DSGVO Art. 32",
+            _ => self.title(),
+        }
+    }
+
     /// Every id that it has, in its order.
     pub fn ids(self) -> Vec<String> {
         let two_digits = |areas: &[(&str, u32)]| {

@@ -50,6 +50,9 @@ pub struct Entry {
     /// The controls that look at it while the collector runs.
     #[serde(default)]
     pub controls: Vec<String>,
+    /// The controls without which there is nothing to keep here; what shows the promise are tests.
+    #[serde(default)]
+    pub rests_on: Vec<String>,
     #[serde(default)]
     c5: Vec<String>,
     #[serde(default)]
@@ -154,6 +157,18 @@ impl Entry {
         self.tests.iter().map(|test| test.split_once(": ").unwrap_or((test, "")))
     }
 
+    /// The tests, each file once.
+    pub fn tests_by_file(&self) -> Vec<(&str, Vec<&str>)> {
+        let mut files: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (file, name) in self.tests() {
+            match files.iter_mut().find(|(known, _)| *known == file) {
+                Some((_, names)) => names.push(name),
+                None => files.push((file, vec![name])),
+            }
+        }
+        files
+    }
+
     fn numbers(&self) -> impl Iterator<Item = &str> {
         self.promises.iter().map(String::as_str)
     }
@@ -171,10 +186,15 @@ impl Entry {
             Status::Built if self.files.is_empty() || self.tests.is_empty() => {
                 fault("is built, so name a file that keeps it and a test that shows it".to_owned());
             }
-            Status::Planned | Status::Operator if !self.controls.is_empty() || !self.tests.is_empty() => {
+            Status::Planned | Status::Operator
+                if ![&self.controls, &self.rests_on, &self.tests].iter().all(|list| list.is_empty()) =>
+            {
                 fault("is not built, so nothing tests it or looks at it".to_owned());
             }
             _ => {}
+        }
+        if !self.controls.is_empty() && !self.rests_on.is_empty() {
+            fault("is looked at by a control, or rests on one, not both".to_owned());
         }
         let notes = [&self.note_en, &self.note_de].map(|note| note.as_ref().is_some_and(|note| !note.is_empty()));
         if notes != [self.status != Status::Built; 2] {
@@ -192,7 +212,7 @@ impl Entry {
                 fault(format!("{} has no {id}", framework.title()));
             }
         }
-        let lists = [&self.promises, &self.files, &self.tests, &self.controls].into_iter();
+        let lists = [&self.promises, &self.files, &self.tests, &self.controls, &self.rests_on].into_iter();
         for list in lists.chain([&self.c5, &self.iso27001, &self.caiq, &self.tom]) {
             let once: BTreeSet<&String> = list.iter().collect();
             if once.len() != list.len() {
@@ -247,6 +267,7 @@ mod tests {
             ("f: t", "f", "FILE: NAME"),
             ("\"built\"", "\"operator\"", "nothing tests it"),
             ("tests = [\"f: t\"]\n", "tests = [\"f: t\"]\nnote_en = \"n\"\n", "has a note"),
+            ("files", "controls = [\"a\"]\nrests_on = [\"b\"]\nfiles", "not both"),
             ("files", "c5 = [\"OPS-25\"]\nfiles", "BSI C5:2020 has no OPS-25"),
             ("files", "iso27001 = [\"A.8.35\"]\nfiles", "has no A.8.35"),
             ("files", "caiq = [\"CEK-3\"]\nfiles", "has no CEK-3"),

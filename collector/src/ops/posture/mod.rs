@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_catalogue_says_of_each_control_what_the_control_says_of_itself() {
-        let named = Catalogue::ours().entries.iter().flat_map(|entry| &entry.controls);
+        let named = Catalogue::ours().entries.iter().flat_map(|entry| entry.controls.iter().chain(&entry.rests_on));
         for name in named {
             assert!(
                 CONTROLS.iter().any(|control| control.id == name),
