@@ -9,7 +9,8 @@
 //! [`audit_chain`] finds where the audit log was tampered with; [`import`] reads what other programs watch; [`written`] how
 //! people write hosts, headers and times; [`defaults`] what holds where nobody says otherwise; [`access`] who may do what;
 //! [`passkey`] whether a passkey is what it says; [`administration`] for how long somebody administers the instance;
-//! [`management`] who lets an organization be managed by another; [`ended`] what stays ended in a restored copy.
+//! [`management`] who lets an organization be managed by another; [`posture`] what a control finds, and [`controls`] what all promises are;
+//! [`ended`] what stays ended in a restored copy.
 
 pub mod outage;
 
@@ -20,6 +21,7 @@ pub mod assignment;
 pub mod audit_chain;
 pub mod clock;
 pub mod column_class;
+pub mod controls;
 pub mod csv;
 pub mod defaults;
 pub mod drill;

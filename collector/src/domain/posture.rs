@@ -38,6 +38,9 @@ impl fmt::Display for State {
     }
 }
 
+/// How the evidence begins where a person's word is all there is.
+const ATTESTED: &str = "attested, not measured: ";
+
 /// What a control found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -63,6 +66,16 @@ impl Finding {
     /// It could not be looked at, for this reason.
     pub fn not_measured(why: impl Into<String>) -> Self {
         Self { state: State::NotMeasured, ..Self::pass(why) }
+    }
+
+    /// It could not be looked at, but a person vouches for it.
+    pub fn attested(what: impl fmt::Display) -> Self {
+        Self::not_measured(format!("{ATTESTED}{what}"))
+    }
+
+    /// Whether a person's word is all there is.
+    pub fn is_attested(&self) -> bool {
+        self.state == State::NotMeasured && self.evidence.starts_with(ATTESTED)
     }
 
     /// Kept if that is so; by this evidence either way.
@@ -109,6 +122,14 @@ mod tests {
         let seen = Finding::pass("all is well");
         assert_eq!(seen.clone().as_of(then, then + STALE).state, State::Pass);
         assert_eq!(seen.as_of(then, then + STALE + Duration::from_secs(1)).state, State::NotMeasured);
+    }
+
+    #[test]
+    fn a_persons_word_is_no_measurement_and_is_told_from_not_knowing() {
+        let word = Finding::attested("it lies in the EU");
+        assert_eq!((word.state, word.is_attested()), (State::NotMeasured, true));
+        assert_eq!(word.evidence, "attested, not measured: it lies in the EU");
+        assert!(!Finding::not_measured("nobody knows").is_attested() && !Finding::pass(ATTESTED).is_attested());
     }
 
     #[test]

@@ -1,19 +1,16 @@
 //! Tables as files of CSV, and who wants them so.
 
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+
+use super::file::whole;
 
 /// What a file of ours is announced as.
 pub const TYPE: &str = "text/csv; charset=utf-8; header=present";
 
 /// An answer that a browser keeps under this name.
-pub fn file(name: &'static str, table: String) -> Response {
-    let mut response = table.into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(TYPE));
-    if let Ok(kept) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
-        response.headers_mut().insert(header::CONTENT_DISPOSITION, kept);
-    }
-    response
+pub fn file(name: &str, table: String) -> Response {
+    whole(TYPE, name, table)
 }
 
 /// Whether who asks takes CSV rather than JSON: it is named, and no worse than JSON is.
@@ -35,6 +32,8 @@ fn weighed(text: &str) -> (String, f32) {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     #[test]

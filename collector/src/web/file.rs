@@ -1,4 +1,4 @@
-//! Files that are sent piece by piece, as fast as they are taken.
+//! Files for whoever asks to keep: whole, or piece by piece, as fast as they are taken.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
@@ -19,7 +19,16 @@ pub fn pieces() -> (Pieces, Receiver<Result<Bytes, StoreError>>) {
 
 /// An answer that is kept as a file of this name.
 pub fn attachment(kind: &'static str, name: &str, pieces: Receiver<Result<Bytes, StoreError>>) -> Response {
-    let mut response = Body::from_stream(ReceiverStream::new(pieces)).into_response();
+    kept(kind, name, Body::from_stream(ReceiverStream::new(pieces)))
+}
+
+/// The same of what is there as a whole.
+pub fn whole(kind: &'static str, name: &str, text: String) -> Response {
+    kept(kind, name, Body::from(text))
+}
+
+fn kept(kind: &'static str, name: &str, body: Body) -> Response {
+    let mut response = body.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     if let Ok(file) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {

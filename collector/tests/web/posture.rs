@@ -78,3 +78,48 @@ async fn each_setting_lets_in_whom_it_names() {
         assert_eq!(open(&world, &path).await.status, StatusCode::NOT_FOUND, "it ended: {trust:?}");
     }
 }
+
+#[tokio::test]
+async fn a_questionnaire_is_answered_as_a_file() {
+    let world = World::new().await;
+    seen(&world).await;
+    let mut viewer = Browser::of(&world, "viewer").await;
+    let page = viewer.get("/posture").await;
+    page.shows("<form class=\"filters\" method=\"get\" action=\"/posture/export\">");
+    page.shows("<option value=\"iso27001\">ISO/IEC 27001:2022 Annex A</option>");
+    let file = viewer.get("/posture/export?for=c5&lang=de&format=csv").await;
+    assert_eq!(file.header("content-disposition"), "attachment; filename=\"picket-c5.csv\"");
+    assert!(file.text.starts_with("\u{feff}Kennung,Antwort,bekannt durch,Stand,Aussage,Nachweis,was offen bleibt\r\n"));
+    let row = file.text.split("\r\n").find(|row| row.starts_with("OPS-24,")).unwrap();
+    assert!(row.starts_with("OPS-24,ja,\"gemessen, getestet\",2026-"), "{row}");
+    assert!(row.contains("isolation, 2026-") && row.contains("<b>30</b> tables"), "what was found last: {row}");
+    assert!(file.text.contains("\r\nOIS-02,unbeantwortet,"), "{}", file.text);
+    file.hides("monitors</");
+    let file = viewer.get("/posture/export?for=tom&format=md").await;
+    file.shows("## Art. 32(1)(b): confidentiality: partly");
+    let file = viewer.get("/posture/export?for=caiq&format=json").await;
+    assert_eq!(file.header("content-type"), "application/json");
+    for wrong in ["", "?for=soc2", "?for=c5&lang=fr", "?for=c5&format=xls"] {
+        let answer = viewer.get(&format!("/posture/export{wrong}")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
+        answer.shows("Name whose questions");
+    }
+    // What nobody has looked at for hours is no yes.
+    world.clock.advance(Duration::from_secs(3 * 3600));
+    let file = Browser::of(&world, "viewer").await.get("/posture/export?for=c5").await;
+    let row = file.text.split("\r\n").find(|row| row.starts_with("OPS-24,")).unwrap();
+    assert!(row.starts_with("OPS-24,partly,tested,,") && row.contains("nobody has looked since"), "{row}");
+}
+
+#[tokio::test]
+async fn questionnaires_are_for_members_where_the_page_is() {
+    for (trust, expected) in [(TrustPage::Off, 404), (TrustPage::Members, 200), (TrustPage::Public, 200)] {
+        let world = World::of(SetUp { config: trusting(trust), ..SetUp::default() }).await;
+        let answer = Browser::of(&world, "viewer").await.get("/posture/export?for=c5").await;
+        assert_eq!(answer.status.as_u16(), expected, "{trust:?}");
+        assert_eq!(open(&world, "/posture/export?for=c5").await.status, StatusCode::SEE_OTHER, "{trust:?}");
+        if trust == TrustPage::Public {
+            open(&world, "/trust").await.hides("/posture/export");
+        }
+    }
+}

@@ -1,8 +1,10 @@
 //! Rules about the source that no compiler holds: who may import whom, what each floor may not touch, sizes.
 //!
 //! [`lexer`] turns a file into tokens and sets its tests aside; [`paths`] finds every path that it names, `use` trees
-//! and macro bodies included; [`table`] is the rules as data; [`rules`], [`documents`] and [`texts`] apply them.
+//! and macro bodies included; [`table`] is the rules as data; [`rules`], [`documents`] and [`texts`] apply them;
+//! [`controls`] holds what is promised to what is there.
 
+mod controls;
 mod documents;
 mod lexer;
 mod paths;
@@ -12,6 +14,8 @@ mod texts;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use picket_collector::domain::controls::Catalogue;
 
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
@@ -64,6 +68,30 @@ fn documents_name_files_that_exist() {
     let complaints: Vec<String> =
         documents.iter().flat_map(|(name, text)| documents::check(name, text, exists)).collect();
     assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
+}
+
+#[test]
+fn every_promise_has_its_line_and_what_is_built_is_there() {
+    let catalogue = Catalogue::ours();
+    let read = |path: &str| fs::read_to_string(root().join(path)).ok();
+    let complaints = [catalogue.faults(), controls::check(catalogue, read)].concat();
+    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
+    let (file, wanted) = (root().join("docs/controls.md"), controls::document(catalogue));
+    if std::env::var_os("PICKET_WRITE").is_some() {
+        fs::write(&file, &wanted).unwrap();
+    }
+    let found = fs::read_to_string(&file).unwrap_or_default();
+    for (found, wanted) in found.lines().zip(wanted.lines()) {
+        assert_eq!(
+            found, wanted,
+            "docs/controls.md is another than controls.toml makes: PICKET_WRITE=1 writes it anew"
+        );
+    }
+    assert_eq!(
+        found.len(),
+        wanted.len(),
+        "docs/controls.md lacks lines or has too many: PICKET_WRITE=1 writes it anew"
+    );
 }
 
 #[test]

@@ -100,7 +100,10 @@ pub async fn note(pools: &Pools, found: &[(&'static Control, Finding)], now: Tim
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::domain::controls::Catalogue;
     use crate::domain::posture::State;
 
     #[test]
@@ -118,6 +121,21 @@ mod tests {
         assert_eq!(names.len(), CONTROLS.len());
         for control in CONTROLS {
             assert!(control.id.len() <= 60 && !control.promises.is_empty(), "{}", control.id);
+        }
+    }
+
+    #[test]
+    fn the_catalogue_says_of_each_control_what_the_control_says_of_itself() {
+        let named = Catalogue::ours().entries.iter().flat_map(|entry| entry.controls.iter().chain(&entry.rests_on));
+        for name in named {
+            assert!(
+                CONTROLS.iter().any(|control| control.id == name),
+                "controls.toml names {name}, which is no control"
+            );
+        }
+        for control in CONTROLS {
+            let own: BTreeSet<&str> = control.promises.iter().copied().collect();
+            assert_eq!(Catalogue::ours().looked_at(control.id), own, "{}", control.id);
         }
     }
 }

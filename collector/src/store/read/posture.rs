@@ -2,6 +2,7 @@
 
 use picket_shared::time::Timestamp;
 
+use crate::domain::controls::answers::Look;
 use crate::domain::posture::{Finding, State};
 use crate::store::{Auth, Conn, StoreError};
 
@@ -56,6 +57,15 @@ pub async fn controls(auth: &mut Auth, now: Timestamp) -> Result<Vec<ControlRow>
         }
     }
     Ok(controls)
+}
+
+/// What every control finds, as far as that is still known, for answers.
+///
+/// # Errors
+/// When the database fails.
+pub async fn looks(auth: &mut Auth, now: Timestamp) -> Result<Vec<Look>, StoreError> {
+    let look = |row: ControlRow| Look { control: row.id, finding: row.now.finding, at: row.now.last_at };
+    Ok(controls(auth, now).await?.into_iter().map(look).collect())
 }
 
 /// A state that only another version knows is no finding here.

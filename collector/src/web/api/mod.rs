@@ -230,7 +230,7 @@ pub struct Answer {
     body: Option<Value>,
     location: Option<String>,
     /// In the place of a body of JSON: what the file is called, and the table.
-    file: Option<(&'static str, String)>,
+    file: Option<(String, String)>,
 }
 
 impl Answer {
@@ -250,8 +250,8 @@ impl Answer {
     }
 
     /// What was asked for, as CSV.
-    pub fn csv(name: &'static str, table: String) -> Self {
-        Self { file: Some((name, table)), ..Self::done_with(StatusCode::OK) }
+    pub fn csv(name: impl Into<String>, table: String) -> Self {
+        Self { file: Some((name.into(), table)), ..Self::done_with(StatusCode::OK) }
     }
 
     fn done_with(status: StatusCode) -> Self {
@@ -267,7 +267,7 @@ impl Answer {
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         if let Some((name, table)) = self.file {
-            return csv::file(name, table);
+            return csv::file(&name, table);
         }
         let mut response = match self.body {
             Some(body) => (self.status, body.to_string()).into_response(),

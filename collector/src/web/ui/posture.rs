@@ -1,7 +1,9 @@
 //! `/posture` for members, `/trust` for everybody, `/trust/{link}` for who holds a link: whether promises are kept, by what that is
 //! known, since when, and how it was before. As the settings say who may look, the others find nothing here.
 
-use axum::extract::{Path, State};
+use std::collections::HashMap;
+
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
@@ -12,12 +14,16 @@ use super::frame::Frame;
 use super::shape::{Shape, When, when};
 use super::{error, filters, page_of};
 use crate::config::TrustPage;
+use crate::domain::controls::answers::answers;
+use crate::domain::controls::files::{Format, name};
+use crate::domain::controls::{Catalogue, Framework, Language};
 use crate::domain::posture::State as Kept;
 use crate::store::StoreError;
-use crate::store::read::posture::{ControlRow, FindingRow, controls};
-use crate::web::Site;
+use crate::store::read::posture::{ControlRow, FindingRow, controls, looks};
 use crate::web::extract::user::User;
+use crate::web::file::whole;
 use crate::web::texts::{control, text};
+use crate::web::{Site, csv};
 
 #[derive(Template)]
 #[template(path = "posture/page.html")]
@@ -26,7 +32,13 @@ struct Page {
     /// How many controls are in which state.
     counts: Vec<(Shape, usize)>,
     items: Vec<Item>,
+    /// Whether who looks may have questionnaires answered.
+    answers: bool,
 }
+
+/// What questionnaires there are, for the form.
+const FRAMEWORKS: [Framework; 4] = Framework::ALL;
+const FORMATS: [Format; 3] = Format::ALL;
 
 struct Item {
     id: String,
@@ -50,7 +62,47 @@ pub async fn get_posture(State(site): State<Site>, user: User) -> Response {
     if site.trust == TrustPage::Off {
         return error::page(StatusCode::NOT_FOUND, "posture.off");
     }
-    page_of(read(&site, Frame::of(&user, "/posture", text("posture.title"))).await)
+    let page = read(&site, Frame::of(&user, "/posture", text("posture.title"))).await;
+    page_of(page.map(|page| Page { answers: true, ..page }))
+}
+
+/// `GET /posture/export`: a questionnaire, answered, as a file.
+pub async fn get_export(
+    State(site): State<Site>,
+    _user: User,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
+    if site.trust == TrustPage::Off {
+        return error::page(StatusCode::NOT_FOUND, "posture.off");
+    }
+    let Some((framework, language, format)) = asked(&query) else {
+        return error::page(StatusCode::BAD_REQUEST, "posture.bad_export");
+    };
+    let now = site.clock.now();
+    let looks = async { looks(&mut site.pools.auth().await?, now).await };
+    match looks.await {
+        Ok(looks) => {
+            let export = answers(Catalogue::ours(), framework, &looks, now);
+            whole(kind(format), &name(framework, format), export.file(format, language))
+        }
+        Err(failed) => error::unavailable(&failed),
+    }
+}
+
+/// Which questions, in which language, as what: English and a table unless it says otherwise.
+fn asked(query: &HashMap<String, String>) -> Option<(Framework, Language, Format)> {
+    let framework = query.get("for")?.parse().ok()?;
+    let language = query.get("lang").map_or(Ok(Language::En), |name| name.parse()).ok()?;
+    let format = query.get("format").map_or(Ok(Format::Csv), |name| name.parse()).ok()?;
+    Some((framework, language, format))
+}
+
+const fn kind(format: Format) -> &'static str {
+    match format {
+        Format::Csv => csv::TYPE,
+        Format::Json => "application/json",
+        Format::Md => "text/markdown; charset=utf-8",
+    }
 }
 
 /// `GET /trust`: for everybody, where the settings say so; else it is not there.
@@ -83,7 +135,7 @@ fn shape(state: Kept) -> Shape {
 async fn read(site: &Site, frame: Frame) -> Result<Page, StoreError> {
     let now = site.clock.now();
     let controls = controls(&mut site.pools.auth().await?, now).await?;
-    let mut page = Page { frame, counts: Vec::new(), items: Vec::new() };
+    let mut page = Page { frame, counts: Vec::new(), items: Vec::new(), answers: false };
     for state in [Kept::Pass, Kept::Fail, Kept::NotMeasured] {
         page.counts.push((shape(state), controls.iter().filter(|control| control.now.finding.state == state).count()));
     }

@@ -1,4 +1,7 @@
-//! `posture`, `posture link|verify`: whether promises are kept, looked at now; who else may look; and whether a report is ours.
+//! `posture`, `posture export|link|verify`: whether promises are kept, looked at now; answers to questionnaires; who else may look; and
+//! whether a report is ours.
+
+mod export;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,9 +16,9 @@ use picket_shared::daykeys::hex;
 use picket_shared::time::{Clock, Timestamp};
 use serde_json::{Value, json};
 
-use super::archive::found_shelf;
 use super::{CmdError, actor, open, print};
 use crate::app::App;
+use crate::cmd::archive::found_shelf;
 use crate::config::{Config, DatabaseMode, TrustPage};
 use crate::domain::posture::{Finding, State};
 use crate::ops::anchor::Anchorage;
@@ -39,6 +42,8 @@ pub struct PostureArgs {
 /// What else there is to do.
 #[derive(Debug, Subcommand)]
 enum PostureCommand {
+    /// Answer C5, ISO 27001, CAIQ or GDPR Art. 32 from the promises and from what is found now.
+    Export(export::ExportArgs),
     /// Make a link to the page that ends; `[posture] page = "link"` lets it in.
     Link(LinkArgs),
     /// Say whether a signed report is what was signed; needs neither settings nor database.
@@ -81,11 +86,16 @@ pub async fn run(args: PostureArgs, config: Config, clock: Clock) -> Result<Exit
     match &args.command {
         Some(PostureCommand::Link(wanted)) => link(wanted, &open(config, clock).await?).await,
         Some(PostureCommand::Verify(args)) => verify(args),
-        None => Box::pin(look(&args, config, clock)).await,
+        Some(PostureCommand::Export(wanted)) => Box::pin(export::run(wanted, config, clock)).await,
+        None => Box::pin(tell(&args, config, clock)).await,
     }
 }
 
-async fn look(args: &PostureArgs, config: Config, clock: Clock) -> Result<ExitCode, CmdError> {
+/// What a control found.
+type Found = (&'static Control, Finding);
+
+/// Looks at everything, and writes down what was found.
+async fn look(config: Config, clock: Clock) -> Result<(App, Vec<Found>, Timestamp), CmdError> {
     let shelf = match config.database.mode == DatabaseMode::Managed && config.archive.is_on() {
         true => found_shelf(&config, None).await.map_err(|error| error.to_string()),
         false => Err("there is no archive of the database here".to_owned()),
@@ -103,6 +113,11 @@ async fn look(args: &PostureArgs, config: Config, clock: Clock) -> Result<ExitCo
     let now = app.clock.now();
     let found = check(&Box::pin(Facts::gather(&sources, now)).await);
     note(&app.pools, &found, now).await?;
+    Ok((app, found, now))
+}
+
+async fn tell(args: &PostureArgs, config: Config, clock: Clock) -> Result<ExitCode, CmdError> {
+    let (app, found, now) = look(config, clock).await?;
     let ok = found.iter().all(|(_, finding)| finding.state != State::Fail);
     if args.signed {
         print::json(&signed(&app, &found, now)?)?;
@@ -229,7 +244,7 @@ mod tests {
 
     #[test]
     fn the_text_on_posture_names_every_control_and_its_promises() {
-        let text = include_str!("../../../docs/posture.md");
+        let text = include_str!("../../../../docs/posture.md");
         for control in CONTROLS {
             let row = format!("| `{}` | {} |", control.id, control.promises.join(" "));
             assert!(text.contains(&row), "docs/posture.md has no row {row}");
