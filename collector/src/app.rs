@@ -9,11 +9,11 @@ use picket_shared::ids::CollectorId;
 use picket_shared::time::{Clock, Timestamp};
 use serde_json::json;
 
-use crate::config::Config;
+use crate::config::{Config, DatabaseMode};
 use crate::meters::Meters;
 use crate::notify::client::{BadRoots, Client};
 use crate::store::audit::{self, Author};
-use crate::store::{Auth, OrgKey, Pools, StoreError, clock, instance, organizations};
+use crate::store::{Auth, Fence, OrgKey, Pools, StoreError, clock, instance, leadership, organizations};
 use crate::vault::{KeyRing, Notary, Opener, Sealer, VaultError, keyring};
 use crate::wake::{Bells, Standstill};
 
@@ -48,7 +48,9 @@ pub struct App {
     pub collector_id: CollectorId,
     /// The default organization.
     pub org: OrgKey,
-    /// When this was built.
+    /// The names of the keys in the ring, the newest last.
+    pub key_ids: Vec<String>,
+    /// When this was built; for the tasks of a term, when it began.
     pub started_at: Timestamp,
     /// How the clock is set while nobody works.
     pub standstill: Standstill,
@@ -76,6 +78,19 @@ pub enum AppError {
         .0.display()
     )]
     NoKeyRing(PathBuf),
+    /// Another collector uses the same database with other keys.
+    #[error(
+        "the key ring {} lacks the key {key} of the collector at {host}, which uses the same database: what one seals the other \
+         could not open. Copy the whole directory of keys from there; every collector of a database has the same", .file.display()
+    )]
+    OtherKeyRing {
+        /// Which.
+        file: PathBuf,
+        /// The key.
+        key: String,
+        /// Whose it is.
+        host: String,
+    },
 }
 
 impl App {
@@ -124,11 +139,18 @@ impl App {
             sealer: Sealer::new(&ring),
             opener: Opener::new(&ring),
             notary: Notary::new(&ring)?,
+            key_ids: ring.ids().into_iter().map(key_name).collect(),
             collector_id: instance.collector,
             org,
             started_at: now,
             standstill: Standstill::default(),
         })
+    }
+
+    /// The same for the tasks of a term that begins now.
+    #[must_use]
+    pub fn leading(&self, fence: Fence) -> Self {
+        Self { pools: self.pools.fenced(fence), started_at: self.clock.now(), ..self.clone() }
     }
 
     /// Since when probes have been listened to in a time without a leap.
@@ -138,7 +160,7 @@ impl App {
 }
 
 /// Time does not run backwards over a restart: what was stored last must not lie ahead.
-fn go_on_from(clock: &Clock, last_alive: Timestamp) {
+pub fn go_on_from(clock: &Clock, last_alive: Timestamp) {
     let behind = last_alive.micros_since(clock.now());
     if behind > 0 {
         tracing::warn!(
@@ -173,11 +195,21 @@ pub async fn time_of_the_collector(conn: &mut Auth, machine: Clock) -> Result<Cl
 /// Reads the key ring. Makes one at a first start, and never where sealed rows wait for the ring that made them.
 async fn ring(pools: &Pools, config: &Config, now: Timestamp, starting: bool) -> Result<KeyRing, AppError> {
     let directory = config.keys.directory();
-    if let Some(ring) = KeyRing::load(directory)? {
-        return Ok(ring);
-    }
     let file = keyring::file(directory);
-    if !starting {
+    let shared = if starting && config.database.mode == DatabaseMode::External {
+        Some(leadership::read(&mut pools.worker().await?).await?)
+    } else {
+        None
+    };
+    // The key with which whoever leads, or last did, seals.
+    let theirs = shared.and_then(|row| Some((row.key_ids.last()?.clone(), row.host)));
+    if let Some(ring) = KeyRing::load(directory)? {
+        return match theirs.filter(|(key, _)| !ring.ids().into_iter().any(|id| key_name(id) == *key)) {
+            Some((key, host)) => Err(AppError::OtherKeyRing { file, key, host }),
+            None => Ok(ring),
+        };
+    }
+    if !starting || theirs.is_some() {
         return Err(AppError::NoKeyRing(file));
     }
     let mut worker = pools.worker().await?;
@@ -186,9 +218,14 @@ async fn ring(pools: &Pools, config: &Config, now: Timestamp, starting: bool) ->
         return Err(AppError::NoKeyRing(file));
     }
     let ring = KeyRing::create(directory)?;
-    let (author, key) = (Author::of_instance("collector"), format!("{:08x}", ring.newest_id()));
+    let (author, key) = (Author::of_instance("collector"), key_name(ring.newest_id()));
     audit::append(&mut auth, &author.did("keys.make", &key, json!({}), now)).await?;
     auth.commit().await?;
     tracing::warn!("Made a key ring: copy {} to a safe place, apart from the data and its backups", file.display());
     Ok(ring)
+}
+
+/// A key's name, as the ring's file has it.
+fn key_name(id: u32) -> String {
+    format!("{id:08x}")
 }

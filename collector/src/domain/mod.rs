@@ -10,7 +10,7 @@
 //! people write hosts, headers and times; [`defaults`] what holds where nobody says otherwise; [`access`] who may do what;
 //! [`passkey`] whether a passkey is what it says; [`administration`] for how long somebody administers the instance;
 //! [`management`] who lets an organization be managed by another; [`posture`] what a control finds, and [`controls`] what all promises are;
-//! [`ended`] what stays ended in a restored copy.
+//! [`ended`] what stays ended in a restored copy; [`leadership`] when one collector takes over from another.
 
 pub mod outage;
 
@@ -28,6 +28,7 @@ pub mod drill;
 pub mod ended;
 pub mod gap;
 pub mod import;
+pub mod leadership;
 pub mod management;
 pub mod manual;
 pub mod members;

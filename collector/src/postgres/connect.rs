@@ -32,6 +32,14 @@ impl Access {
         Ok(conn)
     }
 
+    /// A connection by the login itself, which may end the sessions of that login.
+    ///
+    /// # Errors
+    /// When the server does not answer or refuses.
+    pub async fn connect_by_login(&self) -> Result<PgConnection, PostgresError> {
+        self.connect_admin(DATABASE).await
+    }
+
     /// A connection that may make roles, to the maintenance database of a managed cluster.
     pub(super) async fn connect_admin(&self, database: &str) -> Result<PgConnection, PostgresError> {
         let mut options = self.options(None, "picket admin")?;
@@ -98,6 +106,7 @@ pub fn open_pools(access: &Access, size: u32) -> Result<Pools, PostgresError> {
         worker: pool(access, "picket_worker", size, "60s")?,
         auth: pool(access, "picket_auth", size, "10s")?,
         eraser: pool(access, "picket_eraser", 2, "60s")?,
+        fence: None,
     })
 }
 

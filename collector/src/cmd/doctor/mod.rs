@@ -2,6 +2,7 @@
 
 mod archive;
 mod clock;
+mod leader;
 mod probes;
 mod process;
 mod reach;
