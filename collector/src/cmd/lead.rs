@@ -113,12 +113,7 @@ impl Lead {
                     None => return,
                 },
             };
-            tracing::info!(
-                leader.term = fence.0,
-                "This collector leads: term {}, as {}",
-                fence.0,
-                self.me.host
-            );
+            tracing::info!(leader.term = fence.0, "This collector leads: term {}, as {}", fence.0, self.me.host);
             let term = Term::new(TaskTracker::new(), stop.child_token());
             let app = self.app.leading(fence);
             work::start(&app, parts.porter.on(app.pools.clone()), parts.archive.clone(), &term);
@@ -141,7 +136,9 @@ impl Lead {
 
     /// Waits until nobody leads, and takes over; `None` when the collector stops.
     async fn stand_by(&mut self, stop: &CancellationToken) -> Option<Fence> {
-        tracing::info!("This collector stands by: it serves pages, the API and probes, and takes over when nobody leads");
+        tracing::info!(
+            "This collector stands by: it serves pages, the API and probes, and takes over when nobody leads"
+        );
         loop {
             tokio::select! { () = tokio::time::sleep(LOOK) => {}, () = stop.cancelled() => return None }
             match self.taken_over().await {
@@ -282,7 +279,9 @@ impl Lead {
                 return held;
             }
             Ok(Err(error)) => self.tells(format!("It cannot be shown that this collector leads: {error}")),
-            Err(_) => self.tells("It cannot be shown that this collector leads: the database does not answer".to_owned()),
+            Err(_) => {
+                self.tells("It cannot be shown that this collector leads: the database does not answer".to_owned())
+            }
         }
         true
     }

@@ -55,7 +55,11 @@ impl Watch {
         match self.seen {
             _ if !seen.is_held => Look::Vacant,
             Some((before, since)) if before == seen && !broke_off => {
-                if elapsed.saturating_sub(since) >= SILENT_AFTER { Look::Vacant } else { Look::Waits }
+                if elapsed.saturating_sub(since) >= SILENT_AFTER {
+                    Look::Vacant
+                } else {
+                    Look::Waits
+                }
             }
             before => {
                 self.seen = Some((seen, elapsed));

@@ -18,6 +18,7 @@ mod a_renewed_certificate_is_taken_in_without_a_restart;
 mod a_restore_is_drilled;
 mod a_second_region_needs_only_its_token;
 mod a_silent_region_opens_no_incident;
+mod a_standby_takes_over_and_nothing_is_told_twice;
 mod a_wrong_clock_of_a_probe_makes_no_incident;
 mod a_wrong_clock_of_the_collector_makes_no_incident;
 mod an_administrator_sees_the_instance_for_a_time;

@@ -14,7 +14,8 @@ const SILENT: Duration = Duration::from_secs(30);
 pub(super) fn leader(row: &Leadership, now: Timestamp) -> Finding {
     const NAME: &str = "leader";
     let Some(since) = row.taken_at.filter(|_| row.holder.is_some()) else {
-        let why = "no collector leads, so nothing is judged and nobody is told: start one with `picket-collector serve`";
+        let why =
+            "no collector leads, so nothing is judged and nobody is told: start one with `picket-collector serve`";
         return Finding::new(NAME, State::Fail, why);
     };
     let (host, term) = (&row.host, row.fence.0);
