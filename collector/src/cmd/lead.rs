@@ -151,14 +151,15 @@ impl Lead {
 
     async fn taken_over(&mut self) -> Result<Option<Fence>, StoreError> {
         let row = self.read().await?;
-        if self.look(&row).await != Look::Vacant {
-            return Ok(None);
-        }
-        let fence = match self.take(&row).await? {
-            // The commit of an earlier try was heard of only now.
-            None if row.holder == Some(self.me.id) => row.fence,
-            None => return Ok(None),
-            Some(fence) => fence,
+        let fence = if row.holder == Some(self.me.id) {
+            // It was taken before, and what comes next, or the answer to the commit, failed.
+            row.fence
+        } else {
+            if self.look(&row).await != Look::Vacant {
+                return Ok(None);
+            }
+            let Some(fence) = self.take(&row).await? else { return Ok(None) };
+            fence
         };
         self.begins(fence, false).await?;
         Ok(Some(fence))

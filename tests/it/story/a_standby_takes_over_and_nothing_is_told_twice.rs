@@ -252,12 +252,18 @@ fn stands_still_and_commits_nothing(
         _ => Ok(()),
     });
     let pid = pair.collectors[leader].pid();
-    kill(pid, Signal::SIGSTOP).unwrap();
+    // A task of it waits for a lock then, so that a transaction is open while it stands still.
+    thread::scope(|scope| {
+        scope.spawn(|| pair.database.run("LOCK TABLE states IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(4)").unwrap());
+        thread::sleep(Duration::from_secs(2));
+        kill(pid, Signal::SIGSTOP).unwrap();
+    });
     let watch = Stopwatch::start();
     shop.breaks();
     let next = pair.until_led_after(term, TAKEOVER);
     assert_eq!(next, (term + 1, 1 - leader));
     until_told(receiver, told + 1, TOLD);
+    assert!(pair.collectors[1 - leader].log().contains("sessions of the collector that led before"), "none was open");
     println!("stood still: taken over and told after {:?}", watch.elapsed());
     thread::sleep(STILL.saturating_sub(watch.elapsed()));
     let before = pair.collectors[leader].log().len();
@@ -273,8 +279,8 @@ fn stands_still_and_commits_nothing(
     });
     let log = pair.collectors[leader].log().split_off(before);
     let refused: Vec<&str> = log.lines().filter(|line| line.contains("does not lead any more: its term")).collect();
+    // None where its own beat was the first to be answered, which breaks the tasks off.
     println!("{} transactions were refused; the first: {:?}", refused.len(), refused.first());
-    assert!(!refused.is_empty(), "nothing was tried, so nothing was refused: {log}");
     let ((old, last), (new, _)) = (writes(pair, term), writes(pair, next.0));
     println!("{old} writes of term {term}, {new} of term {}", next.0);
     assert!(old > 0 && new > 0);
