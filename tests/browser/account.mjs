@@ -52,7 +52,7 @@ export const lookAtAccount = async (browser, base, state, password, shots, ask) 
   await visit("/account/delete", "account-delete");
   await page.goto(`${base}/account/delete`);
   await page.fill("#confirm", "eve@example.org");
-  await submit("button.main");
+  await submit("button.risky");
   await lookHere(page, "account-delete-wrong", shots);
   await visit("/organization/delete", "organization-delete");
 
