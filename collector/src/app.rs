@@ -1,6 +1,5 @@
 //! What the web, the tasks and the commands share: built once, cheap to clone. Stages take what they use, never this.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +8,12 @@ use picket_shared::ids::CollectorId;
 use picket_shared::time::{Clock, Timestamp};
 use serde_json::json;
 
-use crate::config::Config;
+use crate::config::{Config, KeysFrom};
 use crate::meters::Meters;
 use crate::notify::client::{BadRoots, Client};
 use crate::store::audit::{self, Author};
 use crate::store::{Auth, OrgKey, Pools, StoreError, clock, instance, organizations};
-use crate::vault::{KeyRing, Notary, Opener, Sealer, VaultError, keyring};
+use crate::vault::{KeyRing, Notary, Opener, Sealer, VaultError, source};
 use crate::wake::{Bells, Standstill};
 
 /// The organization that everything belongs to until there are several.
@@ -71,11 +70,11 @@ pub enum AppError {
     Roots(#[from] BadRoots),
     /// Sealed rows wait for a key ring that is not there.
     #[error(
-        "the key ring {} is missing, and the database holds sealed values: copy the key ring back from where you keep \
-         its copy; without it probes, channels and credentials cannot be used",
-        .0.display()
+        "the key ring is missing: nothing is in {0}. If this database was in use, copy the key ring back from where you keep its copy; \
+         without it probes, channels and credentials cannot be used. A first one that does not lie in a file is made by \
+         `picket-collector keys make --out FILE`"
     )]
-    NoKeyRing(PathBuf),
+    NoKeyRing(String),
 }
 
 impl App {
@@ -131,6 +130,18 @@ impl App {
         })
     }
 
+    /// From now on with the keys of this ring, wherever they are used in this process.
+    ///
+    /// # Errors
+    /// Only when the cryptographic library fails.
+    pub fn follow_keys(&self, ring: &KeyRing) -> Result<(), VaultError> {
+        // What opens comes first: nothing is sealed that could not be opened at once.
+        self.opener.follow(ring);
+        self.notary.follow(ring)?;
+        self.sealer.follow(ring);
+        Ok(())
+    }
+
     /// Since when probes have been listened to in a time without a leap.
     pub fn listening_since(&self) -> Timestamp {
         self.clock.even_since().unwrap_or(self.started_at)
@@ -172,23 +183,23 @@ pub async fn time_of_the_collector(conn: &mut Auth, machine: Clock) -> Result<Cl
 
 /// Reads the key ring. Makes one at a first start, and never where sealed rows wait for the ring that made them.
 async fn ring(pools: &Pools, config: &Config, now: Timestamp, starting: bool) -> Result<KeyRing, AppError> {
-    let directory = config.keys.directory();
-    if let Some(ring) = KeyRing::load(directory)? {
+    if let Some(ring) = KeyRing::load(&config.keys)? {
         return Ok(ring);
     }
-    let file = keyring::file(directory);
-    if !starting {
-        return Err(AppError::NoKeyRing(file));
+    let place = source::place(&config.keys);
+    // What others keep, others make: `keys make`.
+    if !starting || config.keys.from != KeysFrom::File {
+        return Err(AppError::NoKeyRing(place));
     }
     let mut worker = pools.worker().await?;
     let mut auth = pools.auth().await?;
     if instance::has_sealed_rows(&mut worker, &mut auth).await? {
-        return Err(AppError::NoKeyRing(file));
+        return Err(AppError::NoKeyRing(place));
     }
-    let ring = KeyRing::create(directory)?;
+    let ring = KeyRing::create(config.keys.directory(), now)?;
     let (author, key) = (Author::of_instance("collector"), format!("{:08x}", ring.newest_id()));
     audit::append(&mut auth, &author.did("keys.make", &key, json!({}), now)).await?;
     auth.commit().await?;
-    tracing::warn!("Made a key ring: copy {} to a safe place, apart from the data and its backups", file.display());
+    tracing::warn!("Made a key ring: copy {place} to a safe place, apart from the data and its backups");
     Ok(ring)
 }

@@ -29,7 +29,7 @@ pub use audit::Audit;
 pub use database::{Database, DatabaseMode};
 pub use egress::Egress;
 pub use http::{Certificate, Http, Served};
-pub use keys::Keys;
+pub use keys::{From as KeysFrom, Keys};
 pub use limits::Limits;
 pub use log::{Format, Level, Log};
 pub use login::{Login, LoginMode};

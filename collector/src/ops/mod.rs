@@ -10,3 +10,4 @@ pub mod erasure;
 pub mod heartbeat;
 pub mod posture;
 pub mod retention;
+pub mod rotation;

@@ -55,6 +55,7 @@ pub mod regions;
 pub mod replays;
 pub mod requests;
 pub mod results;
+pub mod sealed;
 pub mod second_factors;
 pub mod services;
 pub mod sessions;

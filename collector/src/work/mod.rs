@@ -8,6 +8,7 @@ mod safekeeping;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ struct Shared {
     /// Those who may come in, and until when.
     porter: Porter,
     archive: Archive,
+    /// How often the key ring was looked at.
+    key_looks: AtomicU64,
     /// Follows what ends.
     ended: ops::ended::Follower,
     stop: CancellationToken,
@@ -84,6 +87,7 @@ fn tasks() -> Vec<Task> {
         breaks_off(task("archive-manifest", hour, |_, shared| Box::pin(safekeeping::archive_manifest(shared)))),
         breaks_off(task("archive-backup", SECOND * 300, |_, shared| Box::pin(safekeeping::archive_backup(shared)))),
         breaks_off(task("drill", SECOND * 60, |app, shared| Box::pin(safekeeping::drill(app, shared)))),
+        task("keys", SECOND * 10, |app, shared| Box::pin(safekeeping::keys(app, shared))),
         task("ended", SECOND * 10, |app, shared| Box::pin(safekeeping::ended(app, shared))),
         task("ends", SECOND * 60, |app, shared| Box::pin(ends(app, shared))),
         task("managements", SECOND * 60, |app, shared| Box::pin(managements(app, shared))),
@@ -114,7 +118,7 @@ pub fn start(
     let listening = Mutex::new(Listening::from(app.started_at));
     let (limits, porter, stop_all) = (Arc::clone(limits), porter.clone(), stop.clone());
     let ended = ops::ended::Follower::default();
-    let shared = Shared { limits, listening, porter, archive, ended, stop: stop_all };
+    let shared = Shared { limits, listening, porter, archive, key_looks: AtomicU64::new(0), ended, stop: stop_all };
     let shared = Arc::new(shared);
     for task in tasks() {
         tracker.spawn(repeat(app.clone(), Arc::clone(&shared), task, stop.clone()));

@@ -1,15 +1,21 @@
 //! Tasks that keep data: archive, drills, anchors, retention, erasure, and whether promises are kept.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use picket_shared::time::{Clock, Timestamp};
 
 use super::{Ran, Shared, report};
 use crate::app::App;
+use crate::config::KeysFrom;
 use crate::privacy::erase::Receipts;
 use crate::privacy::ledger::Ledger;
+use crate::vault::KeyRing;
 use crate::{ops, privacy};
+
+/// A ring that a command prints is read at each of so many looks.
+const LOOKS_BY_COMMAND: u64 = 60;
 
 pub(super) async fn retention(app: App) -> Ran {
     let _working = app.standstill.working().await;
@@ -102,6 +108,28 @@ pub(super) async fn erasure(app: App) -> Ran {
     let _working = app.standstill.working().await;
     let now = app.clock.now();
     report(ops::erasure::run(&app.pools, &ledger(&app), &receipts(&app, now), now).await?)
+}
+
+/// Follows the key ring where it is read from, and seals again what older keys sealed: at the start, and after each change.
+pub(super) async fn keys(app: App, shared: Arc<Shared>) -> Ran {
+    let (config, run) = (Arc::clone(&app.config), shared.key_looks.fetch_add(1, Ordering::Relaxed));
+    // A command may be the client of a service that counts its calls.
+    if run > 0 && config.keys.from == KeysFrom::Command && !run.is_multiple_of(LOOKS_BY_COMMAND) {
+        return report("not looked");
+    }
+    let ring = tokio::task::spawn_blocking(move || KeyRing::load(&config.keys)).await??;
+    let Some(ring) = ring else { return Err("the key ring is gone: put it back; the one in memory goes on".into()) };
+    let known = app.opener.key_ids();
+    if ring.ids() != known {
+        if !ring.ids().contains(&app.sealer.key_id()) {
+            return Err("the key ring was replaced by one that lacks the key that seals: put the old one back".into());
+        }
+        app.follow_keys(&ring)?;
+        tracing::info!("The key ring has {} keys now, and {:08x} seals", ring.count(), ring.newest_id());
+    } else if run > 0 {
+        return report("as before");
+    }
+    report(ops::rotation::run(&app.pools, &app.sealer, &app.opener).await?)
 }
 
 /// What was erased, outside the database.

@@ -21,8 +21,8 @@ use crate::ops::archive::shelf::Shelf;
 use crate::ops::audit::{self, Verdict};
 use crate::store::drills::{Standing, standing};
 use crate::store::heartbeats::{Point, point};
-use crate::store::posture::{Entering, Guarding, Watching, entering, guarding, sealed, watching};
-use crate::store::{Conn, Pools, StoreError, health};
+use crate::store::posture::{Entering, Guarding, Watching, entering, guarding, watching};
+use crate::store::{Conn, Pools, StoreError, health, sealed};
 use crate::vault::opener::key_of;
 use crate::vault::{KeyRing, keyring};
 
@@ -217,22 +217,26 @@ async fn recovered(sources: &Sources<'_>) -> Looked<Recovery> {
 }
 
 async fn ring(sources: &Sources<'_>) -> Looked<Keys> {
-    let directory = sources.config.keys.directory();
+    let keys = &sources.config.keys;
     // It is not read where anybody but its owner could.
-    let ring =
-        KeyRing::load(directory).map_err(|error| error.to_string())?.ok_or_else(|| "there is none".to_owned())?;
+    let ring = KeyRing::load(keys).map_err(|error| error.to_string())?.ok_or_else(|| "there is none".to_owned())?;
     let sealed = said(async {
         let (mut worker, mut auth) = (sources.pools.worker().await?, sources.pools.auth().await?);
-        sealed(&mut worker, &mut auth).await
+        sealed::count(&mut worker, &mut auth).await
     })
     .await?;
-    let used: Vec<Option<u32>> = sealed.iter().map(|beginning| key_of(beginning)).collect();
+    let made_at = match ring.made_at(ring.newest_id()) {
+        Some(made_at) => made_at,
+        // A ring of before times were written down: a file knows.
+        None => keyring::written_at(keys.directory()).map_err(|error| error.to_string())?,
+    };
+    let used: Vec<Option<u32>> = sealed.iter().map(|(_, beginning, _)| key_of(beginning)).collect();
     Ok(Keys {
         known: ring.ids(),
         newest: ring.newest_id(),
         strange: used.iter().filter(|key| key.is_none()).count(),
         used: used.into_iter().flatten().collect(),
-        made_at: keyring::written_at(directory).map_err(|error| error.to_string())?,
+        made_at,
     })
 }
 
