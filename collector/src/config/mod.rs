@@ -14,6 +14,7 @@ mod log;
 mod login;
 mod mail;
 mod metrics;
+mod operator;
 mod outbound;
 mod posture;
 mod retention;
@@ -35,6 +36,7 @@ pub use log::{Format, Level, Log};
 pub use login::{Login, LoginMode};
 pub use mail::{Mail, MailTls};
 pub use metrics::Metrics;
+pub use operator::Operator;
 pub use outbound::Outbound;
 pub use posture::{Posture, TrustPage};
 pub use retention::Retention;
@@ -63,6 +65,8 @@ pub struct Config {
     pub mail: Mail,
     /// How the collector reaches mail servers and providers.
     pub outbound: Outbound,
+    /// Who is told of the instance itself.
+    pub operator: Operator,
     /// Which private addresses a target may have.
     pub egress: Egress,
     /// How long what is kept.
@@ -157,6 +161,7 @@ impl Config {
         self.limits.validate()?;
         self.metrics.validate(base)?;
         self.security.validate()?;
+        self.operator.validate()?;
         Ok(self)
     }
 }

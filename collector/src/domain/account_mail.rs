@@ -211,6 +211,17 @@ pub enum About {
         /// When the last backup is gone in which it is still; none where nothing is archived.
         copies_until: Option<Timestamp>,
     },
+    /// Something of the instance itself is not well, or is again.
+    Operator {
+        /// When.
+        at: Timestamp,
+        /// What is not well and was not told yet: a name, and what was seen.
+        new: Vec<(String, String)>,
+        /// What is well again.
+        over: Vec<String>,
+        /// What was told before, and is as it was.
+        still: Vec<(String, String)>,
+    },
     /// The operator made a link that gives an account another password.
     Recovery {
         /// When.
@@ -297,6 +308,7 @@ impl About {
             Self::Closed { .. } => "closed",
             Self::Restored { .. } => "restored",
             Self::Erased { .. } => "erased",
+            Self::Operator { .. } => "operator",
             Self::Recovery { .. } => "recovery",
         }
     }

@@ -31,6 +31,7 @@ pub mod import;
 pub mod management;
 pub mod manual;
 pub mod members;
+pub mod operator;
 pub mod passkey;
 pub mod posture;
 pub mod recovery;

@@ -68,6 +68,7 @@ pub const KEPT: &[(&str, &[&str])] = &[
     ("managements", &["consented_at", "accepted_at", "until_at", "ended_at", "end_told_at"]),
     ("closures", &["closed_at", "erase_at", "restored_at", "began_at"]),
     ("erasures", &["erased_at", "copies_until"]),
+    ("operator_alarms", &["first_at", "told_at"]),
     // Of the machine's own clock.
     ("heartbeats", &["beat_at", "safe_at"]),
     ("drills", &["began_at", "ended_at", "restored_to_at"]),

@@ -41,6 +41,7 @@ pub mod manual_checks;
 pub mod members;
 pub mod monitors;
 pub mod notices;
+pub mod operator;
 pub mod organizations;
 pub mod partitions;
 pub mod passkeys;

@@ -51,6 +51,8 @@ struct Shared {
     /// Those who may come in, and until when.
     porter: Porter,
     archive: Archive,
+    /// How often it was looked whether to ask for the operator's address.
+    pings: AtomicU64,
     /// How often the key ring was looked at.
     key_looks: AtomicU64,
     /// Follows what ends.
@@ -87,6 +89,8 @@ fn tasks() -> Vec<Task> {
         breaks_off(task("archive-manifest", hour, |_, shared| Box::pin(safekeeping::archive_manifest(shared)))),
         breaks_off(task("archive-backup", SECOND * 300, |_, shared| Box::pin(safekeeping::archive_backup(shared)))),
         breaks_off(task("drill", SECOND * 60, |app, shared| Box::pin(safekeeping::drill(app, shared)))),
+        task("operator", SECOND * 60, |app, shared| Box::pin(safekeeping::operator(app, shared))),
+        breaks_off(task("ping", safekeeping::PING, |app, shared| Box::pin(safekeeping::ping(app, shared)))),
         task("keys", SECOND * 10, |app, shared| Box::pin(safekeeping::keys(app, shared))),
         task("ended", SECOND * 10, |app, shared| Box::pin(safekeeping::ended(app, shared))),
         task("ends", SECOND * 60, |app, shared| Box::pin(ends(app, shared))),
@@ -118,7 +122,16 @@ pub fn start(
     let listening = Mutex::new(Listening::from(app.started_at));
     let (limits, porter, stop_all) = (Arc::clone(limits), porter.clone(), stop.clone());
     let ended = ops::ended::Follower::default();
-    let shared = Shared { limits, listening, porter, archive, key_looks: AtomicU64::new(0), ended, stop: stop_all };
+    let shared = Shared {
+        limits,
+        listening,
+        porter,
+        archive,
+        pings: AtomicU64::new(0),
+        key_looks: AtomicU64::new(0),
+        ended,
+        stop: stop_all,
+    };
     let shared = Arc::new(shared);
     for task in tasks() {
         tracker.spawn(repeat(app.clone(), Arc::clone(&shared), task, stop.clone()));

@@ -14,6 +14,9 @@ use crate::privacy::ledger::Ledger;
 use crate::vault::KeyRing;
 use crate::{ops, privacy};
 
+/// How often it is looked whether to ask for the operator's address.
+pub(super) const PING: Duration = Duration::from_secs(10);
+
 /// A ring that a command prints is read at each of so many looks.
 const LOOKS_BY_COMMAND: u64 = 60;
 
@@ -35,22 +38,20 @@ pub(super) async fn anchor(app: App) -> Ran {
 
 /// Whether promises are kept. Its times are those of looking.
 pub(super) async fn posture(app: App, shared: Arc<Shared>) -> Ran {
-    let shelf = match &shared.archive.keeper {
-        Some(keeper) => keeper.shelf().ok_or_else(|| "the archive could not be reached yet".to_owned()),
-        None => Err("there is no archive of the database here".to_owned()),
-    };
-    let sources = ops::posture::Sources {
-        pools: &app.pools,
-        config: Arc::clone(&app.config),
-        anchorage: &anchorage(&app),
-        client: &app.client,
-        shelf,
-    };
-    let now = app.clock.now();
+    let (now, anchorage) = (app.clock.now(), anchorage(&app));
+    let sources = sources(&app, &shared, &anchorage);
     let found = ops::posture::check(&Box::pin(ops::posture::Facts::gather(&sources, now)).await);
     let _working = app.standstill.working().await;
     ops::posture::note(&app.pools, &found, now).await?;
     report(found.len())
+}
+
+fn sources<'a>(app: &'a App, shared: &'a Shared, anchorage: &'a ops::anchor::Anchorage) -> ops::posture::Sources<'a> {
+    let shelf = match &shared.archive.keeper {
+        Some(keeper) => keeper.shelf().ok_or_else(|| "the archive could not be reached yet".to_owned()),
+        None => Err("there is no archive of the database here".to_owned()),
+    };
+    ops::posture::Sources { pools: &app.pools, config: Arc::clone(&app.config), anchorage, client: &app.client, shelf }
 }
 
 /// Whether what is committed reaches the archive; runs also while the clock steps, for it writes no times.
@@ -108,6 +109,30 @@ pub(super) async fn erasure(app: App) -> Ran {
     let _working = app.standstill.working().await;
     let now = app.clock.now();
     report(ops::erasure::run(&app.pools, &ledger(&app), &receipts(&app, now), now).await?)
+}
+
+/// Tells the operator what is not well. Drills and the restore point are looked at for it each time, the rest when posture is.
+pub(super) async fn operator(app: App, shared: Arc<Shared>) -> Ran {
+    let (now, anchorage) = (app.clock.now(), anchorage(&app));
+    let found = Box::pin(ops::posture::recoverable(&sources(&app, &shared, &anchorage), now)).await;
+    let _working = app.standstill.working().await;
+    ops::posture::note(&app.pools, &found, now).await?;
+    report(ops::operator::run(&app.pools, &app.sealer, &app.config.operator.mail, now).await?)
+}
+
+/// Asks for the address that notices when nobody asks any more.
+pub(super) async fn ping(app: App, shared: Arc<Shared>) -> Ran {
+    let Some(url) = &app.config.operator.ping_url else { return report("no address") };
+    let seconds = u64::from(app.config.operator.ping_seconds);
+    if !shared.pings.fetch_add(1, Ordering::Relaxed).is_multiple_of(seconds.div_ceil(PING.as_secs())) {
+        return report("not yet");
+    }
+    let status = app.client.ping(url).await.map_err(|error| format!("[operator] ping_url was not reached: {error}"))?;
+    if status.is_success() {
+        report(status.as_u16())
+    } else {
+        Err(format!("[operator] ping_url answered {status}").into())
+    }
 }
 
 /// Follows the key ring where it is read from, and seals again what older keys sealed: at the start, and after each change.

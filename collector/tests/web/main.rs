@@ -30,6 +30,7 @@ mod mailbox;
 mod managed_matrix;
 mod managements;
 mod members;
+mod operator;
 mod operators_probes;
 mod organizations;
 mod origins;

@@ -34,5 +34,6 @@ mod one_region_down_opens_no_incident;
 mod private_addresses_are_never_contacted;
 mod promises_are_looked_at_while_it_runs;
 mod the_api_answers_as_its_document_says;
+mod the_operator_is_told_of_the_instance_itself;
 mod two_of_three_regions_down_open_an_incident;
 mod what_ended_stays_ended_after_a_restore;

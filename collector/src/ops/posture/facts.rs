@@ -158,14 +158,23 @@ impl Facts {
         }
     }
 
+    /// Looks at recovery alone.
+    pub async fn of_recovery(sources: &Sources<'_>, now: Timestamp) -> Self {
+        Self { recovery: recovered(sources).await, config: Ok(Arc::clone(&sources.config)), ..Self::unknown(now) }
+    }
+
     /// Nothing is known.
     #[cfg(test)]
     pub fn blind() -> Self {
+        Self::unknown(Timestamp::from_seconds(1_790_000_000))
+    }
+
+    fn unknown(now: Timestamp) -> Self {
         fn unknown<T>() -> Looked<T> {
             Err("it was not looked at".to_owned())
         }
         Self {
-            now: Timestamp::from_seconds(1_790_000_000),
+            now,
             config: unknown(),
             guarding: unknown(),
             entering: unknown(),

@@ -81,6 +81,14 @@ fn judged<T>(fact: &Result<T, String>, judge: impl FnOnce(&T) -> Finding) -> Fin
     fact.as_ref().map_or_else(Finding::not_measured, judge)
 }
 
+/// What the controls of drills and of the restore point say now: they are looked at more often than the rest.
+pub async fn recoverable(sources: &Sources<'_>, now: Timestamp) -> Vec<(&'static Control, Finding)> {
+    let facts = Facts::of_recovery(sources, now).await;
+    let often = [restore_point::CONTROL.id, restore_drill::CONTROL.id];
+    let controls = CONTROLS.iter().filter(|control| often.contains(&control.id));
+    controls.map(|control| (control, (control.check)(&facts))).collect()
+}
+
 /// What all controls say of these facts.
 pub fn check(facts: &Facts) -> Vec<(&'static Control, Finding)> {
     CONTROLS.iter().map(|control| (control, (control.check)(facts))).collect()
