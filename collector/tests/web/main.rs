@@ -38,6 +38,7 @@ mod passkeys;
 mod portfolio;
 mod posture;
 mod quotas;
+mod refusals;
 mod review;
 mod second_factor;
 mod services;
