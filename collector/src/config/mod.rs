@@ -16,6 +16,7 @@ mod mail;
 mod metrics;
 mod outbound;
 mod posture;
+mod privacy;
 mod retention;
 mod security;
 
@@ -37,6 +38,7 @@ pub use mail::{Mail, MailTls};
 pub use metrics::Metrics;
 pub use outbound::Outbound;
 pub use posture::{Posture, TrustPage};
+pub use privacy::{PLACES, Privacy};
 pub use retention::Retention;
 pub use security::Security;
 
@@ -75,6 +77,8 @@ pub struct Config {
     pub security: Security,
     /// Who may see whether promises are kept.
     pub posture: Posture,
+    /// Who answers for the data, and who else works on it.
+    pub privacy: Privacy,
     /// What is logged, and how.
     pub log: Log,
     /// The file this was read from; `None` when all is default.
@@ -157,6 +161,7 @@ impl Config {
         self.limits.validate()?;
         self.metrics.validate(base)?;
         self.security.validate()?;
+        self.privacy.validate(base)?;
         Ok(self)
     }
 }

@@ -4,6 +4,8 @@ use picket_shared::secret::SecretString;
 use picket_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::breach::Facts;
+
 /// A mail about an account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AccountMail {
@@ -211,6 +213,34 @@ pub enum About {
         /// When the last backup is gone in which it is still; none where nothing is archived.
         copies_until: Option<Timestamp>,
     },
+    /// To an owner: a version of the data processing agreement was issued or accepted.
+    Agreement {
+        /// Which of the two.
+        step: AgreementStep,
+        /// When.
+        at: Timestamp,
+        /// What the organization is called.
+        organization: String,
+        /// Which version.
+        version: i32,
+        /// Which of its parts differ from the version before.
+        changed: Vec<String>,
+        /// Who accepted it, as in the audit log.
+        by: Option<String>,
+    },
+    /// To an owner: others work on the data, or will.
+    SubProcessors {
+        /// When that was noted.
+        at: Timestamp,
+        /// What the organization is called.
+        organization: String,
+        /// What changed, a line each.
+        changes: Vec<String>,
+        /// Whom to object to.
+        contact: Option<String>,
+    },
+    /// To an owner: personal data was breached.
+    Breach(BreachTold),
     /// The operator made a link that gives an account another password.
     Recovery {
         /// When.
@@ -220,6 +250,29 @@ pub enum About {
         /// Who ran the command.
         by: String,
     },
+}
+
+/// What somebody is told of a breach.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BreachTold {
+    /// When.
+    pub at: Timestamp,
+    /// What the organization is called.
+    pub organization: String,
+    /// What is known.
+    pub facts: Facts,
+    /// Whom to ask.
+    pub contact: Option<String>,
+}
+
+/// What happened to an agreement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgreementStep {
+    /// It was issued.
+    Issued,
+    /// An owner accepted it.
+    Accepted,
 }
 
 /// What happens to a consent by which an organization is managed by another.
@@ -297,6 +350,10 @@ impl About {
             Self::Closed { .. } => "closed",
             Self::Restored { .. } => "restored",
             Self::Erased { .. } => "erased",
+            Self::Agreement { step: AgreementStep::Issued, .. } => "dpa_issued",
+            Self::Agreement { step: AgreementStep::Accepted, .. } => "dpa_accepted",
+            Self::SubProcessors { .. } => "sub_processors",
+            Self::Breach(_) => "breach",
             Self::Recovery { .. } => "recovery",
         }
     }

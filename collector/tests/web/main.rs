@@ -33,6 +33,7 @@ mod members;
 mod operators_probes;
 mod organizations;
 mod origins;
+mod papers;
 mod passkeys;
 mod portfolio;
 mod posture;

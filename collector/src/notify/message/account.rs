@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::sheet::Sheet;
 use super::short::Brief;
 use super::words::one_line;
-use super::{Message, closure};
+use super::{Message, closure, papers};
 use crate::domain::account_mail::{About, LinkFacts, Step};
 
 /// What to do about a deed that was not one's own.
@@ -82,6 +82,7 @@ fn sheet(about: &About, url: &str) -> Sheet {
         },
         About::Invitation { .. } => invitation(about, url),
         About::Closed { .. } | About::Restored { .. } | About::Erased { .. } => closure::sheet(about, url),
+        About::Agreement { .. } | About::SubProcessors { .. } | About::Breach(_) => papers::sheet(about, url),
         About::Recovery { at, account, by } => Sheet {
             subject: "Recovery of an account at Picket".to_owned(),
             lead: format!("The operator made a link by which the user of {account} can choose another password."),
@@ -338,6 +339,7 @@ mod tests {
     use picket_shared::secret::SecretString;
 
     use super::*;
+    use crate::domain::account_mail::AgreementStep;
 
     fn management(step: Step, managing_side: bool) -> About {
         let (at, new) = (Timestamp::from_seconds(1_790_000_000), "<b>new@example.org".to_owned());
@@ -392,6 +394,15 @@ mod tests {
             About::MembershipEnd { organization: new.clone(), member: Some(new.clone()), until: at, over: false },
             About::MembershipEnd { organization: new.clone(), member: None, until: at, over: true },
             About::MembershipEnd { organization: new.clone(), member: Some(new.clone()), until: at, over: true },
+            About::Agreement {
+                step: AgreementStep::Issued,
+                at,
+                organization: new.clone(),
+                version: 2,
+                changed: vec!["measures".to_owned()],
+                by: None,
+            },
+            About::SubProcessors { at, organization: new.clone(), changes: vec![new.clone()], contact: None },
             management(Step::Given, true),
             management(Step::Accepted, false),
             management(Step::Revoked, true),

@@ -6,6 +6,7 @@ pub mod account;
 mod alarm;
 mod closure;
 mod event;
+mod papers;
 mod sheet;
 pub(super) mod short;
 mod words;

@@ -17,6 +17,7 @@ pub mod members;
 pub mod monitors;
 pub mod openapi;
 pub mod organization;
+pub mod papers;
 pub mod portfolio;
 pub mod posture;
 pub mod problem;
