@@ -30,7 +30,8 @@ pub const AGREEMENT: Operation = Operation::get("/api/v1/organization/dpa", Righ
 })
 .does("Gives the data processing agreement as it was issued to the organization, and every version that it was issued.")
 .query(&[VERSION])
-.answers(&[(200, Some("DataProcessingAgreement"))]);
+.answers(&[(200, Some("DataProcessingAgreement"))])
+.maybe_off();
 /// `POST /api/v1/organization/dpa/accept`.
 pub const ACCEPT: Operation =
     Operation::post("/api/v1/organization/dpa/accept", Right::MembersWrite, "acceptAgreement", || post(accept))

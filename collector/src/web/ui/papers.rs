@@ -195,10 +195,12 @@ pub async fn get_accept(State(site): State<Site>, user: User) -> Response {
 
 /// `POST /organization/dpa/accept`.
 pub async fn post_accept(State(site): State<Site>, user: User, form: Form) -> Response {
+    let Ok(version) = form.text("version").parse() else {
+        return accepting(&site, &user, StatusCode::UNPROCESSABLE_ENTITY, Some(text("papers.not_newest"))).await;
+    };
     if !is_owner(&user) {
         return accepting(&site, &user, StatusCode::FORBIDDEN, None).await;
     }
-    let version = form.text("version").parse().unwrap_or_default();
     match site.office.accept(user.member.org, version, &user.author(), site.clock.now()).await {
         Ok(Accepted::Done | Accepted::Already) => see("/organization/dpa?done=dpa_accepted"),
         Ok(Accepted::NotNewest) => accepting(&site, &user, StatusCode::CONFLICT, Some(text("papers.not_newest"))).await,

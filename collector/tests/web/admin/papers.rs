@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 
-use super::{administrator, later, proven};
+use super::{administrator, granted, later, proven};
 use crate::common::World;
 use crate::mailbox::MAILS;
 
@@ -108,6 +108,7 @@ async fn a_breach_is_written_down_told_once_to_each_affected_organization_and_cl
     // Not reported to the authority: the clock runs on, and is over.
     later(&world, Duration::from_secs(73 * 3600)).await;
     proven(&world, "owner").await;
+    granted(&world, "owner").await;
     browser.get(&path).await.shows("72 h are over");
     let reported: Vec<(&str, &str)> = whole.iter().copied().chain([("unreported", "it was sealed")]).collect();
     browser.post(&path, &reported).await;
