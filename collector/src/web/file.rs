@@ -36,14 +36,3 @@ fn kept(kind: &'static str, name: &str, body: Body) -> Response {
     }
     response
 }
-
-/// A file of this name that is there as a whole.
-pub fn whole(kind: &'static str, name: &str, text: String) -> Response {
-    let mut response = text.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    if let Ok(file) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
-        headers.insert(header::CONTENT_DISPOSITION, file);
-    }
-    response
-}

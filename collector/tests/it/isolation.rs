@@ -12,12 +12,14 @@ const ALL_ROWS: &[(&str, &str)] = &[
     ("api_keys", "auth backup eraser"),
     ("audit", "auth backup eraser intake owner worker"),
     ("audit_bases", "auth backup owner worker"),
+    ("breach_notices", "auth backup eraser worker"),
     ("changes", "backup eraser intake worker"),
     ("channel_proofs", "backup eraser worker"),
     ("channels", "auth backup eraser worker"),
     ("closures", "auth backup eraser worker"),
     ("deliveries", "backup eraser worker"),
     ("delivery_attempts", "backup eraser worker"),
+    ("dpas", "auth backup eraser"),
     ("gaps", "backup eraser intake worker"),
     ("incident_events", "backup eraser worker"),
     ("incidents", "backup eraser worker"),
@@ -39,6 +41,7 @@ const ALL_ROWS: &[(&str, &str)] = &[
     ("spans", "backup eraser worker"),
     ("standing_alarms", "backup eraser worker"),
     ("states", "backup eraser intake worker"),
+    ("sub_processor_notices", "auth backup eraser worker"),
 ];
 
 /// Two organizations, 1 and 2, each with a row in tables of several kinds.
