@@ -262,7 +262,7 @@ async fn show(args: &ShowArgs, app: &App, office: &Office, now: Timestamp) -> Re
         shown["affected"] =
             affected.iter().map(|(_, name, told)| json!({ "organization": name, "told_at": at(told) })).collect();
         shown["mail"] = json!({ "subject": mail.subject, "text": mail.text });
-        return Ok(print::json(&shown)?);
+        return print::json(&shown);
     }
     print::line(&told(&breach, now))?;
     for (_, name, told) in &affected {

@@ -339,7 +339,6 @@ mod tests {
     use picket_shared::secret::SecretString;
 
     use super::*;
-    use crate::domain::account_mail::AgreementStep;
 
     fn management(step: Step, managing_side: bool) -> About {
         let (at, new) = (Timestamp::from_seconds(1_790_000_000), "<b>new@example.org".to_owned());
@@ -394,15 +393,6 @@ mod tests {
             About::MembershipEnd { organization: new.clone(), member: Some(new.clone()), until: at, over: false },
             About::MembershipEnd { organization: new.clone(), member: None, until: at, over: true },
             About::MembershipEnd { organization: new.clone(), member: Some(new.clone()), until: at, over: true },
-            About::Agreement {
-                step: AgreementStep::Issued,
-                at,
-                organization: new.clone(),
-                version: 2,
-                changed: vec!["measures".to_owned()],
-                by: None,
-            },
-            About::SubProcessors { at, organization: new.clone(), changes: vec![new.clone()], contact: None },
             management(Step::Given, true),
             management(Step::Accepted, false),
             management(Step::Revoked, true),

@@ -112,4 +112,44 @@ mod tests {
         }
         assert!(!html.contains("<b>acme") && !html.contains("<i>yours"), "{html}");
     }
+
+    #[test]
+    fn mails_to_owners_say_why_they_get_them_and_keep_to_one_line_where_that_is_meant() {
+        let at = Timestamp::from_seconds(1_790_000_000);
+        let name = || "<b>acme\nBcc: eve".to_owned();
+        let (changed, by) = (vec!["measures".to_owned()], Some("user:ada@example.org".to_owned()));
+        for (about, page) in [
+            (
+                About::Agreement {
+                    step: AgreementStep::Issued,
+                    at,
+                    organization: name(),
+                    version: 2,
+                    changed,
+                    by: None,
+                },
+                "/organization/dpa",
+            ),
+            (
+                About::Agreement {
+                    step: AgreementStep::Accepted,
+                    at,
+                    organization: name(),
+                    version: 2,
+                    changed: Vec::new(),
+                    by,
+                },
+                "/organization/dpa",
+            ),
+            (
+                About::SubProcessors { at, organization: name(), changes: vec![name()], contact: None },
+                "/sub-processors",
+            ),
+        ] {
+            let sheet = sheet(&about, "https://picket.example");
+            assert!(sheet.subject.contains("Picket") && !sheet.subject.contains('\n'), "{}", sheet.subject);
+            assert!(sheet.text().contains("Why you") && sheet.text().contains(&format!("picket.example{page}")));
+            assert!(!sheet.html().contains("<b>acme"), "{}", sheet.html());
+        }
+    }
 }
