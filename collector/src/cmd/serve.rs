@@ -111,7 +111,8 @@ async fn serve(
         tracing::error!("The recovery kit is not written: {error}");
     }
     let drills = super::drill::scheduled(&app.config)?;
-    work::start(&app, &limits, &porter, work::Archive { keeper, drills }, &tracker, &stop);
+    let desks = work::Desks { porter: porter.clone(), office: super::office(&app) };
+    work::start(&app, &limits, desks, work::Archive { keeper, drills }, &tracker, &stop);
     tracing::info!("Picket {} runs at {}", env!("CARGO_PKG_VERSION"), app.config.http.public_url());
     invite(&app, &porter).await?;
     tokio::select! {

@@ -17,6 +17,7 @@ mod metrics;
 mod operator;
 mod outbound;
 mod posture;
+mod privacy;
 mod retention;
 mod security;
 
@@ -39,6 +40,7 @@ pub use metrics::Metrics;
 pub use operator::Operator;
 pub use outbound::Outbound;
 pub use posture::{Posture, TrustPage};
+pub use privacy::{PLACES, Privacy};
 pub use retention::Retention;
 pub use security::Security;
 
@@ -79,6 +81,8 @@ pub struct Config {
     pub security: Security,
     /// Who may see whether promises are kept.
     pub posture: Posture,
+    /// Who answers for the data, and who else works on it.
+    pub privacy: Privacy,
     /// What is logged, and how.
     pub log: Log,
     /// The file this was read from; `None` when all is default.
@@ -162,6 +166,7 @@ impl Config {
         self.metrics.validate(base)?;
         self.security.validate()?;
         self.operator.validate()?;
+        self.privacy.validate(base)?;
         Ok(self)
     }
 }

@@ -25,6 +25,7 @@ use crate::login::Porter;
 use crate::ops;
 use crate::ops::archive::keeper::Keeper;
 use crate::ops::drill::schedule::Drills;
+use crate::privacy::office::Office;
 use crate::store;
 use crate::wake::Bell;
 
@@ -48,8 +49,7 @@ struct Shared {
     /// Those of the web.
     limits: Arc<Limits>,
     listening: Mutex<Listening>,
-    /// Those who may come in, and until when.
-    porter: Porter,
+    desks: Desks,
     archive: Archive,
     /// How often it was looked whether to ask for the operator's address.
     pings: AtomicU64,
@@ -58,6 +58,15 @@ struct Shared {
     /// Follows what ends.
     ended: ops::ended::Follower,
     stop: CancellationToken,
+}
+
+/// What looks after people and papers.
+#[derive(Clone, Debug)]
+pub struct Desks {
+    /// Those who may come in, and until when.
+    pub porter: Porter,
+    /// Papers, and who is told of them.
+    pub office: Office,
 }
 
 /// What looks after the archive, where there is one.
@@ -96,6 +105,7 @@ fn tasks() -> Vec<Task> {
         task("ends", SECOND * 60, |app, shared| Box::pin(ends(app, shared))),
         task("managements", SECOND * 60, |app, shared| Box::pin(managements(app, shared))),
         task("closures", SECOND * 15, |app, shared| Box::pin(closures(app, shared))),
+        task("papers", SECOND * 60, |app, shared| Box::pin(papers(app, shared))),
         task("erasure", hour, |app, _| Box::pin(safekeeping::erasure(app))),
         task("limits", SECOND * 60, |_, shared| Box::pin(forget(shared))),
         rung(Bell::Judge, task("judge", SECOND, |app, shared| Box::pin(judge(app, shared)))),
@@ -113,19 +123,19 @@ fn tasks() -> Vec<Task> {
 pub fn start(
     app: &App,
     limits: &Arc<Limits>,
-    porter: &Porter,
+    desks: Desks,
     archive: Archive,
     tracker: &TaskTracker,
     stop: &CancellationToken,
 ) {
     tracker.spawn(keep_time(app.clone(), stop.clone()));
     let listening = Mutex::new(Listening::from(app.started_at));
-    let (limits, porter, stop_all) = (Arc::clone(limits), porter.clone(), stop.clone());
+    let (limits, stop_all) = (Arc::clone(limits), stop.clone());
     let ended = ops::ended::Follower::default();
     let shared = Shared {
         limits,
         listening,
-        porter,
+        desks,
         archive,
         pings: AtomicU64::new(0),
         key_looks: AtomicU64::new(0),
@@ -246,19 +256,25 @@ async fn account_mails(app: App) -> Ran {
 /// Memberships that end.
 async fn ends(app: App, shared: Arc<Shared>) -> Ran {
     let _working = app.standstill.working().await;
-    report(shared.porter.end_memberships(app.clock.now()).await?)
+    report(shared.desks.porter.end_memberships(app.clock.now()).await?)
 }
 
 /// Consents to be managed that end.
 async fn managements(app: App, shared: Arc<Shared>) -> Ran {
     let _working = app.standstill.working().await;
-    report(shared.porter.end_managements(app.clock.now()).await?)
+    report(shared.desks.porter.end_managements(app.clock.now()).await?)
 }
 
 /// Monitors of organizations that were closed, or came back.
 async fn closures(app: App, shared: Arc<Shared>) -> Ran {
     let _working = app.standstill.working().await;
-    report(shared.porter.settle_closures(app.clock.now()).await?)
+    report(shared.desks.porter.settle_closures(app.clock.now()).await?)
+}
+
+/// Agreements, sub-processors and breaches: what is to be issued or told.
+async fn papers(app: App, shared: Arc<Shared>) -> Ran {
+    let _working = app.standstill.working().await;
+    report(shared.desks.office.look(app.clock.now()).await?)
 }
 
 async fn judge(app: App, shared: Arc<Shared>) -> Ran {

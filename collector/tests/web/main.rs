@@ -34,6 +34,7 @@ mod operator;
 mod operators_probes;
 mod organizations;
 mod origins;
+mod papers;
 mod passkeys;
 mod portfolio;
 mod posture;

@@ -1,6 +1,7 @@
 //! `doctor`: says what is wrong and what to do.
 
 mod archive;
+mod breaches;
 mod clock;
 mod probes;
 mod process;
@@ -161,6 +162,7 @@ async fn database(config: &Config, access: &Access, clock: &Clock, findings: &mu
             findings.extend(passkeys(config, &mut conn).await);
             findings.extend(archive::recovery_point(config, &mut conn).await);
             findings.extend(recovery::recovery(config, &mut conn).await);
+            findings.push(breaches::look(&mut conn, clock.now()).await);
         }
         Ok(n) => {
             let message = format!("{n} are missing: run `picket-collector migrate`");

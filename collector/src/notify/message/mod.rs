@@ -7,6 +7,7 @@ mod alarm;
 mod closure;
 mod event;
 mod operator;
+mod papers;
 mod sheet;
 pub(super) mod short;
 mod words;

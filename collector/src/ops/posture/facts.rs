@@ -19,10 +19,12 @@ use crate::ops::anchor::Anchorage;
 use crate::ops::archive::inventory;
 use crate::ops::archive::shelf::Shelf;
 use crate::ops::audit::{self, Verdict};
+use crate::store::breaches::Breach;
 use crate::store::drills::{Standing, standing};
 use crate::store::heartbeats::{Point, point};
 use crate::store::posture::{Entering, Guarding, Watching, entering, guarding, watching};
-use crate::store::{Conn, Pools, StoreError, health, sealed};
+use crate::store::sub_processors::ListRow;
+use crate::store::{Conn, Pools, StoreError, agreements, breaches, health, sealed, sub_processors};
 use crate::vault::opener::key_of;
 use crate::vault::{KeyRing, keyring};
 
@@ -67,6 +69,21 @@ pub struct Facts {
     pub keys: Looked<Keys>,
     /// The way in from the network.
     pub door: Looked<Door>,
+    /// Agreements, sub-processors and breaches.
+    pub papers: Looked<Papers>,
+}
+
+/// How papers stand.
+#[derive(Clone, Debug, Default)]
+pub struct Papers {
+    /// How many organizations have the newest agreement, of how many.
+    pub agreements: (i64, i64),
+    /// Sub-processors as they were noted, and what changed when.
+    pub lists: Vec<ListRow>,
+    /// Organizations that wait to be told of a change.
+    pub untold: usize,
+    /// Breaches that are open.
+    pub breaches: Vec<Breach>,
 }
 
 /// How the audit log is.
@@ -155,6 +172,7 @@ impl Facts {
             recovery: recovered(sources).await,
             keys: ring(sources).await,
             door: Box::pin(within(door(sources))).await,
+            papers: said(papers(pools, now)).await,
         }
     }
 
@@ -184,6 +202,7 @@ impl Facts {
             recovery: unknown(),
             keys: unknown(),
             door: unknown(),
+            papers: unknown(),
         }
     }
 }
@@ -194,6 +213,20 @@ async fn said<T, E: Display>(look: impl Future<Output = Result<T, E>>) -> Looked
 
 async fn within<T>(look: impl Future<Output = Looked<T>>) -> Looked<T> {
     timeout(PATIENCE, look).await.unwrap_or_else(|_| Err("no answer within 20 s".to_owned()))
+}
+
+async fn papers(pools: &Pools, now: Timestamp) -> Result<Papers, StoreError> {
+    let mut auth = pools.auth().await?;
+    // What was made within the last minutes the task has not seen yet.
+    let without = agreements::without_newest(&mut auth, now - PATIENCE * 15).await?.len();
+    let (_, all) = agreements::standing(&mut auth).await?;
+    let breaches = breaches::list(&mut auth, None).await?;
+    Ok(Papers {
+        agreements: (all - i64::try_from(without).unwrap_or(i64::MAX), all),
+        lists: sub_processors::history(&mut auth, 1_000).await?,
+        untold: sub_processors::untold(&mut auth).await?.len(),
+        breaches: breaches.into_iter().filter(|breach| breach.closed_at.is_none()).collect(),
+    })
 }
 
 async fn audited(sources: &Sources<'_>) -> Looked<Audit> {

@@ -5,12 +5,14 @@
 //! (`store::posture`); pages and programs read those.
 
 mod administration;
+mod agreements;
 mod api_keys;
 mod audit_chain;
 mod audit_retention;
 mod audit_writers;
 mod backup_age;
 mod backup_place;
+mod breach_clock;
 mod column_classes;
 mod database_line;
 mod facts;
@@ -28,6 +30,7 @@ mod restore_point;
 mod sealed_values;
 mod security_contact;
 mod sessions;
+mod sub_processors;
 mod telling;
 
 use picket_shared::time::Timestamp;
@@ -74,6 +77,9 @@ pub const CONTROLS: &[Control] = &[
     telling::CONTROL,
     mail_line::CONTROL,
     security_contact::CONTROL,
+    agreements::CONTROL,
+    sub_processors::CONTROL,
+    breach_clock::CONTROL,
 ];
 
 /// What a control says of a fact; what is not known it does not judge.
