@@ -1,6 +1,5 @@
 //! What the web, the tasks and the commands share: built once, cheap to clone. Stages take what they use, never this.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +8,12 @@ use picket_shared::ids::CollectorId;
 use picket_shared::time::{Clock, Timestamp};
 use serde_json::json;
 
-use crate::config::{Config, DatabaseMode};
+use crate::config::{Config, DatabaseMode, KeysFrom};
 use crate::meters::Meters;
 use crate::notify::client::{BadRoots, Client};
 use crate::store::audit::{self, Author};
 use crate::store::{Auth, Fence, OrgKey, Pools, StoreError, clock, instance, leadership, organizations};
-use crate::vault::{KeyRing, Notary, Opener, Sealer, VaultError, keyring};
+use crate::vault::{KeyRing, Notary, Opener, Sealer, VaultError, source};
 use crate::wake::{Bells, Standstill};
 
 /// The organization that everything belongs to until there are several.
@@ -48,8 +47,6 @@ pub struct App {
     pub collector_id: CollectorId,
     /// The default organization.
     pub org: OrgKey,
-    /// The names of the keys in the ring, the newest last.
-    pub key_ids: Vec<String>,
     /// When this was built; for the tasks of a term, when it began.
     pub started_at: Timestamp,
     /// How the clock is set while nobody works.
@@ -73,19 +70,19 @@ pub enum AppError {
     Roots(#[from] BadRoots),
     /// Sealed rows wait for a key ring that is not there.
     #[error(
-        "the key ring {} is missing, and the database holds sealed values: copy the key ring back from where you keep \
-         its copy; without it probes, channels and credentials cannot be used",
-        .0.display()
+        "the key ring is missing: nothing is in {0}. If this database was in use, copy the key ring back from where you keep its copy; \
+         without it probes, channels and credentials cannot be used. A first one that does not lie in a file is made by \
+         `picket-collector keys make --out FILE`"
     )]
-    NoKeyRing(PathBuf),
+    NoKeyRing(String),
     /// Another collector uses the same database with other keys.
     #[error(
-        "the key ring {} lacks the key {key} of the collector at {host}, which uses the same database: what one seals the other \
-         could not open. Copy the whole directory of keys from there; every collector of a database has the same", .file.display()
+        "the key ring here ({place}) lacks the key {key} of the collector at {host}, which uses the same database: what one seals the \
+         other could not open. Copy the whole directory of keys from there; every collector of a database has the same"
     )]
     OtherKeyRing {
-        /// Which.
-        file: PathBuf,
+        /// Where it is.
+        place: String,
         /// The key.
         key: String,
         /// Whose it is.
@@ -139,7 +136,6 @@ impl App {
             sealer: Sealer::new(&ring),
             opener: Opener::new(&ring),
             notary: Notary::new(&ring)?,
-            key_ids: ring.ids().into_iter().map(key_name).collect(),
             collector_id: instance.collector,
             org,
             started_at: now,
@@ -151,6 +147,23 @@ impl App {
     #[must_use]
     pub fn leading(&self, fence: Fence) -> Self {
         Self { pools: self.pools.fenced(fence), started_at: self.clock.now(), ..self.clone() }
+    }
+
+    /// From now on with the keys of this ring, wherever they are used in this process.
+    ///
+    /// # Errors
+    /// Only when the cryptographic library fails.
+    pub fn follow_keys(&self, ring: &KeyRing) -> Result<(), VaultError> {
+        // What opens comes first: nothing is sealed that could not be opened at once.
+        self.opener.follow(ring);
+        self.notary.follow(ring)?;
+        self.sealer.follow(ring);
+        Ok(())
+    }
+
+    /// The names of the keys in the ring, the newest last.
+    pub fn key_names(&self) -> Vec<String> {
+        self.opener.key_ids().into_iter().map(key_name).collect()
     }
 
     /// Since when probes have been listened to in a time without a leap.
@@ -194,8 +207,7 @@ pub async fn time_of_the_collector(conn: &mut Auth, machine: Clock) -> Result<Cl
 
 /// Reads the key ring. Makes one at a first start, and never where sealed rows wait for the ring that made them.
 async fn ring(pools: &Pools, config: &Config, now: Timestamp, starting: bool) -> Result<KeyRing, AppError> {
-    let directory = config.keys.directory();
-    let file = keyring::file(directory);
+    let place = source::place(&config.keys);
     let shared = if starting && config.database.mode == DatabaseMode::External {
         Some(leadership::read(&mut pools.worker().await?).await?)
     } else {
@@ -203,25 +215,26 @@ async fn ring(pools: &Pools, config: &Config, now: Timestamp, starting: bool) ->
     };
     // The key with which whoever leads, or last did, seals.
     let theirs = shared.and_then(|row| Some((row.key_ids.last()?.clone(), row.host)));
-    if let Some(ring) = KeyRing::load(directory)? {
+    if let Some(ring) = KeyRing::load(&config.keys)? {
         return match theirs.filter(|(key, _)| !ring.ids().into_iter().any(|id| key_name(id) == *key)) {
-            Some((key, host)) => Err(AppError::OtherKeyRing { file, key, host }),
+            Some((key, host)) => Err(AppError::OtherKeyRing { place, key, host }),
             None => Ok(ring),
         };
     }
-    if !starting || theirs.is_some() {
-        return Err(AppError::NoKeyRing(file));
+    // What others keep, others make: `keys make`.
+    if !starting || config.keys.from != KeysFrom::File || theirs.is_some() {
+        return Err(AppError::NoKeyRing(place));
     }
     let mut worker = pools.worker().await?;
     let mut auth = pools.auth().await?;
     if instance::has_sealed_rows(&mut worker, &mut auth).await? {
-        return Err(AppError::NoKeyRing(file));
+        return Err(AppError::NoKeyRing(place));
     }
-    let ring = KeyRing::create(directory)?;
+    let ring = KeyRing::create(config.keys.directory(), now)?;
     let (author, key) = (Author::of_instance("collector"), key_name(ring.newest_id()));
     audit::append(&mut auth, &author.did("keys.make", &key, json!({}), now)).await?;
     auth.commit().await?;
-    tracing::warn!("Made a key ring: copy {} to a safe place, apart from the data and its backups", file.display());
+    tracing::warn!("Made a key ring: copy {place} to a safe place, apart from the data and its backups");
     Ok(ring)
 }
 

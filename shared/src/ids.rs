@@ -57,6 +57,8 @@ uuid_ids! {
     SessionId,
     /// An invitation into an organization.
     InvitationId,
+    /// A breach of personal data.
+    BreachId,
     /// A consent by which an organization is managed by another.
     ManagementId,
     /// A time for which somebody may administer the instance.

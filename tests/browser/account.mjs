@@ -49,6 +49,12 @@ export const lookAtAccount = async (browser, base, state, password, shots, ask) 
   await page.waitForURL(/account\/email/);
   await visit("/account/email", "account-email");
   await visit("/account/data", "account-data");
+  await visit("/account/delete", "account-delete");
+  await page.goto(`${base}/account/delete`);
+  await page.fill("#confirm", "eve@example.org");
+  await submit("button.risky");
+  await lookHere(page, "account-delete-wrong", shots);
+  await visit("/organization/delete", "organization-delete");
 
   await page.goto(`${base}/account/second-factor`);
   await visit("/account/second-factor", "second-factor");

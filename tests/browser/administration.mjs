@@ -54,7 +54,7 @@ try {
   for (const [where, name] of [
     ["/admin", "admin"], ["/admin/regions", "admin-regions"], ["/admin/probes", "admin-probes"],
     ["/admin/organizations", "admin-organizations"], ["/admin/users", "admin-users"], ["/admin/users?q=nobody", "admin-users-none"],
-    ["/admin/grants", "admin-grants"], ["/account", "admin-account"],
+    ["/admin/grants", "admin-grants"], ["/admin/privacy", "admin-privacy"], ["/admin/breaches", "admin-breaches"], ["/account", "admin-account"],
   ]) await visit(where, name);
 
   await page.goto(`${base}/admin/grants`);

@@ -65,7 +65,7 @@ try {
     ["/", "dashboard"], [monitor, "monitor"], [`${monitor}/edit`, "monitor-edit"], ["/monitors/new", "monitor-new"],
     ["/monitors/new?kind=dns", "monitor-new-dns"], ["/monitors/new?kind=tls", "monitor-new-tls"], ["/monitors/new?kind=tcp", "monitor-new-tcp"],
     ["/probes", "probes"], ["/probes/new", "probe-new"], ["/channels", "channels"], ["/channels/new?kind=twilio", "channel-new"],
-    ["/import", "import"], ["/posture", "posture"], ["/nowhere", "not-found", [404]],
+    ["/import", "import"], ["/posture", "posture"], ["/sub-processors", "sub-processors"], ["/organization/dpa", "dpa"], ["/organization/dpa/accept", "dpa-accept"], ["/nowhere", "not-found", [404]],
   ]) await seen(where, name, expected);
 
   // What forms are answered with.

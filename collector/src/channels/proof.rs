@@ -94,8 +94,8 @@ pub async fn verify(
         return Ok(Verdict::Already);
     }
     let digits: String = code.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
-    let mark = sealer.mark(Class::ChannelCode, row.id.0.as_bytes(), digits.as_bytes())?;
-    let verdict = match channel_proofs::guess(&mut scoped, row.key, &mark, now).await? {
+    let marks = sealer.marks(Class::ChannelCode, row.id.0.as_bytes(), digits.as_bytes())?;
+    let verdict = match channel_proofs::guess(&mut scoped, row.key, &marks, now).await? {
         Guess::Right if channels::mark_verified(&mut scoped, row, "code", now).await? => Verdict::Verified,
         Guess::Right => Verdict::Already,
         Guess::Wrong { left } => Verdict::Wrong { left },

@@ -25,7 +25,7 @@ use crate::ops::archive::shelf::{Shelf, SystemId, known_as};
 use crate::ops::archive::store::{Directory, S3, Store, StoreError};
 use crate::postgres::managed::Layout;
 use crate::postgres::{Archiving, Replication};
-use crate::vault::{KeyRing, Opener, Sealer, keyring};
+use crate::vault::{KeyRing, Opener, Sealer, source};
 
 impl From<ArchiveError> for CmdError {
     fn from(error: ArchiveError) -> Self {
@@ -222,11 +222,10 @@ pub(super) async fn own_shelf(config: &Config) -> Result<Shelf, CmdError> {
 /// # Errors
 /// When it is not there.
 pub(super) fn ring(config: &Config) -> Result<KeyRing, CmdError> {
-    let directory = config.keys.directory();
-    KeyRing::load(directory)?.ok_or_else(|| {
+    KeyRing::load(&config.keys)?.ok_or_else(|| {
         CmdError::new(format!(
-            "the key ring {} is missing: put your copy of it there; without it nothing in the archive can be read",
-            keyring::file(directory).display()
+            "the key ring is missing: put your copy of it into {}; without it nothing in the archive can be read",
+            source::place(&config.keys)
         ))
     })
 }

@@ -97,7 +97,7 @@ async fn verify(args: &VerifyArgs, app: &App) -> Result<ExitCode, CmdError> {
     let anchors = anchorage.read(file)?;
     let verdict = audit::verify(&app.pools, &anchorage, &anchors).await?;
     if args.json {
-        let keys: Vec<Value> = (anchorage.notary.public_keys())
+        let keys: Vec<Value> = (anchorage.notary.public_keys().iter())
             .map(|(key, public)| json!({ "key": format!("{key:08x}"), "ed25519": hex(public) }))
             .collect();
         print::json(&json!({

@@ -97,6 +97,7 @@ pub(super) async fn open(
             config: Arc::clone(&app.config),
         },
         security: Arc::new(app.config.security.clone()),
+        office: super::office(app),
         trust: app.config.posture.page,
         quotas: Arc::new(Quotas::new(app.config.limits.clone())),
         meters: app.meters.clone(),

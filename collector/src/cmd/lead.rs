@@ -21,7 +21,8 @@ use crate::login::Porter;
 use crate::postgres::{Access, PostgresError};
 use crate::store::leadership::{self, Candidate, Leadership, Taken};
 use crate::store::{Fence, StoreError, instance};
-use crate::work::{self, Term};
+use crate::vault::KeyRing;
+use crate::work::{self, Desks, Term};
 use crate::{flow, ops};
 
 /// Sessions of the old holder are ended so often before it is left for the next look.
@@ -40,6 +41,8 @@ pub(super) struct Lead {
     me: Candidate,
     watch: Watch,
     since: Stopwatch,
+    /// The last key of whoever leads that was missing here.
+    asked: Option<String>,
     /// The last trouble that was told of, so that it is told once.
     trouble: Option<String>,
 }
@@ -65,10 +68,10 @@ impl Lead {
         let me = Candidate {
             id: TermId::at(app.started_at),
             host: format!("{} ({})", host.trim(), app.config.http.listen),
-            key_ids: app.key_ids.clone(),
+            key_ids: app.key_names(),
         };
         let (watch, since) = (Watch::default(), Stopwatch::start());
-        Self { app: app.clone(), access: access.clone(), me, watch, since, trouble: None }
+        Self { app: app.clone(), access: access.clone(), me, watch, since, asked: None, trouble: None }
     }
 
     /// Leads from the start where nobody else does, and begins as a start must. Gives nothing where somebody else may: this process
@@ -116,7 +119,8 @@ impl Lead {
             tracing::info!(leader.term = fence.0, "This collector leads: term {}, as {}", fence.0, self.me.host);
             let term = Term::new(TaskTracker::new(), stop.child_token());
             let app = self.app.leading(fence);
-            work::start(&app, parts.porter.on(app.pools.clone()), parts.archive.clone(), &term);
+            let desks = Desks { porter: parts.porter.on(app.pools.clone()), office: super::office(&app) };
+            work::start(&app, desks, parts.archive.clone(), &term);
             self.app.meters.leads(Some(fence.0));
             match self.hold(fence, &stop).await {
                 End::Stopped => return self.end(fence, &term).await,
@@ -151,6 +155,7 @@ impl Lead {
 
     async fn taken_over(&mut self) -> Result<Option<Fence>, StoreError> {
         let row = self.read().await?;
+        self.follows_keys(&row).await;
         let fence = if row.holder == Some(self.me.id) {
             // It was taken before, and what comes next, or the answer to the commit, failed.
             row.fence
@@ -178,6 +183,32 @@ impl Lead {
         look
     }
 
+    /// Whoever leads may have taken a new key, with which all is sealed from then on: the ring is looked at at once, not at the task's next
+    /// look. Once for each key, for what prints the ring may count its calls.
+    async fn follows_keys(&mut self, row: &Leadership) {
+        let Some(key) = row.key_ids.last().filter(|key| !self.app.key_names().contains(key)) else { return };
+        if self.asked.as_ref() == Some(key) {
+            return;
+        }
+        self.asked = Some(key.clone());
+        let config = Arc::clone(&self.app.config);
+        let ring = tokio::task::spawn_blocking(move || KeyRing::load(&config.keys)).await;
+        let followed = match ring {
+            // One that lacks the key that seals here is somebody else's, or an old copy.
+            Ok(Ok(Some(ring))) if ring.ids().contains(&self.app.sealer.key_id()) => {
+                self.app.follow_keys(&ring).is_ok() && self.app.key_names().contains(key)
+            }
+            _ => false,
+        };
+        if !followed {
+            tracing::error!(
+                "The key ring here lacks the key {key} with which the collector at {} seals: copy the ring from there. Until then \
+                 probes, channels and credentials that it sealed cannot be used here",
+                row.host
+            );
+        }
+    }
+
     /// Sets this process's time by that of whoever leads, which was `at` a moment ago. What is stored here lies beside what is stored there.
     async fn goes_by(&self, at: Timestamp) {
         let clock = &self.app.clock;
@@ -203,6 +234,7 @@ impl Lead {
             if let Some(instance) = instance::read(&mut worker).await? {
                 self.goes_on_from(instance.last_alive_at);
             }
+            self.me.key_ids = self.app.key_names();
             match leadership::take(&mut worker, seen, &self.me, self.app.clock.now()).await? {
                 Taken::Changed => return Ok(None),
                 Taken::Yes(fence) => {
@@ -268,9 +300,10 @@ impl Lead {
 
     /// Whether this process still leads, as far as is known.
     async fn beats(&mut self, fence: Fence) -> bool {
+        let me = Candidate { key_ids: self.app.key_names(), ..self.me.clone() };
         let beat = async {
             let mut worker = self.app.pools.worker().await?;
-            let held = leadership::beat(&mut worker, fence, self.me.id, self.app.clock.now()).await?;
+            let held = leadership::beat(&mut worker, fence, &me, self.app.clock.now()).await?;
             worker.commit().await?;
             Ok::<_, StoreError>(held)
         };

@@ -40,8 +40,11 @@ use crate::config::{Config, ConfigError, DatabaseMode};
 use crate::login::{self, LoginError, Porter};
 use crate::postgres::managed::Layout;
 use crate::postgres::{Access, PostgresError, open_pools};
+use crate::privacy::documents::Said;
+use crate::privacy::office::{Office, PaperError};
 use crate::store::StoreError;
 use crate::vault::VaultError;
+use crate::web::texts;
 
 /// Why a command failed: one sentence for a person that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +68,7 @@ macro_rules! from_errors {
     )+};
 }
 
-from_errors! { probe::ProbeError, AppError, ConfigError, LoginError, PostgresError, StoreError, VaultError, std::io::Error, serde_json::Error }
+from_errors! { probe::ProbeError, AppError, ConfigError, LoginError, PaperError, PostgresError, StoreError, VaultError, std::io::Error, serde_json::Error }
 
 /// Connections of each pool.
 const POOL_SIZE: u32 = 8;
@@ -96,6 +99,12 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 fn porter(app: &App) -> Result<Porter, VaultError> {
     let settings = login::Settings::of(&app.config);
     Porter::new(app.pools.clone(), app.org, app.sealer.clone(), app.opener.clone(), settings)
+}
+
+/// What issues papers, as the settings say.
+fn office(app: &App) -> Office {
+    let said = Said::of(&app.config, texts::measures());
+    Office::new(app.pools.clone(), said, app.sealer.clone(), app.config.mail.host.is_some())
 }
 
 /// How the configured database is reached.

@@ -1,4 +1,4 @@
-//! `[keys]`: where the master key lies.
+//! `[keys]`: where the master keys come from, and where what is beside them lies.
 
 use std::path::{Path, PathBuf};
 
@@ -6,17 +6,41 @@ use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, resolve};
 
+/// Where the key ring comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum From {
+    /// The file `master-keys.txt` in the keys' directory, which the collector makes.
+    #[default]
+    File,
+    /// The credential `picket-master-keys` of systemd (`LoadCredential=`, `LoadCredentialEncrypted=`).
+    Credential,
+    /// The environment variable `PICKET_MASTER_KEYS`.
+    Environment,
+    /// What a command prints: the client of a key management service.
+    Command,
+}
+
 /// The key ring's place: never inside the data, so that a copy of one is no copy of the other.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Keys {
+    /// Where the ring comes from.
+    pub from: From,
+    /// The program and its arguments, for [`From::Command`].
+    pub command: Vec<String>,
     directory: Option<PathBuf>,
     #[serde(skip)]
     resolved: PathBuf,
 }
 
 impl Keys {
-    /// The folder of the key ring; absolute once checked.
+    /// Keys that lie in a folder.
+    pub fn in_folder(directory: &Path) -> Self {
+        Self { resolved: directory.to_owned(), ..Self::default() }
+    }
+
+    /// The folder of the key ring, and of what is kept beside it; absolute once checked.
     pub fn directory(&self) -> &Path {
         &self.resolved
     }
@@ -38,6 +62,19 @@ impl Keys {
             );
             return Err(ConfigError::invalid("keys.directory", why));
         }
+        match (self.from, self.command.first()) {
+            (From::Command, None) => {
+                let why = "is missing: name the program that prints the key ring, and its arguments";
+                Err(ConfigError::invalid("keys.command", why))
+            }
+            (From::Command, Some(program)) if !Path::new(program).is_absolute() => {
+                Err(ConfigError::invalid("keys.command", format!("{program:?} must be a path from the root")))
+            }
+            (From::File | From::Credential | From::Environment, Some(_)) => {
+                Err(ConfigError::invalid("keys.command", "is for from = \"command\" alone: take one of both away"))
+            }
+            _ => Ok(()),
+        }?;
         Ok(())
     }
 }

@@ -14,8 +14,10 @@ mod log;
 mod login;
 mod mail;
 mod metrics;
+mod operator;
 mod outbound;
 mod posture;
+mod privacy;
 mod retention;
 mod security;
 
@@ -29,14 +31,16 @@ pub use audit::Audit;
 pub use database::{Database, DatabaseMode};
 pub use egress::Egress;
 pub use http::{Certificate, Http, Served};
-pub use keys::Keys;
+pub use keys::{From as KeysFrom, Keys};
 pub use limits::Limits;
 pub use log::{Format, Level, Log};
 pub use login::{Login, LoginMode};
 pub use mail::{Mail, MailTls};
 pub use metrics::Metrics;
+pub use operator::Operator;
 pub use outbound::Outbound;
 pub use posture::{Posture, TrustPage};
+pub use privacy::{PLACES, Privacy};
 pub use retention::Retention;
 pub use security::Security;
 
@@ -63,6 +67,8 @@ pub struct Config {
     pub mail: Mail,
     /// How the collector reaches mail servers and providers.
     pub outbound: Outbound,
+    /// Who is told of the instance itself.
+    pub operator: Operator,
     /// Which private addresses a target may have.
     pub egress: Egress,
     /// How long what is kept.
@@ -75,6 +81,8 @@ pub struct Config {
     pub security: Security,
     /// Who may see whether promises are kept.
     pub posture: Posture,
+    /// Who answers for the data, and who else works on it.
+    pub privacy: Privacy,
     /// What is logged, and how.
     pub log: Log,
     /// The file this was read from; `None` when all is default.
@@ -157,6 +165,8 @@ impl Config {
         self.limits.validate()?;
         self.metrics.validate(base)?;
         self.security.validate()?;
+        self.operator.validate()?;
+        self.privacy.validate(base)?;
         Ok(self)
     }
 }

@@ -4,6 +4,9 @@ use picket_shared::secret::SecretString;
 use picket_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::breach::Facts;
+pub use super::management::Step;
+
 /// A mail about an account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AccountMail {
@@ -211,6 +214,45 @@ pub enum About {
         /// When the last backup is gone in which it is still; none where nothing is archived.
         copies_until: Option<Timestamp>,
     },
+    /// Something of the instance itself is not well, or is again.
+    Operator {
+        /// When.
+        at: Timestamp,
+        /// What is not well and was not told yet: a name, and what was seen.
+        new: Vec<(String, String)>,
+        /// What is well again.
+        over: Vec<String>,
+        /// What was told before, and is as it was.
+        still: Vec<(String, String)>,
+    },
+    /// To an owner: a version of the data processing agreement was issued or accepted.
+    Agreement {
+        /// Which of the two.
+        step: AgreementStep,
+        /// When.
+        at: Timestamp,
+        /// What the organization is called.
+        organization: String,
+        /// Which version.
+        version: i32,
+        /// Which of its parts differ from the version before.
+        changed: Vec<String>,
+        /// Who accepted it, as in the audit log.
+        by: Option<String>,
+    },
+    /// To an owner: others work on the data, or will.
+    SubProcessors {
+        /// When that was noted.
+        at: Timestamp,
+        /// What the organization is called.
+        organization: String,
+        /// What changed, a line each.
+        changes: Vec<String>,
+        /// Whom to object to.
+        contact: Option<String>,
+    },
+    /// To an owner: personal data was breached.
+    Breach(BreachTold),
     /// The operator made a link that gives an account another password.
     Recovery {
         /// When.
@@ -222,47 +264,27 @@ pub enum About {
     },
 }
 
-/// What happens to a consent by which an organization is managed by another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Step {
-    /// An owner gave it.
-    Given,
-    /// The other organization accepted it.
-    Accepted,
-    /// The managed organization ended it.
-    Revoked,
-    /// The managing organization ended it.
-    Left,
-    /// It ends soon by itself.
-    Ends,
-    /// It ended by itself.
-    Over,
+/// What somebody is told of a breach.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BreachTold {
+    /// When.
+    pub at: Timestamp,
+    /// What the organization is called.
+    pub organization: String,
+    /// What is known.
+    pub facts: Facts,
+    /// Whom to ask.
+    pub contact: Option<String>,
 }
 
-impl Step {
-    /// The name of the mail in the table of mails: never change one.
-    const fn template(self) -> &'static str {
-        match self {
-            Self::Given => "management_given",
-            Self::Accepted => "management_accepted",
-            Self::Revoked => "management_revoked",
-            Self::Left => "management_left",
-            Self::Ends => "management_ends",
-            Self::Over => "management_over",
-        }
-    }
-
-    /// What the audit log calls it; that an end is near is not in it.
-    pub const fn action(self) -> &'static str {
-        match self {
-            Self::Given => "management.give",
-            Self::Accepted => "management.accept",
-            Self::Revoked => "management.revoke",
-            Self::Left => "management.leave",
-            Self::Ends | Self::Over => "management.end",
-        }
-    }
+/// What happened to an agreement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgreementStep {
+    /// It was issued.
+    Issued,
+    /// An owner accepted it.
+    Accepted,
 }
 
 impl About {
@@ -297,6 +319,11 @@ impl About {
             Self::Closed { .. } => "closed",
             Self::Restored { .. } => "restored",
             Self::Erased { .. } => "erased",
+            Self::Operator { .. } => "operator",
+            Self::Agreement { step: AgreementStep::Issued, .. } => "dpa_issued",
+            Self::Agreement { step: AgreementStep::Accepted, .. } => "dpa_accepted",
+            Self::SubProcessors { .. } => "sub_processors",
+            Self::Breach(_) => "breach",
             Self::Recovery { .. } => "recovery",
         }
     }

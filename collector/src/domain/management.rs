@@ -3,6 +3,7 @@
 //! Consent is an owner's alone, and never gives ownership. Either side ends it at any time; that takes less than giving it.
 
 use super::access::{Right, Role};
+use serde::{Deserialize, Serialize};
 
 /// Why it cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +36,49 @@ pub fn may_consent(by: Role, most: Role) -> Result<(), Refused> {
 /// Why not.
 pub fn may_answer(by: Role) -> Result<(), Refused> {
     if by.may(Right::ManagementWrite) { Ok(()) } else { Err(Refused::Right) }
+}
+
+/// What happens to a consent by which an organization is managed by another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// An owner gave it.
+    Given,
+    /// The other organization accepted it.
+    Accepted,
+    /// The managed organization ended it.
+    Revoked,
+    /// The managing organization ended it.
+    Left,
+    /// It ends soon by itself.
+    Ends,
+    /// It ended by itself.
+    Over,
+}
+
+impl Step {
+    /// The name of the mail in the table of mails: never change one.
+    pub(super) const fn template(self) -> &'static str {
+        match self {
+            Self::Given => "management_given",
+            Self::Accepted => "management_accepted",
+            Self::Revoked => "management_revoked",
+            Self::Left => "management_left",
+            Self::Ends => "management_ends",
+            Self::Over => "management_over",
+        }
+    }
+
+    /// What the audit log calls it; that an end is near is not in it.
+    pub const fn action(self) -> &'static str {
+        match self {
+            Self::Given => "management.give",
+            Self::Accepted => "management.accept",
+            Self::Revoked => "management.revoke",
+            Self::Left => "management.leave",
+            Self::Ends | Self::Over => "management.end",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@
 //! people write hosts, headers and times; [`defaults`] what holds where nobody says otherwise; [`access`] who may do what;
 //! [`passkey`] whether a passkey is what it says; [`administration`] for how long somebody administers the instance;
 //! [`management`] who lets an organization be managed by another; [`posture`] what a control finds, and [`controls`] what all promises are;
-//! [`ended`] what stays ended in a restored copy; [`leadership`] when one collector takes over from another.
+//! [`ended`] what stays ended in a restored copy; [`sub_processors`] who else works on the data, and what changed of that; [`breach`] what is said of a breach,
+//! and how much of 72 hours is left; [`leadership`] when one collector takes over from another.
 
 pub mod outage;
 
@@ -19,6 +20,7 @@ pub mod account_mail;
 pub mod administration;
 pub mod assignment;
 pub mod audit_chain;
+pub mod breach;
 pub mod clock;
 pub mod column_class;
 pub mod controls;
@@ -32,9 +34,11 @@ pub mod leadership;
 pub mod management;
 pub mod manual;
 pub mod members;
+pub mod operator;
 pub mod passkey;
 pub mod posture;
 pub mod recovery;
 pub mod retention;
+pub mod sub_processors;
 pub mod uptime;
 pub mod written;

@@ -9,17 +9,21 @@ use std::time::Duration;
 use ipnet::IpNet;
 use picket_shared::secret::SecretString;
 use picket_shared::time::Timestamp;
+use serde_json::json;
 
 use super::session::Member;
 use super::{LoginError, Porter};
 use crate::domain::access::{Right, Role};
 use crate::domain::account_mail::About;
 use crate::store::api_keys::{self, HolderRow, NewKey};
+use crate::store::audit::{self, Author};
 use crate::store::{Scoped, StoreError};
 use crate::vault::api_key::ApiKey;
 
 /// How exactly the last use is kept: a write a minute is enough.
 const USED_EVERY: Duration = Duration::from_secs(60);
+/// That a key was used from elsewhere is not said again for so long.
+const AGAIN: Duration = Duration::from_secs(3600);
 /// Most keys that a member has at a time.
 pub const MOST_KEYS: usize = 50;
 /// Most networks that a key names.
@@ -154,6 +158,15 @@ impl Porter {
             return Ok(Err(Refusal::Expired));
         }
         if !works_from(&row.networks, from) {
+            // Whoever has the key has it from somewhere: its organization learns of it.
+            let by = Author {
+                org: Some(row.org_id),
+                actor: format!("key:{}", key.id()),
+                origin: Some(from.to_canonical().to_string()),
+            };
+            let entry = by.did("key.refuse", key.id(), json!({ "why": "network" }), now);
+            audit::append_once(&mut auth, &entry, now - AGAIN).await?;
+            auth.commit().await?;
             return Ok(Err(Refusal::Elsewhere));
         }
         if row.last_used_at.is_none_or(|at| now.since(Timestamp::from_micros(at)) >= USED_EVERY) {

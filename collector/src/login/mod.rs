@@ -29,6 +29,7 @@ pub mod passkey;
 pub mod password;
 pub mod recover;
 pub mod recovery;
+mod refusal;
 pub mod review;
 pub mod second_step;
 pub mod service;

@@ -181,6 +181,21 @@ impl Client {
         self.talk(&target, guarded, request).await
     }
 
+    /// Asks for an address that the operator named; gives the status of the answer. No error repeats its path.
+    ///
+    /// # Errors
+    /// When nothing answers.
+    pub async fn ping(&self, address: &str) -> Result<StatusCode, SendError> {
+        let unsendable = || SendError::Permanent(UNSENDABLE.to_owned());
+        let target = parse_target(address).map_err(|_| SendError::Permanent("the URL is none".to_owned()))?;
+        let request = Request::get(&target.url[url::Position::BeforePath..url::Position::AfterQuery])
+            .header(HOST, &target.url[url::Position::BeforeHost..url::Position::AfterPort])
+            .header(USER_AGENT, AGENT)
+            .body(Full::default())
+            .map_err(|_| unsendable())?;
+        Ok(self.talk(&target, false, request).await?.status)
+    }
+
     async fn talk(&self, target: &Target, guarded: bool, request: Request<Full<Bytes>>) -> Result<Reply, SendError> {
         let host = target.url.host_str().unwrap_or_default();
         let host = host.trim_matches(['[', ']']);

@@ -8,5 +8,7 @@ pub mod drill;
 pub mod ended;
 pub mod erasure;
 pub mod heartbeat;
+pub mod operator;
 pub mod posture;
 pub mod retention;
+pub mod rotation;

@@ -106,6 +106,29 @@ impl Copy {
         run("pg_amcheck", command).await
     }
 
+    /// Collations by which an index is sorted and whose rules are other ones on this machine than where the index was made: what is looked
+    /// for by such an index may not be found. By name, with both versions.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub async fn other_collations(&self) -> Result<Vec<String>, PostgresError> {
+        let mut conn = self.access().connect_admin(DATABASE).await?;
+        let found = sqlx::query_scalar(
+            "SELECT DISTINCT c.collname || ' ' || coalesce(c.collversion, 'unknown') || ', here ' || coalesce(pg_collation_actual_version(c.oid), 'unknown')
+             FROM pg_index i CROSS JOIN LATERAL unnest(i.indcollation) used (oid) JOIN pg_collation c ON c.oid = used.oid
+             WHERE c.collname <> 'default' AND c.collversion IS DISTINCT FROM pg_collation_actual_version(c.oid)
+             UNION SELECT 'the database''s own ' || coalesce(d.datcollversion, 'unknown') || ', here '
+                    || coalesce(pg_database_collation_actual_version(d.oid), 'unknown')
+             FROM pg_database d WHERE d.datname = current_database()
+               AND d.datcollversion IS DISTINCT FROM pg_database_collation_actual_version(d.oid)
+             ORDER BY 1",
+        )
+        .fetch_all(&mut conn)
+        .await?;
+        let _ = conn.close().await;
+        Ok(found)
+    }
+
     /// How many tables there are, and rows in all of them.
     ///
     /// # Errors

@@ -1,8 +1,14 @@
-//! What people may ask about data on them.
+//! What people may ask about data on them, and what papers say of it.
 //!
 //! [`export`] gives somebody everything about them, and an owner everything of the organization, from the classes of columns alone;
 //! [`erase`] erases by them what was closed, and [`ledger`] keeps outside the database what that was.
+//! [`documents`] are papers, pure texts made from the same classes; [`office`] issues them and tells of them: [`agreements`] with
+//! organizations, other sub-processors, and [`breaches`].
 
+pub mod agreements;
+pub mod breaches;
+pub mod documents;
 pub mod erase;
 pub mod export;
 pub mod ledger;
+pub mod office;

@@ -70,6 +70,29 @@ pub async fn append(conn: &mut impl Conn, entry: &Entry<'_>) -> Result<(), Store
     StoreError::expect_rows("audit", 1, done.rows_affected())
 }
 
+/// Adds an entry unless the same was said of the same by the same since; false where it was.
+///
+/// # Errors
+/// When the database fails.
+pub async fn append_once(conn: &mut impl Conn, entry: &Entry<'_>, since: Timestamp) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "INSERT INTO audit (org_id, at, actor, action, subject, detail, origin)
+         SELECT $1, $2, $3, $4, $5, $6::text::json, $7
+         WHERE NOT EXISTS (SELECT FROM audit WHERE org_id IS NOT DISTINCT FROM $1 AND at > $8 AND action = $4 AND actor = $3 AND subject = $5)",
+    )
+    .bind(entry.org)
+    .bind(entry.at.micros())
+    .bind(entry.actor)
+    .bind(entry.action)
+    .bind(entry.subject)
+    .bind(entry.detail.to_string())
+    .bind(entry.origin)
+    .bind(since.micros())
+    .execute(conn.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Adds an entry about something of the tenant's, done by who is behind the connection.
 ///
 /// # Errors

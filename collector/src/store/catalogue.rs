@@ -92,6 +92,11 @@ impl Catalogue {
         Ok(Self(tables))
     }
 
+    /// Of an empty database.
+    pub const fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// Every table, by name.
     pub fn tables(&self) -> &[Table] {
         &self.0

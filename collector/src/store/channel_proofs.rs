@@ -80,17 +80,17 @@ pub enum Guess {
 pub async fn guess(
     conn: &mut Scoped,
     channel: ChannelKey,
-    mark: &[u8; 32],
+    marks: &[[u8; 32]],
     now: Timestamp,
 ) -> Result<Guess, StoreError> {
     channels::lock(conn, channel).await?;
     let tried: Option<(bool, i32)> = sqlx::query_as(
         "UPDATE channel_proofs SET tries = tries + 1
          WHERE channel_id = $1 AND expires_at > $3 AND tries < $4 AND code_mark IS NOT NULL
-         RETURNING code_mark = $2, tries",
+         RETURNING code_mark = ANY ($2), tries",
     )
     .bind(channel)
-    .bind(mark.as_slice())
+    .bind(marks.iter().map(<[u8; 32]>::as_slice).collect::<Vec<_>>())
     .bind(now.micros())
     .bind(TRIES)
     .fetch_optional(conn.conn())

@@ -69,6 +69,13 @@ pub const KEPT: &[(&str, &[&str])] = &[
     ("managements", &["consented_at", "accepted_at", "until_at", "ended_at", "end_told_at"]),
     ("closures", &["closed_at", "erase_at", "restored_at", "began_at"]),
     ("erasures", &["erased_at", "copies_until"]),
+    ("operator_alarms", &["first_at", "told_at"]),
+    ("sub_processor_lists", &["noted_at"]),
+    ("sub_processor_notices", &["told_at"]),
+    ("dpa_versions", &["made_at"]),
+    ("dpas", &["issued_at", "accepted_at"]),
+    ("breaches", &["known_at", "reported_at", "telling_at", "opened_at", "closed_at"]),
+    ("breach_notices", &["told_at"]),
     // Of the machine's own clock.
     ("heartbeats", &["beat_at", "safe_at"]),
     ("drills", &["began_at", "ended_at", "restored_to_at"]),

@@ -128,17 +128,20 @@ pub async fn take(
     Ok(Taken::Yes(Fence(fence)))
 }
 
-/// Shows that the holder of this term lives; whether it still holds it.
+/// Shows that the holder of this term lives, and with which keys; whether it still holds it.
 ///
 /// # Errors
 /// When the database fails: then nobody knows.
-pub async fn beat(worker: &mut Worker, fence: Fence, holder: TermId, now: Timestamp) -> Result<bool, StoreError> {
-    let done = sqlx::query("UPDATE leadership SET beat = beat + 1, beat_at = $3 WHERE fence = $1 AND holder = $2")
-        .bind(fence.0)
-        .bind(holder.0)
-        .bind(now.micros())
-        .execute(worker.conn())
-        .await?;
+pub async fn beat(worker: &mut Worker, fence: Fence, holder: &Candidate, now: Timestamp) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE leadership SET beat = beat + 1, beat_at = $3, key_ids = $4 WHERE fence = $1 AND holder = $2",
+    )
+    .bind(fence.0)
+    .bind(holder.id.0)
+    .bind(now.micros())
+    .bind(&holder.key_ids)
+    .execute(worker.conn())
+    .await?;
     Ok(done.rows_affected() == 1)
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::audit::{self, Author};
 use super::limits::Limits;
-use super::{Auth, Conn, OrgKey, Scoped, StoreError, UserKey, Worker};
+use super::{Auth, Conn, OrgKey, Scoped, StoreError, UserKey, Worker, agreements};
 
 /// What the tenant's organization is called outside.
 ///
@@ -60,6 +60,10 @@ pub async fn insert(auth: &mut Auth, name: &str, now: Timestamp) -> Result<Optio
     .bind(now.micros())
     .fetch_optional(auth.conn())
     .await?;
+    if let Some(key) = made {
+        // Its agreement is there from the beginning.
+        agreements::issue(auth, key, now).await?;
+    }
     Ok(made.map(|key| (key, id)))
 }
 

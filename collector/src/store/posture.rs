@@ -192,39 +192,6 @@ pub async fn watching(worker: &mut Worker) -> Result<Watching, StoreError> {
     .await?)
 }
 
-/// The beginnings of sealed values, each once: the vault knows by which key such a value is sealed. [`SEALED`] are the columns.
-///
-/// # Errors
-/// When the database fails.
-pub async fn sealed(worker: &mut Worker, auth: &mut Auth) -> Result<Vec<Vec<u8>>, StoreError> {
-    let mut found: Vec<Vec<u8>> = sqlx::query_scalar(
-        "SELECT substr(sealed_settings, 1, 5) FROM channels WHERE deleted_at IS NULL
-         UNION SELECT substr(sealed_secret, 1, 5) FROM monitors WHERE sealed_secret IS NOT NULL AND deleted_at IS NULL
-         UNION SELECT substr(sealed_code, 1, 5) FROM channel_proofs WHERE sealed_code IS NOT NULL
-         UNION SELECT substr(sealed_parameters, 1, 5) FROM account_mails WHERE sealed_parameters IS NOT NULL",
-    )
-    .fetch_all(worker.conn())
-    .await?;
-    let more: Vec<Vec<u8>> = sqlx::query_scalar(
-        "SELECT substr(sealed_secret, 1, 5) FROM totp_secrets
-         UNION SELECT substr(sealed_secret, 1, 5) FROM probes WHERE revoked_at IS NULL",
-    )
-    .fetch_all(auth.conn())
-    .await?;
-    found.extend(more);
-    Ok(found)
-}
-
-/// Every column of sealed values but that of manual checks, which live for an hour and are not for these roles to read.
-pub const SEALED: [&str; 6] = [
-    "account_mails.sealed_parameters",
-    "channel_proofs.sealed_code",
-    "channels.sealed_settings",
-    "monitors.sealed_secret",
-    "probes.sealed_secret",
-    "totp_secrets.sealed_secret",
-];
-
 /// Notes what a control found. What is as before goes on; its evidence is the newest.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Files of keys: private to their owner, written whole or not at all, never replaced.
+//! Files of keys: private to their owner, written whole or not at all; only a rotation replaces one.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -27,6 +27,18 @@ pub(super) fn read(path: &Path) -> Result<Option<SecretString>, VaultError> {
     Ok(Some(text))
 }
 
+/// Reads what systemd gives, which alone decides who reads it; `None` when there is none.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn read_credential(path: &Path) -> Result<Option<SecretString>, VaultError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(SecretString::new(text))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(VaultError::File { path: path.to_owned(), error }),
+    }
+}
+
 /// Writes a new file of keys, in a folder that is made if need be.
 ///
 /// # Errors
@@ -35,10 +47,29 @@ pub(super) fn write_new(path: &Path, text: &str) -> Result<(), VaultError> {
     write(path, text).map_err(|error| VaultError::File { path: path.to_owned(), error })
 }
 
+/// Writes a file of keys into the place of another, whole or not at all.
+///
+/// # Errors
+/// When it cannot be written; then the other is there as it was.
+pub(super) fn replace(path: &Path, text: &str) -> Result<(), VaultError> {
+    let put = || {
+        let beside = beside(path, text)?;
+        fs::rename(&beside, path)?;
+        fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    };
+    put().map_err(|error| VaultError::File { path: path.to_owned(), error })
+}
+
 /// Writes beside and links into place: a crash half-way leaves no half a file, and no key is ever replaced.
 fn write(path: &Path, text: &str) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let beside = beside(path, text)?;
+    fs::hard_link(&beside, path)?;
+    fs::remove_file(&beside)?;
+    fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn beside(path: &Path, text: &str) -> io::Result<PathBuf> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path.parent().unwrap_or(Path::new(".")))?;
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let beside = PathBuf::from(name);
@@ -46,7 +77,5 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    fs::hard_link(&beside, path)?;
-    fs::remove_file(&beside)?;
-    fs::File::open(directory)?.sync_all()
+    Ok(beside)
 }

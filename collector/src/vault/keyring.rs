@@ -1,4 +1,5 @@
-//! The master keys: one text file, mode 0600, outside the data. The last key seals, every key opens.
+//! The master keys: one text, by default a file of mode 0600 outside the data. The last key seals, every key opens. Where the text comes
+//! from is [`super::source`]'s to know.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -23,11 +24,20 @@ the logins of monitors and channels. Copy master-keys.txt away now, to a safe pl
 backups. Without it those secrets are lost, and the collector refuses to start. Whoever has it and a copy of the\n\
 database can read them. Never edit it.\n";
 
+/// A master key.
+#[derive(Clone, Debug)]
+struct Key {
+    id: u32,
+    /// In seconds; rings of before have none.
+    made_at: Option<i64>,
+    master: Arc<MasterKey>,
+}
+
 /// The keys in the order in which they were made; there is always one.
 #[derive(Clone, Debug)]
 pub struct KeyRing {
-    older: Vec<(u32, Arc<MasterKey>)>,
-    newest: (u32, Arc<MasterKey>),
+    older: Vec<Key>,
+    newest: Key,
 }
 
 impl KeyRing {
@@ -36,35 +46,39 @@ impl KeyRing {
     /// # Errors
     /// When the system gives no random bytes.
     pub fn generate() -> Result<Self, VaultError> {
-        Ok(Self { older: Vec::new(), newest: new_key()? })
+        Ok(Self { older: Vec::new(), newest: new_key(None)? })
+    }
+
+    /// A ring with one key that is made now.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn make(now: Timestamp) -> Result<Self, VaultError> {
+        Ok(Self { older: Vec::new(), newest: new_key(Some(now))? })
     }
 
     /// Adds a new key, with which everything is sealed from now on.
     ///
     /// # Errors
     /// When the system gives no random bytes.
-    pub fn rotate(&mut self) -> Result<(), VaultError> {
-        let key = new_key()?;
+    pub fn rotate(&mut self, now: Timestamp) -> Result<(), VaultError> {
+        let key = new_key(Some(now))?;
         self.older.push(std::mem::replace(&mut self.newest, key));
         Ok(())
     }
 
-    /// Reads the ring from its directory; `None` when there is none.
-    ///
-    /// # Errors
-    /// When it cannot be read, others can read it, or it is damaged.
-    pub fn load(directory: &Path) -> Result<Option<Self>, VaultError> {
-        let path = directory.join(FILE);
-        let Some(text) = files::read(&path)? else { return Ok(None) };
-        parse(text.expose()).map(Some).map_err(|line| VaultError::Damaged { path, line })
+    /// Without one of the older keys; `None` where that is none of them.
+    pub fn without(&self, id: u32) -> Option<Self> {
+        let older: Vec<Key> = self.older.iter().filter(|key| key.id != id).cloned().collect();
+        (older.len() < self.older.len()).then(|| Self { older, newest: self.newest.clone() })
     }
 
     /// Writes a new ring with its note for people; an existing one is never overwritten.
     ///
     /// # Errors
     /// When the directory or the files cannot be written.
-    pub fn create(directory: &Path) -> Result<Self, VaultError> {
-        let ring = Self::generate()?;
+    pub fn create(directory: &Path, now: Timestamp) -> Result<Self, VaultError> {
+        let ring = Self::make(now)?;
         let path = directory.join(FILE);
         files::write_new(&path, &ring.text())?;
         let note = directory.join("README.txt");
@@ -74,7 +88,21 @@ impl KeyRing {
 
     /// The name of the key with which everything is sealed and signed.
     pub fn newest_id(&self) -> u32 {
-        self.newest.0
+        self.newest.id
+    }
+
+    /// When a key was made; none where that is not known, or the key is not there.
+    pub fn made_at(&self, id: u32) -> Option<Timestamp> {
+        self.all().find(|key| key.id == id)?.made_at.map(Timestamp::from_seconds)
+    }
+
+    /// When the key after this one was made: from then on nothing is sealed or signed by this one.
+    pub fn followed_at(&self, id: u32) -> Option<Timestamp> {
+        self.all().skip_while(|key| key.id != id).nth(1)?.made_at.map(Timestamp::from_seconds)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Key> {
+        self.older.iter().chain([&self.newest])
     }
 
     /// How many keys there are.
@@ -83,16 +111,24 @@ impl KeyRing {
     }
 
     pub(super) fn newest(&self) -> (u32, &Arc<MasterKey>) {
-        (self.newest.0, &self.newest.1)
+        (self.newest.id, &self.newest.master)
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = (u32, &Arc<MasterKey>)> {
-        self.older.iter().chain([&self.newest]).map(|(id, key)| (*id, key))
+        self.all().map(|key| (key.id, &key.master))
     }
 
     /// The names of all keys, the newest last.
     pub fn ids(&self) -> Vec<u32> {
         self.keys().map(|(id, _)| id).collect()
+    }
+
+    /// Puts this ring into the place of the one in a directory, or into a file of any name.
+    ///
+    /// # Errors
+    /// When it cannot be written; then the old one is there as it was.
+    pub fn replace(&self, path: &Path) -> Result<(), VaultError> {
+        files::replace(path, &self.text())
     }
 
     /// Writes this ring into a directory that has none.
@@ -110,10 +146,20 @@ impl KeyRing {
         parse(text).ok()
     }
 
+    /// The ring of a text.
+    ///
+    /// # Errors
+    /// The line that cannot be read.
+    pub(super) fn parse(text: &str) -> Result<Self, usize> {
+        parse(text)
+    }
+
     pub(super) fn text(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(format!("{TITLE}\n"));
-        for (id, key) in self.keys() {
-            let _ = writeln!(text, "{id:08x} {}", *Zeroizing::new(STANDARD.encode(key.expose())));
+        for key in self.all() {
+            let _ = write!(text, "{:08x} {}", key.id, *Zeroizing::new(STANDARD.encode(key.master.expose())));
+            let _ = key.made_at.map(|at| write!(text, " {at}"));
+            text.push('\n');
         }
         text
     }
@@ -134,9 +180,10 @@ pub fn written_at(directory: &Path) -> Result<Timestamp, VaultError> {
     Ok(Timestamp::from_seconds(found.mtime()))
 }
 
-fn new_key() -> Result<(u32, Arc<MasterKey>), VaultError> {
+fn new_key(now: Option<Timestamp>) -> Result<Key, VaultError> {
     // A random id, so that two rings are told apart by their ids and not by failing to open.
-    Ok((u32::from_be_bytes(token::random_bytes()?), Arc::new(Secret::new(token::random_bytes()?))))
+    let (id, master) = (u32::from_be_bytes(token::random_bytes()?), Arc::new(Secret::new(token::random_bytes()?)));
+    Ok(Key { id, made_at: now.map(|now| now.micros() / 1_000_000), master })
 }
 
 fn parse(text: &str) -> Result<KeyRing, usize> {
@@ -152,25 +199,31 @@ fn parse(text: &str) -> Result<KeyRing, usize> {
     Ok(KeyRing { older: keys, newest })
 }
 
-fn parse_key(line: &str) -> Option<(u32, Arc<MasterKey>)> {
-    let (id, key) = line.split_once(' ')?;
-    let bytes = Zeroizing::new(STANDARD.decode(key.trim()).ok()?);
+fn parse_key(line: &str) -> Option<Key> {
+    let mut words = line.split_whitespace();
+    let (id, key, made_at) = (words.next()?, words.next()?, words.next());
+    let bytes = Zeroizing::new(STANDARD.decode(key).ok()?);
     let key: [u8; 32] = bytes.as_slice().try_into().ok()?;
-    Some((u32::from_str_radix(id, 16).ok()?, Arc::new(Secret::new(key))))
+    let made_at = made_at.map(str::parse).transpose().ok()?;
+    let is_whole = words.next().is_none();
+    is_whole.then_some(Key { id: u32::from_str_radix(id, 16).ok()?, made_at, master: Arc::new(Secret::new(key)) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Keys;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
 
     #[test]
     fn a_new_ring_is_private_and_reads_back() {
         let folder = tempfile::tempdir().unwrap();
         let directory = folder.path().join("keys");
-        assert!(KeyRing::load(&directory).unwrap().is_none());
-        let made = KeyRing::create(&directory).unwrap();
-        let read = KeyRing::load(&directory).unwrap().unwrap();
+        assert!(KeyRing::load(&Keys::in_folder(&directory)).unwrap().is_none());
+        let made = KeyRing::create(&directory, NOW).unwrap();
+        let read = KeyRing::load(&Keys::in_folder(&directory)).unwrap().unwrap();
         assert_eq!(made.ids(), read.ids());
         assert_eq!(fs::metadata(file(&directory)).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(&directory).unwrap().mode() & 0o777, 0o700);
@@ -180,28 +233,47 @@ mod tests {
     #[test]
     fn a_ring_is_never_overwritten() {
         let folder = tempfile::tempdir().unwrap();
-        let made = KeyRing::create(folder.path()).unwrap();
-        assert!(KeyRing::create(folder.path()).is_err());
-        assert_eq!(KeyRing::load(folder.path()).unwrap().unwrap().ids(), made.ids());
+        let made = KeyRing::create(folder.path(), NOW).unwrap();
+        assert!(KeyRing::create(folder.path(), NOW).is_err());
+        assert_eq!(KeyRing::load(&Keys::in_folder(folder.path())).unwrap().unwrap().ids(), made.ids());
     }
 
     #[test]
     fn a_ring_that_others_can_read_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        KeyRing::create(folder.path()).unwrap();
+        KeyRing::create(folder.path(), NOW).unwrap();
         fs::set_permissions(file(folder.path()), fs::Permissions::from_mode(0o640)).unwrap();
-        let error = KeyRing::load(folder.path()).unwrap_err().to_string();
+        let error = KeyRing::load(&Keys::in_folder(folder.path())).unwrap_err().to_string();
         assert!(error.contains("chmod 600"), "{error}");
     }
 
     #[test]
     fn a_damaged_ring_says_where() {
         let mut ring = KeyRing::generate().unwrap();
-        ring.rotate().unwrap();
+        ring.rotate(NOW).unwrap();
         let text = ring.text();
         assert_eq!(parse(&text).unwrap().ids(), ring.ids());
         assert_eq!(parse("").unwrap_err(), 1);
         assert_eq!(parse(&format!("{TITLE}\n")).unwrap_err(), 2);
-        assert_eq!(parse(&text[..text.len() - 5]).unwrap_err(), 3);
+        assert_eq!(parse(&text[..text.len() - 18]).unwrap_err(), 3);
+        assert_eq!(parse(&format!("{} 1\n", text.trim_end())).unwrap_err(), 3);
+    }
+
+    #[test]
+    fn a_key_knows_when_it_was_made_and_followed_and_only_an_older_one_can_go() {
+        let mut ring = KeyRing::make(NOW).unwrap();
+        let first = ring.newest_id();
+        let later = Timestamp::from_seconds(1_790_000_900);
+        ring.rotate(later).unwrap();
+        let read = parse(&ring.text()).unwrap();
+        assert_eq!((read.made_at(first), read.followed_at(first)), (Some(NOW), Some(later)));
+        assert_eq!(read.followed_at(read.newest_id()), None);
+        assert!(read.without(read.newest_id()).is_none());
+        assert_eq!(read.without(first).unwrap().ids(), [read.newest_id()]);
+        // A ring of before says nothing of times.
+        let text =
+            read.text().lines().map(|line| line.split(" 17").next().unwrap().to_owned() + "\n").collect::<String>();
+        let old = parse(&text).unwrap();
+        assert_eq!((old.ids(), old.made_at(first)), (read.ids(), None));
     }
 }

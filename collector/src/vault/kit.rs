@@ -218,7 +218,7 @@ mod tests {
         let (recipient, file) = Recipient::create(folder.path(), false).unwrap();
         let code = std::fs::read_to_string(&file).unwrap();
         let mut ring = KeyRing::generate().unwrap();
-        ring.rotate().unwrap();
+        ring.rotate(picket_shared::time::Timestamp::from_seconds(1)).unwrap();
         let kit = recipient.seal(label(), &ring, json!({ "directory": "/srv/archive" })).unwrap();
         // Later kits need the public half alone.
         std::fs::remove_file(&file).unwrap();

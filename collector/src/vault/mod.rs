@@ -1,6 +1,6 @@
 //! All key material, and nothing else.
 //!
-//! [`keyring`] keeps the master keys in one file outside the data; [`sealer`] turns secrets into [`Sealed`] bytes for a
+//! [`keyring`] is the master keys, [`source`] where they come from; [`sealer`] turns secrets into [`Sealed`] bytes for a
 //! table; [`opener`] turns them back, for the few who must read them; [`token`] makes random bytes, codes and what
 //! browsers hold; [`api_key`] is the form of what programs hold; [`totp`] makes codes by time; [`password`] hashes passwords;
 //! [`kit`] seals the keys for who has lost everything else; [`authority`] signs the collector's own certificates, [`notary`] what it vouches for outside its database.
@@ -20,11 +20,13 @@ pub mod notary;
 pub mod opener;
 pub mod password;
 pub mod sealer;
+pub mod source;
 pub mod token;
 pub mod totp;
 mod trust_link;
 
 use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use aws_lc_rs::aead::{AES_256_GCM, RandomizedNonceKey};
 use aws_lc_rs::hkdf::{self, HKDF_SHA256, Salt};
@@ -124,6 +126,14 @@ pub enum VaultError {
         /// The line that cannot be read.
         line: usize,
     },
+    /// A key ring does not come from where it should.
+    #[error("the key ring does not come from {place}: it {why}")]
+    NoRing {
+        /// From where.
+        place: String,
+        /// Why not.
+        why: String,
+    },
     /// Others may read a file of keys.
     #[error("the file of keys {path} can be read by others (mode {mode:03o}): chmod 600 {path}", path = path.display())]
     Exposed {
@@ -143,6 +153,24 @@ const NONCE: usize = 12;
 const TAG: usize = 16;
 
 type MasterKey = Secret<[u8; 32]>;
+
+/// The key ring of this process; who holds it sees a rotation at once.
+#[derive(Clone, Debug)]
+struct Live(Arc<RwLock<KeyRing>>);
+
+impl Live {
+    fn new(ring: &KeyRing) -> Self {
+        Self(Arc::new(RwLock::new(ring.clone())))
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, KeyRing> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn follow(&self, ring: &KeyRing) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = ring.clone();
+    }
+}
 
 /// The key for one class, derived from a master key (RFC 5869).
 fn class_key(master: &MasterKey, class: Class) -> Result<RandomizedNonceKey, VaultError> {
@@ -260,7 +288,7 @@ mod tests {
     fn after_a_rotation_old_values_open_and_new_ones_use_the_new_key() {
         let (sealer, _, mut ring) = vault();
         let old = sealer.seal(Class::ProbeSecret, b"row", b"old").unwrap();
-        ring.rotate().unwrap();
+        ring.rotate(picket_shared::time::Timestamp::from_seconds(1)).unwrap();
         let new = Sealer::new(&ring).seal(Class::ProbeSecret, b"row", b"new").unwrap();
         let opener = Opener::new(&ring);
         assert_eq!(opener.open(Class::ProbeSecret, b"row", &old).unwrap().expose(), b"old");

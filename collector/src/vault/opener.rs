@@ -1,21 +1,30 @@
 //! Opens sealed values: for `deliver`, logins and the probes' own requests, for nobody else.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{Aad, Nonce};
 use picket_shared::secret::{Sealed, Secret, SecretBytes};
 
-use super::{Class, HEADER, KeyRing, MasterKey, NONCE, TAG, VERSION, VaultError, associated, class_key};
+use super::{Class, HEADER, KeyRing, Live, NONCE, TAG, VERSION, VaultError, associated, class_key};
 
-/// Turns sealed values back into secrets, with any key of the ring. Cheap to clone.
+/// Turns sealed values back into secrets, with any key of the ring. Cheap to clone, and all clones follow a rotation.
 #[derive(Clone, Debug)]
-pub struct Opener(Arc<BTreeMap<u32, Arc<MasterKey>>>);
+pub struct Opener(Live);
 
 impl Opener {
     /// An opener with every key of the ring.
     pub fn new(ring: &KeyRing) -> Self {
-        Self(Arc::new(ring.keys().map(|(id, master)| (id, Arc::clone(master))).collect()))
+        Self(Live::new(ring))
+    }
+
+    /// The names of all its keys, the newest last.
+    pub fn key_ids(&self) -> Vec<u32> {
+        self.0.read().ids()
+    }
+
+    /// From now on with the keys of this ring.
+    pub fn follow(&self, ring: &KeyRing) {
+        self.0.follow(ring);
     }
 
     /// Opens what was sealed for this class and context.
@@ -30,11 +39,12 @@ impl Opener {
         let (header, rest) = bytes.split_at(HEADER);
         let (nonce, body) = rest.split_at(NONCE);
         let id = key_of(header).ok_or(VaultError::Malformed)?;
-        let master = self.0.get(&id).ok_or(VaultError::UnknownKey(id))?;
+        let master = self.0.read().keys().find(|(known, _)| *known == id).map(|(_, master)| Arc::clone(master));
+        let master = master.ok_or(VaultError::UnknownKey(id))?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| VaultError::Malformed)?;
         let aad = Aad::from(associated(header, class, context));
         let mut body = body.to_vec();
-        let opened = class_key(master, class)?.open_in_place(nonce, aad, &mut body).map(|plain| plain.len());
+        let opened = class_key(&master, class)?.open_in_place(nonce, aad, &mut body).map(|plain| plain.len());
         let length = opened.map_err(|_| VaultError::Refused)?;
         body.truncate(length);
         Ok(Secret::new(body))

@@ -37,6 +37,7 @@ use crate::config::{Security, TrustPage};
 use crate::domain::passkey::RelyingParty;
 use crate::login::Porter;
 use crate::meters::Meters;
+use crate::privacy::office::Office;
 use crate::probes::Desk;
 use crate::store::Pools;
 use crate::vault::Sealer;
@@ -67,6 +68,8 @@ pub struct Site {
     pub front: Arc<Front>,
     /// Whom to tell of a weakness.
     pub security: Arc<Security>,
+    /// Issues papers.
+    pub office: Office,
     /// Who may see whether promises are kept.
     pub trust: TrustPage,
     /// Counts requests by address, account and API key.

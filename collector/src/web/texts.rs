@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use crate::domain::access::Right;
+use crate::privacy::documents::Measure;
 
 /// The catalogue as its translators see it.
 pub const ENGLISH: &str = include_str!("../../texts/en.toml");
@@ -31,6 +32,17 @@ pub fn right(right: Right) -> &'static str {
 /// What a control is about, in words; none for one that only another version has.
 pub fn control(id: &str) -> Option<&'static str> {
     known(&format!("control.{}", id.replace('-', "_")))
+}
+
+/// Every measure that a control looks at, in words, by its name.
+pub fn measures() -> Vec<Measure> {
+    let named = |(key, says): (&String, &String)| {
+        let control = key.strip_prefix("control.")?.replace('_', "-");
+        Some(Measure { control, says: says.clone() })
+    };
+    let mut measures: Vec<Measure> = CATALOGUE.iter().filter_map(named).collect();
+    measures.sort_by(|a, b| a.control.cmp(&b.control));
+    measures
 }
 
 fn key_of(right: Right) -> String {

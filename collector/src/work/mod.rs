@@ -11,6 +11,7 @@ mod safekeeping;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use crate::login::Porter;
 use crate::ops;
 use crate::ops::archive::keeper::Keeper;
 use crate::ops::drill::schedule::Drills;
+use crate::privacy::office::Office;
 use crate::store;
 use crate::wake::Bell;
 
@@ -48,12 +50,32 @@ struct Task<S> {
 /// What the tasks of a term use.
 struct Shared {
     listening: Mutex<Listening>,
-    /// Those who may come in, and until when.
-    porter: Porter,
+    desks: Desks,
     archive: Archive,
+    /// How often it was looked whether to ask for the operator's address.
+    pings: AtomicU64,
+    /// The keys of the ring when all was sealed by the newest of them.
+    sealed_by: Mutex<Vec<u32>>,
     /// Follows what ends.
     ended: ops::ended::Follower,
     stop: CancellationToken,
+}
+
+/// What the tasks of every collector use.
+struct Own {
+    /// Those of the web.
+    limits: Arc<Limits>,
+    /// How often the key ring was looked at.
+    key_looks: AtomicU64,
+}
+
+/// What looks after people and papers.
+#[derive(Clone, Debug)]
+pub struct Desks {
+    /// Those who may come in, and until when.
+    pub porter: Porter,
+    /// Papers, and who is told of them.
+    pub office: Office,
 }
 
 /// What looks after the archive, where there is one.
@@ -117,10 +139,14 @@ fn tasks() -> Vec<Task<Shared>> {
         breaks_off(task("archive-manifest", hour, |_, shared| Box::pin(safekeeping::archive_manifest(shared)))),
         breaks_off(task("archive-backup", SECOND * 300, |_, shared| Box::pin(safekeeping::archive_backup(shared)))),
         breaks_off(task("drill", SECOND * 60, |app, shared| Box::pin(safekeeping::drill(app, shared)))),
+        task("operator", SECOND * 60, |app, shared| Box::pin(safekeeping::operator(app, shared))),
+        breaks_off(task("ping", safekeeping::PING, |app, shared| Box::pin(safekeeping::ping(app, shared)))),
+        task("sealing", SECOND * 10, |app, shared| Box::pin(safekeeping::sealing(app, shared))),
         task("ended", SECOND * 10, |app, shared| Box::pin(safekeeping::ended(app, shared))),
         task("ends", SECOND * 60, |app, shared| Box::pin(ends(app, shared))),
         task("managements", SECOND * 60, |app, shared| Box::pin(managements(app, shared))),
         task("closures", SECOND * 15, |app, shared| Box::pin(closures(app, shared))),
+        task("papers", SECOND * 60, |app, shared| Box::pin(papers(app, shared))),
         task("erasure", hour, |app, _| Box::pin(safekeeping::erasure(app))),
         rung(Bell::Judge, task("judge", SECOND, |app, shared| Box::pin(judge(app, shared)))),
         task("replay", SECOND * 30, |app, _| Box::pin(replay(app))),
@@ -133,19 +159,26 @@ fn tasks() -> Vec<Task<Shared>> {
 }
 
 /// Those of every collector.
-fn everywhere() -> Vec<Task<Limits>> {
+fn everywhere() -> Vec<Task<Own>> {
     vec![
-        task("limits", SECOND * 60, |_, limits| Box::pin(forget(limits))),
+        task("limits", SECOND * 60, |_, own| Box::pin(forget(own))),
         task("gauges", SECOND * 15, |app, _| Box::pin(gauges(app))),
+        task("keys", SECOND * 10, |app, own| Box::pin(safekeeping::keys(app, own))),
     ]
 }
 
-/// Runs the tasks of whoever leads; `app` and `porter` reach the rows under the number of the term.
-pub fn start(app: &App, porter: Porter, archive: Archive, term: &Term) {
+/// Runs the tasks of whoever leads; `app` and `desks` reach the rows under the number of the term.
+pub fn start(app: &App, desks: Desks, archive: Archive, term: &Term) {
     term.tracker.spawn(keep_time(app.clone(), term.clone()));
-    let listening = Mutex::new(Listening::from(app.started_at));
-    let ended = ops::ended::Follower::default();
-    let shared = Arc::new(Shared { listening, porter, archive, ended, stop: term.stop.clone() });
+    let shared = Arc::new(Shared {
+        listening: Mutex::new(Listening::from(app.started_at)),
+        desks,
+        archive,
+        pings: AtomicU64::new(0),
+        sealed_by: Mutex::default(),
+        ended: ops::ended::Follower::default(),
+        stop: term.stop.clone(),
+    });
     for task in tasks() {
         term.tracker.spawn(repeat(app.clone(), Arc::clone(&shared), task, term.clone()));
     }
@@ -153,8 +186,9 @@ pub fn start(app: &App, porter: Porter, archive: Archive, term: &Term) {
 
 /// Runs the tasks of every collector until `term` ends. `limits` are those of the web.
 pub fn start_everywhere(app: &App, limits: &Arc<Limits>, term: &Term) {
+    let own = Arc::new(Own { limits: Arc::clone(limits), key_looks: AtomicU64::new(0) });
     for task in everywhere() {
-        term.tracker.spawn(repeat(app.clone(), Arc::clone(limits), task, term.clone()));
+        term.tracker.spawn(repeat(app.clone(), Arc::clone(&own), task, term.clone()));
     }
 }
 
@@ -271,19 +305,25 @@ async fn account_mails(app: App) -> Ran {
 /// Memberships that end.
 async fn ends(app: App, shared: Arc<Shared>) -> Ran {
     let _working = app.standstill.working().await;
-    report(shared.porter.end_memberships(app.clock.now()).await?)
+    report(shared.desks.porter.end_memberships(app.clock.now()).await?)
 }
 
 /// Consents to be managed that end.
 async fn managements(app: App, shared: Arc<Shared>) -> Ran {
     let _working = app.standstill.working().await;
-    report(shared.porter.end_managements(app.clock.now()).await?)
+    report(shared.desks.porter.end_managements(app.clock.now()).await?)
 }
 
 /// Monitors of organizations that were closed, or came back.
 async fn closures(app: App, shared: Arc<Shared>) -> Ran {
     let _working = app.standstill.working().await;
-    report(shared.porter.settle_closures(app.clock.now()).await?)
+    report(shared.desks.porter.settle_closures(app.clock.now()).await?)
+}
+
+/// Agreements, sub-processors and breaches: what is to be issued or told.
+async fn papers(app: App, shared: Arc<Shared>) -> Ran {
+    let _working = app.standstill.working().await;
+    report(shared.desks.office.look(app.clock.now()).await?)
 }
 
 async fn judge(app: App, shared: Arc<Shared>) -> Ran {
@@ -324,8 +364,8 @@ async fn gauges(app: App) -> Ran {
 }
 
 /// Who has long been quiet has all of its allowance again: its row says nothing any more.
-async fn forget(limits: Arc<Limits>) -> Ran {
-    limits.forget_quiet();
+async fn forget(own: Arc<Own>) -> Ran {
+    own.limits.forget_quiet();
     report("forgot")
 }
 

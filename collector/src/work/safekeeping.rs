@@ -1,15 +1,24 @@
 //! Tasks that keep data: archive, drills, anchors, retention, erasure, and whether promises are kept.
 
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use picket_shared::time::{Clock, Timestamp};
 
-use super::{Ran, Shared, report};
+use super::{Own, Ran, Shared, report};
 use crate::app::App;
+use crate::config::KeysFrom;
 use crate::privacy::erase::Receipts;
 use crate::privacy::ledger::Ledger;
+use crate::vault::KeyRing;
 use crate::{ops, privacy};
+
+/// How often it is looked whether to ask for the operator's address.
+pub(super) const PING: Duration = Duration::from_secs(10);
+
+/// A ring that a command prints is read at each of so many looks.
+const LOOKS_BY_COMMAND: u64 = 60;
 
 pub(super) async fn retention(app: App) -> Ran {
     let _working = app.standstill.working().await;
@@ -29,22 +38,20 @@ pub(super) async fn anchor(app: App) -> Ran {
 
 /// Whether promises are kept. Its times are those of looking.
 pub(super) async fn posture(app: App, shared: Arc<Shared>) -> Ran {
-    let shelf = match &shared.archive.keeper {
-        Some(keeper) => keeper.shelf().ok_or_else(|| "the archive could not be reached yet".to_owned()),
-        None => Err("there is no archive of the database here".to_owned()),
-    };
-    let sources = ops::posture::Sources {
-        pools: &app.pools,
-        config: Arc::clone(&app.config),
-        anchorage: &anchorage(&app),
-        client: &app.client,
-        shelf,
-    };
-    let now = app.clock.now();
+    let (now, anchorage) = (app.clock.now(), anchorage(&app));
+    let sources = sources(&app, &shared, &anchorage);
     let found = ops::posture::check(&Box::pin(ops::posture::Facts::gather(&sources, now)).await);
     let _working = app.standstill.working().await;
     ops::posture::note(&app.pools, &found, now).await?;
     report(found.len())
+}
+
+fn sources<'a>(app: &'a App, shared: &'a Shared, anchorage: &'a ops::anchor::Anchorage) -> ops::posture::Sources<'a> {
+    let shelf = match &shared.archive.keeper {
+        Some(keeper) => keeper.shelf().ok_or_else(|| "the archive could not be reached yet".to_owned()),
+        None => Err("there is no archive of the database here".to_owned()),
+    };
+    ops::posture::Sources { pools: &app.pools, config: Arc::clone(&app.config), anchorage, client: &app.client, shelf }
 }
 
 /// Whether what is committed reaches the archive; runs also while the clock steps, for it writes no times.
@@ -102,6 +109,61 @@ pub(super) async fn erasure(app: App) -> Ran {
     let _working = app.standstill.working().await;
     let now = app.clock.now();
     report(ops::erasure::run(&app.pools, &ledger(&app), &receipts(&app, now), now).await?)
+}
+
+/// Tells the operator what is not well. Drills and the restore point are looked at for it each time, the rest when posture is.
+pub(super) async fn operator(app: App, shared: Arc<Shared>) -> Ran {
+    let (now, anchorage) = (app.clock.now(), anchorage(&app));
+    let found = Box::pin(ops::posture::recoverable(&sources(&app, &shared, &anchorage), now)).await;
+    let _working = app.standstill.working().await;
+    ops::posture::note(&app.pools, &found, now).await?;
+    report(ops::operator::run(&app.pools, &app.sealer, &app.config.operator.mail, now).await?)
+}
+
+/// Asks for the address that notices when nobody asks any more.
+pub(super) async fn ping(app: App, shared: Arc<Shared>) -> Ran {
+    let Some(url) = &app.config.operator.ping_url else { return report("no address") };
+    let seconds = u64::from(app.config.operator.ping_seconds);
+    if !shared.pings.fetch_add(1, Ordering::Relaxed).is_multiple_of(seconds.div_ceil(PING.as_secs())) {
+        return report("not yet");
+    }
+    let status = app.client.ping(url).await.map_err(|error| format!("[operator] ping_url was not reached: {error}"))?;
+    if status.is_success() {
+        report(status.as_u16())
+    } else {
+        Err(format!("[operator] ping_url answered {status}").into())
+    }
+}
+
+/// Follows the key ring where it is read from, in every collector.
+pub(super) async fn keys(app: App, own: Arc<Own>) -> Ran {
+    let (config, run) = (Arc::clone(&app.config), own.key_looks.fetch_add(1, Ordering::Relaxed));
+    // A command may be the client of a service that counts its calls.
+    if run > 0 && config.keys.from == KeysFrom::Command && !run.is_multiple_of(LOOKS_BY_COMMAND) {
+        return report("not looked");
+    }
+    let ring = tokio::task::spawn_blocking(move || KeyRing::load(&config.keys)).await??;
+    let Some(ring) = ring else { return Err("the key ring is gone: put it back; the one in memory goes on".into()) };
+    if ring.ids() == app.opener.key_ids() {
+        return report("as before");
+    }
+    if !ring.ids().contains(&app.sealer.key_id()) {
+        return Err("the key ring was replaced by one that lacks the key that seals: put the old one back".into());
+    }
+    app.follow_keys(&ring)?;
+    tracing::info!("The key ring has {} keys now, and {:08x} seals", ring.count(), ring.newest_id());
+    report(ring.count())
+}
+
+/// Seals again what older keys sealed: at the beginning of a term, and after each change of the ring.
+pub(super) async fn sealing(app: App, shared: Arc<Shared>) -> Ran {
+    let keys = app.opener.key_ids();
+    if *shared.sealed_by.lock().unwrap_or_else(PoisonError::into_inner) == keys {
+        return report("as before");
+    }
+    let done = ops::rotation::run(&app.pools, &app.sealer, &app.opener).await?;
+    *shared.sealed_by.lock().unwrap_or_else(PoisonError::into_inner) = keys;
+    report(done)
 }
 
 /// What was erased, outside the database.

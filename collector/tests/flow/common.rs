@@ -14,6 +14,8 @@ use picket_collector::config::TrustPage;
 use picket_collector::flow::verify::{Gate, Limits};
 use picket_collector::login::{Porter, Settings};
 use picket_collector::meters::Meters;
+use picket_collector::privacy::documents::Said;
+use picket_collector::privacy::office::Office;
 use picket_collector::probes::Desk;
 use picket_collector::store::{OrgKey, Pools};
 use picket_collector::vault::{Class, KeyRing, Opener, Sealer};
@@ -84,6 +86,7 @@ impl World {
             front: Arc::new(Front::new("http://localhost:8080", Some(8080))),
             desk: Desk { pools: pools.clone(), sealer: Sealer::new(&ring), collector, config: Arc::default() },
             security: Arc::default(),
+            office: Office::new(pools.clone(), Said::default(), Sealer::new(&ring), false),
             trust: TrustPage::default(),
             quotas: Arc::default(),
             meters: Meters::default(),

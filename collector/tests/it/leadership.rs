@@ -31,7 +31,7 @@ async fn try_to_take(database: &TestDatabase, seen: &Leadership, who: &Candidate
 
 async fn beats(database: &TestDatabase, fence: Fence, who: &Candidate) -> bool {
     let mut worker = database.pools.worker().await.unwrap();
-    let held = leadership::beat(&mut worker, fence, who.id, NOW).await.unwrap();
+    let held = leadership::beat(&mut worker, fence, who, NOW).await.unwrap();
     worker.commit().await.unwrap();
     held
 }

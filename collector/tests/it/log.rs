@@ -1,10 +1,12 @@
 //! The log as text: of one test on one thread.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
+
+static NOBODY: Once = Once::new();
 
 /// What was logged so far.
 #[derive(Clone, Default)]
@@ -19,10 +21,13 @@ impl Log {
             .with_ansi(false)
             .with_writer(log.clone())
             .finish();
-        let guard = tracing::subscriber::set_default(subscriber);
-        // Other tests of this process may have found that nobody listens, and that answer is remembered for all.
-        tracing::callsite::rebuild_interest_cache();
-        (log, guard)
+        // Where one thread alone listens, another that comes to a place first finds that nobody does, and that answer is remembered
+        // for all: so everybody listens.
+        NOBODY.call_once(|| {
+            let nobody = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(io::sink).finish();
+            let _ = tracing::subscriber::set_global_default(nobody);
+        });
+        (log, tracing::subscriber::set_default(subscriber))
     }
 
     pub(crate) fn text(&self) -> String {

@@ -37,6 +37,7 @@ mod providers;
 mod pushover;
 mod random_sql;
 mod receiver;
+mod rotation;
 mod secrets;
 mod slack;
 mod teams;

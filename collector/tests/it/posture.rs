@@ -1,8 +1,9 @@
 //! What controls see of a real database: a good one passes, and each thing that somebody breaks is found.
 
 use picket_collector::domain::posture::{Finding, State};
-use picket_collector::store::posture::{Guarding, SEALED, entering, forget_old, guarding, note, sealed, watching};
+use picket_collector::store::posture::{Guarding, entering, forget_old, guarding, note, watching};
 use picket_collector::store::read::posture::controls;
+use picket_collector::store::sealed::{self, Place};
 use picket_collector::vault::opener::key_of;
 use picket_shared::time::Timestamp;
 use sqlx::Executor;
@@ -64,7 +65,7 @@ async fn every_column_of_sealed_values_is_looked_at() {
     .fetch_all(&mut database.login("postgres").await)
     .await
     .unwrap();
-    assert_eq!(found, SEALED);
+    assert_eq!(found, Place::ALL.map(Place::name));
 }
 
 #[tokio::test]
@@ -103,8 +104,8 @@ async fn people_keys_and_monitors_are_counted() {
     let seen = watching(&mut worker).await.unwrap();
     assert_eq!((seen.monitors, seen.regions, seen.regions_elsewhere), (2, 2, 1));
     assert_eq!((seen.strays, seen.secrets_elsewhere, seen.oldest_day), (1, 1, Some(20_000)));
-    let beginnings = sealed(&mut worker, &mut auth).await.unwrap();
-    assert_eq!(beginnings.iter().filter_map(|beginning| key_of(beginning)).collect::<Vec<_>>(), [255]);
+    let values = sealed::count(&mut worker, &mut auth).await.unwrap();
+    assert_eq!(values.iter().filter_map(|(_, beginning, _)| key_of(beginning)).collect::<Vec<_>>(), [255]);
 }
 
 #[tokio::test]

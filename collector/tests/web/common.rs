@@ -22,6 +22,8 @@ use picket_collector::login::api_key::{Reach, Wish};
 use picket_collector::login::session::Member;
 use picket_collector::login::{Porter, Settings};
 use picket_collector::meters::Meters;
+use picket_collector::privacy::documents::Said;
+use picket_collector::privacy::office::Office;
 use picket_collector::probes::Desk;
 use picket_collector::store::{OrgKey, Pools, UserKey};
 use picket_collector::vault::{Class, KeyRing, Opener, Sealer};
@@ -77,6 +79,7 @@ pub struct World {
     pub opener: Opener,
     pub sealer: Sealer,
     pub meters: Meters,
+    pub office: Office,
     router: Router,
     transport: Transport,
     database: TestDatabase,
@@ -106,6 +109,8 @@ impl World {
         let (clock, meters) = (Clock::manual(START), Meters::default());
         let (sealer, opener) = (Sealer::new(&ring), Opener::new(&ring));
         let porter = Porter::new(pools.clone(), OrgKey(1), sealer, opener.clone(), settings).unwrap();
+        let said = Said::of(&config, picket_collector::web::texts::measures());
+        let office = Office::new(pools.clone(), said, Sealer::new(&ring), porter.settings().mails);
         let gate = Gate { collector: CollectorId(Uuid::from_u128(77)), opener: Opener::new(&ring) };
         let site = Site {
             pools: pools.clone(),
@@ -123,6 +128,7 @@ impl World {
                 collector: CollectorId(Uuid::from_u128(77)),
                 config: Arc::default(),
             },
+            office: office.clone(),
             security: Arc::new(config.security),
             trust: config.posture.page,
             quotas: Arc::new(Quotas::new(config.limits)),
@@ -135,6 +141,7 @@ impl World {
             porter,
             opener,
             meters,
+            office,
             router: router(site, transport, Audience::Everyone, Arc::new(Proxies::new(proxies))),
             sealer: Sealer::new(&ring),
             transport,

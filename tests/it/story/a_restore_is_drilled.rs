@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use picket_tests::archive::{archiving, folder};
+use picket_tests::archive::{archived, archiving, folder};
 use picket_tests::process::our_program;
 use picket_tests::wait;
 use picket_tests::world::World;
@@ -22,7 +22,7 @@ fn a_restore_is_drilled_beside_the_collector_and_measured() {
     assert!(report["restore_ms"].as_u64() > Some(0) && report["rows"].as_i64() > Some(10), "{report:#}");
     assert!(report["to"].as_i64().is_some(), "a second of the window: {report:#}");
     let steps: Vec<_> = report["steps"].as_array().unwrap().iter().map(|step| step["name"].as_str().unwrap()).collect();
-    for wanted in ["room", "restore", "amcheck", "beats", "audit log", "results", "rows"] {
+    for wanted in ["room", "restore", "amcheck", "collations", "beats", "audit log", "results", "rows"] {
         assert!(steps.contains(&wanted), "{wanted} is not in {steps:?}");
     }
     assert!(report["steps"].as_array().unwrap().iter().all(|step| step["state"] == "passed"), "{report:#}");
@@ -42,6 +42,17 @@ fn a_restore_is_drilled_beside_the_collector_and_measured() {
     assert_eq!(code, Some(1), "{drill:#}");
     assert!(failure(&drill, "beats").contains("beat 0"), "{drill:#}");
     postgres.run("DELETE FROM heartbeats WHERE counter = 0").unwrap();
+
+    // An index that was sorted by other rules than those of this machine.
+    let collation = "CREATE TABLE sorted (word text COLLATE \"de-x-icu\" PRIMARY KEY);
+                     UPDATE pg_collation SET collversion = '1.2.3' WHERE collname = 'de-x-icu'";
+    postgres.run(collation).unwrap();
+    archived(&postgres);
+    let (code, drill) = world.collector.judged(&["drill", "--to-time", "latest"]);
+    assert_eq!(code, Some(1), "{drill:#}");
+    let why = failure(&drill, "collations");
+    assert!(why.contains("de-x-icu 1.2.3, here") && why.contains("REINDEX"), "{why}");
+    postgres.run("DROP TABLE sorted; UPDATE pg_collation SET collversion = pg_collation_actual_version(oid) WHERE collname = 'de-x-icu'").unwrap();
 
     // Results and entries of the log that the copy lacks are found too.
     let before = "(SELECT max(at) - 120000000 FROM audit)";

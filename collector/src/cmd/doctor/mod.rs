@@ -1,6 +1,7 @@
 //! `doctor`: says what is wrong and what to do.
 
 mod archive;
+mod breaches;
 mod clock;
 mod leader;
 mod probes;
@@ -22,7 +23,7 @@ use crate::domain::passkey::RelyingParty;
 use crate::notify::Client;
 use crate::notify::channels::email;
 use crate::postgres::{Access, roles};
-use crate::vault::{Authority, KeyRing, authority, keyring};
+use crate::vault::{Authority, KeyRing, authority, source};
 use crate::web::tls::Pair;
 
 /// Says what is wrong and what to do; exit code 1 if anything is.
@@ -106,19 +107,13 @@ pub async fn run(args: DoctorArgs, config: &Config, clock: &Clock) -> Result<Exi
 }
 
 fn keys(config: &Config) -> Finding {
-    let directory = config.keys.directory();
-    match KeyRing::load(directory) {
-        Ok(None) => Finding::new(
-            "keys",
-            State::Fail,
-            format!(
-                "{} is missing: start the collector, or copy the key ring back",
-                keyring::file(directory).display()
-            ),
-        ),
-        Ok(Some(_)) => {
-            Finding::new("keys", State::Pass, format!("{} is private and complete", keyring::file(directory).display()))
+    let place = source::place(&config.keys);
+    match KeyRing::load(&config.keys) {
+        Ok(None) => {
+            let why = format!("there is no key ring in {place}: start the collector, or copy the key ring back");
+            Finding::new("keys", State::Fail, why)
         }
+        Ok(Some(_)) => Finding::new("keys", State::Pass, format!("the key ring in {place} is private and complete")),
         Err(error) => Finding::new("keys", State::Fail, error.to_string()),
     }
 }
@@ -168,6 +163,7 @@ async fn database(config: &Config, access: &Access, clock: &Clock, findings: &mu
             findings.extend(passkeys(config, &mut conn).await);
             findings.extend(archive::recovery_point(config, &mut conn).await);
             findings.extend(recovery::recovery(config, &mut conn).await);
+            findings.push(breaches::look(&mut conn, clock.now()).await);
         }
         Ok(n) => {
             let message = format!("{n} are missing: run `picket-collector migrate`");

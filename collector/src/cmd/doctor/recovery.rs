@@ -28,7 +28,7 @@ pub(super) async fn recovery(config: &Config, conn: &mut PgConnection) -> Vec<Fi
 }
 
 fn recoverable(config: &Config, standing: &Standing, now: Timestamp) -> Finding {
-    let newest = KeyRing::load(config.keys.directory()).ok().flatten().map(|ring| ring.newest_id());
+    let newest = KeyRing::load(&config.keys).ok().flatten().map(|ring| ring.newest_id());
     let missing = missing(&standing.recovery(&config.archive, newest), now);
     let mut reasons: Vec<&str> = missing.iter().copied().map(says).collect();
     let state = match reasons.first() {

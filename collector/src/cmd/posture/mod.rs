@@ -173,7 +173,7 @@ fn signed(app: &App, found: &[(&Control, Finding)], now: Timestamp) -> Result<Va
     report["collector"] = json!(app.collector_id.to_string());
     let text = report.to_string();
     let signature = app.notary.sign(text.as_bytes())?;
-    let key = app.notary.public_keys().find(|(id, _)| *id == signature.key).map(|(_, key)| hex(key));
+    let key = app.notary.public_keys().into_iter().find(|(id, _)| *id == signature.key).map(|(_, key)| hex(&key));
     Ok(json!({ "report": text, "ed25519": key, "signature": STANDARD.encode(signature.bytes) }))
 }
 

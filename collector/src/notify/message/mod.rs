@@ -6,6 +6,8 @@ pub mod account;
 mod alarm;
 mod closure;
 mod event;
+mod operator;
+mod papers;
 mod sheet;
 pub(super) mod short;
 mod words;

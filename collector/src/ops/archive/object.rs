@@ -337,7 +337,7 @@ mod tests {
     fn after_a_rotation_old_objects_open_and_new_ones_use_the_new_key() {
         let mut ring = KeyRing::generate().unwrap();
         let old = seal(&Sealer::new(&ring), NAME, b"old").unwrap();
-        ring.rotate().unwrap();
+        ring.rotate(picket_shared::time::Timestamp::from_seconds(1)).unwrap();
         let new = seal(&Sealer::new(&ring), NAME, b"new").unwrap();
         let opener = Opener::new(&ring);
         assert_eq!(open(&opener, NAME, &old).unwrap(), b"old");

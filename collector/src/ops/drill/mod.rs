@@ -239,6 +239,7 @@ impl<C: Fn(&Path) -> String, N: Fn() -> Timestamp, T: Fn(Progress)> Trying<'_, C
     ) -> Result<(), ArchiveError> {
         let checked = copy.check().await.map(|()| "pg_amcheck read every table and index".to_owned());
         book.note("amcheck", checked.map_err(|error| error.to_string()));
+        book.note("collations", collations(copy).await);
         let pools = open_pools(&copy.access(), 2)?;
         let compared = match (self.order.live, report.to.or(safe)) {
             (Some(live), Some(by)) => compare::with_live(book, live, &pools, Bounds { by, end: report.to }).await,
@@ -251,6 +252,18 @@ impl<C: Fn(&Path) -> String, N: Fn() -> Timestamp, T: Fn(Progress)> Trying<'_, C
         book.note("rows", Ok(format!("{rows} rows in {tables} tables were read")));
         Ok(())
     }
+}
+
+/// That indexes of texts are sorted here as they were where they were made.
+async fn collations(copy: &Copy) -> Result<String, String> {
+    let others = copy.other_collations().await.map_err(|error| error.to_string())?;
+    if others.is_empty() {
+        return Ok("every index of texts is sorted by rules that this machine has too".to_owned());
+    }
+    Err(format!(
+        "other rules sort texts here than where indexes were made: {}. After a restore run REINDEX DATABASE",
+        others.join("; ")
+    ))
 }
 
 /// That nothing was committed later than was asked for.

@@ -19,10 +19,12 @@ use crate::ops::anchor::Anchorage;
 use crate::ops::archive::inventory;
 use crate::ops::archive::shelf::Shelf;
 use crate::ops::audit::{self, Verdict};
+use crate::store::breaches::Breach;
 use crate::store::drills::{Standing, standing};
 use crate::store::heartbeats::{Point, point};
-use crate::store::posture::{Entering, Guarding, Watching, entering, guarding, sealed, watching};
-use crate::store::{Conn, Pools, StoreError, health};
+use crate::store::posture::{Entering, Guarding, Watching, entering, guarding, watching};
+use crate::store::sub_processors::ListRow;
+use crate::store::{Conn, Pools, StoreError, agreements, breaches, health, sealed, sub_processors};
 use crate::vault::opener::key_of;
 use crate::vault::{KeyRing, keyring};
 
@@ -67,6 +69,21 @@ pub struct Facts {
     pub keys: Looked<Keys>,
     /// The way in from the network.
     pub door: Looked<Door>,
+    /// Agreements, sub-processors and breaches.
+    pub papers: Looked<Papers>,
+}
+
+/// How papers stand.
+#[derive(Clone, Debug, Default)]
+pub struct Papers {
+    /// How many organizations have the newest agreement, of how many.
+    pub agreements: (i64, i64),
+    /// Sub-processors as they were noted, and what changed when.
+    pub lists: Vec<ListRow>,
+    /// Organizations that wait to be told of a change.
+    pub untold: usize,
+    /// Breaches that are open.
+    pub breaches: Vec<Breach>,
 }
 
 /// How the audit log is.
@@ -155,17 +172,27 @@ impl Facts {
             recovery: recovered(sources).await,
             keys: ring(sources).await,
             door: Box::pin(within(door(sources))).await,
+            papers: said(papers(pools, now)).await,
         }
+    }
+
+    /// Looks at recovery alone.
+    pub async fn of_recovery(sources: &Sources<'_>, now: Timestamp) -> Self {
+        Self { recovery: recovered(sources).await, config: Ok(Arc::clone(&sources.config)), ..Self::unknown(now) }
     }
 
     /// Nothing is known.
     #[cfg(test)]
     pub fn blind() -> Self {
+        Self::unknown(Timestamp::from_seconds(1_790_000_000))
+    }
+
+    fn unknown(now: Timestamp) -> Self {
         fn unknown<T>() -> Looked<T> {
             Err("it was not looked at".to_owned())
         }
         Self {
-            now: Timestamp::from_seconds(1_790_000_000),
+            now,
             config: unknown(),
             guarding: unknown(),
             entering: unknown(),
@@ -175,6 +202,7 @@ impl Facts {
             recovery: unknown(),
             keys: unknown(),
             door: unknown(),
+            papers: unknown(),
         }
     }
 }
@@ -185,6 +213,20 @@ async fn said<T, E: Display>(look: impl Future<Output = Result<T, E>>) -> Looked
 
 async fn within<T>(look: impl Future<Output = Looked<T>>) -> Looked<T> {
     timeout(PATIENCE, look).await.unwrap_or_else(|_| Err("no answer within 20 s".to_owned()))
+}
+
+async fn papers(pools: &Pools, now: Timestamp) -> Result<Papers, StoreError> {
+    let mut auth = pools.auth().await?;
+    // What was made within the last minutes the task has not seen yet.
+    let without = agreements::without_newest(&mut auth, now - PATIENCE * 15).await?.len();
+    let (_, all) = agreements::standing(&mut auth).await?;
+    let breaches = breaches::list(&mut auth, None).await?;
+    Ok(Papers {
+        agreements: (all - i64::try_from(without).unwrap_or(i64::MAX), all),
+        lists: sub_processors::history(&mut auth, 1_000).await?,
+        untold: sub_processors::untold(&mut auth).await?.len(),
+        breaches: breaches.into_iter().filter(|breach| breach.closed_at.is_none()).collect(),
+    })
 }
 
 async fn audited(sources: &Sources<'_>) -> Looked<Audit> {
@@ -217,22 +259,26 @@ async fn recovered(sources: &Sources<'_>) -> Looked<Recovery> {
 }
 
 async fn ring(sources: &Sources<'_>) -> Looked<Keys> {
-    let directory = sources.config.keys.directory();
+    let keys = &sources.config.keys;
     // It is not read where anybody but its owner could.
-    let ring =
-        KeyRing::load(directory).map_err(|error| error.to_string())?.ok_or_else(|| "there is none".to_owned())?;
+    let ring = KeyRing::load(keys).map_err(|error| error.to_string())?.ok_or_else(|| "there is none".to_owned())?;
     let sealed = said(async {
         let (mut worker, mut auth) = (sources.pools.worker().await?, sources.pools.auth().await?);
-        sealed(&mut worker, &mut auth).await
+        sealed::count(&mut worker, &mut auth).await
     })
     .await?;
-    let used: Vec<Option<u32>> = sealed.iter().map(|beginning| key_of(beginning)).collect();
+    let made_at = match ring.made_at(ring.newest_id()) {
+        Some(made_at) => made_at,
+        // A ring of before times were written down: a file knows.
+        None => keyring::written_at(keys.directory()).map_err(|error| error.to_string())?,
+    };
+    let used: Vec<Option<u32>> = sealed.iter().map(|(_, beginning, _)| key_of(beginning)).collect();
     Ok(Keys {
         known: ring.ids(),
         newest: ring.newest_id(),
         strange: used.iter().filter(|key| key.is_none()).count(),
         used: used.into_iter().flatten().collect(),
-        made_at: keyring::written_at(directory).map_err(|error| error.to_string())?,
+        made_at,
     })
 }
 

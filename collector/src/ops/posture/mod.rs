@@ -5,12 +5,14 @@
 //! (`store::posture`); pages and programs read those.
 
 mod administration;
+mod agreements;
 mod api_keys;
 mod audit_chain;
 mod audit_retention;
 mod audit_writers;
 mod backup_age;
 mod backup_place;
+mod breach_clock;
 mod column_classes;
 mod database_line;
 mod facts;
@@ -28,6 +30,7 @@ mod restore_point;
 mod sealed_values;
 mod security_contact;
 mod sessions;
+mod sub_processors;
 mod telling;
 
 use picket_shared::time::Timestamp;
@@ -74,11 +77,22 @@ pub const CONTROLS: &[Control] = &[
     telling::CONTROL,
     mail_line::CONTROL,
     security_contact::CONTROL,
+    agreements::CONTROL,
+    sub_processors::CONTROL,
+    breach_clock::CONTROL,
 ];
 
 /// What a control says of a fact; what is not known it does not judge.
 fn judged<T>(fact: &Result<T, String>, judge: impl FnOnce(&T) -> Finding) -> Finding {
     fact.as_ref().map_or_else(Finding::not_measured, judge)
+}
+
+/// What the controls of drills and of the restore point say now: they are looked at more often than the rest.
+pub async fn recoverable(sources: &Sources<'_>, now: Timestamp) -> Vec<(&'static Control, Finding)> {
+    let facts = Facts::of_recovery(sources, now).await;
+    let often = [restore_point::CONTROL.id, restore_drill::CONTROL.id];
+    let controls = CONTROLS.iter().filter(|control| often.contains(&control.id));
+    controls.map(|control| (control, (control.check)(&facts))).collect()
 }
 
 /// What all controls say of these facts.

@@ -8,6 +8,7 @@ pub mod incidents;
 pub mod live;
 pub mod monitor;
 pub mod organizations;
+pub mod papers;
 pub mod portfolio;
 pub mod posture;
 pub mod probes;

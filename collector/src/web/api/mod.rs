@@ -17,6 +17,7 @@ pub mod members;
 pub mod monitors;
 pub mod openapi;
 pub mod organization;
+pub mod papers;
 pub mod portfolio;
 pub mod posture;
 pub mod problem;
@@ -70,7 +71,7 @@ pub struct Operation {
     pub answers: &'static [(u16, Option<&'static str>)],
     /// Whether it answers with CSV where that is asked for.
     pub csv: bool,
-    /// Whether the settings can take it away.
+    /// Whether there may be nothing: the settings can take it away, or nothing was made yet.
     pub maybe_off: bool,
     /// What runs.
     pub handler: fn() -> MethodRouter<Site>,
@@ -131,7 +132,7 @@ impl Operation {
         Self { answers, ..self }
     }
 
-    /// It is not there where the settings say so.
+    /// It is not there where the settings say so, or before something was made.
     const fn maybe_off(self) -> Self {
         Self { maybe_off: true, ..self }
     }

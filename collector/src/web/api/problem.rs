@@ -157,6 +157,11 @@ impl Problem {
         let detail = format!("this needs the scope {right}: make a key that has it");
         Self { scope: Some(right), ..Self::new(Kind::MissingScope, detail) }
     }
+
+    /// Whether who asks lacks a right: what is refused for that is in the audit log.
+    pub fn is_of_rights(&self) -> bool {
+        matches!(self.kind, Kind::MissingScope | Kind::MissingRight | Kind::SecondFactorRequired)
+    }
 }
 
 impl From<StoreError> for Problem {

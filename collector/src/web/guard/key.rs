@@ -33,7 +33,13 @@ pub async fn require(
     let room = site.quotas.take(Subject::Key(caller.holder.key.clone()), class, site.clock.now());
     let mut answered = match (room.refusal(request.uri(), request.headers()), check(&caller, operation)) {
         (Some(refused), _) => refused,
-        (None, Err(problem)) => problem.into_response(),
+        (None, Err(problem)) => {
+            if problem.is_of_rights() {
+                let route = format!("{} {}", request.method(), operation.path);
+                site.porter.note_refusal(&caller.author(), &route, operation.right, site.clock.now()).await;
+            }
+            problem.into_response()
+        }
         (None, Ok(())) => {
             request.extensions_mut().insert(caller);
             request.extensions_mut().insert(operation);

@@ -1,7 +1,7 @@
 //! Who is signed in, found before the handler runs; who is not is sent to sign in, and who did not prove lately who it is,
 //! where that is wanted, to do so.
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -11,6 +11,7 @@ use super::cookie::Kept;
 use super::quota::{Class, Subject};
 use crate::domain::access::Right;
 use crate::login::session::Resumed;
+use crate::store::audit::Author;
 use crate::web::Site;
 use crate::web::extract::user::{Person, User};
 use crate::web::ui;
@@ -28,20 +29,21 @@ pub async fn require(
     counted(&site, class, request, next, |person, request| {
         let member = match &person.resumed {
             Resumed::Member(member) => member.clone(),
-            Resumed::Stray(_) if request.method() == Method::GET => return Some(see("/organizations")),
-            Resumed::Stray(_) => return Some(ui::error::page(StatusCode::FORBIDDEN, "error.no_organization")),
+            Resumed::Stray(_) if request.method() == Method::GET => return Some(see("/organizations").into()),
+            Resumed::Stray(_) => return Some(ui::error::page(StatusCode::FORBIDDEN, "error.no_organization").into()),
         };
         if !member.may(right) {
-            return Some(ui::error::page(StatusCode::FORBIDDEN, "error.not_your_role"));
+            let response = ui::error::page(StatusCode::FORBIDDEN, "error.not_your_role");
+            return Some(Refused { response, lacks: Some((person.author(), right)) });
         }
         // What is needed to set one up is part of the account.
         if member.lacks_factor && !matches!(right, Right::AccountRead | Right::AccountWrite) {
             let page = request.method() == Method::GET;
-            return Some(if page {
+            return Some(Refused::from(if page {
                 see(FACTOR_FIRST)
             } else {
                 ui::error::page(StatusCode::FORBIDDEN, "error.factor_first")
-            });
+            }));
         }
         let Person { ticket, address, .. } = person;
         request.extensions_mut().insert(User { member, ticket, address });
@@ -59,13 +61,26 @@ pub async fn require_person(State((site, class)): State<(Site, Class)>, request:
     .await
 }
 
+/// A request that does not come through.
+struct Refused {
+    response: Response,
+    /// Who lacks which right, where that is why.
+    lacks: Option<(Author, Right)>,
+}
+
+impl From<Response> for Refused {
+    fn from(response: Response) -> Self {
+        Self { response, lacks: None }
+    }
+}
+
 /// Counts a request for the account that is signed in, and lets it through unless `refuse` has an answer.
 async fn counted(
     site: &Site,
     class: Class,
     mut request: Request,
     next: Next,
-    refuse: impl FnOnce(Person, &mut Request) -> Option<Response>,
+    refuse: impl FnOnce(Person, &mut Request) -> Option<Refused>,
 ) -> Response {
     let Some(ticket) = site.front.cookie.read(Kept::Session, request.headers()) else { return sign_in_first(&request) };
     let resumed = match site.porter.resume(&ticket, site.clock.now()).await {
@@ -75,9 +90,15 @@ async fn counted(
     };
     let room = site.quotas.take(Subject::Account(resumed.account().user), class, site.clock.now());
     let address = request.extensions().get::<ClientAddress>().map(|client| client.0);
-    let refused = room.refusal(request.uri(), request.headers());
+    let refused = room.refusal(request.uri(), request.headers()).map(Refused::from);
     let mut response = match refused.or_else(|| refuse(Person { resumed, ticket, address }, &mut request)) {
-        Some(refused) => refused,
+        Some(Refused { response, lacks: Some((by, right)) }) => {
+            let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+            let route = format!("{} {path}", request.method());
+            site.porter.note_refusal(&by, &route, right, site.clock.now()).await;
+            response
+        }
+        Some(refused) => refused.response,
         None => next.run(request).await,
     };
     room.tell(&mut response);

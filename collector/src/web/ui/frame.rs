@@ -95,6 +95,11 @@ const DONE: &[(&str, &str, bool)] = &[
     ("granted", "done.granted", false),
     ("granted_without", "done.granted_without", false),
     ("grant_revoked", "done.grant_revoked", false),
+    ("dpa_accepted", "done.dpa_accepted", false),
+    ("breach_opened", "done.breach_opened", false),
+    ("breach_changed", "done.breach_changed", false),
+    ("breach_told", "done.breach_told", false),
+    ("breach_closed", "done.breach_closed", false),
 ];
 
 impl Frame {

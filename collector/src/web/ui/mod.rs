@@ -22,6 +22,7 @@ pub mod management;
 pub mod member;
 pub mod monitor;
 pub mod organization;
+pub mod papers;
 pub mod passkey;
 pub mod portfolio;
 pub mod posture;

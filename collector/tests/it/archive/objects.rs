@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use picket_collector::config::Keys;
 use picket_collector::ops::archive::object;
 use picket_collector::vault::{KeyRing, Opener, keyring};
 use picket_shared::daykeys::hex;
@@ -18,7 +19,7 @@ fn an_object_that_another_program_made_opens() {
     let file = keyring::file(folder.path());
     fs::write(&file, known["ring"].as_str().unwrap()).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    let opener = Opener::new(&KeyRing::load(folder.path()).unwrap().unwrap());
+    let opener = Opener::new(&KeyRing::load(&Keys::in_folder(folder.path())).unwrap().unwrap());
     let objects = known["objects"].as_array().unwrap();
     assert_eq!(objects.len(), 5);
     for row in objects {

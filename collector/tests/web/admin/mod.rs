@@ -3,6 +3,7 @@
 
 mod deeds;
 mod gate;
+mod papers;
 mod recovery;
 
 use std::time::Duration;
@@ -66,12 +67,14 @@ async fn look(browser: &mut Browser<'_>) -> Vec<(String, StatusCode)> {
     found
 }
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 9] = [
     "/admin",
     "/admin/regions",
     "/admin/probes",
     "/admin/organizations",
     "/admin/users",
     "/admin/recovery",
+    "/admin/privacy",
+    "/admin/breaches",
     "/admin/grants",
 ];

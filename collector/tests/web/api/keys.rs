@@ -41,8 +41,7 @@ async fn a_program_lists_makes_and_revokes_the_keys_of_its_user() {
     assert_eq!(program.delete(&path).await.status, 204);
     assert_eq!(another.get("/monitors").await.problem().1, "invalid-key", "at once");
     assert_eq!(program.delete(&path).await.problem().1, "not-found");
-    let told =
-        "SELECT string_agg(action || ' ' || subject, ' ' ORDER BY id) FROM audit WHERE actor LIKE 'key:% user:editor%'";
+    let told = "SELECT string_agg(action || ' ' || subject, ' ' ORDER BY id) FROM audit WHERE actor LIKE 'key:% user:editor%' AND action LIKE 'key.%'";
     assert_eq!(world.one(told).await, format!("key.add {id} key.revoke {id}", id = made.text("/id")));
     let mails = "SELECT count(*) FROM audit WHERE action = 'key.add' AND actor = 'user:editor@example.org'";
     assert_eq!(world.one(mails).await, "0", "the key made it, and it is written so");

@@ -19,6 +19,7 @@ mod matrix;
 mod members;
 mod monitors;
 mod organization;
+mod papers;
 mod posture;
 mod reads;
 mod review;

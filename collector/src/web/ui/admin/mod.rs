@@ -3,8 +3,10 @@
 //!
 //! Nothing here shows what an organization watches, what was found, or a secret: the database's role has no right to it.
 
+pub mod breaches;
 pub mod grants;
 pub mod organizations;
+pub mod privacy;
 pub mod probes;
 pub mod recovery;
 pub mod users;
@@ -44,13 +46,15 @@ struct Head {
 }
 
 /// Address and key of the text, in order.
-const PLACES: [(&str, &str); 7] = [
+const PLACES: [(&str, &str); 9] = [
     ("/admin", "admin.overview"),
     ("/admin/regions", "admin.regions"),
     ("/admin/probes", "admin.probes"),
     ("/admin/organizations", "admin.organizations"),
     ("/admin/users", "admin.users"),
     ("/admin/recovery", "admin.recovery"),
+    ("/admin/privacy", "admin.privacy"),
+    ("/admin/breaches", "admin.breaches"),
     ("/admin/grants", "admin.grants"),
 ];
 

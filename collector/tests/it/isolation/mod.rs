@@ -1,45 +1,14 @@
 //! Who sees which rows: asked of PostgreSQL's catalogue, and tried.
 
+mod tables;
+
 use picket_collector::store::read::{organizations, probes};
 use picket_collector::store::{Conn, OrgKey};
 use picket_shared::time::Timestamp;
 use sqlx::{AssertSqlSafe, Executor, query, query_scalar};
 
+use self::tables::ALL_ROWS;
 use crate::database::TestDatabase;
-
-/// Tables that a role may see without being a tenant, by policy. A new one is added here on purpose or not at all.
-const ALL_ROWS: &[(&str, &str)] = &[
-    ("api_keys", "auth backup eraser"),
-    ("audit", "auth backup eraser intake owner worker"),
-    ("audit_bases", "auth backup owner worker"),
-    ("changes", "backup eraser intake worker"),
-    ("channel_proofs", "backup eraser worker"),
-    ("channels", "auth backup eraser worker"),
-    ("closures", "auth backup eraser worker"),
-    ("deliveries", "backup eraser worker"),
-    ("delivery_attempts", "backup eraser worker"),
-    ("gaps", "backup eraser intake worker"),
-    ("incident_events", "backup eraser worker"),
-    ("incidents", "backup eraser worker"),
-    ("invitations", "auth backup eraser"),
-    ("managements", "app auth backup eraser reader"),
-    ("manual_checks", "backup eraser intake worker"),
-    ("memberships", "auth backup eraser worker"),
-    ("monitor_regions", "auth backup eraser intake worker"),
-    ("monitors", "auth backup eraser intake worker"),
-    ("notices", "backup eraser worker"),
-    ("organization_limits", "auth backup eraser worker"),
-    ("organization_summaries", "app backup eraser reader worker"),
-    ("organizations", "auth backup eraser worker"),
-    ("probes", "auth backup eraser intake worker"),
-    ("rechecks", "backup eraser intake worker"),
-    ("region_states", "backup eraser intake worker"),
-    ("replays", "backup eraser intake worker"),
-    ("results", "backup eraser intake worker"),
-    ("spans", "backup eraser worker"),
-    ("standing_alarms", "backup eraser worker"),
-    ("states", "backup eraser intake worker"),
-];
 
 /// Two organizations, 1 and 2, each with a row in tables of several kinds.
 async fn two_tenants() -> TestDatabase {
@@ -82,18 +51,19 @@ const FILLED: [(&str, &str); 9] = [
 ];
 
 async fn owners(conn: &mut impl Conn, table: &str, column: &str) -> Vec<i64> {
-    let select = AssertSqlSafe(format!("SELECT {column} FROM {table} ORDER BY 1"));
-    query_scalar(select).fetch_all(conn.conn()).await.unwrap()
+    query_scalar(AssertSqlSafe(format!("SELECT {column} FROM {table} ORDER BY 1")))
+        .fetch_all(conn.conn())
+        .await
+        .unwrap()
 }
 
 /// Tables without an organization that the application may read anything of. A new one is added here on purpose.
 const OF_THE_INSTANCE: &[&str] = &["assignment_clock", "instance", "probe_status", "region_holds", "regions"];
 
-/// Tables in which tenants also see rows that are nobody's (regions and probes for all), and write none.
+/// Tables in which tenants also see rows that are nobody's, and write none.
 const SHARED: &[&str] = &["gaps", "probes"];
 
-/// What administration counts: tables of tenants of which the role that lets people in may read these columns, of all rows,
-/// and do nothing else.
+/// What administration counts: tables of tenants of which the role that lets people in may read these columns alone.
 const COUNTED: [(&str, &str); 2] = [("monitor_regions", "monitor_id region_id"), ("monitors", "deleted_at id org_id")];
 
 /// Tables of which a managing organization sees rows of those that it manages, and writes none; and by which condition.
@@ -109,9 +79,9 @@ const MANAGED: [(&str, &str); 2] = [
 const CLOSED: &str =
     "(org_id IN (SELECT organizations.id FROM organizations WHERE (organizations.deleted_at IS NOT NULL)))";
 
-/// Tables of tenants that name people, of whom any may be erased: the eraser reaches every row of these.
+/// Tables of tenants that name people: the eraser reaches every row of these.
 const OF_PEOPLE: &[&str] =
-    &["api_keys", "audit", "closures", "invitations", "managements", "manual_checks", "memberships"];
+    &["api_keys", "audit", "closures", "dpas", "invitations", "managements", "manual_checks", "memberships"];
 
 /// What runs with the rights of its owner, who is held by row security too.
 const OF_THE_OWNER: &[&str] = &["audit_remove", "drop_partition", "ensure_partition"];

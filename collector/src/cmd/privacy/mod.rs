@@ -1,4 +1,7 @@
-//! `privacy erase`: what the collector does every hour, at once.
+//! `privacy`: erase what is due, the papers ([`papers`]), and breaches ([`breach`]).
+
+mod breach;
+mod papers;
 
 use std::process::ExitCode;
 
@@ -16,11 +19,20 @@ impl From<ErasureError> for CmdError {
     }
 }
 
-/// Erases.
+/// Erases, shows papers, and looks after breaches.
 #[derive(Debug, Subcommand)]
 pub enum PrivacyCommand {
     /// Erases accounts and organizations that were closed seven days ago, and again what a restored database has of those before.
     Erase(EraseArgs),
+    /// Writes the record of processing (Article 30 GDPR), as Markdown.
+    Record(papers::RecordArgs),
+    /// Shows who else works on the data, and which organizations were told of changes.
+    SubProcessors(papers::SubProcessorsArgs),
+    /// Shows which organizations accepted the data processing agreement; or the text of one, as it was issued.
+    Dpa(papers::DpaArgs),
+    /// Writes breaches of personal data down, tells those affected, and keeps the clock of 72 hours.
+    #[command(subcommand)]
+    Breach(breach::BreachCommand),
 }
 
 /// Arguments of `privacy erase`.
@@ -37,9 +49,18 @@ pub struct EraseArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// When the ledger or the database fails.
+/// When the ledger or the database fails, or something does not exist.
 pub async fn run(command: PrivacyCommand, app: &App) -> Result<ExitCode, CmdError> {
-    let PrivacyCommand::Erase(args) = command;
+    match command {
+        PrivacyCommand::Erase(args) => erase(&args, app).await,
+        PrivacyCommand::Record(args) => papers::record(&args, app).await,
+        PrivacyCommand::SubProcessors(args) => papers::sub_processors(&args, app).await,
+        PrivacyCommand::Dpa(args) => papers::dpa(&args, app).await,
+        PrivacyCommand::Breach(command) => breach::run(command, app).await,
+    }
+}
+
+async fn erase(args: &EraseArgs, app: &App) -> Result<ExitCode, CmdError> {
     let now = app.clock.now();
     let done = erasure::run(&app.pools, &work::ledger(app), &work::receipts(app, now), now).await?;
     if args.json {

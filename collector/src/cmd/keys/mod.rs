@@ -1,4 +1,7 @@
-//! `keys kit|prove|take`: the recovery kit, which with its code and the store brings a lost installation back.
+//! `keys list|make|rotate|retire`: the key ring ([`ring`]). `keys kit|prove|take`: the recovery kit, which with its code and the store brings a
+//! lost installation back.
+
+mod ring;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -10,7 +13,7 @@ use picket_shared::time::Clock;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{CmdError, access, archive, print};
+use super::{CmdError, access, actor, archive, print};
 use crate::config::{Archive, Config};
 use crate::ops::archive::inventory;
 use crate::ops::archive::shelf::{Shelf, SystemId};
@@ -18,12 +21,20 @@ use crate::postgres::managed::Layout;
 use crate::postgres::open_pools;
 use crate::store::audit::{self, Author};
 use crate::store::{drills, instance};
+use crate::vault::KeyRing;
 use crate::vault::kit::{self, Kit, Label, Opened, Recipient};
-use crate::vault::{KeyRing, keyring};
 
-/// Looks after the recovery kit.
+/// Looks after the key ring and the recovery kit.
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
+    /// Show the keys of the ring, how old they are, and what still needs each.
+    List(ring::ListArgs),
+    /// Write a first key ring into a file, for a place that the collector only reads.
+    Make(ring::OutArgs),
+    /// Add a key, with which everything is sealed from then on; the collector takes it within seconds and seals again what older keys did.
+    Rotate(ring::RotateArgs),
+    /// Take a key out of the ring that nothing needs any more.
+    Retire(ring::RetireArgs),
     /// Write a recovery kit of the key ring and the archive as they are now.
     Kit(KitArgs),
     /// Show that a recovery kit opens, holds every key, and reads the backups.
@@ -65,6 +76,10 @@ pub struct OpenArgs {
 /// When the kit cannot be written, opened or proven.
 pub async fn run(command: KeysCommand, config: &Config) -> Result<ExitCode, CmdError> {
     match command {
+        KeysCommand::List(args) => ring::list(args, config).await,
+        KeysCommand::Make(args) => ring::make(&args),
+        KeysCommand::Rotate(args) => ring::rotate(&args, config).await,
+        KeysCommand::Retire(args) => ring::retire(&args, config).await,
         KeysCommand::Kit(args) => write(&args, config).await,
         KeysCommand::Prove(args) => prove(&args, config).await,
         KeysCommand::Take(args) => take(&args, config),
@@ -138,13 +153,7 @@ pub(super) fn ensure(config: &Config, collector: &str) -> Result<(), CmdError> {
 }
 
 fn seal(config: &Config, recipient: &Recipient, collector: &str) -> Result<Kit, CmdError> {
-    let directory = config.keys.directory();
-    let ring = KeyRing::load(directory)?.ok_or_else(|| {
-        CmdError::new(format!(
-            "the key ring {} is missing: put your copy of it there",
-            keyring::file(directory).display()
-        ))
-    })?;
+    let ring = archive::ring(config)?;
     let place = config
         .archive
         .place()
@@ -218,7 +227,7 @@ async fn prove(args: &OpenArgs, config: &Config) -> Result<ExitCode, CmdError> {
         return Err(CmdError::new(why));
     }
     let held = names(&opened.ring);
-    if let Some(ring) = KeyRing::load(config.keys.directory())?
+    if let Some(ring) = KeyRing::load(&config.keys)?
         && let Some(missing) = names(&ring).into_iter().find(|name| !held.contains(name))
     {
         let why =
@@ -235,7 +244,7 @@ async fn prove(args: &OpenArgs, config: &Config) -> Result<ExitCode, CmdError> {
     let pools = open_pools(&access(config)?, 1)?;
     let mut worker = pools.worker().await?;
     drills::prove(&mut worker, &held, &shelf.place(), &last.id, now).await?;
-    let author = Author::of_instance(super::actor());
+    let author = Author::of_instance(actor());
     audit::append(&mut worker, &author.did("keys.prove", &kit.label.system, json!({ "keys": held }), now)).await?;
     worker.commit().await?;
     pools.close().await;
