@@ -284,7 +284,8 @@ fn stands_still_and_commits_nothing(
     let ((old, last), (new, _)) = (writes(pair, term), writes(pair, next.0));
     println!("{old} writes of term {term}, {new} of term {}", next.0);
     assert!(old > 0 && new > 0);
-    let first = pair.database.rows(&format!("SELECT min(at) AS at FROM writes WHERE term = '{}'", next.0)).unwrap();
+    let first =
+        pair.database.rows(&format!("SELECT min(at) AS at FROM noted.writes WHERE term = '{}'", next.0)).unwrap();
     assert!(last < first[0]["at"].as_f64(), "a write of term {term} at {last:?}, of the next at {first:?}");
     assert_eq!(pair.leads().unwrap(), next);
     assert_eq!(pair.metric(leader, "picket_leader"), Some("0".into()));
@@ -295,15 +296,16 @@ fn stands_still_and_commits_nothing(
 fn writes_are_noted(database: &External) {
     database
         .run(
-            "CREATE TABLE writes (at float8 NOT NULL, term text NOT NULL, what text NOT NULL);
+            "CREATE SCHEMA noted;
+             CREATE TABLE noted.writes (at float8 NOT NULL, term text NOT NULL, what text NOT NULL);
              CREATE FUNCTION note_write() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
-                 INSERT INTO writes SELECT extract(epoch FROM clock_timestamp()), term, TG_TABLE_NAME || ' ' || TG_OP
+                 INSERT INTO noted.writes SELECT extract(epoch FROM clock_timestamp()), term, TG_TABLE_NAME || ' ' || TG_OP
                      FROM current_setting('picket.fence', true) AS term WHERE term <> '';
                  RETURN NULL;
              END $$;
              DO $$ DECLARE tab regclass; BEGIN
                  FOR tab IN SELECT oid FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition
-                     AND relnamespace = 'public'::regnamespace AND relname <> 'writes' LOOP
+                     AND relnamespace = 'public'::regnamespace LOOP
                      EXECUTE format('CREATE TRIGGER note_write AFTER INSERT OR UPDATE OR DELETE ON %s
                          FOR EACH STATEMENT EXECUTE FUNCTION note_write()', tab);
                  END LOOP;
@@ -314,7 +316,7 @@ fn writes_are_noted(database: &External) {
 
 /// How many writes of a term there are, and when the last was.
 fn writes(pair: &Pair, term: i64) -> (i64, Option<f64>) {
-    let asked = format!("SELECT count(*) AS many, max(at) AS last FROM writes WHERE term = '{term}'");
+    let asked = format!("SELECT count(*) AS many, max(at) AS last FROM noted.writes WHERE term = '{term}'");
     let rows = pair.database.rows(&asked).unwrap();
     (rows[0]["many"].as_i64().unwrap(), rows[0]["last"].as_f64())
 }
