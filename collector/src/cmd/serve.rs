@@ -24,7 +24,7 @@ use crate::login::Porter;
 use crate::ops::archive::server::Server;
 use crate::postgres::managed::Layout;
 use crate::postgres::{Access, Cluster, PostgresError, open_pools};
-use crate::{flow, ops, wake, work};
+use crate::{flow, ops, tasks, wake};
 
 /// Arguments of `serve`.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -111,8 +111,8 @@ async fn serve(
         tracing::error!("The recovery kit is not written: {error}");
     }
     let drills = super::drill::scheduled(&app.config)?;
-    let desks = work::Desks { porter: porter.clone(), office: super::office(&app) };
-    work::start(&app, &limits, desks, work::Archive { keeper, drills }, &tracker, &stop);
+    let desks = tasks::Desks { porter: porter.clone(), office: super::office(&app) };
+    tasks::start(&app, &limits, desks, tasks::Archive { keeper, drills }, &tracker, &stop);
     tracing::info!("Picket {} runs at {}", env!("CARGO_PKG_VERSION"), app.config.http.public_url());
     invite(&app, &porter).await?;
     tokio::select! {
