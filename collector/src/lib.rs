@@ -4,13 +4,14 @@
 //! [`flow`] is the write path, whose stages [`wake`] rings and whose messages [`notify`] writes and sends; [`store`] holds
 //! every statement of SQL, [`meters`] counts. [`app`] brings the parts together, [`channels`] and [`probes`] manage those for
 //! pages and commands, [`import`] takes over what other programs watch, [`login`] says who is asking, [`web`] is what probes and people call,
-//! [`work`] runs the tasks, [`cmd`] is the command line.
+//! [`tasks`] runs the tasks, [`cmd`] is the command line.
 
 pub mod config;
 pub mod vault;
 
 pub mod postgres;
 pub mod store;
+pub mod tasks;
 
 pub mod domain;
 pub mod meters;
@@ -27,7 +28,6 @@ pub mod app;
 pub mod channels;
 pub mod ops;
 pub mod web;
-pub mod work;
 
 pub mod cli;
 pub mod cmd;

@@ -49,6 +49,19 @@ pub fn restore(world: &World, time: &str, into: &Path) -> Value {
     world.collector.json(&["restore", "--to-time", time, "--into", text(into)])
 }
 
+/// Arms a copy, runs the collector on it without an archive, so that the archive stays as it is, and looks at its database.
+pub fn look_at_armed<T>(world: &mut World, data: &Path, look: impl FnOnce(&Postgres) -> T) -> T {
+    world.collector.run(&["restore", "--arm", "--into", text(data)]);
+    world.collector.lives_in(data);
+    let directory = format!("directory = \"{}\"\n", folder(world).join("archive").display());
+    world.collector.is_told(&directory, "");
+    world.collector.starts();
+    let seen = look(&world.collector.postgres());
+    world.collector.crashes_under_systemd();
+    world.collector.is_told("[archive]\n", &format!("[archive]\n{directory}"));
+    seen
+}
+
 /// A path as an argument.
 pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()

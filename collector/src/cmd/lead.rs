@@ -1,6 +1,6 @@
 //! Who leads: one of the collectors that use a database runs the tasks which judge, tell and delete, the others stand by.
 //!
-//! In: the row of [`leadership`], looked at again and again. Out: the tasks of [`work`], begun and ended with each term. Managed, there is
+//! In: the row of [`leadership`], looked at again and again. Out: the tasks of [`tasks`], begun and ended with each term. Managed, there is
 //! one collector, which leads from its start.
 
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use crate::login::Porter;
 use crate::postgres::{Access, PostgresError};
 use crate::store::leadership::{self, Candidate, Leadership, Taken};
 use crate::store::{Fence, StoreError, instance};
+use crate::tasks::{self, Desks, Term};
 use crate::vault::KeyRing;
-use crate::work::{self, Desks, Term};
 use crate::{flow, ops};
 
 /// Sessions of the old holder are ended so often before it is left for the next look.
@@ -50,7 +50,7 @@ pub(super) struct Lead {
 /// What a term's tasks use.
 pub(super) struct Parts {
     pub(super) porter: Porter,
-    pub(super) archive: work::Archive,
+    pub(super) archive: tasks::Archive,
 }
 
 /// How a term ended.
@@ -120,7 +120,7 @@ impl Lead {
             let term = Term::new(TaskTracker::new(), stop.child_token());
             let app = self.app.leading(fence);
             let desks = Desks { porter: parts.porter.on(app.pools.clone()), office: super::office(&app) };
-            work::start(&app, desks, parts.archive.clone(), &term);
+            tasks::start(&app, desks, parts.archive.clone(), &term);
             self.app.meters.leads(Some(fence.0));
             match self.hold(fence, &stop).await {
                 End::Stopped => return self.end(fence, &term).await,
@@ -378,6 +378,6 @@ pub(super) fn spawn(
     tracker: &TaskTracker,
     stop: &CancellationToken,
 ) {
-    work::start_everywhere(&lead.app, limits, &Term::new(tracker.clone(), stop.clone()));
+    tasks::start_everywhere(&lead.app, limits, &Term::new(tracker.clone(), stop.clone()));
     tracker.spawn(lead.run(first, parts, stop.clone()));
 }

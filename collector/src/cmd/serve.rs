@@ -25,7 +25,7 @@ use crate::login::Porter;
 use crate::ops::archive::server::Server;
 use crate::postgres::managed::Layout;
 use crate::postgres::{Access, Cluster, PostgresError, open_pools};
-use crate::{wake, work};
+use crate::{tasks, wake};
 
 /// Arguments of `serve`.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -112,7 +112,7 @@ async fn serve(
         tracing::error!("The recovery kit is not written: {error}");
     }
     let drills = Arc::new(super::drill::scheduled(&app.config)?);
-    let parts = Parts { porter: porter.clone(), archive: work::Archive { keeper, drills } };
+    let parts = Parts { porter: porter.clone(), archive: tasks::Archive { keeper, drills } };
     lead::spawn(lead, first, parts, &limits, &tracker, &stop);
     tracing::info!("Picket {} runs at {}", env!("CARGO_PKG_VERSION"), app.config.http.public_url());
     invite(&app, &porter).await?;

@@ -5,16 +5,15 @@
 
 use std::time::Duration;
 
-use picket_shared::ids::AccountMailId;
 use picket_shared::time::Timestamp;
 
-use crate::domain::account_mail::{About, AccountMail};
+use crate::domain::account_mail::About;
 use crate::domain::operator::{Alarms, news};
 use crate::domain::posture::State;
-use crate::store::account_mails::{self, NewMail};
+use crate::privacy::mail::{self, MailError};
 use crate::store::read::posture;
 use crate::store::{Pools, StoreError, operator};
-use crate::vault::{Class, Sealer, VaultError};
+use crate::vault::Sealer;
 
 /// A probe that is not heard for so long is silent.
 const SILENT: Duration = Duration::from_secs(300);
@@ -29,16 +28,22 @@ pub enum OperatorError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The mail could not be sealed.
+    /// A mail could not be put down.
     #[error(transparent)]
-    Vault(#[from] VaultError),
+    Mail(#[from] MailError),
 }
 
-/// Looks once; gives how many mails were written. `to` are addresses; none: who administers the instance.
+/// Looks once; gives how many mails were written. Without a sealer no mail can be sent, and the log alone says it. `to` are addresses; none:
+/// who administers the instance.
 ///
 /// # Errors
 /// When the database fails; then nothing is noted as told.
-pub async fn run(pools: &Pools, sealer: &Sealer, to: &[String], now: Timestamp) -> Result<usize, OperatorError> {
+pub async fn run(
+    pools: &Pools,
+    sealer: Option<&Sealer>,
+    to: &[String],
+    now: Timestamp,
+) -> Result<usize, OperatorError> {
     let alarms = alarms(pools, now).await?;
     let mut auth = pools.auth().await?;
     let told = operator::told(&mut auth).await?;
@@ -52,15 +57,13 @@ pub async fn run(pools: &Pools, sealer: &Sealer, to: &[String], now: Timestamp) 
     }
     let names: Vec<&str> = news.new.iter().chain(&news.still).map(|(name, _)| name.as_str()).collect();
     operator::note(&mut auth, &names, &news.over, now).await?;
+    let Some(sealer) = sealer else {
+        auth.commit().await?;
+        return Ok(0);
+    };
+    let about = About::Operator { at: now, new: news.new, over: news.over, still: news.still };
     for to in &to {
-        let about =
-            About::Operator { at: now, new: news.new.clone(), over: news.over.clone(), still: news.still.clone() };
-        let (id, template) = (AccountMailId::at(now), about.template());
-        // Writing it cannot fail: every part is text or a number.
-        let plain = serde_json::to_vec(&AccountMail { to: to.clone(), about }).unwrap_or_default();
-        let sealed = sealer.seal(Class::AccountMail, id.0.as_bytes(), &plain)?;
-        let mail = NewMail { id, user: None, template, sealed: &sealed, gives_up: now + GIVE_UP };
-        account_mails::insert(&mut auth, &mail, now).await?;
+        mail::put(&mut auth, sealer, (None, to), &about, (now, GIVE_UP)).await?;
     }
     auth.commit().await?;
     Ok(to.len())

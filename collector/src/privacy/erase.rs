@@ -4,17 +4,16 @@
 
 use std::collections::BTreeMap;
 
-use picket_shared::ids::AccountMailId;
 use picket_shared::time::Timestamp;
 use serde_json::json;
 
-use crate::domain::account_mail::{About, AccountMail};
-use crate::store::account_mails::{self, NewMail};
+use super::mail::{self, MailError};
+use crate::domain::account_mail::About;
 use crate::store::audit::{self, Author};
 use crate::store::catalogue::Part;
 use crate::store::erasures::{self, Due, Step, Whose};
 use crate::store::{Eraser, Pools, StoreError};
-use crate::vault::{Class, Sealer, VaultError};
+use crate::vault::Sealer;
 
 /// How long the receipt is tried.
 const GIVE_UP: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
@@ -25,9 +24,9 @@ pub enum EraseError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The receipt could not be sealed.
+    /// The receipt could not be put down.
     #[error(transparent)]
-    Vault(#[from] VaultError),
+    Mail(#[from] MailError),
 }
 
 /// How receipts are sent.
@@ -101,10 +100,6 @@ async fn tell(
         counts: counts.iter().map(|(table, rows)| (table.clone(), *rows)).collect(),
         copies_until: receipts.copies_until,
     };
-    let (id, template) = (AccountMailId::at(now), about.template());
-    // Writing it cannot fail: every part is text or a number.
-    let plain = serde_json::to_vec(&AccountMail { to: to.to_owned(), about }).unwrap_or_default();
-    let sealed = sealer.seal(Class::AccountMail, id.0.as_bytes(), &plain)?;
-    let new = NewMail { id, user: None, template, sealed: &sealed, gives_up: now + GIVE_UP };
-    Ok(account_mails::insert(eraser, &new, now).await?)
+    mail::put(eraser, sealer, (None, to), &about, (now, GIVE_UP)).await?;
+    Ok(())
 }

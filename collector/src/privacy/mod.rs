@@ -11,4 +11,5 @@ pub mod documents;
 pub mod erase;
 pub mod export;
 pub mod ledger;
+pub mod mail;
 pub mod office;

@@ -2,22 +2,23 @@
 //!
 //! Everything that is told is told in the transaction that writes down that it was: nobody is told twice, whenever it breaks off.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use picket_shared::ids::AccountMailId;
 use picket_shared::time::Timestamp;
 use serde_json::json;
+use tokio::sync::OnceCell;
 
 use super::documents::record::{Record, Seen};
 use super::documents::{Said, agreement};
-use crate::domain::account_mail::{About, AccountMail, AgreementStep};
+use super::mail::{self, MailError};
+use crate::domain::account_mail::{About, AgreementStep};
 use crate::domain::sub_processors::changes;
-use crate::store::account_mails::{self, NewMail};
 use crate::store::audit::{self, Author};
 use crate::store::catalogue::Catalogue;
 use crate::store::sub_processors::{self, ListRow};
 use crate::store::{Auth, OrgKey, Pools, StoreError, agreements, managements, read};
-use crate::vault::{Class, Sealer, VaultError};
+use crate::vault::Sealer;
 
 /// How long a mail is tried.
 const GIVE_UP: Duration = Duration::from_secs(7 * 86_400);
@@ -28,9 +29,9 @@ pub enum PaperError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A mail could not be sealed.
+    /// A mail could not be put down.
     #[error(transparent)]
-    Vault(#[from] VaultError),
+    Mail(#[from] MailError),
     /// No mail can be sent.
     #[error("no mail can be sent: set [mail], so that owners can be told")]
     NoMail,
@@ -41,9 +42,11 @@ pub enum PaperError {
 pub struct Office {
     pub(super) pools: Pools,
     /// What the settings say.
-    pub said: std::sync::Arc<Said>,
+    pub said: Arc<Said>,
     sealer: Sealer,
     pub(super) mails: bool,
+    /// Read once: it changes with a migration alone, before which this process ends.
+    catalogue: Arc<OnceCell<Catalogue>>,
 }
 
 /// What a look did.
@@ -60,7 +63,7 @@ pub struct Report {
 impl Office {
     /// An office; `mails` says whether mail can be sent.
     pub fn new(pools: Pools, said: Said, sealer: Sealer, mails: bool) -> Self {
-        Self { pools, said: std::sync::Arc::new(said), sealer, mails }
+        Self { pools, said: Arc::new(said), sealer, mails, catalogue: Arc::default() }
     }
 
     /// Does what is due.
@@ -81,20 +84,24 @@ impl Office {
     /// When the database fails.
     pub async fn record(&self, now: Timestamp) -> Result<Record, StoreError> {
         let mut auth = self.pools.auth().await?;
-        let catalogue = Catalogue::read(&mut auth).await?;
+        let catalogue = self.catalogue(&mut auth).await?;
         let (organizations, regions_abroad) = read::papers::parties(&mut auth, now).await?;
         drop(auth);
         let channels = read::papers::channels(&mut self.pools.worker().await?).await?;
-        Ok(Record::of(&catalogue, &self.said, &Seen { organizations, channels, regions_abroad }, now))
+        Ok(Record::of(catalogue, &self.said, &Seen { organizations, channels, regions_abroad }, now))
+    }
+
+    async fn catalogue(&self, auth: &mut Auth) -> Result<&Catalogue, StoreError> {
+        self.catalogue.get_or_try_init(|| Catalogue::read(auth)).await
     }
 
     /// Makes another version of the agreement where something of it changed, and issues it to whoever does not have it.
     async fn issue(&self, now: Timestamp) -> Result<usize, PaperError> {
         let mut auth = self.pools.auth().await?;
-        let catalogue = Catalogue::read(&mut auth).await?;
+        let catalogue = self.catalogue(&mut auth).await?;
         let newest = agreements::newest(&mut auth).await?;
         let by = Author::of_instance("collector");
-        let current = match agreement::next(&catalogue, &self.said, newest.as_ref()) {
+        let current = match agreement::next(catalogue, &self.said, newest.as_ref()) {
             Some(next) => {
                 agreements::insert(&mut auth, &next, now).await?;
                 let detail = json!({ "version": next.number, "sha256": next.hash, "changed": next.changed });
@@ -174,14 +181,7 @@ impl Office {
             return Ok(0);
         }
         for (owner, email) in &owners {
-            let id = AccountMailId::at(now);
-            // Writing it cannot fail: every part is text or a number.
-            let plain =
-                serde_json::to_vec(&AccountMail { to: email.clone(), about: about.clone() }).unwrap_or_default();
-            let sealed = self.sealer.seal(Class::AccountMail, id.0.as_bytes(), &plain)?;
-            let (template, gives_up) = (about.template(), now + GIVE_UP);
-            let new = NewMail { id, user: Some(*owner), template, sealed: &sealed, gives_up };
-            account_mails::insert(auth, &new, now).await?;
+            mail::put(auth, &self.sealer, (Some(*owner), email), about, (now, GIVE_UP)).await?;
         }
         Ok(owners.len())
     }

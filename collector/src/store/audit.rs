@@ -49,47 +49,43 @@ pub struct Entry<'a> {
     pub origin: Option<&'a str>,
 }
 
+type Statement<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
+
+impl<'q> Entry<'q> {
+    /// With its parts as `$1` to `$7`.
+    fn bound(&'q self, statement: Statement<'q>) -> Statement<'q> {
+        statement
+            .bind(self.org)
+            .bind(self.at.micros())
+            .bind(self.actor)
+            .bind(self.action)
+            .bind(self.subject)
+            .bind(self.detail.to_string())
+            .bind(self.origin)
+    }
+}
+
 /// Adds an entry, in the transaction that did what it tells. Until that ends, nobody else adds to the same chain: do it last.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn append(conn: &mut impl Conn, entry: &Entry<'_>) -> Result<(), StoreError> {
-    let done = sqlx::query(
-        "INSERT INTO audit (org_id, at, actor, action, subject, detail, origin)
-         VALUES ($1, $2, $3, $4, $5, $6::text::json, $7)",
-    )
-    .bind(entry.org)
-    .bind(entry.at.micros())
-    .bind(entry.actor)
-    .bind(entry.action)
-    .bind(entry.subject)
-    .bind(entry.detail.to_string())
-    .bind(entry.origin)
-    .execute(conn.conn())
-    .await?;
+    let insert = "INSERT INTO audit (org_id, at, actor, action, subject, detail, origin)
+         VALUES ($1, $2, $3, $4, $5, $6::text::json, $7)";
+    let done = entry.bound(sqlx::query(insert)).execute(conn.conn()).await?;
     StoreError::expect_rows("audit", 1, done.rows_affected())
 }
 
-/// Adds an entry unless the same was said of the same by the same since; false where it was.
+/// Adds an entry of an organization unless the same was said of the same by the same since; false where it was. Only entries since then
+/// are read: this is on the way of requests that are refused.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn append_once(conn: &mut impl Conn, entry: &Entry<'_>, since: Timestamp) -> Result<bool, StoreError> {
-    let done = sqlx::query(
-        "INSERT INTO audit (org_id, at, actor, action, subject, detail, origin)
+    let insert = "INSERT INTO audit (org_id, at, actor, action, subject, detail, origin)
          SELECT $1, $2, $3, $4, $5, $6::text::json, $7
-         WHERE NOT EXISTS (SELECT FROM audit WHERE org_id IS NOT DISTINCT FROM $1 AND at > $8 AND action = $4 AND actor = $3 AND subject = $5)",
-    )
-    .bind(entry.org)
-    .bind(entry.at.micros())
-    .bind(entry.actor)
-    .bind(entry.action)
-    .bind(entry.subject)
-    .bind(entry.detail.to_string())
-    .bind(entry.origin)
-    .bind(since.micros())
-    .execute(conn.conn())
-    .await?;
+         WHERE NOT EXISTS (SELECT FROM audit WHERE org_id = $1 AND at > $8 AND action = $4 AND actor = $3 AND subject = $5)";
+    let done = entry.bound(sqlx::query(insert)).bind(since.micros()).execute(conn.conn()).await?;
     Ok(done.rows_affected() == 1)
 }
 

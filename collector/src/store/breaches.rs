@@ -1,7 +1,7 @@
 //! Breaches of personal data, the organizations that each affects, and what their owners were told when.
 
 use picket_shared::time::Timestamp;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
 use super::{Auth, Conn, OrgKey, StoreError};
@@ -111,30 +111,32 @@ async fn read(conn: &mut PgConnection, id: Option<Uuid>) -> Result<Vec<Breach>, 
     Ok(rows.into_iter().map(Breach::from).collect())
 }
 
+type Statement<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
+
+/// With what is said of a breach as `$2` to `$10`.
+fn said<'q>(statement: Statement<'q>, facts: &'q Facts) -> Statement<'q> {
+    statement
+        .bind(&facts.title)
+        .bind(facts.known_at.micros())
+        .bind(&facts.happened)
+        .bind(&facts.affected)
+        .bind(&facts.measures)
+        .bind(&facts.advice)
+        .bind(facts.everyone)
+        .bind(facts.reported_at.map(Timestamp::micros))
+        .bind(&facts.unreported_why)
+}
+
 /// Writes a breach down; gives its row.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn insert(auth: &mut Auth, id: Uuid, facts: &Facts, by: &str, now: Timestamp) -> Result<i64, StoreError> {
-    Ok(sqlx::query_scalar(
-        "INSERT INTO breaches (uuid, title, known_at, happened, affected, measures, advice, everyone, reported_at, unreported_why,
+    let insert = "INSERT INTO breaches (uuid, title, known_at, happened, affected, measures, advice, everyone, reported_at, unreported_why,
                                opened_at, opened_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id",
-    )
-    .bind(id)
-    .bind(&facts.title)
-    .bind(facts.known_at.micros())
-    .bind(&facts.happened)
-    .bind(&facts.affected)
-    .bind(&facts.measures)
-    .bind(&facts.advice)
-    .bind(facts.everyone)
-    .bind(facts.reported_at.map(Timestamp::micros))
-    .bind(&facts.unreported_why)
-    .bind(now.micros())
-    .bind(by)
-    .fetch_one(auth.conn())
-    .await?)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id";
+    let statement = said(sqlx::query(insert).bind(id), facts).bind(now.micros()).bind(by);
+    Ok(statement.fetch_one(auth.conn()).await?.try_get(0)?)
 }
 
 /// Says something else of a breach that is open. False when it is not.
@@ -142,23 +144,10 @@ pub async fn insert(auth: &mut Auth, id: Uuid, facts: &Facts, by: &str, now: Tim
 /// # Errors
 /// When the database fails.
 pub async fn change(auth: &mut Auth, key: i64, facts: &Facts) -> Result<bool, StoreError> {
-    let done = sqlx::query(
-        "UPDATE breaches SET title = $2, known_at = $3, happened = $4, affected = $5, measures = $6, advice = $7, everyone = $8,
+    let update = "UPDATE breaches SET title = $2, known_at = $3, happened = $4, affected = $5, measures = $6, advice = $7, everyone = $8,
                 reported_at = $9, unreported_why = $10
-         WHERE id = $1 AND closed_at IS NULL",
-    )
-    .bind(key)
-    .bind(&facts.title)
-    .bind(facts.known_at.micros())
-    .bind(&facts.happened)
-    .bind(&facts.affected)
-    .bind(&facts.measures)
-    .bind(&facts.advice)
-    .bind(facts.everyone)
-    .bind(facts.reported_at.map(Timestamp::micros))
-    .bind(&facts.unreported_why)
-    .execute(auth.conn())
-    .await?;
+         WHERE id = $1 AND closed_at IS NULL";
+    let done = said(sqlx::query(update).bind(key), facts).execute(auth.conn()).await?;
     Ok(done.rows_affected() == 1)
 }
 

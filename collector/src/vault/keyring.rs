@@ -141,11 +141,6 @@ impl KeyRing {
         Ok(path)
     }
 
-    /// The ring of a file's text; `None` when it is none.
-    pub(super) fn from_text(text: &str) -> Option<Self> {
-        parse(text).ok()
-    }
-
     /// The ring of a text.
     ///
     /// # Errors

@@ -149,7 +149,7 @@ impl Kit {
             .open_in_place(nonce, Aad::from(open_part(&self.label)?), &mut body)
             .map_err(|_| VaultError::NotThisCode)?;
         let content: Content = serde_json::from_slice(plain).map_err(|_| VaultError::Malformed)?;
-        let ring = KeyRing::from_text(&Zeroizing::new(content.keys)).ok_or(VaultError::Malformed)?;
+        let ring = KeyRing::parse(&Zeroizing::new(content.keys)).map_err(|_| VaultError::Malformed)?;
         Ok(Opened { ring, place: content.place })
     }
 }

@@ -20,7 +20,7 @@ async fn find(world: &World, control: &str, finding: Finding) {
 
 async fn told(world: &World, to: &[&str]) -> usize {
     let to: Vec<String> = to.iter().map(|to| (*to).to_owned()).collect();
-    operator::run(&world.pools(), &world.sealer, &to, world.clock.now()).await.unwrap()
+    operator::run(&world.pools(), Some(&world.sealer), &to, world.clock.now()).await.unwrap()
 }
 
 /// What the newest mail says.
@@ -49,6 +49,13 @@ async fn what_begins_and_what_is_over_is_told_once_to_each() {
     assert_eq!(newest(&world).await["about"]["operator"]["over"][0], "restore-drill");
     assert_eq!(told(&world, &to).await, 0);
     assert_eq!(world.one("SELECT count(*) FROM operator_alarms").await, "0");
+    // Where no mail can be sent none is written.
+    find(&world, "restore-drill", Finding::fail("the last drill failed")).await;
+    let before = world.one("SELECT count(*) FROM account_mails").await;
+    let to = to.map(str::to_owned);
+    assert_eq!(operator::run(&world.pools(), None, &to, world.clock.now()).await.unwrap(), 0);
+    assert_eq!(world.one("SELECT count(*) FROM account_mails").await, before);
+    assert_eq!(world.one("SELECT count(*) FROM operator_alarms").await, "1");
 }
 
 #[tokio::test]

@@ -2,15 +2,14 @@
 //! second, does nothing until it is armed, and then goes on and is archived as a timeline of its own.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 use picket_shared::time::Timestamp;
-use picket_tests::archive::{archived, archiving, first_backup, folder, restore, text};
+use picket_tests::archive::{archived, archiving, first_backup, folder, look_at_armed, restore, text};
 use picket_tests::postgres::Postgres;
 use picket_tests::wait;
-use picket_tests::world::World;
 use serde_json::Value;
 
 /// What is written down while it runs: a row, and a time between its commit and that of the next.
@@ -45,7 +44,12 @@ fn a_lost_machine_is_restored_to_any_second() {
         assert!(Timestamp::from_micros(last) <= moment.after, "{restored:#}");
         let wanted = if moment.row > 4 { &second["id"] } else { &backup["id"] };
         assert_eq!(&restored["restored"]["backup"], wanted);
-        assert_eq!(rows_of(&mut world, &into), (1..=moment.row).collect::<Vec<_>>(), "as of row {}", moment.row);
+        assert_eq!(
+            look_at_armed(&mut world, &into, rows),
+            (1..=moment.row).collect::<Vec<_>>(),
+            "as of row {}",
+            moment.row
+        );
     }
 }
 
@@ -90,7 +94,7 @@ fn a_restored_copy_is_inert_until_it_is_armed_and_then_archived_as_its_own_timel
     fs::remove_dir_all(&data).unwrap();
     let restored = restore(&world, "latest", &data);
     assert_eq!(restored["restored"]["timeline"], 3);
-    assert_eq!(rows_of(&mut world, &data), [1, 3], "row 2 was committed in another future");
+    assert_eq!(look_at_armed(&mut world, &data, rows), [1, 3], "row 2 was committed in another future");
 }
 
 #[test]
@@ -150,7 +154,7 @@ fn one_flipped_byte_or_a_missing_object_is_never_restored() {
     assert_eq!(code, Some(1), "{verdict:#}");
     let into = folder.join("three");
     restore(&world, &first.after.exact(), &into);
-    assert_eq!(rows_of(&mut world, &into), [1]);
+    assert_eq!(look_at_armed(&mut world, &into, rows), [1]);
 }
 
 #[test]
@@ -232,17 +236,4 @@ fn write(postgres: &Postgres, row: u64) -> Written {
 fn rows(postgres: &Postgres) -> Vec<u64> {
     let rows = postgres.rows("SELECT row FROM ledger ORDER BY row").unwrap();
     rows.iter().map(|row| row["row"].as_u64().unwrap()).collect()
-}
-
-/// Arms a copy, runs the collector on it without an archive, so that the archive stays as it is, and gives its rows.
-fn rows_of(world: &mut World, data: &Path) -> Vec<u64> {
-    world.collector.run(&["restore", "--arm", "--into", text(data)]);
-    world.collector.lives_in(data);
-    let directory = format!("directory = \"{}\"\n", folder(world).join("archive").display());
-    world.collector.is_told(&directory, "");
-    world.collector.starts();
-    let found = rows(&world.collector.postgres());
-    world.collector.crashes_under_systemd();
-    world.collector.is_told("[archive]\n", &format!("[archive]\n{directory}"));
-    found
 }

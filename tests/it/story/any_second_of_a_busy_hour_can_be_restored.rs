@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use picket_shared::time::{Clock, Stopwatch, Timestamp};
-use picket_tests::archive::{archived, archiving, first_backup, folder, restore, text};
+use picket_tests::archive::{archived, archiving, first_backup, folder, look_at_armed, restore};
 use picket_tests::postgres::Postgres;
 
 /// Restores.
@@ -72,14 +72,7 @@ fn any_second_of_a_busy_hour_can_be_restored() {
         let moment = from.shifted(rng.i64(1_000_000..window));
         let into = folder(&world).join(format!("restored-{number}"));
         restore(&world, &moment.exact(), &into);
-        world.collector.run(&["restore", "--arm", "--into", text(&into)]);
-        world.collector.lives_in(&into);
-        let directory = format!("directory = \"{}\"\n", folder(&world).join("archive").display());
-        world.collector.is_told(&directory, "");
-        world.collector.starts();
-        let rows = world.collector.postgres().rows("SELECT row FROM ledger").unwrap();
-        world.collector.crashes_under_systemd();
-        world.collector.is_told("[archive]\n", &format!("[archive]\n{directory}"));
+        let rows = look_at_armed(&mut world, &into, |postgres| postgres.rows("SELECT row FROM ledger").unwrap());
         fs::remove_dir_all(&into).unwrap();
         let rows: std::collections::BTreeSet<u64> = rows.iter().map(|row| row["row"].as_u64().unwrap()).collect();
         let missing: Vec<_> = written.iter().filter(|one| one.done <= moment && !rows.contains(&one.row)).collect();

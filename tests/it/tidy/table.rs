@@ -50,6 +50,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "collector::postgres",
             "collector::privacy::erase",
             "collector::privacy::ledger",
+            "collector::privacy::mail",
         ],
     ),
     // The archive's bucket is reached as providers are.
@@ -141,7 +142,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "collector::work",
+        "collector::tasks",
         &[
             "shared",
             "collector::app",

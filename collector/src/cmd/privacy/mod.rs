@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{CmdError, print};
 use crate::app::App;
 use crate::ops::erasure::{self, ErasureError};
-use crate::work;
+use crate::tasks;
 
 impl From<ErasureError> for CmdError {
     fn from(error: ErasureError) -> Self {
@@ -62,7 +62,7 @@ pub async fn run(command: PrivacyCommand, app: &App) -> Result<ExitCode, CmdErro
 
 async fn erase(args: &EraseArgs, app: &App) -> Result<ExitCode, CmdError> {
     let now = app.clock.now();
-    let done = erasure::run(&app.pools, &work::ledger(app), &work::receipts(app, now), now).await?;
+    let done = erasure::run(&app.pools, &tasks::ledger(app), &tasks::receipts(app, now), now).await?;
     if args.json {
         print::json(&json!({ "erased": done.erased, "again": done.again, "rows": done.rows }))?;
     } else {

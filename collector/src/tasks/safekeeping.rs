@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::config::KeysFrom;
 use crate::privacy::erase::Receipts;
 use crate::privacy::ledger::Ledger;
-use crate::vault::KeyRing;
+use crate::vault::{KeyRing, Sealer};
 use crate::{ops, privacy};
 
 /// How often it is looked whether to ask for the operator's address.
@@ -117,7 +117,7 @@ pub(super) async fn operator(app: App, shared: Arc<Shared>) -> Ran {
     let found = Box::pin(ops::posture::recoverable(&sources(&app, &shared, &anchorage), now)).await;
     let _working = app.standstill.working().await;
     ops::posture::note(&app.pools, &found, now).await?;
-    report(ops::operator::run(&app.pools, &app.sealer, &app.config.operator.mail, now).await?)
+    report(ops::operator::run(&app.pools, mails(&app), &app.config.operator.mail, now).await?)
 }
 
 /// Asks for the address that notices when nobody asks any more.
@@ -175,10 +175,12 @@ pub fn ledger(app: &App) -> Ledger {
 /// How receipts are sent, and until when backups keep what is erased now: the days of the archive, and one until it is swept.
 pub fn receipts(app: &App, now: Timestamp) -> Receipts {
     let kept = Duration::from_secs(86_400) * (u32::from(app.config.archive.keep_days) + 1);
-    Receipts {
-        sealer: app.config.mail.host.is_some().then(|| app.sealer.clone()),
-        copies_until: app.config.archive.is_on().then(|| now + kept),
-    }
+    Receipts { sealer: mails(app).cloned(), copies_until: app.config.archive.is_on().then(|| now + kept) }
+}
+
+/// What seals mails, where mail can be sent.
+fn mails(app: &App) -> Option<&Sealer> {
+    app.config.mail.host.is_some().then_some(&app.sealer)
 }
 
 fn anchorage(app: &App) -> ops::anchor::Anchorage {
