@@ -11,7 +11,7 @@
 //! [`passkey`] whether a passkey is what it says; [`administration`] for how long somebody administers the instance;
 //! [`management`] who lets an organization be managed by another; [`posture`] what a control finds, and [`controls`] what all promises are;
 //! [`ended`] what stays ended in a restored copy; [`sub_processors`] who else works on the data, and what changed of that; [`breach`] what is said of a breach,
-//! and how much of 72 hours is left.
+//! and how much of 72 hours is left; [`leadership`] when one collector takes over from another.
 
 pub mod outage;
 
@@ -30,6 +30,7 @@ pub mod drill;
 pub mod ended;
 pub mod gap;
 pub mod import;
+pub mod leadership;
 pub mod management;
 pub mod manual;
 pub mod members;
