@@ -19,8 +19,9 @@ INSERT INTO leadership DEFAULT VALUES;
 
 -- To be called at the beginning of a transaction of a task. Until it ends nobody takes the leadership over: who does so takes the same
 -- lock alone (`store/leadership.rs`). Each statement here sees what was committed before it began, so that after the lock the number is
--- the newest.
-CREATE FUNCTION hold_leadership(held bigint) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+-- the newest. It looks with the rights of its owner, for tenants have no right to see who leads.
+CREATE FUNCTION hold_leadership(held bigint) RETURNS void LANGUAGE plpgsql VOLATILE
+    SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     newest bigint;
 BEGIN
@@ -33,7 +34,7 @@ BEGIN
     PERFORM set_config('picket.fence', held::text, true);
 END $$;
 
-GRANT SELECT ON leadership TO picket_app, picket_intake, picket_worker, picket_auth, picket_eraser;
+GRANT SELECT ON leadership TO picket_worker, picket_auth;
 GRANT UPDATE ON leadership TO picket_worker;
 
 COMMENT ON COLUMN leadership.singleton IS 'subject=none; purpose=keeps it one row; retention=instance; export=no; erase=keep';

@@ -84,7 +84,7 @@ const OF_PEOPLE: &[&str] =
     &["api_keys", "audit", "closures", "dpas", "invitations", "managements", "manual_checks", "memberships"];
 
 /// What runs with the rights of its owner, who is held by row security too.
-const OF_THE_OWNER: &[&str] = &["audit_remove", "drop_partition", "ensure_partition"];
+const OF_THE_OWNER: &[&str] = &["audit_remove", "drop_partition", "ensure_partition", "hold_leadership"];
 
 /// Tables and partitions that have rows of tenants.
 const TENANTS: &str = "SELECT c.oid, c.relname, c.relispartition, c.relrowsecurity, c.relforcerowsecurity FROM pg_class c
