@@ -57,6 +57,8 @@ uuid_ids! {
     InvitationId,
     /// A breach of personal data.
     BreachId,
+    /// An erasure of somebody without an account.
+    ErasureId,
     /// A consent by which an organization is managed by another.
     ManagementId,
     /// A time for which somebody may administer the instance.

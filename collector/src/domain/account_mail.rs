@@ -251,6 +251,15 @@ pub enum About {
         /// Whom to object to.
         contact: Option<String>,
     },
+    /// To an owner: whom channels reached is erased, and they are switched off.
+    ChannelsErased {
+        /// When.
+        at: Timestamp,
+        /// What the organization is called.
+        organization: String,
+        /// What the channels are called.
+        channels: Vec<String>,
+    },
     /// To an owner: personal data was breached.
     Breach(BreachTold),
     /// The operator made a link that gives an account another password.
@@ -323,6 +332,7 @@ impl About {
             Self::Agreement { step: AgreementStep::Issued, .. } => "dpa_issued",
             Self::Agreement { step: AgreementStep::Accepted, .. } => "dpa_accepted",
             Self::SubProcessors { .. } => "sub_processors",
+            Self::ChannelsErased { .. } => "channels_erased",
             Self::Breach(_) => "breach",
             Self::Recovery { .. } => "recovery",
         }

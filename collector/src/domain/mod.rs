@@ -17,6 +17,7 @@ pub mod outage;
 
 pub mod access;
 pub mod account_mail;
+pub mod address;
 pub mod administration;
 pub mod assignment;
 pub mod audit_chain;

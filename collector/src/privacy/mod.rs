@@ -2,6 +2,7 @@
 //!
 //! [`export`] gives somebody everything about them, and an owner everything of the organization, from the classes of columns alone;
 //! [`erase`] erases by them what was closed, and [`ledger`] keeps outside the database what that was.
+//! [`people`] finds, gives and erases what is stored about somebody without an account.
 //! [`documents`] are papers, pure texts made from the same classes; [`office`] issues them and tells of them: [`agreements`] with
 //! organizations, other sub-processors, and [`breaches`].
 
@@ -13,3 +14,4 @@ pub mod export;
 pub mod ledger;
 pub mod mail;
 pub mod office;
+pub mod people;

@@ -250,7 +250,7 @@ fn is_told(table: &Table, column: &Column, part: Part) -> bool {
 }
 
 /// A column as it is exported: times as RFC 3339 writes them, bytes in hexadecimal.
-fn value(column: &Column) -> String {
+pub(super) fn value(column: &Column) -> String {
     let name = format!("t.{}", quoted(&column.name));
     let is_time = column.name.ends_with("_at") || ["at", "since", "fold_last"].contains(&column.name.as_str());
     match column.kind.as_str() {

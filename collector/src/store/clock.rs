@@ -32,7 +32,7 @@ pub const TIMES: &[(&str, &[&str])] = &[
     ("spans", &["from_at", "noted_at"]),
     ("incidents", &["started_at", "confirmed_at", "resolved_at"]),
     ("incident_events", &["at"]),
-    ("channels", &["created_at", "deleted_at", "verified_at"]),
+    ("channels", &["created_at", "deleted_at", "verified_at", "unset_at"]),
     ("notices", &["at", "dispatched_at"]),
     ("deliveries", &["next_at", "leased_until", "created_at", "ended_at"]),
     ("standing_alarms", &["next_at", "leased_until"]),

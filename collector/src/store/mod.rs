@@ -47,6 +47,7 @@ pub mod operator;
 pub mod organizations;
 pub mod partitions;
 pub mod passkeys;
+pub mod people;
 pub mod posture;
 pub mod probe_keys;
 pub mod probes;

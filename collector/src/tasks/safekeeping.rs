@@ -160,7 +160,8 @@ pub(super) async fn keys(app: App, shared: Arc<Shared>) -> Ran {
 /// What was erased, outside the database.
 pub fn ledger(app: &App) -> Ledger {
     let file = app.config.keys.directory().join(privacy::ledger::FILE);
-    Ledger { file, notary: app.notary.clone(), collector: app.collector_id }
+    let (sealer, opener) = (app.sealer.clone(), app.opener.clone());
+    Ledger { file, notary: app.notary.clone(), collector: app.collector_id, sealer, opener }
 }
 
 /// How receipts are sent, and until when backups keep what is erased now: the days of the archive, and one until it is swept.

@@ -59,11 +59,13 @@ pub enum Class {
     ArchiveKey,
     /// Links to the trust page. As a mark alone.
     TrustLink,
+    /// The address of somebody without an account who was erased. Context: the erasure's uuid.
+    ErasedAddress,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ProbeSecret,
         Self::MonitorSecret,
         Self::ChannelSettings,
@@ -72,6 +74,7 @@ impl Class {
         Self::AccountMail,
         Self::ArchiveKey,
         Self::TrustLink,
+        Self::ErasedAddress,
     ];
 
     /// Its name, part of every key and every sealed value: never change one.
@@ -85,6 +88,7 @@ impl Class {
             Self::AccountMail => "account-mail",
             Self::ArchiveKey => "archive-key",
             Self::TrustLink => "trust-link",
+            Self::ErasedAddress => "erased-address",
         }
     }
 }

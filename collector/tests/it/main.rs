@@ -29,6 +29,7 @@ mod ntfy;
 mod opsgenie;
 mod pagerduty;
 mod partitions;
+mod people;
 mod posture;
 mod probes;
 mod proofs;

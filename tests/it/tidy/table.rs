@@ -51,6 +51,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "collector::privacy::erase",
             "collector::privacy::ledger",
             "collector::privacy::mail",
+            "collector::privacy::people",
         ],
     ),
     // The archive's bucket is reached as providers are.
@@ -279,6 +280,7 @@ pub(super) const BANS: &[Ban] = &[
             "collector/src/store/monitors/mod.rs",
             "collector/src/store/monitors/page.rs",
             "collector/src/store/passkeys.rs",
+            "collector/src/store/people.rs",
             "collector/src/store/read/audit.rs",
             "collector/src/store/read/dashboard.rs",
             "collector/src/store/read/incidents.rs",

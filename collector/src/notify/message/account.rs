@@ -83,7 +83,9 @@ fn sheet(about: &About, url: &str) -> Sheet {
         About::Invitation { .. } => invitation(about, url),
         About::Closed { .. } | About::Restored { .. } | About::Erased { .. } => closure::sheet(about, url),
         About::Operator { .. } => operator::sheet(about, url),
-        About::Agreement { .. } | About::SubProcessors { .. } | About::Breach(_) => papers::sheet(about, url),
+        About::Agreement { .. } | About::SubProcessors { .. } | About::ChannelsErased { .. } | About::Breach(_) => {
+            papers::sheet(about, url)
+        }
         About::Recovery { at, account, by } => Sheet {
             subject: "Recovery of an account at Picket".to_owned(),
             lead: format!("The operator made a link by which the user of {account} can choose another password."),
@@ -401,6 +403,7 @@ mod tests {
             management(Step::Ends, false),
             management(Step::Over, true),
             About::Operator { at, new: vec![(new.clone(), new.clone())], over: vec![new.clone()], still: Vec::new() },
+            About::ChannelsErased { at, organization: new.clone(), channels: vec![new.clone()] },
             About::Recovery { at, account: new, by },
         ] {
             let mail = write(AccountMailId::at(at), &about, "https://picket.example/", at);

@@ -54,6 +54,19 @@ pub(super) fn sheet(about: &About, url: &str) -> Sheet {
                 link: Some(format!("{url}/sub-processors")),
             }
         }
+        About::ChannelsErased { at, organization, channels } => Sheet {
+            subject: "Channels at Picket were switched off".to_owned(),
+            lead: "Whom these channels reached asked for the erasure of everything about them: alarms do not go there any more. Give \
+                   each another destination, or remove it."
+                .to_owned(),
+            rows: vec![
+                ("When", format!("{at:.0}")),
+                ("Where", one_line(organization)),
+                ("Channels", channels.iter().map(|name| one_line(name)).collect::<Vec<_>>().join("\n")),
+                ("Why you", WHY.to_owned()),
+            ],
+            link: Some(format!("{url}/channels")),
+        },
         About::Breach(told) => breach(told),
         _ => Sheet { subject: String::new(), lead: String::new(), rows: Vec::new(), link: None },
     }

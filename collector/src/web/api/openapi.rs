@@ -137,7 +137,7 @@ fn refusals(operation: &Operation) -> Vec<(u16, Vec<Kind>)> {
         Kind::NotAllowed => is_about(operation, &["/members", "/invitations", "/organization", "/keys"]),
         Kind::Limit => is_about(operation, &["/monitors", "/invitations", "/members", "/keys"]),
         Kind::SuccessorNeeded => operation.method == "DELETE" && operation.path == "/api/v1/members/{id}",
-        Kind::NotVerified => operation.path.ends_with("/test"),
+        Kind::NotVerified => ["/test", "/prove"].iter().any(|end| operation.path.ends_with(end)),
         // Every query is read: one that knows no parameter refuses all.
         Kind::InvalidQuery
         | Kind::InvalidKey
