@@ -33,6 +33,8 @@ pub struct Wanted {
     pub email: Option<String>,
     /// The organization, where who asks owns it and may see all of it.
     pub org: Option<OrgKey>,
+    /// What the organization is set up with, and nothing else.
+    pub configuration: bool,
 }
 
 /// Where pieces go; one that fails ends it.
@@ -76,10 +78,15 @@ impl Export {
         Ok(Self { pools, wanted, catalogue, members })
     }
 
+    /// Whether it holds what the organization is set up with, and nothing else.
+    pub fn is_configuration(&self) -> bool {
+        self.wanted.configuration
+    }
+
     /// The tables it has.
     pub fn tables(&self) -> Vec<Listed> {
         let listed = |part: Part| {
-            let readings = self.catalogue.readings(part).into_iter();
+            let readings = self.readings(part).into_iter();
             readings.map(move |reading| Listed { part, fields: names(&reading), table: reading.table })
         };
         self.parts().into_iter().flat_map(listed).collect()
@@ -91,15 +98,25 @@ impl Export {
     /// When the database fails.
     pub async fn note(&self, by: &Author, table: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
         let parts: Vec<&str> = self.parts().into_iter().map(Part::as_str).collect();
-        let detail = json!({ "parts": parts, "table": table });
+        let mut detail = json!({ "parts": parts, "table": table });
+        if self.wanted.configuration {
+            detail["only"] = json!("configuration");
+        }
         let mut auth = self.pools.auth().await?;
         audit::append(&mut auth, &by.did("account.export", &self.wanted.id.to_string(), detail, now)).await?;
         auth.commit().await
     }
 
     fn parts(&self) -> Vec<Part> {
+        let account = (!self.wanted.configuration).then_some(Part::Account);
         let organization = self.wanted.org.map(|_| Part::Organization);
-        [Some(Part::Account), organization].into_iter().flatten().collect()
+        [account, organization].into_iter().flatten().collect()
+    }
+
+    fn readings(&self, part: Part) -> Vec<Reading> {
+        let mut readings = self.catalogue.readings(part);
+        readings.retain(|reading| !self.wanted.configuration || Catalogue::is_configuration(&reading.table));
+        readings
     }
 
     /// Sends the whole document.
@@ -115,13 +132,13 @@ impl Export {
             "{{\"format\":{},\"made_at\":{},\"address\":{}",
             json!(FORMAT),
             json!(at.exact()),
-            json!(self.wanted.email)
+            json!(self.wanted.email.as_ref().filter(|_| !self.wanted.configuration))
         );
         send(to, head).await?;
         let (mut counts, mut left_out) = (Vec::new(), Vec::new());
         for part in self.parts() {
             send(to, format!(",{}:{{", json!(part.as_str()))).await?;
-            for (number, reading) in self.catalogue.readings(part).iter().enumerate() {
+            for (number, reading) in self.readings(part).iter().enumerate() {
                 let comma = if number == 0 { "" } else { "," };
                 send(to, format!("{comma}{}:[", json!(reading.table))).await?;
                 let rows = self.rows(part, reading, to).await?;
@@ -129,7 +146,9 @@ impl Export {
                 counts.push(json!({ "part": part.as_str(), "table": reading.table, "rows": rows }));
             }
             send(to, "}".to_owned()).await?;
-            left_out.extend(self.catalogue.left_out(part).into_iter().map(|(table, column, purpose)| {
+            let said = self.catalogue.left_out(part).into_iter();
+            let said = said.filter(|(table, ..)| !self.wanted.configuration || Catalogue::is_configuration(table));
+            left_out.extend(said.map(|(table, column, purpose)| {
                 json!({ "part": part.as_str(), "table": table, "column": column, "purpose": purpose })
             }));
         }
@@ -162,7 +181,7 @@ impl Export {
     /// Sends one table as RFC 4180 has it, with its names first. None if an export has no such table.
     pub fn csv(self, part: &str, table: &str) -> Option<Csv> {
         let part = self.parts().into_iter().find(|known| known.as_str() == part)?;
-        let reading = self.catalogue.readings(part).into_iter().find(|reading| reading.table == table)?;
+        let reading = self.readings(part).into_iter().find(|reading| reading.table == table)?;
         Some(Csv { export: self, part, reading })
     }
 

@@ -89,6 +89,29 @@ pub async fn insert(
     Ok(key)
 }
 
+/// Makes a channel without a destination, as an export has it: it is switched off until somebody gives it one.
+///
+/// # Errors
+/// Constraint `channels_org_name` when the name is taken; when the database fails.
+pub async fn insert_unset(conn: &mut Scoped, channel: &NewChannel<'_>, now: Timestamp) -> Result<(), StoreError> {
+    let org = conn.org();
+    let done = sqlx::query(
+        "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at, unset_at, unset_why)
+         VALUES ($1, $2, $3, $4, $5, '', $6, $6, 'imported')",
+    )
+    .bind(channel.id.0)
+    .bind(org)
+    .bind(channel.name)
+    .bind(channel.kind)
+    .bind(channel.hint)
+    .bind(now.micros())
+    .execute(conn.conn())
+    .await?;
+    StoreError::expect_rows("channels", 1, done.rows_affected())?;
+    let detail = json!({ "name": channel.name, "kind": channel.kind, "hint": channel.hint });
+    audit::note(conn, "channel.import", channel.id.0, detail, now).await
+}
+
 /// Makes a channel of an organization that is being made, by whoever makes that.
 ///
 /// # Errors

@@ -252,6 +252,7 @@ pub const ROUTES: &[Route] = &[
     api(&api::portfolio::LIST),
     api(&api::organization::GET),
     api(&api::organization::CHANGE),
+    api(&api::import::IMPORT),
     api(&api::channels::LIST),
     api(&api::channels::CREATE),
     api(&api::channels::GET),

@@ -19,6 +19,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "shared",
             "collector::domain",
+            "collector::notify::channels::Kind",
             "collector::store",
             "collector::vault::Sealer",
             "collector::vault::Class",

@@ -2,7 +2,7 @@
 
 mod breach;
 mod find;
-mod papers;
+pub(super) mod papers;
 
 use std::process::ExitCode;
 

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod channels;
 pub mod erasure;
 pub mod holdings;
+pub mod import;
 pub mod incidents;
 pub mod invitations;
 pub mod keys;

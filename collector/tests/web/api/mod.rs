@@ -11,6 +11,7 @@ mod account;
 mod channels;
 mod document;
 mod holdings;
+mod import;
 mod invitations;
 mod keys;
 mod managements;

@@ -33,7 +33,7 @@ pub async fn get_data(State(site): State<Site>, user: User) -> Response {
 }
 
 async fn read(site: &Site, user: &User) -> Result<Page, StoreError> {
-    let export = export::of(site, &user.member, true, |right| user.member.may(right)).await?;
+    let export = export::of(site, &user.member, true, |right| user.member.may(right), false).await?;
     let mut parts: Vec<Shown> = Vec::new();
     for listed in export.tables() {
         let part = listed.part.as_str();
@@ -60,7 +60,11 @@ pub async fn get_export(
 ) -> Response {
     let table = query.get("table").map(|table| (query.get("part").map_or("account", String::as_str), table.as_str()));
     let sent = async {
-        let export = export::of(&site, &user.member, true, |right| user.member.may(right)).await?;
+        let configuration = query.get("only").is_some_and(|only| only == "configuration");
+        let export = export::of(&site, &user.member, true, |right| user.member.may(right), configuration).await?;
+        if configuration && export.tables().is_empty() {
+            return Ok(None);
+        }
         export::send(export, table, &user.author(), site.clock.now()).await
     };
     match sent.await {
