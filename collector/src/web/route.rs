@@ -55,13 +55,14 @@ pub struct Route {
 pub(super) const HEALTH: &str = "/healthz";
 
 /// What is a lot of work.
-const HEAVY: [(&str, &str); 7] = [
+const HEAVY: [(&str, &str); 8] = [
     ("POST", "/monitors/test"),
     ("POST", "/monitors/{id}/test"),
     ("POST", "/import"),
     ("GET", "/audit/export"),
     ("GET", "/account/data/export"),
     ("GET", api::account::EXPORT.path),
+    ("POST", api::import::IMPORT.path),
     ("PUT", api::monitors::PUT_MANY.path),
 ];
 

@@ -167,6 +167,7 @@ fn every_route_is_counted_but_those_that_have_limits_of_their_own_or_say_whether
         "/import",
         "/api/v1/account/export",
         "/api/v1/monitors",
+        "/api/v1/organization/import",
     ];
     assert_eq!(heavy, wanted);
 }

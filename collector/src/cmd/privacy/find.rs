@@ -1,9 +1,5 @@
-//! `privacy find`: what is stored of somebody without an account, by an address; as a list, as a file for that person, or erased.
+//! `privacy find`: what is stored of somebody without an account, by an address; as a list, as a document for that person, or erased.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -27,9 +23,9 @@ pub struct FindArgs {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// Write what is stored about the person into this new file, as JSON.
-    #[arg(long, value_name = "FILE", conflicts_with = "erase")]
-    export: Option<PathBuf>,
+    /// Print what is stored about the person, as a document in JSON for that person.
+    #[arg(long, conflicts_with = "erase")]
+    export: bool,
     /// Erase it: rows about the person go, and a word takes the place of the address in texts.
     #[arg(long)]
     erase: bool,
@@ -52,12 +48,10 @@ pub(super) async fn run(args: &FindArgs, app: &App) -> Result<ExitCode, CmdError
         return erased(args, &done);
     }
     let person = people::find(&app.pools, &app.opener, &args.address).await?;
-    let action = if args.export.is_some() { "contact.export" } else { "contact.find" };
+    let action = if args.export { "contact.export" } else { "contact.find" };
     people::note(&app.pools, &by, action, &person, now).await?;
-    if let Some(path) = &args.export {
-        write(path, &person.document(now))?;
-        let rows = person.found.len();
-        print::line(&format!("Wrote what {rows} rows say to {}: give it to the person, and delete it.", path.display()))?;
+    if args.export {
+        print::json(&person.document(now))?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.json {
@@ -73,12 +67,6 @@ pub(super) async fn run(args: &FindArgs, app: &App) -> Result<ExitCode, CmdError
         Some(Some(at)) => Err(PeopleError::Closed(args.address.as_str().to_owned(), at).into()),
         None => Err(CmdError::new("nothing was erased: add --yes to erase this; nothing brings it back")),
     }
-}
-
-fn write(path: &PathBuf, document: &Value) -> Result<(), CmdError> {
-    let failed = |error: std::io::Error| CmdError::new(format!("{} cannot be written: {error}", path.display()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-    file.write_all(format!("{document:#}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
 }
 
 fn account(person: &Person) -> Option<String> {
