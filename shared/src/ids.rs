@@ -57,6 +57,8 @@ uuid_ids! {
     InvitationId,
     /// A breach of personal data.
     BreachId,
+    /// An export that was asked for, or a piece of it.
+    ExportId,
     /// An erasure of somebody without an account.
     ErasureId,
     /// A consent by which an organization is managed by another.

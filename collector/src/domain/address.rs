@@ -107,7 +107,9 @@ mod tests {
         assert_eq!(Address::parse(" Ada@Example.org ").unwrap().as_str(), "ada@example.org");
         assert_eq!(Address::parse("+49 (30) 123-456").unwrap().as_str(), "+4930123456");
         assert_eq!(Address::parse("@ada:example.org").unwrap().as_str(), "@ada:example.org");
-        for bad in ["", "ada", "a@b", "+49", "+49x30123456", "ada@example.org, bob@example.org", "a\"@example.org", "ada@"] {
+        for bad in
+            ["", "ada", "a@b", "+49", "+49x30123456", "ada@example.org, bob@example.org", "a\"@example.org", "ada@"]
+        {
             assert!(Address::parse(bad).is_err(), "{bad:?}");
         }
     }
@@ -115,10 +117,18 @@ mod tests {
     #[test]
     fn an_address_is_named_where_it_stands_for_itself() {
         let ada = Address::parse("ada@example.org").unwrap();
-        for text in ["ada@example.org", "ask Ada@Example.org.", "<ada@example.org>", "user:ada@example.org", "x\nada@example.org\n"] {
+        for text in [
+            "ada@example.org",
+            "ask Ada@Example.org.",
+            "<ada@example.org>",
+            "user:ada@example.org",
+            "x\nada@example.org\n",
+        ] {
             assert!(ada.is_in(text), "{text:?}");
         }
-        for text in ["nada@example.org", "x.ada@example.org", "ada@example.organic", "ada@example.org.uk", "ada@example", "ada"] {
+        for text in
+            ["nada@example.org", "x.ada@example.org", "ada@example.organic", "ada@example.org.uk", "ada@example", "ada"]
+        {
             assert!(!ada.is_in(text), "{text:?}");
         }
         let phone = Address::parse("+4930123456").unwrap();

@@ -42,3 +42,4 @@ pub mod retention;
 pub mod sub_processors;
 pub mod uptime;
 pub mod written;
+pub mod zip;

@@ -10,8 +10,8 @@ use super::ImportError;
 use super::report::Outcome;
 use crate::domain::import::FoundChannel;
 use crate::notify::channels::Kind;
-use crate::store::channels::{self, NewChannel};
 use crate::store::Scoped;
+use crate::store::channels::{self, NewChannel};
 
 /// One channel of an export.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -47,7 +47,8 @@ pub(super) async fn plan(
     let mut names = HashSet::new();
     let entry = |channel: FoundChannel| {
         let old = rows.iter().find(|row| row.name == channel.name);
-        let bad = channel.name.is_empty() || channel.name.chars().count() > 200 || channel.name.chars().any(char::is_control);
+        let bad =
+            channel.name.is_empty() || channel.name.chars().count() > 200 || channel.name.chars().any(char::is_control);
         let refused = |why: &str| Outcome::Refused { why: why.to_owned() };
         let outcome = match old {
             _ if !may => refused("whoever imports may not change channels here"),

@@ -95,9 +95,8 @@ pub enum ImportError {
 impl From<StoreError> for ImportError {
     fn from(error: StoreError) -> Self {
         match (&error, error.constraint()) {
-            (StoreError::RowCount { .. }, _) | (_, Some("monitors_org_name" | "monitors_external_key" | "channels_org_name")) => {
-                Self::Meanwhile
-            }
+            (StoreError::RowCount { .. }, _)
+            | (_, Some("monitors_org_name" | "monitors_external_key" | "channels_org_name")) => Self::Meanwhile,
             _ => Self::Store(error),
         }
     }

@@ -26,7 +26,7 @@ use crate::store::catalogue::{Catalogue, Part};
 use crate::store::erasures::{self, Whose};
 use crate::store::people::{self, Becomes, Found};
 use crate::store::sealed::{self, Place};
-use crate::store::{ChannelKey, Eraser, OrgKey, Pools, StoreError, managements};
+use crate::store::{ChannelKey, Eraser, OrgKey, Pools, StoreError, exports, managements};
 use crate::vault::{Class, Opener, VaultError};
 
 /// The form of what is given.
@@ -86,7 +86,8 @@ async fn look(eraser: &mut Eraser, opener: &Opener, address: &Address) -> Result
     let account = people::account(eraser, address.as_str()).await?;
     let (mut found, more) = people::find(eraser, address.as_str()).await?;
     let catalogue = Catalogue::read(eraser).await?;
-    for place in Place::ALL {
+    // Files of exports are copies of what is found anyway.
+    for place in Place::ALL.into_iter().filter(|place| *place != Place::Exports) {
         let Some(name) = place.name().split_once('.') else { continue };
         for row in sealed_rows(eraser, opener, place, address).await? {
             found.extend(people::sealed_row(eraser, &catalogue, name, row).await?);
@@ -131,6 +132,7 @@ pub const fn class(place: Place) -> Class {
         Place::Monitors => Class::MonitorSecret,
         Place::Probes => Class::ProbeSecret,
         Place::Totp => Class::TotpSecret,
+        Place::Exports => Class::ExportPiece,
     }
 }
 
@@ -210,7 +212,12 @@ pub async fn erase(
 ///
 /// # Errors
 /// When the ledger, a key or the database fails.
-pub async fn again(pools: &Pools, ledger: &Ledger, receipts: &Receipts, now: Timestamp) -> Result<(usize, u64), PeopleError> {
+pub async fn again(
+    pools: &Pools,
+    ledger: &Ledger,
+    receipts: &Receipts,
+    now: Timestamp,
+) -> Result<(usize, u64), PeopleError> {
     let lines = ledger.read()?.into_iter().filter(|ended| ended.kind == Kind::ErasedContact);
     let parts = |line: Ended| {
         let (id, sealed) = line.subject.split_once(' ')?;
@@ -284,6 +291,8 @@ async fn run(
         let columns: Vec<&str> = columns.into_iter().collect();
         count(table, people::mask(&mut eraser, table, &columns, whose).await?);
     }
+    let orgs: Vec<i64> = person.organizations.keys().copied().collect();
+    count("exports", exports::drop_of(&mut eraser, &orgs).await?);
     let channels = off.values().map(Vec::len).sum();
     for (org, channels) in off {
         tell(&mut eraser, receipts, (OrgKey(org), channels), (by, now)).await?;

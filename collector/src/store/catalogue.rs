@@ -181,6 +181,8 @@ pub struct Reading {
     pub fields: Vec<String>,
     select: String,
     walk: Walk,
+    /// Which rows.
+    place: String,
 }
 
 /// In which order rows are read.
@@ -225,7 +227,20 @@ impl Reading {
             place.join(", "),
             quoted(&table.name)
         );
-        Some(Self { table: table.name.clone(), fields, select, walk })
+        Some(Self { table: table.name.clone(), fields, select, walk, place: whose.to_owned() })
+    }
+
+    /// The statement that counts them, up to `$3`.
+    fn count(&self) -> String {
+        let (table, place) = (quoted(&self.table), &self.place);
+        let rows = match &self.walk {
+            Walk::Key(_) => format!("SELECT 1 FROM {table} t WHERE {place} LIMIT $3"),
+            Walk::Monitors => format!(
+                "SELECT 1 FROM monitors m CROSS JOIN LATERAL (SELECT 1 FROM {table} t WHERE t.monitor_id = m.id LIMIT $3) r
+                 WHERE m.org_id = $1 LIMIT $3"
+            ),
+        };
+        format!("SELECT count(*) FROM ({rows}) c WHERE $1::bigint IS NOT NULL AND $2::text IS NOT NULL")
     }
 
     /// The statement for the rows after a place, or the first ones.
@@ -357,4 +372,18 @@ async fn fetch(
     let rows = rows.collect::<Result<_, _>>();
     let rows = rows.map_err(|_| StoreError::Inconsistent { table: "export", column: "row", row: key })?;
     Ok(Piece { rows, next })
+}
+
+/// How many rows there are of whose they are, up to `most`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn count(
+    conn: &mut impl Conn,
+    reading: &Reading,
+    (key, email): (i64, &str),
+    most: i64,
+) -> Result<i64, StoreError> {
+    let statement = AssertSqlSafe(reading.count());
+    Ok(sqlx::query_scalar(statement).bind(key).bind(email).bind(most).fetch_one(conn.conn()).await?)
 }

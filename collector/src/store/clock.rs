@@ -54,6 +54,7 @@ pub const KEPT: &[(&str, &[&str])] = &[
     ("one_time_links", &["created_at", "expires_at", "used_at"]),
     ("api_keys", &["created_at", "expires_at", "last_used_at", "revoked_at"]),
     ("devices", &["created_at", "seen_at", "expires_at"]),
+    ("exports", &["asked_at", "leased_until", "ended_at", "expires_at"]),
     ("sign_in_failures", &["last_at", "locked_until"]),
     ("half_sign_ins", &["created_at", "expires_at"]),
     ("totp_secrets", &["created_at", "confirmed_at"]),

@@ -28,6 +28,7 @@ pub mod drills;
 pub mod ended;
 pub mod ends;
 pub mod erasures;
+pub mod exports;
 pub mod facts;
 pub mod gaps;
 pub mod health;

@@ -175,7 +175,8 @@ pub async fn find(conn: &mut Eraser, name: &str) -> Result<(Vec<Found>, u64), St
             quoted(&table.name),
         );
         type Row = (Json<Value>, Option<OrgKey>, Vec<String>, Json<Value>, i64);
-        let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(query)).bind([name].as_slice()).fetch_all(conn.conn()).await?;
+        let rows: Vec<Row> =
+            sqlx::query_as(AssertSqlSafe(query)).bind([name].as_slice()).fetch_all(conn.conn()).await?;
         more += rows.first().map_or(0, |(.., all)| u64::try_from(all - MOST).unwrap_or(0));
         found.extend(rows.into_iter().map(|(key, org, which, told, _)| {
             let column = |name: &String| {
@@ -215,11 +216,8 @@ pub async fn sealed_row(
         quoted(table),
         quoted(&by)
     );
-    let row: Option<(Json<Value>, Option<OrgKey>, Json<Value>)> = sqlx::query_as(AssertSqlSafe(query))
-        .bind([""].as_slice())
-        .bind(row)
-        .fetch_optional(conn.conn())
-        .await?;
+    let row: Option<(Json<Value>, Option<OrgKey>, Json<Value>)> =
+        sqlx::query_as(AssertSqlSafe(query)).bind([""].as_slice()).bind(row).fetch_optional(conn.conn()).await?;
     let becomes = match table {
         "channels" => Becomes::SwitchedOff,
         "account_mails" => Becomes::Goes,
@@ -249,7 +247,12 @@ pub async fn account(conn: &mut Eraser, name: &str) -> Result<Option<Option<Time
 ///
 /// # Errors
 /// When the database fails; constraint names say where a name is taken.
-pub async fn mask(conn: &mut Eraser, table: &str, columns: &[&str], (name, word): (&str, &str)) -> Result<u64, StoreError> {
+pub async fn mask(
+    conn: &mut Eraser,
+    table: &str,
+    columns: &[&str],
+    (name, word): (&str, &str),
+) -> Result<u64, StoreError> {
     patiently(conn).await?;
     set(conn, (name, word)).await?;
     let catalogue = Catalogue::read(conn).await?;

@@ -10,6 +10,7 @@ use super::{Ran, Shared, report};
 use crate::app::App;
 use crate::config::KeysFrom;
 use crate::privacy::erase::Receipts;
+use crate::privacy::export_job::Exports;
 use crate::privacy::ledger::Ledger;
 use crate::vault::{KeyRing, Sealer};
 use crate::{ops, privacy};
@@ -109,6 +110,20 @@ pub(super) async fn erasure(app: App) -> Ran {
     let _working = app.standstill.working().await;
     let now = app.clock.now();
     report(ops::erasure::run(&app.pools, &ledger(&app), &receipts(&app, now), now).await?)
+}
+
+/// Exports that were asked for, one after the other.
+pub(super) async fn make_exports(app: App) -> Ran {
+    let (exports, mut made) = (exports(&app), 0);
+    while exports.run(&app.clock).await? {
+        made += 1;
+    }
+    report(made)
+}
+
+/// What keeps large exports.
+pub fn exports(app: &App) -> Exports {
+    Exports::new(app.pools.clone(), app.sealer.clone(), app.opener.clone(), mails(app).is_some())
 }
 
 /// Tells the operator what is not well. Drills and the restore point are looked at for it each time, the rest when posture is.

@@ -61,11 +61,13 @@ pub enum Class {
     TrustLink,
     /// The address of somebody without an account who was erased. Context: the erasure's uuid.
     ErasedAddress,
+    /// A piece of the file of an export. Context: the piece's uuid.
+    ExportPiece,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ProbeSecret,
         Self::MonitorSecret,
         Self::ChannelSettings,
@@ -75,6 +77,7 @@ impl Class {
         Self::ArchiveKey,
         Self::TrustLink,
         Self::ErasedAddress,
+        Self::ExportPiece,
     ];
 
     /// Its name, part of every key and every sealed value: never change one.
@@ -89,6 +92,7 @@ impl Class {
             Self::ArchiveKey => "archive-key",
             Self::TrustLink => "trust-link",
             Self::ErasedAddress => "erased-address",
+            Self::ExportPiece => "export-piece",
         }
     }
 }

@@ -166,6 +166,7 @@ async fn an_export_holds_every_canary_that_it_should_and_none_of_another() {
         email: Some("canary-1@example.org".to_owned()),
         org: Some(OrgKey(1)),
         configuration: false,
+        only: None,
     };
     let export = Export::of(database.pools.clone(), wanted).await.unwrap();
     let tables: Vec<String> = export.tables().into_iter().map(|listed| listed.table).collect();

@@ -106,7 +106,11 @@ async fn after_an_erasure_the_address_is_nowhere_but_where_something_works_by_it
         })
         .map(|column| format!("{}.{}", column.table, column.name))
         .collect();
-    let left = done.left.found.iter().flat_map(|found| found.columns.iter().map(move |(name, _, becomes)| (found, name, becomes)));
+    let left = done
+        .left
+        .found
+        .iter()
+        .flat_map(|found| found.columns.iter().map(move |(name, _, becomes)| (found, name, becomes)));
     let mut wrong = Vec::new();
     for (found, name, becomes) in left {
         let column = format!("{}.{name}", found.table);
@@ -173,7 +177,8 @@ async fn a_channel_to_who_is_erased_is_switched_off_and_its_owners_are_told() {
     }
     let done = desk.erase(&database, "bob@example.org").await.unwrap();
     assert_eq!(done.channels, 1);
-    let channel = "SELECT concat_ws(' ', unset_why, hint, verified_at, sealed_settings = '') FROM channels WHERE id = 1";
+    let channel =
+        "SELECT concat_ws(' ', unset_why, hint, verified_at, sealed_settings = '') FROM channels WHERE id = 1";
     assert_eq!(one(&database, channel).await, "erased erased t");
     let name = one(&database, "SELECT name FROM channels WHERE id = 1").await;
     assert!(name.starts_with("mail to erased-") && !name.contains("bob"), "{name}");
@@ -197,9 +202,8 @@ async fn a_copy_of_before_is_erased_again_and_a_database_of_after_is_left_alone(
     world(&database, &desk.ring).await;
     world(&copy, &desk.ring).await;
     desk.erase(&database, "bob@example.org").await.unwrap();
-    let run = async |database: &TestDatabase| {
-        erasure::run(&database.pools, &desk.ledger, &desk.receipts, NOW).await.unwrap()
-    };
+    let run =
+        async |database: &TestDatabase| erasure::run(&database.pools, &desk.ledger, &desk.receipts, NOW).await.unwrap();
     assert_eq!(run(&database).await, erasure::Report::default());
     assert_eq!(run(&copy).await.again, 1);
     assert_eq!(one(&copy, "SELECT count(*) FROM invitations").await, "0");

@@ -24,10 +24,19 @@ fn somebody_without_an_account_is_found_and_erased() {
     let find = |more: &[&str]| collector.command(&[&["privacy", "find", "Bob@example.org"], more].concat());
 
     let listed = find(&[]).unwrap();
-    for shown in ["channels (id 1), of default", "sealed_settings: is where messages go", "the channel is switched off", "monitors (id 1)", "names the monitor to people"] {
+    for shown in [
+        "channels (id 1), of default",
+        "sealed_settings: is where messages go",
+        "the channel is switched off",
+        "monitors (id 1)",
+        "names the monitor to people",
+    ] {
         assert!(listed.contains(shown), "{shown:?} is not in {listed}");
     }
-    assert_eq!(collector.command(&["privacy", "find", "carol@example.org"]).unwrap().trim(), "Nothing is stored of it.");
+    assert_eq!(
+        collector.command(&["privacy", "find", "carol@example.org"]).unwrap().trim(),
+        "Nothing is stored of it."
+    );
     let wrong = collector.command(&["privacy", "find", "bob"]).unwrap_err();
     assert!(wrong.contains("it has an @"), "{wrong}");
 
@@ -47,13 +56,19 @@ fn somebody_without_an_account_is_found_and_erased() {
     assert_eq!(collector.postgres().run(dump).unwrap(), "0");
     assert!(!std::fs::read_to_string(collector.keys().join("ended.ledger")).unwrap().contains("bob"));
     let log = "SELECT string_agg(action, ' ' ORDER BY id) FROM audit WHERE action LIKE 'contact.%'";
-    assert_eq!(collector.postgres().run(log).unwrap(), "contact.find contact.find contact.export contact.find contact.erase contact.find");
+    assert_eq!(
+        collector.postgres().run(log).unwrap(),
+        "contact.find contact.find contact.export contact.find contact.erase contact.find"
+    );
     collector.run(&["audit", "verify"]);
 
     let export = world.file("elsewhere.json", EXPORT);
     let import = ["organization", "import", &export, "--into", "default"];
     let planned = collector.run(&[&import[..], &["--dry-run"]].concat());
-    assert!(planned.contains("Would take 1") && planned.contains("their pager (pagerduty, ***): made, and switched off"), "{planned}");
+    assert!(
+        planned.contains("Would take 1") && planned.contains("their pager (pagerduty, ***): made, and switched off"),
+        "{planned}"
+    );
     let done = collector.run(&import);
     assert!(done.contains("Taken 1,") && done.contains("2 members: people are invited anew"), "{done}");
     let channels = collector.json(&["channel", "list"]);

@@ -46,12 +46,8 @@ pub(super) async fn run(args: &ImportArgs, app: &App) -> Result<ExitCode, CmdErr
     let (org, now) = (papers::organization(app, &args.into).await?, app.clock.now());
     let upload = Upload { name: &args.file.name, bytes: &args.file.bytes };
     let found = import::read(Source::Picket, &[upload], &Reading::default())?;
-    let choice = Choice {
-        regions: args.region.clone(),
-        tags: args.tag.clone(),
-        overwrite: args.overwrite,
-        ..Choice::default()
-    };
+    let choice =
+        Choice { regions: args.region.clone(), tags: args.tag.clone(), overwrite: args.overwrite, ..Choice::default() };
     let by = Author { org: Some(org.key), ..Author::of_instance(actor()) };
     let mut scoped = app.pools.scoped(org.key).await?.by(actor());
     let plan = import::plan(&mut scoped, &app.sealer, (Source::Picket, found), &choice, now).await?;

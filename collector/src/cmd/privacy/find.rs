@@ -71,7 +71,9 @@ pub(super) async fn run(args: &FindArgs, app: &App) -> Result<ExitCode, CmdError
 
 fn account(person: &Person) -> Option<String> {
     match person.account? {
-        None => Some("Somebody signs in with it: the account is deleted on its page, or by DELETE /api/v1/account.".to_owned()),
+        None => Some(
+            "Somebody signs in with it: the account is deleted on its page, or by DELETE /api/v1/account.".to_owned(),
+        ),
         Some(at) => Some(format!("Its account is closed, and goes at {at:.0}.")),
     }
 }
@@ -105,9 +107,7 @@ fn list(person: &Person) -> Result<(), CmdError> {
 
 fn value(person: &Person) -> Value {
     let item = |found: &Found| {
-        let column = |(name, purpose, becomes): &(String, String, Becomes)| {
-            json!({ "column": name, "purpose": purpose, "erased": becomes.as_str() })
-        };
+        let column = |(name, purpose, becomes): &(String, String, Becomes)| json!({ "column": name, "purpose": purpose, "erased": becomes.as_str() });
         json!({
             "table": found.table, "key": found.key,
             "organization": found.org.and_then(|org| person.organizations.get(&org.0)).map(|(id, name)| json!({ "id": id, "name": name })),

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{FoundChannel, Found, Left, MAX_MONITORS, Reading, Unreadable, Upload, json};
+use super::{Found, FoundChannel, Left, MAX_MONITORS, Reading, Unreadable, Upload, json};
 
 /// The form that is read.
 const FORMAT: &str = "picket-export/1";
@@ -61,8 +61,7 @@ struct Channel {
 }
 
 /// Fields of a monitor's row that are taken as they stand.
-const SAME: [&str; 8] =
-    ["name", "kind", "spec", "interval_s", "timeout_ms", "quorum", "eu_only", "external_key"];
+const SAME: [&str; 8] = ["name", "kind", "spec", "interval_s", "timeout_ms", "quorum", "eu_only", "external_key"];
 
 pub(super) fn read(file: &Upload<'_>, reading: &Reading) -> Result<Found, Unreadable> {
     let wrong = |why: &str| Unreadable::of(file, why);
@@ -106,7 +105,8 @@ pub(super) fn read(file: &Upload<'_>, reading: &Reading) -> Result<Found, Unread
     let channels = tables.channels.into_iter().filter(|channel| channel.deleted_at.as_ref().is_none_or(Value::is_null));
     found.channels =
         channels.map(|channel| FoundChannel { name: channel.name, kind: channel.kind, hint: channel.hint }).collect();
-    found.second_factor = tables.organizations.iter().any(|row| row.second_factor_since.as_ref().is_some_and(|at| !at.is_null()));
+    found.second_factor =
+        tables.organizations.iter().any(|row| row.second_factor_since.as_ref().is_some_and(|at| !at.is_null()));
     let left = [
         ("members", tables.memberships.len(), "people are invited anew"),
         ("invitations", tables.invitations.len(), "people are invited anew"),

@@ -83,9 +83,11 @@ fn sheet(about: &About, url: &str) -> Sheet {
         About::Invitation { .. } => invitation(about, url),
         About::Closed { .. } | About::Restored { .. } | About::Erased { .. } => closure::sheet(about, url),
         About::Operator { .. } => operator::sheet(about, url),
-        About::Agreement { .. } | About::SubProcessors { .. } | About::ChannelsErased { .. } | About::Breach(_) => {
-            papers::sheet(about, url)
-        }
+        About::Agreement { .. }
+        | About::SubProcessors { .. }
+        | About::ChannelsErased { .. }
+        | About::Export { .. }
+        | About::Breach(_) => papers::sheet(about, url),
         About::Recovery { at, account, by } => Sheet {
             subject: "Recovery of an account at Picket".to_owned(),
             lead: format!("The operator made a link by which the user of {account} can choose another password."),
@@ -403,6 +405,8 @@ mod tests {
             management(Step::Ends, false),
             management(Step::Over, true),
             About::Operator { at, new: vec![(new.clone(), new.clone())], over: vec![new.clone()], still: Vec::new() },
+            About::Export { at, organization: Some(new.clone()), until: at, failure: None },
+            About::Export { at, organization: None, until: at, failure: Some(new.clone()) },
             About::ChannelsErased { at, organization: new.clone(), channels: vec![new.clone()] },
             About::Recovery { at, account: new, by },
         ] {

@@ -1,4 +1,4 @@
-//! Mails to owners about papers: the agreement, who else works on the data, and a breach.
+//! Mails about papers and data: the agreement, who else works on the data, a breach, channels without a destination, exports.
 
 use super::sheet::Sheet;
 use super::words::one_line;
@@ -67,6 +67,28 @@ pub(super) fn sheet(about: &About, url: &str) -> Sheet {
             ],
             link: Some(format!("{url}/channels")),
         },
+        About::Export { at, organization, until, failure } => {
+            let whose = organization.as_ref().map_or_else(|| "you".to_owned(), |name| one_line(name));
+            let (subject, lead, last) = match failure {
+                None => (
+                    "Your export at Picket is ready",
+                    "What is stored is ready to be taken, by who is signed in and proves who it is. Nobody else can open it.",
+                    ("Until", format!("{until:.0}")),
+                ),
+                Some(why) => ("Your export at Picket was not made", "What is stored could not be put together.", ("Why", one_line(why))),
+            };
+            Sheet {
+                subject: subject.to_owned(),
+                lead: lead.to_owned(),
+                rows: vec![
+                    ("When", format!("{at:.0}")),
+                    ("About", whose),
+                    last,
+                    ("Not you?", "If you did not ask for it, change your password, and end your sessions.".to_owned()),
+                ],
+                link: Some(format!("{url}/account/data")),
+            }
+        }
         About::Breach(told) => breach(told),
         _ => Sheet { subject: String::new(), lead: String::new(), rows: Vec::new(), link: None },
     }

@@ -8,6 +8,7 @@ use super::problem::{Fault, Kind, Problem};
 use super::query::{Parameter, Shape};
 use super::{Answer, Call, Operation, Outcome, micros};
 use crate::domain::access::Right;
+use crate::privacy::export::MOST_DIRECT;
 use crate::web::export;
 
 const FORMAT: Parameter = Parameter {
@@ -90,6 +91,15 @@ async fn export_account(call: Call) -> Result<Response, Problem> {
         return Err(Problem::faults(Kind::InvalidQuery, vec![fault]));
     }
     let (part, table) = (query.get(PART.name), query.get(TABLE.name));
+    let asked = table.map(|table| (part.unwrap_or("account"), table));
+    if export.is_large(asked).await? {
+        let most = MOST_DIRECT;
+        let detail = format!(
+            "it has more than {most} rows: ask for it with POST /api/v1/account/exports, or /api/v1/organization/exports, and take the file \
+             when it is ready"
+        );
+        return Err(Problem::new(Kind::ExportTooLarge, detail));
+    }
     if query.get(FORMAT.name) != Some("csv") {
         let strange = part.map(|_| PART).or(table.map(|_| TABLE));
         if let Some(parameter) = strange {

@@ -40,10 +40,16 @@ async fn import(call: Call) -> Outcome {
     let found = tokio::task::spawn_blocking(move || {
         import::read(Source::Picket, &[Upload { name: "the body", bytes: bytes.as_bytes() }], &Reading::default())
     });
-    let found = found.await.map_err(|_| Problem::new(Kind::Unavailable, "try again"))?.map_err(|wrong| refused(wrong.into()))?;
+    let found = found
+        .await
+        .map_err(|_| Problem::new(Kind::Unavailable, "try again"))?
+        .map_err(|wrong| refused(wrong.into()))?;
     let mut regions = Vec::new();
-    for code in call.query.get(REGIONS.name).unwrap_or_default().split(',').map(str::trim).filter(|code| !code.is_empty()) {
-        let wrong = || Problem::faults(Kind::InvalidQuery, vec![Fault::new(REGIONS.name, format!("{code:?} is no region"))]);
+    for code in
+        call.query.get(REGIONS.name).unwrap_or_default().split(',').map(str::trim).filter(|code| !code.is_empty())
+    {
+        let wrong =
+            || Problem::faults(Kind::InvalidQuery, vec![Fault::new(REGIONS.name, format!("{code:?} is no region"))]);
         regions.push(code.parse().map_err(|_| wrong())?);
     }
     let choice = Choice {
@@ -53,7 +59,8 @@ async fn import(call: Call) -> Outcome {
         ..Choice::default()
     };
     let mut scoped = call.caller.scoped(&call.site).await?;
-    let plan = import::plan(&mut scoped, &call.site.sealer, (Source::Picket, found), &choice, now).await.map_err(refused)?;
+    let plan =
+        import::plan(&mut scoped, &call.site.sealer, (Source::Picket, found), &choice, now).await.map_err(refused)?;
     if dry_run {
         return Ok(Answer::ok(json!(plan.rehearse(scoped, now).await.map_err(refused)?)));
     }

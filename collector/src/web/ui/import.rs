@@ -145,7 +145,8 @@ async fn run(site: &Site, user: &User, sent: &Sent) -> Result<Report, ImportErro
     if report.second_factor && user.member.may(Right::MembersWrite) {
         // Who has none of their own cannot ask for it: the report says that it is not asked for.
         let author = user.author();
-        let acting = Acting { user: user.member.user, org: user.member.org, ticket: Some(&user.ticket), author: &author };
+        let acting =
+            Acting { user: user.member.user, org: user.member.org, ticket: Some(&user.ticket), author: &author };
         if let Err(error) = site.porter.want_second_factor(acting, true, now).await {
             tracing::error!("An import could not ask members for a second factor: {error}");
         }

@@ -81,8 +81,18 @@ const CLOSED: &str =
     "(org_id IN (SELECT organizations.id FROM organizations WHERE (organizations.deleted_at IS NOT NULL)))";
 
 /// Tables of tenants that name people: the eraser reaches every row of these.
-const OF_PEOPLE: &[&str] =
-    &["api_keys", "audit", "closures", "dpas", "invitations", "managements", "manual_checks", "memberships"];
+const OF_PEOPLE: &[&str] = &[
+    "api_keys",
+    "audit",
+    "closures",
+    "dpas",
+    "export_pieces",
+    "exports",
+    "invitations",
+    "managements",
+    "manual_checks",
+    "memberships",
+];
 
 /// What runs with the rights of its owner, who is held by row security too.
 const OF_THE_OWNER: &[&str] = &["audit_remove", "drop_partition", "ensure_partition"];

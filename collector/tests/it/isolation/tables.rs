@@ -13,6 +13,8 @@ pub(super) const ALL_ROWS: &[(&str, &str)] = &[
     ("deliveries", "backup eraser worker"),
     ("delivery_attempts", "backup eraser worker"),
     ("dpas", "auth backup eraser"),
+    ("export_pieces", "auth backup eraser"),
+    ("exports", "auth backup eraser"),
     ("gaps", "backup eraser intake worker"),
     ("incident_events", "backup eraser worker"),
     ("incidents", "backup eraser worker"),

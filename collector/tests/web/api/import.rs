@@ -9,8 +9,19 @@ use crate::common::{Browser, World};
 
 /// What differs between two instances, and what no export holds.
 const OTHER: &[&str] = &[
-    "uuid", "external_key", "created_at", "updated_at", "version", "imported", "muted_at", "holds_secret", "paused_at", "verified_at",
-    "verified_by", "unset_at", "unset_why",
+    "uuid",
+    "external_key",
+    "created_at",
+    "updated_at",
+    "version",
+    "imported",
+    "muted_at",
+    "holds_secret",
+    "paused_at",
+    "verified_at",
+    "verified_by",
+    "unset_at",
+    "unset_why",
 ];
 
 async fn set_up(world: &World) -> Program<'_> {
@@ -52,7 +63,8 @@ fn plain(document: &Value) -> BTreeMap<String, Value> {
     let rows = |table: &str| document["organization"][table].as_array().unwrap().clone();
     let there = |row: &Value| row["deleted_at"].is_null();
     let mut plain = BTreeMap::new();
-    let names: BTreeMap<String, String> = rows("monitors").iter().map(|row| (row["uuid"].to_string(), row["name"].to_string())).collect();
+    let names: BTreeMap<String, String> =
+        rows("monitors").iter().map(|row| (row["uuid"].to_string(), row["name"].to_string())).collect();
     for table in ["monitors", "channels"] {
         for mut row in rows(table).into_iter().filter(there) {
             let name = row["name"].as_str().unwrap().to_owned();
@@ -73,14 +85,20 @@ async fn what_is_exported_is_imported_elsewhere_and_exported_as_the_same() {
     let (here, there) = (World::new().await, World::new().await);
     let (owner, other) = (set_up(&here).await, Program::of(&there, "owner").await);
     let document = exported(&owner).await;
-    assert!(document["account"].is_null() && document["organization"]["results"].is_null(), "nothing but what it is set up with");
+    assert!(
+        document["account"].is_null() && document["organization"]["results"].is_null(),
+        "nothing but what it is set up with"
+    );
     assert!(!document.to_string().contains("canary-"), "secrets and destinations are in no export");
 
     let planned = other.post("/organization/import?dry_run=true", document.clone()).await;
     assert_eq!(planned.status, 200, "{}", planned.json);
     assert_eq!(planned.at("/counts"), &json!({ "taken": 4, "changed": 0, "unchanged": 0, "kept": 0, "refused": 0 }));
     assert_eq!((planned.at("/applied"), planned.at("/channels/0/outcome")), (&json!(false), &json!("taken")));
-    assert_eq!(there.one("SELECT count(*) FROM monitors").await + &there.one("SELECT count(*) FROM channels").await, "00");
+    assert_eq!(
+        there.one("SELECT count(*) FROM monitors").await + &there.one("SELECT count(*) FROM channels").await,
+        "00"
+    );
 
     let done = other.post("/organization/import", document.clone()).await;
     assert_eq!(done.at("/counts"), planned.at("/counts"));
@@ -90,7 +108,10 @@ async fn what_is_exported_is_imported_elsewhere_and_exported_as_the_same() {
     assert_eq!(plain(&again), plain(&document));
     assert_eq!(plain(&again).len(), 4 + 1 + 6, "{:?}", plain(&again).keys());
     // What lacks its secret is switched off, and says so; nobody is told of the rest before it is released.
-    assert_eq!(there.one("SELECT string_agg(name, ' ' ORDER BY name) FROM monitors WHERE paused_at IS NOT NULL").await, "inner mail");
+    assert_eq!(
+        there.one("SELECT string_agg(name, ' ' ORDER BY name) FROM monitors WHERE paused_at IS NOT NULL").await,
+        "inner mail"
+    );
     assert_eq!(there.one("SELECT count(*) FROM monitors WHERE muted_at IS NULL").await, "0");
     let inner = done.at("/monitors").as_array().unwrap().iter().find(|row| row["name"] == "inner").unwrap();
     assert!(inner["lost"][0]["why"].as_str().unwrap().contains("so it is paused"), "{inner}");
@@ -100,7 +121,9 @@ async fn what_is_exported_is_imported_elsewhere_and_exported_as_the_same() {
     assert_eq!(other.post(&format!("/channels/{id}/prove"), Value::Null).await.problem().1, "not-verified");
     let mut browser = Browser::of(&there, "owner").await;
     browser.get(&format!("/channels/{id}")).await.shows("It tells nobody until you replace its settings");
-    let set = other.put(&format!("/channels/{id}/settings"), json!({ "settings": { "address": "oncall@example.org" } })).await;
+    let set = other
+        .put(&format!("/channels/{id}/settings"), json!({ "settings": { "address": "oncall@example.org" } }))
+        .await;
     assert_eq!((set.status, set.at("/channel/without_destination")), (200, &Value::Null));
 
     // The same once more changes nothing.

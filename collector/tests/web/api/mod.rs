@@ -10,6 +10,7 @@
 mod account;
 mod channels;
 mod document;
+mod exports;
 mod holdings;
 mod import;
 mod invitations;
