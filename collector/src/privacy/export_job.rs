@@ -171,7 +171,7 @@ impl Exports {
 
     async fn make(&self, row: &ExportRow, clock: &Clock) -> Result<(), JobError> {
         let Some(wanted) = self.wanted(row, clock.now()).await? else {
-            return Ok(self.end(row, Some("who asked for it may not have it any more"), clock.now()).await?);
+            return self.end(row, Some("who asked for it may not have it any more"), clock.now()).await;
         };
         let export = Export::of(self.pools.clone(), wanted).await?;
         let (to, from) = mpsc::channel(2);

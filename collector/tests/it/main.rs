@@ -17,6 +17,7 @@ mod discord;
 mod dispatch;
 mod email;
 mod evidence;
+mod exports;
 mod gotify;
 mod heartbeats;
 mod import;

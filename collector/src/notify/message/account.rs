@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::sheet::Sheet;
 use super::short::Brief;
 use super::words::one_line;
-use super::{Message, closure, operator, papers};
+use super::{Message, closure, data, operator, papers};
 use crate::domain::account_mail::{About, LinkFacts, Step};
 
 /// What to do about a deed that was not one's own.
@@ -83,11 +83,8 @@ fn sheet(about: &About, url: &str) -> Sheet {
         About::Invitation { .. } => invitation(about, url),
         About::Closed { .. } | About::Restored { .. } | About::Erased { .. } => closure::sheet(about, url),
         About::Operator { .. } => operator::sheet(about, url),
-        About::Agreement { .. }
-        | About::SubProcessors { .. }
-        | About::ChannelsErased { .. }
-        | About::Export { .. }
-        | About::Breach(_) => papers::sheet(about, url),
+        About::Agreement { .. } | About::SubProcessors { .. } | About::Breach(_) => papers::sheet(about, url),
+        About::ChannelsErased { .. } | About::Export { .. } => data::sheet(about, url),
         About::Recovery { at, account, by } => Sheet {
             subject: "Recovery of an account at Picket".to_owned(),
             lead: format!("The operator made a link by which the user of {account} can choose another password."),
