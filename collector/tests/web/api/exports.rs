@@ -124,6 +124,7 @@ async fn what_a_crash_takes_is_told_and_what_broke_off_is_made_anew() {
         owner.post("/account/data/exports", &[("part", "organization"), ("format", "json")]).await.to(),
         "/account/data?done=export_asked"
     );
+    owner.get("/account/data?done=export_asked").await.shows("It is being made");
     owner.get("/account/data").await.shows("Waiting");
     // Somebody held it, and crashed.
     world.sql("UPDATE exports SET state = 'making', pieces = 5, leased_until = 1").await;
