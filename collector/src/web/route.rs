@@ -61,7 +61,7 @@ const HEAVY: [(&str, &str); 14] = [
     ("POST", "/import"),
     ("GET", "/audit/export"),
     ("GET", "/account/data/export"),
-    ("POST", "/account/data/exports"),
+    ("POST", "/account/data"),
     ("GET", "/account/data/exports/{id}/file"),
     ("GET", api::account::EXPORT.path),
     ("POST", api::exports::ASK_ACCOUNT.path),

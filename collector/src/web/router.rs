@@ -72,7 +72,7 @@ pub const ROUTES: &[Route] = &[
     }),
     page("/account/data", Who::Proven(Right::AccountRead), || get(ui::account::data::get_data)),
     page("/account/data/export", Who::Proven(Right::AccountRead), || get(ui::account::data::get_export)),
-    change("/account/data/exports", Who::Proven(Right::AccountRead), || post(ui::account::data::post_exports)),
+    change("/account/data", Who::Proven(Right::AccountRead), || post(ui::account::data::post_exports)),
     page("/account/data/exports/{id}/file", Who::Proven(Right::AccountRead), || get(ui::account::data::get_file)),
     page("/account/delete", Who::Proven(Right::AccountWrite), || get(ui::closing::get_account)),
     change("/account/delete", Who::Proven(Right::AccountWrite), || post(ui::closing::post_account)),

@@ -161,7 +161,7 @@ fn every_route_is_counted_but_those_that_have_limits_of_their_own_or_say_whether
         ROUTES.iter().filter(|route| route.class() == Some(Class::Heavy)).map(|route| route.path).collect();
     let wanted = [
         "/account/data/export",
-        "/account/data/exports",
+        "/account/data",
         "/account/data/exports/{id}/file",
         "/monitors/test",
         "/monitors/{id}/test",

@@ -121,7 +121,7 @@ async fn what_a_crash_takes_is_told_and_what_broke_off_is_made_anew() {
     let mut owner = Browser::of(&world, "owner").await;
     owner.get("/account/data").await.shows("Have it made");
     assert_eq!(
-        owner.post("/account/data/exports", &[("part", "organization"), ("format", "json")]).await.to(),
+        owner.post("/account/data", &[("part", "organization"), ("format", "json")]).await.to(),
         "/account/data?done=export_asked"
     );
     owner.get("/account/data?done=export_asked").await.shows("It is being made");
@@ -138,7 +138,7 @@ async fn what_a_crash_takes_is_told_and_what_broke_off_is_made_anew() {
     page.shows("Not made");
     page.shows("ask again");
     // Who is an owner no more when it is made gets nothing.
-    owner.post("/account/data/exports", &[("part", "organization"), ("format", "csv")]).await;
+    owner.post("/account/data", &[("part", "organization"), ("format", "csv")]).await;
     world.sql("UPDATE memberships SET role = 'viewer' WHERE user_id = (SELECT id FROM users WHERE email = 'owner@example.org')").await;
     assert_eq!(made(&world).await, 1);
     assert_eq!(

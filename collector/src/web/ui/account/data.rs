@@ -115,7 +115,7 @@ fn size(bytes: i64) -> String {
     }
 }
 
-/// `POST /account/data/exports`: has one made.
+/// `POST /account/data`: has one made.
 pub async fn post_exports(State(site): State<Site>, user: User, form: Form) -> Response {
     let organization = form.text("part") == "organization";
     if organization && export::owned(&user.member, |right| user.member.may(right)).is_none() {
