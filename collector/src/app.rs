@@ -8,11 +8,11 @@ use picket_shared::ids::CollectorId;
 use picket_shared::time::{Clock, Timestamp};
 use serde_json::json;
 
-use crate::config::{Config, KeysFrom};
+use crate::config::{Config, DatabaseMode, KeysFrom};
 use crate::meters::Meters;
 use crate::notify::client::{BadRoots, Client};
 use crate::store::audit::{self, Author};
-use crate::store::{Auth, OrgKey, Pools, StoreError, clock, instance, organizations};
+use crate::store::{Auth, Fence, OrgKey, Pools, StoreError, clock, instance, leadership, organizations};
 use crate::vault::{KeyRing, Notary, Opener, Sealer, VaultError, source};
 use crate::wake::{Bells, Standstill};
 
@@ -47,7 +47,7 @@ pub struct App {
     pub collector_id: CollectorId,
     /// The default organization.
     pub org: OrgKey,
-    /// When this was built.
+    /// When this was built; for the tasks of a term, when it began.
     pub started_at: Timestamp,
     /// How the clock is set while nobody works.
     pub standstill: Standstill,
@@ -75,6 +75,19 @@ pub enum AppError {
          `picket-collector keys make --out FILE`"
     )]
     NoKeyRing(String),
+    /// Another collector uses the same database with other keys.
+    #[error(
+        "the key ring here ({place}) lacks the key {key} of the collector at {host}, which uses the same database: what one seals the \
+         other could not open. Copy the whole directory of keys from there; every collector of a database has the same"
+    )]
+    OtherKeyRing {
+        /// Where it is.
+        place: String,
+        /// The key.
+        key: String,
+        /// Whose it is.
+        host: String,
+    },
 }
 
 impl App {
@@ -130,6 +143,12 @@ impl App {
         })
     }
 
+    /// The same for the tasks of a term that begins now.
+    #[must_use]
+    pub fn leading(&self, fence: Fence) -> Self {
+        Self { pools: self.pools.fenced(fence), started_at: self.clock.now(), ..self.clone() }
+    }
+
     /// From now on with the keys of this ring, wherever they are used in this process.
     ///
     /// # Errors
@@ -142,6 +161,11 @@ impl App {
         Ok(())
     }
 
+    /// The names of the keys in the ring, the newest last.
+    pub fn key_names(&self) -> Vec<String> {
+        self.opener.key_ids().into_iter().map(key_name).collect()
+    }
+
     /// Since when probes have been listened to in a time without a leap.
     pub fn listening_since(&self) -> Timestamp {
         self.clock.even_since().unwrap_or(self.started_at)
@@ -149,7 +173,7 @@ impl App {
 }
 
 /// Time does not run backwards over a restart: what was stored last must not lie ahead.
-fn go_on_from(clock: &Clock, last_alive: Timestamp) {
+pub fn go_on_from(clock: &Clock, last_alive: Timestamp) {
     let behind = last_alive.micros_since(clock.now());
     if behind > 0 {
         tracing::warn!(
@@ -183,12 +207,22 @@ pub async fn time_of_the_collector(conn: &mut Auth, machine: Clock) -> Result<Cl
 
 /// Reads the key ring. Makes one at a first start, and never where sealed rows wait for the ring that made them.
 async fn ring(pools: &Pools, config: &Config, now: Timestamp, starting: bool) -> Result<KeyRing, AppError> {
-    if let Some(ring) = KeyRing::load(&config.keys)? {
-        return Ok(ring);
-    }
     let place = source::place(&config.keys);
+    let shared = if starting && config.database.mode == DatabaseMode::External {
+        Some(leadership::read(&mut pools.worker().await?).await?)
+    } else {
+        None
+    };
+    // The key with which whoever leads, or last did, seals.
+    let theirs = shared.and_then(|row| Some((row.key_ids.last()?.clone(), row.host)));
+    if let Some(ring) = KeyRing::load(&config.keys)? {
+        return match theirs.filter(|(key, _)| !ring.ids().into_iter().any(|id| key_name(id) == *key)) {
+            Some((key, host)) => Err(AppError::OtherKeyRing { place, key, host }),
+            None => Ok(ring),
+        };
+    }
     // What others keep, others make: `keys make`.
-    if !starting || config.keys.from != KeysFrom::File {
+    if !starting || config.keys.from != KeysFrom::File || theirs.is_some() {
         return Err(AppError::NoKeyRing(place));
     }
     let mut worker = pools.worker().await?;
@@ -197,9 +231,14 @@ async fn ring(pools: &Pools, config: &Config, now: Timestamp, starting: bool) ->
         return Err(AppError::NoKeyRing(place));
     }
     let ring = KeyRing::create(config.keys.directory(), now)?;
-    let (author, key) = (Author::of_instance("collector"), format!("{:08x}", ring.newest_id()));
+    let (author, key) = (Author::of_instance("collector"), key_name(ring.newest_id()));
     audit::append(&mut auth, &author.did("keys.make", &key, json!({}), now)).await?;
     auth.commit().await?;
     tracing::warn!("Made a key ring: copy {place} to a safe place, apart from the data and its backups");
     Ok(ring)
+}
+
+/// A key's name, as the ring's file has it.
+fn key_name(id: u32) -> String {
+    format!("{id:08x}")
 }

@@ -47,6 +47,8 @@ macro_rules! uuid_ids {
 uuid_ids! {
     /// One Picket installation; the audience of every token a probe signs.
     CollectorId,
+    /// One collector's process, as it leads or stands by.
+    TermId,
     /// A tenant.
     OrgId,
     /// A person who signs in.

@@ -72,6 +72,21 @@ impl Collector {
         collector
     }
 
+    /// Prepares one that uses the database at the URL in `url_file`, as others may; `http` is what its configuration says about listening.
+    /// It is not started yet.
+    pub fn of_external(settings: &Settings<'_>, (http, address): (&str, SocketAddr), url_file: &Path) -> Self {
+        fs::create_dir_all(settings.folder).unwrap();
+        let (config, data) = (settings.folder.join("config.toml"), settings.folder.join("data"));
+        let url = format!("http://{address}");
+        let text = configuration(settings, (Some(http), address, &url), &data);
+        let managed = format!("mode = \"managed\"\ndata_dir = \"{}\"", data.display());
+        let external = format!("mode = \"external\"\nurl_file = \"{}\"", url_file.display());
+        assert!(text.contains(&managed), "{text}");
+        fs::write(&config, text.replace(&managed, &external)).unwrap();
+        let log = settings.folder.join("collector.log");
+        Self { place: settings.place.clone(), address, url, config, data, log, process: None }
+    }
+
     /// Starts it (again) on the same data, and waits until it answers.
     pub fn starts(&mut self) {
         self.begins_to_start();

@@ -9,7 +9,7 @@
 //!
 //! For faults: a [`mod@line`] is long and can be bad ([`relay`]), and what passes over it is written into the [`ledger`] by a
 //! [`recorder`]; [`postgres`] reaches the collector's database past the collector, [`disk`] is one that fills up, and
-//! [`audit`] compares in the end.
+//! [`audit`] compares in the end. Several collectors share an [`external`] database behind a [`balancer`].
 //!
 //! Everything started here is ended by its process id when it is dropped, also when a test panics.
 
@@ -41,7 +41,9 @@ pub mod world;
 
 pub mod archive;
 pub mod audit;
+pub mod balancer;
 pub mod disk;
+pub mod external;
 pub mod ledger;
 pub mod line;
 pub mod postgres;

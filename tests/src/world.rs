@@ -74,9 +74,7 @@ impl World {
     }
 
     fn local_places(machine: &Place) -> Places {
-        let number = (std::process::id() * 16 + NEXT.fetch_add(1, Ordering::Relaxed)) % 62_500;
-        let [high, low] = [number / 250, number % 250 + 1].map(|part| u8::try_from(part).unwrap());
-        let here = (machine.clone(), Ipv4Addr::new(127, 77, high, low));
+        let here = (machine.clone(), loopback());
         Places { collector: here.clone(), target: here.clone(), resolver: here, regions: BTreeMap::new() }
     }
 
@@ -314,7 +312,15 @@ impl World {
     }
 }
 
-fn folder() -> TempDir {
+/// A loopback address that nobody else has.
+pub fn loopback() -> Ipv4Addr {
+    let number = (std::process::id() * 16 + NEXT.fetch_add(1, Ordering::Relaxed)) % 62_500;
+    let [high, low] = [number / 250, number % 250 + 1].map(|part| u8::try_from(part).unwrap());
+    Ipv4Addr::new(127, 77, high, low)
+}
+
+/// A folder that whoever a program runs as can reach.
+pub fn folder() -> TempDir {
     let folder = tempfile::Builder::new().prefix("picket-test-").tempdir().unwrap();
     // The collector drops its privileges and must still reach what is in here.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();

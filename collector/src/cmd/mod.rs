@@ -13,6 +13,7 @@ mod entrances;
 pub mod file_bytes;
 pub mod file_text;
 pub mod keys;
+mod lead;
 pub mod migrate;
 pub mod monitor;
 pub mod organization;

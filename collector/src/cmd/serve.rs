@@ -1,6 +1,6 @@
 //! `serve`: the collector itself, until a signal.
 //!
-//! Start: PostgreSQL, roles, migrations, pools, tasks, web. Stop: web, tasks, pools, PostgreSQL.
+//! Start: PostgreSQL, roles, migrations, pools, leadership or standing by, web, tasks. Stop: web, tasks, pools, PostgreSQL.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -15,6 +15,7 @@ use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::lead::{self, Lead, Parts};
 use super::{CmdError, POOL_SIZE, access, archive, entrances};
 use crate::app::App;
 use crate::config::{self, Config, DatabaseMode};
@@ -24,7 +25,7 @@ use crate::login::Porter;
 use crate::ops::archive::server::Server;
 use crate::postgres::managed::Layout;
 use crate::postgres::{Access, Cluster, PostgresError, open_pools};
-use crate::{flow, ops, tasks, wake};
+use crate::{tasks, wake};
 
 /// Arguments of `serve`.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -98,11 +99,11 @@ async fn serve(
         },
         None => None,
     };
-    // First, for it says whether what seems old may be deleted.
-    let mut worker = app.pools.worker().await?;
-    flow::gaps::at_start(&mut worker, app.clock.now()).await?;
-    worker.commit().await?;
-    ops::retention::run(&app.pools, &app.config.retention, app.clock.now()).await?;
+    let mut lead = Lead::new(&app, access);
+    let first = tokio::select! {
+        first = lead.at_start() => first?,
+        () = signals.wait() => return Ok(ExitCode::SUCCESS),
+    };
     let limits = Arc::new(request_limits(&app.config.limits));
     let porter = super::porter(&app)?;
     entrances::open(&app, &porter, Arc::clone(&limits), &tracker, &stop).await?;
@@ -110,9 +111,9 @@ async fn serve(
     if let Err(error) = super::keys::ensure(&app.config, &app.collector_id.to_string()) {
         tracing::error!("The recovery kit is not written: {error}");
     }
-    let drills = super::drill::scheduled(&app.config)?;
-    let desks = tasks::Desks { porter: porter.clone(), office: super::office(&app) };
-    tasks::start(&app, &limits, desks, tasks::Archive { keeper, drills }, &tracker, &stop);
+    let drills = Arc::new(super::drill::scheduled(&app.config)?);
+    let parts = Parts { porter: porter.clone(), archive: tasks::Archive { keeper, drills } };
+    lead::spawn(lead, first, parts, &limits, &tracker, &stop);
     tracing::info!("Picket {} runs at {}", env!("CARGO_PKG_VERSION"), app.config.http.public_url());
     invite(&app, &porter).await?;
     tokio::select! {

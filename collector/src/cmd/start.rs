@@ -91,7 +91,7 @@ fn to_its_end(command: impl Future<Output = Result<ExitCode, CmdError>>) -> Resu
 async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError> {
     let clock = Clock::system();
     match command {
-        Command::Serve(_) => serve::run(config, clock).await,
+        Command::Serve(_) => Box::pin(serve::run(config, clock)).await,
         Command::Migrate => migrate::run(&config).await,
         Command::Doctor(args) => doctor::run(args, &config, &clock).await,
         Command::Monitor(command) => monitor::run(command, &open(config, clock).await?).await,

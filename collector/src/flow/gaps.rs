@@ -52,9 +52,21 @@ pub async fn run(conn: &mut Worker, now: Timestamp) -> Result<Report, StoreError
 /// # Errors
 /// When the database fails.
 pub async fn at_start(conn: &mut Worker, now: Timestamp) -> Result<u64, StoreError> {
+    begins(conn, now, now).await
+}
+
+/// To be called once when a collector takes over that has been taking batches: whoever was heard meanwhile was not kept out.
+///
+/// # Errors
+/// When the database fails.
+pub async fn at_takeover(conn: &mut Worker, now: Timestamp) -> Result<u64, StoreError> {
+    begins(conn, now - SILENT_AFTER, now).await
+}
+
+async fn begins(conn: &mut Worker, heard_since: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
     let (last_alive, _) = gaps::instance(conn).await?;
     let away = now.since(last_alive);
-    let probes = note_absence(conn, last_alive, now, now).await?;
+    let probes = note_absence(conn, last_alive, heard_since, now).await?;
     // Nobody knows whether it was away for so long, or came back with a wrong clock.
     if away > SMALL_STEP_BACK {
         clock::note_leap(conn, now).await?;

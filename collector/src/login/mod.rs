@@ -105,6 +105,12 @@ impl Porter {
         Ok(Self { pools, passwords, throttle, asked, drawn, org, sealer, opener, settings })
     }
 
+    /// The same porter with other ways to the rows: a task's are of its term.
+    #[must_use]
+    pub fn on(&self, pools: Pools) -> Self {
+        Self { pools, ..self.clone() }
+    }
+
     /// What the operator decided.
     pub const fn settings(&self) -> Settings {
         self.settings

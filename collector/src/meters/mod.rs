@@ -62,6 +62,8 @@ pub struct Counted {
     pub intake_sum: Duration,
     /// Attempts to deliver, by kind of channel and result.
     pub deliveries: BTreeMap<(String, &'static str), u64>,
+    /// The number of the term in which this process leads; `None` while it stands by.
+    pub leads: Option<i64>,
     /// The last figures read from the database.
     pub gauges: Option<Gauges>,
 }
@@ -77,6 +79,7 @@ impl Default for Counted {
             intake: [0; BOUNDS.len() + 1],
             intake_sum: Duration::ZERO,
             deliveries: BTreeMap::new(),
+            leads: None,
             gauges: None,
         }
     }
@@ -128,6 +131,11 @@ impl Meters {
     /// Counts an attempt to deliver by this kind of channel.
     pub fn delivery(&self, kind: &str, result: &'static str) {
         self.count(|counted| *counted.deliveries.entry((kind.to_owned(), result)).or_default() += 1);
+    }
+
+    /// Notes the number of the term in which this process leads, or that it stands by.
+    pub fn leads(&self, fence: Option<i64>) {
+        self.count(|counted| counted.leads = fence);
     }
 
     /// Takes the figures in that were read from the database.

@@ -32,6 +32,14 @@ impl Access {
         Ok(conn)
     }
 
+    /// A connection by the login itself, which may end the sessions of that login.
+    ///
+    /// # Errors
+    /// When the server does not answer or refuses.
+    pub async fn connect_by_login(&self) -> Result<PgConnection, PostgresError> {
+        self.connect_admin(DATABASE).await
+    }
+
     /// A connection that may make roles, to the maintenance database of a managed cluster.
     pub(super) async fn connect_admin(&self, database: &str) -> Result<PgConnection, PostgresError> {
         let mut options = self.options(None, "picket admin")?;
@@ -93,18 +101,26 @@ impl Access {
 /// When the options cannot be; connections are made when they are first needed.
 pub fn open_pools(access: &Access, size: u32) -> Result<Pools, PostgresError> {
     Ok(Pools {
-        app: pool(access, "picket_app", size, "10s")?,
-        intake: pool(access, "picket_intake", size, "10s")?,
-        worker: pool(access, "picket_worker", size, "60s")?,
-        auth: pool(access, "picket_auth", size, "10s")?,
-        eraser: pool(access, "picket_eraser", 2, "60s")?,
+        app: pool(access, "picket_app", size, ("10s", "10s"))?,
+        // A batch of a collector that stands still must not keep its probe out of the other.
+        intake: pool(access, "picket_intake", size, ("10s", "5s"))?,
+        worker: pool(access, "picket_worker", size, ("60s", "60s"))?,
+        auth: pool(access, "picket_auth", size, ("10s", "10s"))?,
+        eraser: pool(access, "picket_eraser", 2, ("60s", "60s"))?,
+        fence: None,
     })
 }
 
-fn pool(access: &Access, role: &'static str, size: u32, limit: &'static str) -> Result<PgPool, PostgresError> {
+/// `limit` is how long a statement may take, and `idle` how long a transaction may wait for the next.
+fn pool(
+    access: &Access,
+    role: &'static str,
+    size: u32,
+    (limit, idle): (&'static str, &'static str),
+) -> Result<PgPool, PostgresError> {
     let options = access.options(Some(role), role)?.options([
         ("statement_timeout", limit),
-        ("idle_in_transaction_session_timeout", "60s"),
+        ("idle_in_transaction_session_timeout", idle),
         ("timezone", "UTC"),
     ]);
     let set_role = matches!(access, Access::Url(_));

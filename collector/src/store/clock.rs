@@ -40,6 +40,7 @@ pub const TIMES: &[(&str, &[&str])] = &[
     ("replays", &["from_at", "to_at", "noted_at"]),
     ("findings", &["first_at", "last_at"]),
     ("account_mails", &["created_at", "next_at", "leased_until", "gives_up_at", "ended_at"]),
+    ("leadership", &["taken_at", "beat_at"]),
 ];
 
 /// Times that stay what they are: what was done to settings is on record as it was noted, and a receipt lies where the time

@@ -2,12 +2,18 @@
 
 use super::limits::Exceeded;
 
+/// What `hold_leadership` raises.
+const DEPOSED: &str = "PK001";
+
 /// A statement failed, or the rows are not as they must be.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// PostgreSQL or the way to it failed.
     #[error("the database: {0}")]
     Database(#[source] sqlx::Error),
+    /// The transaction was a task's of a collector that does not lead any more; nothing of it is kept.
+    #[error("this collector does not lead any more: {0}")]
+    Deposed(String),
     /// The organization may not have so much.
     #[error(transparent)]
     Limit(Exceeded),
@@ -35,6 +41,11 @@ pub enum StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        if let sqlx::Error::Database(refused) = &error
+            && refused.code().is_some_and(|code| code == DEPOSED)
+        {
+            return Self::Deposed(refused.message().to_owned());
+        }
         Exceeded::of(&error).map_or(Self::Database(error), Self::Limit)
     }
 }
@@ -57,7 +68,7 @@ impl StoreError {
                     | sqlx::Error::WorkerCrashed
                     | sqlx::Error::Protocol(_)
             ),
-            Self::Limit(_) | Self::Inconsistent { .. } | Self::RowCount { .. } => false,
+            Self::Deposed(_) | Self::Limit(_) | Self::Inconsistent { .. } | Self::RowCount { .. } => false,
         }
     }
 

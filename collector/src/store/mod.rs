@@ -38,6 +38,7 @@ pub mod imports;
 pub mod incidents;
 pub mod instance;
 pub mod invitations;
+pub mod leadership;
 pub mod limits;
 pub mod managements;
 pub mod manual_checks;
@@ -73,7 +74,7 @@ pub mod summaries;
 pub mod users;
 
 pub use error::StoreError;
-pub use scope::{Auth, Conn, Eraser, Intake, Pools, Scoped, Worker};
+pub use scope::{Auth, Conn, Eraser, Fence, Intake, Pools, Scoped, Worker};
 
 macro_rules! row_keys {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(

@@ -12,6 +12,10 @@ use super::audit::Author;
 use super::{OrgKey, StoreError};
 use crate::wake::{Bell, CHANNEL};
 
+/// The number of a term of leadership ([`super::leadership`]); a newer term has a higher one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fence(pub i64);
+
 /// One pool a role. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Pools {
@@ -25,6 +29,8 @@ pub struct Pools {
     pub auth: PgPool,
     /// Erasure of what was closed (`picket_eraser`).
     pub eraser: PgPool,
+    /// Those of a task have the number of the term in which it runs: no transaction of theirs outlives it.
+    pub fence: Option<Fence>,
 }
 
 /// A transaction that sees the rows of one tenant.
@@ -52,12 +58,38 @@ pub struct Auth(Transaction<'static, Postgres>);
 pub struct Eraser(Transaction<'static, Postgres>);
 
 impl Pools {
+    /// The same for the tasks of a term: each transaction holds on to its number from its beginning, and fails once another collector
+    /// leads.
+    #[must_use]
+    pub fn fenced(&self, fence: Fence) -> Self {
+        Self { fence: Some(fence), ..self.clone() }
+    }
+
+    /// To be asked right before something is done outside the database that cannot be taken back: whether the term still lasts.
+    ///
+    /// # Errors
+    /// [`StoreError::Deposed`] when another collector leads, or no connection can be had.
+    pub async fn confirm(&self) -> Result<(), StoreError> {
+        match self.fence {
+            Some(_) => Ok(self.begin(&self.worker).await?.rollback().await?),
+            None => Ok(()),
+        }
+    }
+
+    async fn begin(&self, pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
+        let mut tx = begin(pool).await?;
+        if let Some(Fence(fence)) = self.fence {
+            sqlx::query("SELECT hold_leadership($1)").bind(fence).execute(&mut *tx).await?;
+        }
+        Ok(tx)
+    }
+
     /// Begins a transaction for one tenant.
     ///
     /// # Errors
     /// When no connection can be had.
     pub async fn scoped(&self, org: OrgKey) -> Result<Scoped, StoreError> {
-        let mut tx = begin(&self.app).await?;
+        let mut tx = self.begin(&self.app).await?;
         sqlx::query("SELECT set_config('picket.org', $1, true)").bind(org.0.to_string()).execute(&mut *tx).await?;
         let author = Author { org: Some(org), ..Author::of_instance("collector") };
         Ok(Scoped { tx, org, author })
@@ -68,7 +100,7 @@ impl Pools {
     /// # Errors
     /// When no connection can be had.
     pub async fn intake(&self) -> Result<Intake, StoreError> {
-        begin(&self.intake).await.map(Intake)
+        self.begin(&self.intake).await.map(Intake)
     }
 
     /// Begins a transaction of a background stage.
@@ -76,7 +108,7 @@ impl Pools {
     /// # Errors
     /// When no connection can be had.
     pub async fn worker(&self) -> Result<Worker, StoreError> {
-        begin(&self.worker).await.map(Worker)
+        self.begin(&self.worker).await.map(Worker)
     }
 
     /// Begins a transaction before a tenant is known, or of the operator.
@@ -84,7 +116,7 @@ impl Pools {
     /// # Errors
     /// When no connection can be had.
     pub async fn auth(&self) -> Result<Auth, StoreError> {
-        begin(&self.auth).await.map(Auth)
+        self.begin(&self.auth).await.map(Auth)
     }
 
     /// Begins a transaction that erases.
@@ -92,7 +124,7 @@ impl Pools {
     /// # Errors
     /// When no connection can be had.
     pub async fn eraser(&self) -> Result<Eraser, StoreError> {
-        begin(&self.eraser).await.map(Eraser)
+        self.begin(&self.eraser).await.map(Eraser)
     }
 
     /// Closes every pool, after what runs on them has ended.

@@ -2,6 +2,9 @@
 //!
 //! A task takes no input but the parts it uses, reads what is due from the database, and may run anywhere any number of
 //! times. It runs at once at the start, then on its bell or its period, whichever comes first; never beside itself.
+//!
+//! Where several collectors use one database, [`start`] is for the one that leads, as long as its [`Term`] lasts: these tasks judge,
+//! tell and delete. What [`start_everywhere`] runs concerns the process alone.
 
 mod safekeeping;
 
@@ -34,30 +37,36 @@ type Ran = Result<Box<dyn Debug + Send>, Box<dyn std::error::Error + Send + Sync
 
 type Running = Pin<Box<dyn Future<Output = Ran> + Send>>;
 
-/// One background task.
-struct Task {
+/// One background task, and what it uses besides the parts of the program.
+struct Task<S> {
     name: &'static str,
     period: Duration,
     bell: Option<Bell>,
-    run: fn(App, Arc<Shared>) -> Running,
+    run: fn(App, Arc<S>) -> Running,
     /// Whether it is broken off when the collector stops: it waits for others, and leaves nothing half done.
     breaks_off: bool,
 }
 
-/// What tasks use besides the parts of the program.
+/// What the tasks of a term use.
 struct Shared {
-    /// Those of the web.
-    limits: Arc<Limits>,
     listening: Mutex<Listening>,
     desks: Desks,
     archive: Archive,
     /// How often it was looked whether to ask for the operator's address.
     pings: AtomicU64,
-    /// How often the key ring was looked at.
-    key_looks: AtomicU64,
+    /// The keys of the ring when all was sealed by the newest of them.
+    sealed_by: Mutex<Vec<u32>>,
     /// Follows what ends.
     ended: ops::ended::Follower,
     stop: CancellationToken,
+}
+
+/// What the tasks of every collector use.
+struct Own {
+    /// Those of the web.
+    limits: Arc<Limits>,
+    /// How often the key ring was looked at.
+    key_looks: AtomicU64,
 }
 
 /// What looks after people and papers.
@@ -70,12 +79,40 @@ pub struct Desks {
 }
 
 /// What looks after the archive, where there is one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Archive {
     /// Archives and backs up.
     pub keeper: Option<Arc<Keeper>>,
     /// Tries restores.
-    pub drills: Drills,
+    pub drills: Arc<Drills>,
+}
+
+/// For how long tasks run: until they are stopped, or at once broken off, because what they do would not count any more.
+#[derive(Clone, Debug)]
+pub struct Term {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    lost: CancellationToken,
+}
+
+impl Term {
+    /// Its tasks are on `tracker` and end with `stop`, each after what it is doing.
+    pub fn new(tracker: TaskTracker, stop: CancellationToken) -> Self {
+        Self { tracker, stop, lost: CancellationToken::new() }
+    }
+
+    /// Breaks off whatever its tasks are doing, and waits until nothing of it is left.
+    pub async fn break_off(&self) {
+        self.lost.cancel();
+        self.stop.cancel();
+        self.ended().await;
+    }
+
+    /// Waits until its tasks have ended.
+    pub async fn ended(&self) {
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -83,8 +120,12 @@ const SECOND: Duration = Duration::from_secs(1);
 /// After failures a task waits longer and longer, up to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-fn tasks() -> Vec<Task> {
-    let task = |name, period, run| Task { name, period, bell: None, run, breaks_off: false };
+fn task<S>(name: &'static str, period: Duration, run: fn(App, Arc<S>) -> Running) -> Task<S> {
+    Task { name, period, bell: None, run, breaks_off: false }
+}
+
+/// Those of the collector that leads.
+fn tasks() -> Vec<Task<Shared>> {
     let rung = |bell, task| Task { bell: Some(bell), ..task };
     let breaks_off = |task| Task { breaks_off: true, ..task };
     let hour = SECOND * 3600;
@@ -100,7 +141,7 @@ fn tasks() -> Vec<Task> {
         breaks_off(task("drill", SECOND * 60, |app, shared| Box::pin(safekeeping::drill(app, shared)))),
         task("operator", SECOND * 60, |app, shared| Box::pin(safekeeping::operator(app, shared))),
         breaks_off(task("ping", safekeeping::PING, |app, shared| Box::pin(safekeeping::ping(app, shared)))),
-        task("keys", SECOND * 10, |app, shared| Box::pin(safekeeping::keys(app, shared))),
+        task("sealing", SECOND * 10, |app, shared| Box::pin(safekeeping::sealing(app, shared))),
         task("ended", SECOND * 10, |app, shared| Box::pin(safekeeping::ended(app, shared))),
         task("ends", SECOND * 60, |app, shared| Box::pin(ends(app, shared))),
         task("managements", SECOND * 60, |app, shared| Box::pin(managements(app, shared))),
@@ -108,52 +149,55 @@ fn tasks() -> Vec<Task> {
         task("papers", SECOND * 60, |app, shared| Box::pin(papers(app, shared))),
         breaks_off(task("exports", SECOND * 5, |app, _| Box::pin(safekeeping::make_exports(app)))),
         task("erasure", hour, |app, _| Box::pin(safekeeping::erasure(app))),
-        task("limits", SECOND * 60, |_, shared| Box::pin(forget(shared))),
         rung(Bell::Judge, task("judge", SECOND, |app, shared| Box::pin(judge(app, shared)))),
         task("replay", SECOND * 30, |app, _| Box::pin(replay(app))),
         rung(Bell::Dispatch, task("dispatch", SECOND * 5, |app, _| Box::pin(dispatch(app)))),
         task("summaries", SECOND * 10, |app, _| Box::pin(summaries(app))),
-        task("gauges", SECOND * 15, |app, _| Box::pin(gauges(app))),
         rung(Bell::Mails, task("account-mails", SECOND * 5, |app, _| Box::pin(account_mails(app)))),
         task("again", SECOND * 10, |app, _| Box::pin(again(app))),
         rung(Bell::Deliver, task("deliver", SECOND, |app, _| Box::pin(deliver(app)))),
     ]
 }
 
-/// Runs every task until `stop`; a task that runs then is finished first. `limits` are those of the web.
-pub fn start(
-    app: &App,
-    limits: &Arc<Limits>,
-    desks: Desks,
-    archive: Archive,
-    tracker: &TaskTracker,
-    stop: &CancellationToken,
-) {
-    tracker.spawn(keep_time(app.clone(), stop.clone()));
-    let listening = Mutex::new(Listening::from(app.started_at));
-    let (limits, stop_all) = (Arc::clone(limits), stop.clone());
-    let ended = ops::ended::Follower::default();
-    let shared = Shared {
-        limits,
-        listening,
+/// Those of every collector.
+fn everywhere() -> Vec<Task<Own>> {
+    vec![
+        task("limits", SECOND * 60, |_, own| Box::pin(forget(own))),
+        task("gauges", SECOND * 15, |app, _| Box::pin(gauges(app))),
+        task("keys", SECOND * 10, |app, own| Box::pin(safekeeping::keys(app, own))),
+    ]
+}
+
+/// Runs the tasks of whoever leads; `app` and `desks` reach the rows under the number of the term.
+pub fn start(app: &App, desks: Desks, archive: Archive, term: &Term) {
+    term.tracker.spawn(keep_time(app.clone(), term.clone()));
+    let shared = Arc::new(Shared {
+        listening: Mutex::new(Listening::from(app.started_at)),
         desks,
         archive,
         pings: AtomicU64::new(0),
-        key_looks: AtomicU64::new(0),
-        ended,
-        stop: stop_all,
-    };
-    let shared = Arc::new(shared);
+        sealed_by: Mutex::default(),
+        ended: ops::ended::Follower::default(),
+        stop: term.stop.clone(),
+    });
     for task in tasks() {
-        tracker.spawn(repeat(app.clone(), Arc::clone(&shared), task, stop.clone()));
+        term.tracker.spawn(repeat(app.clone(), Arc::clone(&shared), task, term.clone()));
     }
 }
 
-async fn repeat(app: App, shared: Arc<Shared>, task: Task, stop: CancellationToken) {
+/// Runs the tasks of every collector until `term` ends. `limits` are those of the web.
+pub fn start_everywhere(app: &App, limits: &Arc<Limits>, term: &Term) {
+    let own = Arc::new(Own { limits: Arc::clone(limits), key_looks: AtomicU64::new(0) });
+    for task in everywhere() {
+        term.tracker.spawn(repeat(app.clone(), Arc::clone(&own), task, term.clone()));
+    }
+}
+
+async fn repeat<S>(app: App, shared: Arc<S>, task: Task<S>, term: Term) {
     let mut failures = 0_u32;
-    while !stop.is_cancelled() {
+    while !term.stop.is_cancelled() {
         let run = (task.run)(app.clone(), Arc::clone(&shared));
-        let Some(ran) = unless_stopped(run, task.breaks_off, &stop).await else { return };
+        let Some(ran) = unless_stopped(run, task.breaks_off, &term).await else { return };
         let wait = match ran {
             Ok(report) => {
                 if failures > 0 {
@@ -176,15 +220,16 @@ async fn repeat(app: App, shared: Arc<Shared>, task: Task, stop: CancellationTok
                 _ => tokio::time::sleep(wait).await,
             }
         };
-        tokio::select! { () = bell => {}, () = stop.cancelled() => {} }
+        tokio::select! { () = bell => {}, () = term.stop.cancelled() => {} }
     }
 }
 
 /// What a task answers; `None` when it was broken off.
-async fn unless_stopped(run: Running, breaks_off: bool, stop: &CancellationToken) -> Option<Ran> {
+async fn unless_stopped(run: Running, breaks_off: bool, term: &Term) -> Option<Ran> {
     tokio::select! {
         ran = run => Some(ran),
-        () = stop.cancelled(), if breaks_off => None,
+        () = term.stop.cancelled(), if breaks_off => None,
+        () = term.lost.cancelled() => None,
     }
 }
 
@@ -193,13 +238,17 @@ fn report(report: impl Debug + Send + 'static) -> Ran {
 }
 
 /// Keeps the time in which all the others work: looks every second whether the machine's clock was set.
-async fn keep_time(app: App, stop: CancellationToken) {
+async fn keep_time(app: App, term: Term) {
     let mut keeper = flow::clock::Timekeeper::default();
-    while !stop.is_cancelled() {
-        if let Err(error) = keeper.look(&app.pools, &app.clock, &app.standstill).await {
+    while !term.stop.is_cancelled() {
+        let looked = tokio::select! {
+            looked = keeper.look(&app.pools, &app.clock, &app.standstill) => looked,
+            () = term.lost.cancelled() => return,
+        };
+        if let Err(error) = looked {
             tracing::error!("The machine's clock could not be looked at: {error}");
         }
-        tokio::select! { () = tokio::time::sleep(SECOND) => {}, () = stop.cancelled() => {} }
+        tokio::select! { () = tokio::time::sleep(SECOND) => {}, () = term.stop.cancelled() => {} }
     }
 }
 
@@ -316,8 +365,8 @@ async fn gauges(app: App) -> Ran {
 }
 
 /// Who has long been quiet has all of its allowance again: its row says nothing any more.
-async fn forget(shared: Arc<Shared>) -> Ran {
-    shared.limits.forget_quiet();
+async fn forget(own: Arc<Own>) -> Ran {
+    own.limits.forget_quiet();
     report("forgot")
 }
 
@@ -327,15 +376,17 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_for_others_is_broken_off_and_everything_else_is_finished() {
-        let stop = CancellationToken::new();
-        let ran = unless_stopped(Box::pin(async { report("done") }), true, &stop).await;
+        let term = Term::new(TaskTracker::new(), CancellationToken::new());
+        let ran = unless_stopped(Box::pin(async { report("done") }), true, &term).await;
         assert!(ran.is_some());
-        stop.cancel();
-        assert!(unless_stopped(Box::pin(std::future::pending()), true, &stop).await.is_none());
+        term.stop.cancel();
+        assert!(unless_stopped(Box::pin(std::future::pending()), true, &term).await.is_none());
         let later = Box::pin(async {
             tokio::task::yield_now().await;
             report("done")
         });
-        assert!(unless_stopped(later, false, &stop).await.is_some());
+        assert!(unless_stopped(later, false, &term).await.is_some());
+        term.lost.cancel();
+        assert!(unless_stopped(Box::pin(std::future::pending()), false, &term).await.is_none());
     }
 }

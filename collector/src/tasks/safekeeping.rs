@@ -1,12 +1,12 @@
 //! Tasks that keep data: archive, drills, anchors, retention, erasure, and whether promises are kept.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use picket_shared::time::{Clock, Timestamp};
 
-use super::{Ran, Shared, report};
+use super::{Own, Ran, Shared, report};
 use crate::app::App;
 use crate::config::KeysFrom;
 use crate::privacy::erase::Receipts;
@@ -150,26 +150,35 @@ pub(super) async fn ping(app: App, shared: Arc<Shared>) -> Ran {
     }
 }
 
-/// Follows the key ring where it is read from, and seals again what older keys sealed: at the start, and after each change.
-pub(super) async fn keys(app: App, shared: Arc<Shared>) -> Ran {
-    let (config, run) = (Arc::clone(&app.config), shared.key_looks.fetch_add(1, Ordering::Relaxed));
+/// Follows the key ring where it is read from, in every collector.
+pub(super) async fn keys(app: App, own: Arc<Own>) -> Ran {
+    let (config, run) = (Arc::clone(&app.config), own.key_looks.fetch_add(1, Ordering::Relaxed));
     // A command may be the client of a service that counts its calls.
     if run > 0 && config.keys.from == KeysFrom::Command && !run.is_multiple_of(LOOKS_BY_COMMAND) {
         return report("not looked");
     }
     let ring = tokio::task::spawn_blocking(move || KeyRing::load(&config.keys)).await??;
     let Some(ring) = ring else { return Err("the key ring is gone: put it back; the one in memory goes on".into()) };
-    let known = app.opener.key_ids();
-    if ring.ids() != known {
-        if !ring.ids().contains(&app.sealer.key_id()) {
-            return Err("the key ring was replaced by one that lacks the key that seals: put the old one back".into());
-        }
-        app.follow_keys(&ring)?;
-        tracing::info!("The key ring has {} keys now, and {:08x} seals", ring.count(), ring.newest_id());
-    } else if run > 0 {
+    if ring.ids() == app.opener.key_ids() {
         return report("as before");
     }
-    report(ops::rotation::run(&app.pools, &app.sealer, &app.opener).await?)
+    if !ring.ids().contains(&app.sealer.key_id()) {
+        return Err("the key ring was replaced by one that lacks the key that seals: put the old one back".into());
+    }
+    app.follow_keys(&ring)?;
+    tracing::info!("The key ring has {} keys now, and {:08x} seals", ring.count(), ring.newest_id());
+    report(ring.count())
+}
+
+/// Seals again what older keys sealed: at the beginning of a term, and after each change of the ring.
+pub(super) async fn sealing(app: App, shared: Arc<Shared>) -> Ran {
+    let keys = app.opener.key_ids();
+    if *shared.sealed_by.lock().unwrap_or_else(PoisonError::into_inner) == keys {
+        return report("as before");
+    }
+    let done = ops::rotation::run(&app.pools, &app.sealer, &app.opener).await?;
+    *shared.sealed_by.lock().unwrap_or_else(PoisonError::into_inner) = keys;
+    report(done)
 }
 
 /// What was erased, outside the database.

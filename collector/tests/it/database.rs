@@ -75,6 +75,7 @@ impl TestDatabase {
             worker: pool("worker"),
             auth: pool("auth"),
             eraser: pool("eraser"),
+            fence: None,
         };
         Self { name, folder: cluster.folder.clone(), pools }
     }

@@ -22,6 +22,7 @@ mod gotify;
 mod heartbeats;
 mod import;
 mod isolation;
+mod leadership;
 mod log;
 mod matrix;
 mod mattermost;

@@ -19,6 +19,7 @@ mod a_restore_is_drilled;
 mod a_rotated_key_stops_nothing;
 mod a_second_region_needs_only_its_token;
 mod a_silent_region_opens_no_incident;
+mod a_standby_takes_over_and_nothing_is_told_twice;
 mod a_wrong_clock_of_a_probe_makes_no_incident;
 mod a_wrong_clock_of_the_collector_makes_no_incident;
 mod an_administrator_sees_the_instance_for_a_time;

@@ -3,6 +3,7 @@
 mod archive;
 mod breaches;
 mod clock;
+mod leader;
 mod probes;
 mod process;
 mod reach;

@@ -1,13 +1,14 @@
-//! What the probes say: whether they are heard and confined; and with it what the clocks say.
+//! What the probes say: whether they are heard and confined; and with it who leads, and what the clocks say.
 
 use picket_shared::time::{Clock, Timestamp};
 
-use super::{Finding, State, clock};
+use super::{Finding, State, clock, leader};
 use crate::app::time_of_the_collector;
 use crate::cmd::CmdError;
 use crate::postgres::{Access, open_pools};
 use crate::store;
 use crate::store::clock::{self as clocks, ClockRow};
+use crate::store::leadership::{self, Leadership};
 use crate::store::read::probes::{self, ProbeRow, Standing};
 
 /// What is asked of the database.
@@ -15,13 +16,15 @@ struct Listed {
     rows: Vec<ProbeRow>,
     told: Vec<String>,
     clocks: Option<ClockRow>,
+    leads: Leadership,
     now: Timestamp,
 }
 
 /// Asks the database for every probe, and for what is known of the clock; gives the addresses that probes were told.
 pub(super) async fn look(access: &Access, machine: &Clock, findings: &mut Vec<Finding>) -> Vec<String> {
     match listed(access, machine).await {
-        Ok(Listed { mut rows, told, clocks, now }) => {
+        Ok(Listed { mut rows, told, clocks, leads, now }) => {
+            findings.push(leader::leader(&leads, now));
             rows.retain(|row| row.revoked_at.is_none());
             let offsets = rows.iter().filter(|row| is_heard(row, now)).filter_map(ProbeRow::clock_offset_us).collect();
             findings.extend([heard(&rows, now), clock::beside_probes(offsets)]);
@@ -41,10 +44,11 @@ async fn listed(access: &Access, machine: &Clock) -> Result<Listed, CmdError> {
     let rows = probes::page(&mut conn).await?;
     let told = store::probes::urls(&mut conn).await?;
     let clocks = clocks::read(&mut conn).await?;
+    let leads = leadership::read(&mut conn).await?;
     let now = time_of_the_collector(&mut conn, machine.clone()).await?.now();
     drop(conn);
     pools.close().await;
-    Ok(Listed { rows, told, clocks, now })
+    Ok(Listed { rows, told, clocks, leads, now })
 }
 
 fn is_heard(row: &ProbeRow, now: Timestamp) -> bool {

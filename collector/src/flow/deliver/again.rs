@@ -54,7 +54,10 @@ pub async fn again(ctx: &Ctx, now: Timestamp) -> Result<Again, DeliverError> {
 
 async fn tell(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<bool, StoreError> {
     let sent = match ready(ctx, leased, now) {
-        Ok(ready) => ready.send(ctx).await,
+        Ok(ready) => {
+            ctx.pools.confirm().await?;
+            ready.send(ctx).await
+        }
         Err(error) => Err(error),
     };
     if let Err(error) = &sent {

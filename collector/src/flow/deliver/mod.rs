@@ -172,7 +172,11 @@ async fn deliver(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<Attempt, 
         ready => ready,
     };
     let (result, alarms) = match ready {
-        Ok(ready) => (ready.send(ctx).await, ready.message.alarms),
+        Ok(ready) => {
+            // Whoever stood still since the lease may have been deposed, and another sends it.
+            ctx.pools.confirm().await?;
+            (ready.send(ctx).await, ready.message.alarms)
+        }
         Err(error) => (Err(error), Vec::new()),
     };
     let (took, at) = (watch.elapsed(), now + watch.elapsed());

@@ -16,6 +16,7 @@ pub(super) fn text(site: &Site) -> String {
     let mut page = Page::default();
     page.family("picket_build_info", Gauge, "Always 1; the label says which version runs.")
         .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    leadership(&mut page, &counted);
     intake(&mut page, &counted);
     deliveries(&mut page, &counted);
     if let Some(gauges) = &counted.gauges {
@@ -26,6 +27,15 @@ pub(super) fn text(site: &Site) -> String {
     pools(&mut page, &site.pools);
     process(&mut page, &site.instance);
     page.into_text()
+}
+
+fn leadership(page: &mut Page, counted: &Counted) {
+    let help = "Whether this collector leads: 1, or 0 while it stands by for another.";
+    page.single("picket_leader", Gauge, help, f64::from(u8::from(counted.leads.is_some())));
+    if let Some(fence) = counted.leads {
+        let help = "The number of the term in which it leads; each that begins anywhere has a higher one.";
+        page.single("picket_leader_term", Gauge, help, number(fence));
+    }
 }
 
 fn intake(page: &mut Page, counted: &Counted) {

@@ -88,7 +88,15 @@ async fn what_waits_too_long_is_seen_at_a_glance() {
     let page = browser.get("/admin").await;
     page.shows("<dt>Open incidents</dt><dd>1</dd>");
     page.hides("canary");
-    assert_eq!(page.text.matches("Look at it").count(), 3, "no probe, a region without one, no archive: {}", page.text);
+    let looks = page.text.matches("Look at it").count();
+    assert_eq!(looks, 4, "nobody leads, no probe, a region without one, no archive: {}", page.text);
+    let now = world.clock.now().micros();
+    let leads = "UPDATE leadership SET fence = 7, holder = gen_random_uuid(), host = 'tower (192.0.2.1:8080)'";
+    world.sql(&format!("{leads}, taken_at = {now}, beat_at = {now} + 3600000000")).await;
+    let page = browser.get("/admin").await;
+    page.shows("tower (192.0.2.1:8080), since ");
+    page.shows(", term 7");
+    assert_eq!(page.text.matches("Look at it").count(), 3, "{}", page.text);
     world.clock.advance(Duration::from_secs(121));
     assert_eq!(browser.get("/admin").await.text.matches("Look at it").count(), 4, "what waits was not counted lately");
     let since = (world.clock.now() - Duration::from_secs(125)).micros();

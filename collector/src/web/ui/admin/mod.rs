@@ -23,6 +23,7 @@ use super::frame::{Frame, NavItem};
 use super::shape::{Shape, lasting, shape};
 use super::{filters, page_of, page_with};
 use crate::store::StoreError;
+use crate::store::leadership::{self, Leadership};
 use crate::store::read::gauges::Gauges;
 use crate::store::read::organizations::{self as read, Counts};
 use crate::store::read::probes::{self as probe_rows, ProbeRow, RegionRow, Standing};
@@ -32,6 +33,8 @@ use crate::web::texts::{filled, text};
 
 /// Whoever waits longer than this for a judgement or a message waits too long: both are looked after every few seconds.
 const TOO_LONG: Duration = Duration::from_secs(120);
+/// Whoever leads and did not show that it lives for so long does not.
+const SILENT: Duration = Duration::from_secs(30);
 
 /// What every page of administration begins with.
 #[derive(Debug)]
@@ -141,7 +144,7 @@ async fn gather(site: &Site, administrator: &Administrator) -> Result<Overview, 
         counts.push((text("admin.incidents"), gauges.incidents_open.to_string()));
         counts.push((text("admin.database"), bytes(gauges.database_bytes)));
     }
-    let mut health = vec![heard(&probes, now), covered(&regions)];
+    let mut health = vec![led(&leadership::read(&mut auth).await?, now), heard(&probes, now), covered(&regions)];
     health.extend(gauges.iter().flat_map(|gauges| work(gauges, now)));
     health.extend(recovery);
     Ok(Overview {
@@ -157,6 +160,16 @@ async fn gather(site: &Site, administrator: &Administrator) -> Result<Overview, 
 fn line(what: &'static str, well: bool, value: String) -> Line {
     let (class, word) = if well { ("up", "admin.well") } else { ("suspect", "admin.look") };
     Line { what: text(what), shape: Shape { word: text(word), ..shape(class) }, value }
+}
+
+/// Who leads, and since when.
+fn led(row: &Leadership, now: Timestamp) -> Line {
+    let Some(since) = row.taken_at.filter(|_| row.holder.is_some()) else {
+        return line("admin.leads", false, text("admin.nobody_leads").to_owned());
+    };
+    let lives = row.beat_at.is_some_and(|at| now.since(at) <= SILENT);
+    let since = filled("admin.leads_since", format!("{since:.0}"));
+    line("admin.leads", lives, format!("{}, {since}, {}", row.host, filled("admin.leads_term", row.fence.0)))
 }
 
 fn heard(probes: &[ProbeRow], now: Timestamp) -> Line {
