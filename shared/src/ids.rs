@@ -59,6 +59,10 @@ uuid_ids! {
     InvitationId,
     /// A breach of personal data.
     BreachId,
+    /// An export that was asked for, or a piece of it.
+    ExportId,
+    /// An erasure of somebody without an account.
+    ErasureId,
     /// A consent by which an organization is managed by another.
     ManagementId,
     /// A time for which somebody may administer the instance.

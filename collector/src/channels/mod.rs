@@ -40,6 +40,9 @@ pub enum ChannelError {
     /// Only what is verified is sent a test.
     #[error("{0} is not verified yet: verify it first; that shows too whether messages reach it")]
     NotVerified(String),
+    /// There is nothing to be verified.
+    #[error("{0} has no destination: give it settings first")]
+    Unset(String),
     /// So many messages were asked for that it has to wait.
     #[error("enough messages were asked for: the next can be at {0:.0}")]
     Wait(Timestamp),

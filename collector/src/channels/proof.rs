@@ -62,6 +62,9 @@ pub async fn prove(
     now: Timestamp,
 ) -> Result<Begun, ChannelError> {
     let proof = Kind::parse(&row.kind).ok_or(ChannelError::Gone)?.proof();
+    if row.unset.is_some() {
+        return Err(ChannelError::Unset(row.name.clone()));
+    }
     throttle(scoped, row.key, WithoutNotice::Proof, now).await?;
     let delivery = DeliveryId::at(now);
     let code = match proof {
@@ -111,8 +114,11 @@ pub async fn verify(
 /// Verifies a channel on the word of the operator, who is at the console and owns its destination. For commands only.
 ///
 /// # Errors
-/// When the database fails.
+/// That it has no destination; when the database fails.
 pub async fn trust(scoped: &mut Scoped, row: &ChannelRow, now: Timestamp) -> Result<bool, ChannelError> {
+    if row.unset.is_some() {
+        return Err(ChannelError::Unset(row.name.clone()));
+    }
     Ok(channels::mark_verified(scoped, row, "operator", now).await?)
 }
 

@@ -98,6 +98,7 @@ pub(super) async fn open(
         },
         security: Arc::new(app.config.security.clone()),
         office: super::office(app),
+        exports: crate::tasks::exports(app),
         trust: app.config.posture.page,
         quotas: Arc::new(Quotas::new(app.config.limits.clone())),
         meters: app.meters.clone(),

@@ -21,7 +21,7 @@ use crate::postgres::recovery::Target;
 use crate::postgres::{open_pools, owner};
 use crate::privacy::ledger::{self, Ledger};
 use crate::store::instance;
-use crate::vault::{KeyRing, Notary};
+use crate::vault::KeyRing;
 
 /// Arguments of `restore`.
 #[derive(Args, Clone, Debug)]
@@ -144,7 +144,7 @@ async fn end_again(
     let pools = open_pools(&copy.access(), 2)?;
     let instance = instance::read(&mut pools.auth().await?).await?;
     let Some(instance) = instance else { return Err(CmdError::new("no collector ever ran on what was restored")) };
-    let ledger = Ledger { file, notary: Notary::new(ring)?, collector: instance.collector };
+    let ledger = Ledger::of(file, ring, instance.collector)?;
     for (place, text) in copies {
         ledger.take_in(text, place).map_err(|error| CmdError::new(error.to_string()))?;
     }

@@ -251,6 +251,26 @@ pub enum About {
         /// Whom to object to.
         contact: Option<String>,
     },
+    /// An export that was asked for is ready, or could not be made.
+    Export {
+        /// When.
+        at: Timestamp,
+        /// What the organization is called; none where it is about the user.
+        organization: Option<String>,
+        /// Until when it can be taken.
+        until: Timestamp,
+        /// Why it was not made.
+        failure: Option<String>,
+    },
+    /// To an owner: whom channels reached is erased, and they are switched off.
+    ChannelsErased {
+        /// When.
+        at: Timestamp,
+        /// What the organization is called.
+        organization: String,
+        /// What the channels are called.
+        channels: Vec<String>,
+    },
     /// To an owner: personal data was breached.
     Breach(BreachTold),
     /// The operator made a link that gives an account another password.
@@ -323,6 +343,9 @@ impl About {
             Self::Agreement { step: AgreementStep::Issued, .. } => "dpa_issued",
             Self::Agreement { step: AgreementStep::Accepted, .. } => "dpa_accepted",
             Self::SubProcessors { .. } => "sub_processors",
+            Self::Export { failure: None, .. } => "export_ready",
+            Self::Export { failure: Some(_), .. } => "export_failed",
+            Self::ChannelsErased { .. } => "channels_erased",
             Self::Breach(_) => "breach",
             Self::Recovery { .. } => "recovery",
         }

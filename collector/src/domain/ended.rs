@@ -17,6 +17,8 @@ pub enum Kind {
     ErasedAccount,
     /// An organization was erased.
     ErasedOrganization,
+    /// Somebody without an account was erased; the subject is the erasure's id, and the address, sealed.
+    ErasedContact,
     /// An account was closed.
     ClosedAccount,
     /// One that was closed came back.
@@ -91,7 +93,7 @@ impl Ended {
     /// Whether the other tells of the same end. What is erased is erased once, whenever that was.
     pub fn is(&self, other: &Self) -> bool {
         match self.kind {
-            Kind::ErasedAccount | Kind::ErasedOrganization => {
+            Kind::ErasedAccount | Kind::ErasedOrganization | Kind::ErasedContact => {
                 (self.kind, &self.subject) == (other.kind, &other.subject)
             }
             _ => self == other,

@@ -10,13 +10,15 @@
 //! people write hosts, headers and times; [`defaults`] what holds where nobody says otherwise; [`access`] who may do what;
 //! [`passkey`] whether a passkey is what it says; [`administration`] for how long somebody administers the instance;
 //! [`management`] who lets an organization be managed by another; [`posture`] what a control finds, and [`controls`] what all promises are;
-//! [`ended`] what stays ended in a restored copy; [`sub_processors`] who else works on the data, and what changed of that; [`breach`] what is said of a breach,
-//! and how much of 72 hours is left; [`leadership`] when one collector takes over from another.
+//! [`address`] whether a text names somebody; [`zip`] how tables go into one file; [`ended`] what stays ended in a restored copy;
+//! [`sub_processors`] who else works on the data, and what changed of that; [`breach`] what is said of a breach, and how much of 72 hours
+//! is left; [`leadership`] when one collector takes over from another.
 
 pub mod outage;
 
 pub mod access;
 pub mod account_mail;
+pub mod address;
 pub mod administration;
 pub mod assignment;
 pub mod audit_chain;
@@ -42,3 +44,4 @@ pub mod retention;
 pub mod sub_processors;
 pub mod uptime;
 pub mod written;
+pub mod zip;

@@ -7,6 +7,7 @@
 //! Monitors that were imported are judged at once and muted: nobody is told before they are released
 //! (`store::imports::release`).
 
+mod channels;
 mod compare;
 mod names;
 mod plan;
@@ -20,8 +21,9 @@ use crate::store::StoreError;
 use crate::vault::VaultError;
 
 pub use crate::domain::import::{
-    Found, Left, Lost, MAX_BYTES, MAX_MONITORS, Reading, Source, Unreadable, Upload, read,
+    Found, FoundChannel, Left, Lost, MAX_BYTES, MAX_MONITORS, Reading, Source, Unreadable, Upload, read,
 };
+pub use channels::ChannelEntry;
 pub use plan::{Plan, plan};
 pub use report::{Counts, Entry, Loss, Outcome, Report};
 
@@ -29,7 +31,7 @@ pub use report::{Counts, Entry, Loss, Outcome, Report};
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
     /// Where monitors run whose file does not say; everywhere if empty. An import that comes again leaves them where they
-    /// are, unless this says otherwise.
+    /// are, unless this says otherwise. Another Picket has other regions: what is chosen holds for all monitors of an export.
     pub regions: Vec<Region>,
     /// Tags for all monitors of this import; `imported-<date>` for the new ones if empty.
     pub tags: Vec<String>,
@@ -39,12 +41,15 @@ pub struct Choice {
     pub not_eu_only: bool,
     /// Whether monitors that somebody edited or deleted since the last import become again what the file says.
     pub overwrite: bool,
+    /// Whoever imports may not change channels: those of an export stay behind.
+    pub without_channels: bool,
 }
 
 impl Choice {
     /// The tags that new monitors get.
-    fn tags_for_new(&self, now: Timestamp) -> Vec<String> {
-        if self.tags.is_empty() {
+    fn tags_for_new(&self, source: Source, now: Timestamp) -> Vec<String> {
+        // What comes from a Picket becomes what it was there.
+        if self.tags.is_empty() && source != Source::Picket {
             let date: String = format!("{now:.0}").chars().take(10).collect();
             vec![format!("imported-{date}")]
         } else {
@@ -74,7 +79,7 @@ pub enum ImportError {
     #[error("{0:?} cannot be a tag: use 1 to 64 characters on one line")]
     BadTag(String),
     /// Somebody made or edited a monitor in the meantime.
-    #[error("somebody else changed monitors meanwhile, so nothing was imported: try again")]
+    #[error("somebody else changed monitors or channels meanwhile, so nothing was imported: try again")]
     Meanwhile,
     /// The database.
     #[error(transparent)]
@@ -90,9 +95,8 @@ pub enum ImportError {
 impl From<StoreError> for ImportError {
     fn from(error: StoreError) -> Self {
         match (&error, error.constraint()) {
-            (StoreError::RowCount { .. }, _) | (_, Some("monitors_org_name" | "monitors_external_key")) => {
-                Self::Meanwhile
-            }
+            (StoreError::RowCount { .. }, _)
+            | (_, Some("monitors_org_name" | "monitors_external_key" | "channels_org_name")) => Self::Meanwhile,
             _ => Self::Store(error),
         }
     }

@@ -9,10 +9,9 @@ use picket_shared::secret::SecretString;
 use picket_shared::time::Timestamp;
 
 use super::compare::differences;
-use super::names;
 use super::regions::Regions;
 use super::report::{Counts, Entry, Outcome, Report};
-use super::{Choice, ImportError};
+use super::{Choice, ImportError, channels, names};
 use crate::domain::import::{Candidate, Found, Source};
 use crate::store::imports::{self, Change, Imported, New, Writer};
 use crate::store::monitors::{self, MonitorRow, Settings};
@@ -35,7 +34,7 @@ pub struct Plan {
 pub async fn plan(
     scoped: &mut Scoped,
     sealer: &Sealer,
-    (source, found): (Source, Found),
+    (source, mut found): (Source, Found),
     choice: &Choice,
     now: Timestamp,
 ) -> Result<Plan, ImportError> {
@@ -43,12 +42,15 @@ pub async fn plan(
     if let Some(tag) = choice.tags.iter().find(bad) {
         return Err(ImportError::BadTag(tag.clone()));
     }
+    if source == Source::Picket && !choice.regions.is_empty() {
+        found.candidates.iter_mut().for_each(|candidate| candidate.regions.clear());
+    }
     let places = Regions::new(regions::list(scoped).await?, choice)?;
     let rows = monitors::list(scoped).await?;
     let keys: Vec<String> = found.candidates.iter().map(|candidate| candidate.key.clone()).collect();
     let deleted = imports::deleted(scoped, &keys).await?;
     let known = rows.iter().filter_map(|row| Some((row.external_key.as_deref()?, row))).collect();
-    let desk = Desk { sealer, source, choice, places, known, deleted, now, new_tags: choice.tags_for_new(now) };
+    let desk = Desk { sealer, source, choice, places, known, deleted, now, new_tags: choice.tags_for_new(source, now) };
     let mut steps = found.candidates.into_iter().map(|c| desk.step(c)).collect::<Result<Vec<_>, _>>()?;
     names::refuse_taken(&mut steps, &rows);
     let mut report = Report {
@@ -56,6 +58,8 @@ pub async fn plan(
         applied: false,
         tags: desk.new_tags,
         counts: Counts::default(),
+        channels: channels::plan(scoped, found.channels, !choice.without_channels).await?,
+        second_factor: found.second_factor,
         monitors: Vec::with_capacity(steps.len() + found.refused.len()),
         left: found.left,
         missing: missing(source, &rows, &keys),
@@ -82,6 +86,7 @@ impl Plan {
     pub async fn apply(self, scoped: &mut Scoped, now: Timestamp) -> Result<Report, ImportError> {
         imports::change(scoped, Writer::Import, &self.changes, now).await?;
         imports::insert(scoped, Writer::Import, &self.new, now).await?;
+        channels::apply(scoped, &self.report.channels, now).await?;
         Ok(Report { applied: true, ..self.report })
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use picket_shared::ids::Region;
 use serde::Serialize;
 
+use super::channels::ChannelEntry;
 use crate::domain::import::{Left, Lost, Refused, Source};
 
 /// An import, monitor by monitor.
@@ -20,6 +21,11 @@ pub struct Report {
     pub counts: Counts,
     /// Every monitor of the files, in their order; those that were refused at the end.
     pub monitors: Vec<Entry>,
+    /// Channels of an export; those that are taken are switched off, without a destination.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<ChannelEntry>,
+    /// Whether the export says that members need a second factor: whoever imports asks for that, where it may.
+    pub second_factor: bool,
     /// What is no monitor and stays behind.
     pub left: Vec<Left>,
     /// Monitors of earlier imports from this source that these files do not have; they stay as they are.

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::domain::ended::{Ended, Kind};
 use crate::privacy::erase::{self, EraseError, Receipts};
 use crate::privacy::ledger::{Ledger, LedgerError};
+use crate::privacy::people::{self, PeopleError};
 use crate::store::catalogue::Part;
 use crate::store::erasures::{self, Due};
 use crate::store::{Pools, StoreError};
@@ -15,7 +16,7 @@ use crate::store::{Pools, StoreError};
 /// What one run did.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Accounts and organizations that were erased.
+    /// Accounts and organizations that were erased, and people without an account.
     pub erased: usize,
     /// Of these, what had been erased before and was there again.
     pub again: usize,
@@ -35,6 +36,9 @@ pub enum ErasureError {
     /// One erasure broke off; the next run goes on.
     #[error(transparent)]
     Erase(#[from] EraseError),
+    /// Somebody without an account could not be erased again.
+    #[error(transparent)]
+    People(#[from] PeopleError),
 }
 
 /// Runs once; running it again changes nothing.
@@ -76,6 +80,9 @@ pub async fn replay(
             erase_one(pools, &due, receipts, &mut report, now).await?;
         }
     }
+    let (erased, rows) = people::again(pools, ledger, receipts, now).await?;
+    report.erased += erased;
+    report.rows += rows;
     Ok(report)
 }
 

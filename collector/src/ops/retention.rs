@@ -10,8 +10,8 @@ use crate::config::Retention;
 use crate::domain::clock::is_doubted;
 use crate::domain::retention::{Day, expired, missing};
 use crate::store::{
-    Pools, StoreError, account_mails, clock, devices, invitations, manual_checks, monitors, partitions, posture,
-    sessions, sign_in_failures,
+    Pools, StoreError, account_mails, clock, devices, exports, invitations, manual_checks, monitors, partitions,
+    posture, sessions, sign_in_failures,
 };
 
 /// Days before today for which batches may still come (72 h, and a day for the time of day).
@@ -69,6 +69,7 @@ pub async fn run(pools: &Pools, settings: &Retention, now: Timestamp) -> Result<
     report.deleted += sign_in_failures::forget_old(&mut auth, now).await?;
     report.deleted += invitations::forget_ended(&mut auth, now).await?;
     report.deleted += account_mails::forget_ended(&mut auth, now).await?;
+    report.deleted += exports::forget_expired(&mut auth, now).await?;
     auth.commit().await?;
     let day = Duration::from_secs(86_400);
     loop {

@@ -4,6 +4,7 @@
 
 use picket_shared::secret::Sealed;
 
+use crate::privacy::people::class;
 use crate::store::sealed::{self, Place, Value};
 use crate::store::{Conn, Pools, StoreError};
 use crate::vault::{Class, Opener, Sealer, VaultError};
@@ -86,16 +87,5 @@ fn again(value: &Value, class: Class, sealer: &Sealer, opener: &Opener) -> Resul
     match opener.open(class, context, &Sealed(value.sealed.clone())) {
         Ok(secret) => sealer.seal(class, context, secret.expose()).map(Some),
         Err(_) => Ok(None),
-    }
-}
-
-const fn class(place: Place) -> Class {
-    match place {
-        Place::Mails => Class::AccountMail,
-        Place::Codes => Class::ChannelCode,
-        Place::Channels => Class::ChannelSettings,
-        Place::Monitors => Class::MonitorSecret,
-        Place::Probes => Class::ProbeSecret,
-        Place::Totp => Class::TotpSecret,
     }
 }

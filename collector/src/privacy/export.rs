@@ -13,10 +13,14 @@ use tokio::sync::mpsc::Sender;
 use uuid::Uuid;
 
 use crate::domain::csv;
+use crate::domain::zip::Zip;
 use crate::store::audit::{self, Author};
 use crate::store::catalogue::{self, Catalogue, Part, Piece, Reading};
 use crate::store::{OrgKey, Pools, StoreError, UserKey, members};
 
+/// Most rows that a request is answered with: some 25 MiB, and seconds. What is larger ends with the first connection that breaks, and
+/// begins anew; and it holds a connection to the database for as long as somebody takes it slowly.
+pub const MOST_DIRECT: i64 = 100_000;
 /// The form of the document.
 const FORMAT: &str = "picket-export/1";
 /// Why it has no part of the organization, where it has none.
@@ -33,6 +37,10 @@ pub struct Wanted {
     pub email: Option<String>,
     /// The organization, where who asks owns it and may see all of it.
     pub org: Option<OrgKey>,
+    /// What the organization is set up with, and nothing else.
+    pub configuration: bool,
+    /// One part and not the other; both, where who asks may have both, if absent.
+    pub only: Option<Part>,
 }
 
 /// Where pieces go; one that fails ends it.
@@ -76,10 +84,15 @@ impl Export {
         Ok(Self { pools, wanted, catalogue, members })
     }
 
+    /// Whether it holds what the organization is set up with, and nothing else.
+    pub fn is_configuration(&self) -> bool {
+        self.wanted.configuration
+    }
+
     /// The tables it has.
     pub fn tables(&self) -> Vec<Listed> {
         let listed = |part: Part| {
-            let readings = self.catalogue.readings(part).into_iter();
+            let readings = self.readings(part).into_iter();
             readings.map(move |reading| Listed { part, fields: names(&reading), table: reading.table })
         };
         self.parts().into_iter().flat_map(listed).collect()
@@ -91,15 +104,26 @@ impl Export {
     /// When the database fails.
     pub async fn note(&self, by: &Author, table: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
         let parts: Vec<&str> = self.parts().into_iter().map(Part::as_str).collect();
-        let detail = json!({ "parts": parts, "table": table });
+        let mut detail = json!({ "parts": parts, "table": table });
+        if self.wanted.configuration {
+            detail["only"] = json!("configuration");
+        }
         let mut auth = self.pools.auth().await?;
         audit::append(&mut auth, &by.did("account.export", &self.wanted.id.to_string(), detail, now)).await?;
         auth.commit().await
     }
 
     fn parts(&self) -> Vec<Part> {
+        let account = (!self.wanted.configuration).then_some(Part::Account);
         let organization = self.wanted.org.map(|_| Part::Organization);
-        [Some(Part::Account), organization].into_iter().flatten().collect()
+        let only = |part: &Part| self.wanted.only.is_none_or(|only| only == *part);
+        [account, organization].into_iter().flatten().filter(only).collect()
+    }
+
+    fn readings(&self, part: Part) -> Vec<Reading> {
+        let mut readings = self.catalogue.readings(part);
+        readings.retain(|reading| !self.wanted.configuration || Catalogue::is_configuration(&reading.table));
+        readings
     }
 
     /// Sends the whole document.
@@ -110,18 +134,47 @@ impl Export {
         }
     }
 
-    async fn document(&self, at: Timestamp, to: &Pieces) -> Result<(), Stopped> {
+    /// Whether it has more rows than a request takes; of one table, where one is named.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_large(&self, table: Option<(&str, &str)>) -> Result<bool, StoreError> {
+        let mut left = MOST_DIRECT;
+        for part in self.parts() {
+            for reading in self.readings(part) {
+                if table.is_some_and(|(of, name)| (of, name) != (part.as_str(), &*reading.table)) {
+                    continue;
+                }
+                left -= match (part, self.wanted.org) {
+                    (Part::Organization, Some(org)) => {
+                        catalogue::count(&mut self.pools.scoped(org).await?, &reading, (org.0, ""), left + 1).await?
+                    }
+                    _ => {
+                        let whose = (self.wanted.user.0, self.wanted.email.as_deref().unwrap_or_default());
+                        catalogue::count(&mut self.pools.auth().await?, &reading, whose, left + 1).await?
+                    }
+                };
+                if left < 0 {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Sends the whole document; gives how many rows of each table.
+    pub(super) async fn document(&self, at: Timestamp, to: &Pieces) -> Result<Value, Stopped> {
         let head = format!(
             "{{\"format\":{},\"made_at\":{},\"address\":{}",
             json!(FORMAT),
             json!(at.exact()),
-            json!(self.wanted.email)
+            json!(self.wanted.email.as_ref().filter(|_| !self.wanted.configuration))
         );
         send(to, head).await?;
         let (mut counts, mut left_out) = (Vec::new(), Vec::new());
         for part in self.parts() {
             send(to, format!(",{}:{{", json!(part.as_str()))).await?;
-            for (number, reading) in self.catalogue.readings(part).iter().enumerate() {
+            for (number, reading) in self.readings(part).iter().enumerate() {
                 let comma = if number == 0 { "" } else { "," };
                 send(to, format!("{comma}{}:[", json!(reading.table))).await?;
                 let rows = self.rows(part, reading, to).await?;
@@ -129,15 +182,66 @@ impl Export {
                 counts.push(json!({ "part": part.as_str(), "table": reading.table, "rows": rows }));
             }
             send(to, "}".to_owned()).await?;
-            left_out.extend(self.catalogue.left_out(part).into_iter().map(|(table, column, purpose)| {
-                json!({ "part": part.as_str(), "table": table, "column": column, "purpose": purpose })
-            }));
+            left_out.extend(self.left_out(part));
         }
+        let counts = Value::Array(counts);
+        send(to, format!(",\"manifest\":{}}}\n", self.manifest(&counts, left_out))).await?;
+        Ok(counts)
+    }
+
+    fn manifest(&self, counts: &Value, left_out: Vec<Value>) -> Value {
         let mut manifest = json!({ "tables": counts, "left_out": left_out });
         if self.wanted.org.is_none() {
             manifest["without_organization"] = json!(WITHOUT);
         }
-        send(to, format!(",\"manifest\":{manifest}}}\n")).await
+        manifest
+    }
+
+    fn left_out(&self, part: Part) -> Vec<Value> {
+        let said = self.catalogue.left_out(part).into_iter();
+        let said = said.filter(|(table, ..)| !self.wanted.configuration || Catalogue::is_configuration(table));
+        said.map(|(table, column, purpose)| {
+            json!({ "part": part.as_str(), "table": table, "column": column, "purpose": purpose })
+        })
+        .collect()
+    }
+
+    /// Sends a ZIP archive with each table as CSV, and the manifest as its last file; gives how many rows of each table.
+    pub(super) async fn archive(&self, at: Timestamp, to: &Pieces) -> Result<Value, Stopped> {
+        let (mut zip, mut counts, mut left_out) = (Zip::default(), Vec::new(), Vec::new());
+        for part in self.parts() {
+            for reading in self.readings(part) {
+                put(to, zip.begin(&format!("{}/{}.csv", part.as_str(), reading.table))).await?;
+                let names = names(&reading);
+                let (mut text, mut after, mut rows) = (csv::line(&names), None, 0);
+                loop {
+                    let piece = self.piece(part, &reading, after.as_deref()).await?;
+                    for row in piece.rows {
+                        let row = self.named(part, row);
+                        text.push_str(&csv::line(&names.iter().map(|name| cell(row.get(name))).collect::<Vec<_>>()));
+                        rows += 1;
+                    }
+                    zip.add(text.as_bytes());
+                    send(to, std::mem::take(&mut text)).await?;
+                    match piece.next {
+                        Some(next) => after = Some(next),
+                        None => break,
+                    }
+                }
+                counts.push(json!({ "part": part.as_str(), "table": reading.table, "rows": rows }));
+            }
+            left_out.extend(self.left_out(part));
+        }
+        let counts = Value::Array(counts);
+        let mut manifest = self.manifest(&counts, left_out);
+        manifest["format"] = json!(FORMAT);
+        manifest["made_at"] = json!(at.exact());
+        put(to, zip.begin("manifest.json")).await?;
+        let text = format!("{manifest:#}\n");
+        zip.add(text.as_bytes());
+        send(to, text).await?;
+        put(to, zip.finish()).await?;
+        Ok(counts)
     }
 
     /// Sends the rows of a table as they stand in an array; gives how many.
@@ -162,7 +266,7 @@ impl Export {
     /// Sends one table as RFC 4180 has it, with its names first. None if an export has no such table.
     pub fn csv(self, part: &str, table: &str) -> Option<Csv> {
         let part = self.parts().into_iter().find(|known| known.as_str() == part)?;
-        let reading = self.catalogue.readings(part).into_iter().find(|reading| reading.table == table)?;
+        let reading = self.readings(part).into_iter().find(|reading| reading.table == table)?;
         Some(Csv { export: self, part, reading })
     }
 
@@ -234,7 +338,8 @@ impl Csv {
 }
 
 /// Why an export ends early.
-enum Stopped {
+#[derive(Debug)]
+pub(super) enum Stopped {
     /// Nobody takes it any more.
     Left,
     /// It cannot be read.
@@ -245,6 +350,10 @@ impl From<StoreError> for Stopped {
     fn from(error: StoreError) -> Self {
         Self::Failed(error)
     }
+}
+
+async fn put(to: &Pieces, bytes: Vec<u8>) -> Result<(), Stopped> {
+    to.send(Ok(Bytes::from(bytes))).await.map_err(|_| Stopped::Left)
 }
 
 async fn send(to: &Pieces, text: String) -> Result<(), Stopped> {

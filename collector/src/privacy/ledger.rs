@@ -1,5 +1,5 @@
-//! What ended for good, outside the database: a file of lines, each signed. Random ids alone stand in it. A database that was
-//! restored to before something ended has it again, and loses it again by these lines (`ops::arming`).
+//! What ended for good, outside the database: a file of lines, each signed. Random ids alone stand in it, and sealed the address of who was
+//! erased without an account. A database that was restored to before something ended has it again, and loses it again by these lines (`ops::arming`).
 //!
 //! An erasure is on the disk here before its first row goes; of everything else the lines follow the audit log.
 
@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::ended::{Ended, Kind};
-use crate::vault::VaultError;
 use crate::vault::notary::{Notary, Signature};
+use crate::vault::{KeyRing, Opener, Sealer, VaultError};
 
 /// What the signature of a line is for.
 const PURPOSE: &str = "picket ended 1";
@@ -33,6 +33,10 @@ pub struct Ledger {
     pub notary: Notary,
     /// Whose it is.
     pub collector: CollectorId,
+    /// Seals addresses.
+    pub sealer: Sealer,
+    /// Opens them.
+    pub opener: Opener,
 }
 
 /// Why it cannot be read or written.
@@ -83,6 +87,15 @@ impl Line {
 }
 
 impl Ledger {
+    /// The ledger in a file, of a ring.
+    ///
+    /// # Errors
+    /// Only when the cryptographic library fails.
+    pub fn of(file: PathBuf, ring: &KeyRing, collector: CollectorId) -> Result<Self, VaultError> {
+        let (sealer, opener) = (Sealer::new(ring), Opener::new(ring));
+        Ok(Self { file, notary: Notary::new(ring)?, collector, sealer, opener })
+    }
+
     /// Everything in it, in the order in which it was written; there need not be one yet. What a crash left of a line says nothing.
     ///
     /// # Errors
@@ -198,12 +211,11 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vault::KeyRing;
 
     fn ledger() -> (tempfile::TempDir, Ledger) {
         let folder = tempfile::tempdir().unwrap();
-        let notary = Notary::new(&KeyRing::generate().unwrap()).unwrap();
-        let ledger = Ledger { file: folder.path().join(FILE), notary, collector: CollectorId(Uuid::from_u128(7)) };
+        let ring = KeyRing::generate().unwrap();
+        let ledger = Ledger::of(folder.path().join(FILE), &ring, CollectorId(Uuid::from_u128(7))).unwrap();
         (folder, ledger)
     }
 

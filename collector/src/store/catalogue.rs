@@ -9,6 +9,8 @@ use sqlx::AssertSqlSafe;
 use super::{Auth, Conn, OrgKey, Scoped, StoreError, UserKey};
 use crate::domain::column_class::ColumnClass;
 
+/// What an organization is set up with (`domain::import::picket` reads it).
+const CONFIGURATION: [&str; 4] = ["channels", "monitor_regions", "monitors", "organizations"];
 /// Rows that are read at a time.
 const PIECE: usize = 1_000;
 
@@ -23,6 +25,18 @@ pub struct Column {
     pub class: ColumnClass,
     /// Its place in the primary key, from zero.
     place: Option<usize>,
+    /// Whether the roles that export read it: of an account, of an organization.
+    readable: (bool, bool),
+}
+
+impl Column {
+    /// Whether there is a sealed value, as an export tells it; none where it is no such column, or who exports cannot know.
+    fn sealed(&self, part: Part) -> Option<(String, String)> {
+        let what = self.name.strip_prefix("sealed_").filter(|_| self.kind == "bytea")?;
+        let readable = if part == Part::Account { self.readable.0 } else { self.readable.1 };
+        let name = quoted(&self.name);
+        readable.then(|| (format!("holds_{what}"), format!("(t.{name} IS NOT NULL AND t.{name} <> '')")))
+    }
 }
 
 /// A table.
@@ -55,8 +69,8 @@ impl Table {
 #[derive(Clone, Debug)]
 pub struct Catalogue(Vec<Table>);
 
-/// Table, column, type, comment, place in the primary key.
-type ColumnRow = (String, String, String, String, Option<i32>);
+/// Table, column, type, comment, place in the primary key, who reads it.
+type ColumnRow = (String, String, String, String, Option<i32>, bool, bool);
 
 impl Catalogue {
     /// Reads it.
@@ -67,7 +81,8 @@ impl Catalogue {
         let rows: Vec<ColumnRow> = sqlx::query_as(
             "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, NULL), coalesce(col_description(c.oid, a.attnum), ''),
                     (SELECT k.place::integer - 1 FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
-                     WHERE i.indrelid = c.oid AND i.indisprimary AND k.attnum = a.attnum)
+                     WHERE i.indrelid = c.oid AND i.indisprimary AND k.attnum = a.attnum),
+                    has_column_privilege('picket_auth', c.oid, a.attnum, 'SELECT'), has_column_privilege('picket_app', c.oid, a.attnum, 'SELECT')
              FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
              WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
                AND c.relname <> '_sqlx_migrations' AND a.attnum > 0 AND NOT a.attisdropped
@@ -76,14 +91,15 @@ impl Catalogue {
         .fetch_all(conn.conn())
         .await?;
         let mut tables: Vec<Table> = Vec::new();
-        for (table, name, kind, comment, place) in rows {
+        for (table, name, kind, comment, place, account, organization) in rows {
             // A test holds every migration to it.
             let class = comment.parse().map_err(|_| StoreError::Inconsistent {
                 table: "pg_description",
                 column: "description",
                 row: 0,
             })?;
-            let column = Column { name, kind, class, place: place.and_then(|place| place.try_into().ok()) };
+            let place = place.and_then(|place| place.try_into().ok());
+            let column = Column { name, kind, class, place, readable: (account, organization) };
             match tables.last_mut().filter(|last| last.name == table) {
                 Some(last) => last.columns.push(column),
                 None => tables.push(Table { name: table, columns: vec![column] }),
@@ -109,6 +125,11 @@ impl Catalogue {
     /// How the rows of `part` are read from every table that has some.
     pub fn readings(&self, part: Part) -> Vec<Reading> {
         self.0.iter().filter_map(|table| Reading::of(self, table, part)).collect()
+    }
+
+    /// Whether a table holds what an organization is set up with, which another Picket takes.
+    pub fn is_configuration(table: &str) -> bool {
+        CONFIGURATION.contains(&table)
     }
 
     /// Which columns of `part` are not given: of which table, and what they are for. Numbers of rows are not told.
@@ -160,6 +181,8 @@ pub struct Reading {
     pub fields: Vec<String>,
     select: String,
     walk: Walk,
+    /// Which rows.
+    place: String,
 }
 
 /// In which order rows are read.
@@ -184,7 +207,8 @@ impl Reading {
                     "(SELECT o.name FROM organizations o WHERE o.id = t.org_id)".to_owned(),
                 )),
                 None if is_user || is_told(table, column, part) => Some((column.name.clone(), value(column))),
-                None => None,
+                // What is sealed is not told, but that there is something.
+                None => column.sealed(part),
             };
             if let Some((name, value)) = found {
                 parts.push(format!("{value} AS {}", quoted(&name)));
@@ -203,7 +227,20 @@ impl Reading {
             place.join(", "),
             quoted(&table.name)
         );
-        Some(Self { table: table.name.clone(), fields, select, walk })
+        Some(Self { table: table.name.clone(), fields, select, walk, place: whose.to_owned() })
+    }
+
+    /// The statement that counts them, up to `$3`.
+    fn count(&self) -> String {
+        let (table, place) = (quoted(&self.table), &self.place);
+        let rows = match &self.walk {
+            Walk::Key(_) => format!("SELECT 1 FROM {table} t WHERE {place} LIMIT $3"),
+            Walk::Monitors => format!(
+                "SELECT 1 FROM monitors m CROSS JOIN LATERAL (SELECT 1 FROM {table} t WHERE t.monitor_id = m.id LIMIT $3) r
+                 WHERE m.org_id = $1 LIMIT $3"
+            ),
+        };
+        format!("SELECT count(*) FROM ({rows}) c WHERE $1::bigint IS NOT NULL AND $2::text IS NOT NULL")
     }
 
     /// The statement for the rows after a place, or the first ones.
@@ -250,7 +287,7 @@ fn is_told(table: &Table, column: &Column, part: Part) -> bool {
 }
 
 /// A column as it is exported: times as RFC 3339 writes them, bytes in hexadecimal.
-fn value(column: &Column) -> String {
+pub(super) fn value(column: &Column) -> String {
     let name = format!("t.{}", quoted(&column.name));
     let is_time = column.name.ends_with("_at") || ["at", "since", "fold_last"].contains(&column.name.as_str());
     match column.kind.as_str() {
@@ -335,4 +372,18 @@ async fn fetch(
     let rows = rows.collect::<Result<_, _>>();
     let rows = rows.map_err(|_| StoreError::Inconsistent { table: "export", column: "row", row: key })?;
     Ok(Piece { rows, next })
+}
+
+/// How many rows there are of whose they are, up to `most`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn count(
+    conn: &mut impl Conn,
+    reading: &Reading,
+    (key, email): (i64, &str),
+    most: i64,
+) -> Result<i64, StoreError> {
+    let statement = AssertSqlSafe(reading.count());
+    Ok(sqlx::query_scalar(statement).bind(key).bind(email).bind(most).fetch_one(conn.conn()).await?)
 }

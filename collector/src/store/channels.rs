@@ -42,6 +42,9 @@ pub struct ChannelRow {
     pub verified_at: Option<Timestamp>,
     /// What proved it: `code`, `acceptance`, `operator` or `before` (it was made when nothing was asked).
     pub verified_by: Option<String>,
+    /// Since when it has no destination, and why: `erased` (whom it reached is) or `imported` (it was never known here). It is switched
+    /// off until it has another.
+    pub unset: Option<(Timestamp, String)>,
     /// The last message to it.
     pub last: Option<LastDelivery>,
 }
@@ -86,6 +89,29 @@ pub async fn insert(
     Ok(key)
 }
 
+/// Makes a channel without a destination, as an export has it: it is switched off until somebody gives it one.
+///
+/// # Errors
+/// Constraint `channels_org_name` when the name is taken; when the database fails.
+pub async fn insert_unset(conn: &mut Scoped, channel: &NewChannel<'_>, now: Timestamp) -> Result<(), StoreError> {
+    let org = conn.org();
+    let done = sqlx::query(
+        "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at, unset_at, unset_why)
+         VALUES ($1, $2, $3, $4, $5, '', $6, $6, 'imported')",
+    )
+    .bind(channel.id.0)
+    .bind(org)
+    .bind(channel.name)
+    .bind(channel.kind)
+    .bind(channel.hint)
+    .bind(now.micros())
+    .execute(conn.conn())
+    .await?;
+    StoreError::expect_rows("channels", 1, done.rows_affected())?;
+    let detail = json!({ "name": channel.name, "kind": channel.kind, "hint": channel.hint });
+    audit::note(conn, "channel.import", channel.id.0, detail, now).await
+}
+
 /// Makes a channel of an organization that is being made, by whoever makes that.
 ///
 /// # Errors
@@ -126,6 +152,8 @@ struct Row {
     created_at: i64,
     verified_at: Option<i64>,
     verified_by: Option<String>,
+    unset_at: Option<i64>,
+    unset_why: Option<String>,
     last_state: Option<String>,
     last_at: Option<i64>,
     last_answer: Option<String>,
@@ -147,6 +175,7 @@ impl From<Row> for ChannelRow {
             created_at: Timestamp::from_micros(row.created_at),
             verified_at: row.verified_at.map(Timestamp::from_micros),
             verified_by: row.verified_by,
+            unset: row.unset_at.map(Timestamp::from_micros).zip(row.unset_why),
             last,
         }
     }
@@ -158,7 +187,7 @@ impl From<Row> for ChannelRow {
 /// When the database fails.
 pub async fn list(conn: &mut Scoped) -> Result<Vec<ChannelRow>, StoreError> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT c.id, c.uuid, c.name, c.kind, c.hint, c.created_at, c.verified_at, c.verified_by,
+        "SELECT c.id, c.uuid, c.name, c.kind, c.hint, c.created_at, c.verified_at, c.verified_by, c.unset_at, c.unset_why,
                 l.state AS last_state, l.at AS last_at, l.answer AS last_answer
          FROM channels c
          LEFT JOIN LATERAL (
@@ -226,7 +255,8 @@ pub async fn replace_settings(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
-        "UPDATE channels SET sealed_settings = $2, hint = $3, verified_at = NULL, verified_by = NULL
+        "UPDATE channels SET sealed_settings = $2, hint = $3, verified_at = NULL, verified_by = NULL, unset_at = NULL,
+             unset_why = NULL
          WHERE id = $1 AND deleted_at IS NULL",
     )
     .bind(row.key)
@@ -269,7 +299,7 @@ pub async fn mark_verified(
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "UPDATE channels SET verified_at = $2, verified_by = $3
-         WHERE id = $1 AND deleted_at IS NULL AND verified_at IS NULL",
+         WHERE id = $1 AND deleted_at IS NULL AND verified_at IS NULL AND unset_at IS NULL",
     )
     .bind(row.key)
     .bind(now.micros())

@@ -116,6 +116,7 @@ pub async fn again(auth: &mut Auth, ended: &Ended, password: &str, counts: &mut 
         Kind::Probe => (PROBE, &mut counts.probes),
         Kind::ErasedAccount
         | Kind::ErasedOrganization
+        | Kind::ErasedContact
         | Kind::ClosedAccount
         | Kind::ClosedOrganization
         | Kind::RestoredAccount

@@ -202,10 +202,10 @@ pub async fn past(auth: &mut Auth, now: Timestamp) -> Result<Option<ManagementRo
 ///
 /// # Errors
 /// When the database fails.
-pub async fn owners(auth: &mut Auth, org: OrgKey, now: Timestamp) -> Result<Vec<(UserKey, String)>, StoreError> {
+pub async fn owners(conn: &mut impl Conn, org: OrgKey, now: Timestamp) -> Result<Vec<(UserKey, String)>, StoreError> {
     let query = sqlx::query_as(
         "SELECT u.id, u.email FROM live_memberships($2) m JOIN users u ON u.id = m.user_id AND u.deleted_at IS NULL
          WHERE m.org_id = $1 AND m.role = 'owner' ORDER BY u.id",
     );
-    Ok(query.bind(org).bind(now.micros()).fetch_all(auth.conn()).await?)
+    Ok(query.bind(org).bind(now.micros()).fetch_all(conn.conn()).await?)
 }

@@ -19,11 +19,14 @@ pub enum Place {
     Probes,
     /// What one-time codes are made of.
     Totp,
+    /// Files of exports.
+    Exports,
 }
 
 impl Place {
     /// Every one, but that of manual checks, which live for an hour and are not for these roles to read.
-    pub const ALL: [Self; 6] = [Self::Mails, Self::Codes, Self::Channels, Self::Monitors, Self::Probes, Self::Totp];
+    pub const ALL: [Self; 7] =
+        [Self::Mails, Self::Codes, Self::Channels, Self::Exports, Self::Monitors, Self::Probes, Self::Totp];
 
     /// Table and column.
     pub const fn name(self) -> &'static str {
@@ -34,12 +37,13 @@ impl Place {
             Self::Monitors => "monitors.sealed_secret",
             Self::Probes => "probes.sealed_secret",
             Self::Totp => "totp_secrets.sealed_secret",
+            Self::Exports => "export_pieces.sealed_piece",
         }
     }
 
     /// Whether it is of the role that lets people in; else of the worker.
     pub const fn is_of_auth(self) -> bool {
-        matches!(self, Self::Probes | Self::Totp)
+        matches!(self, Self::Probes | Self::Totp | Self::Exports)
     }
 
     /// `$1` is how values begin that are as they should be, `$2` the row after which to look.
@@ -55,7 +59,7 @@ impl Place {
             }
             Self::Channels => {
                 "SELECT id, uuid, sealed_settings FROM channels
-                 WHERE substr(sealed_settings, 1, 5) <> $1 AND id > $2 ORDER BY id LIMIT 200"
+                 WHERE substr(sealed_settings, 1, 5) <> $1 AND sealed_settings <> '' AND id > $2 ORDER BY id LIMIT 200"
             }
             Self::Monitors => {
                 "SELECT id, uuid, sealed_secret FROM monitors
@@ -69,6 +73,11 @@ impl Place {
                 "SELECT s.user_id, u.uuid, s.sealed_secret FROM totp_secrets s JOIN users u ON u.id = s.user_id
                  WHERE substr(s.sealed_secret, 1, 5) <> $1 AND s.user_id > $2 ORDER BY s.user_id LIMIT 200"
             }
+            // These are large.
+            Self::Exports => {
+                "SELECT id, uuid, sealed_piece FROM export_pieces
+                 WHERE substr(sealed_piece, 1, 5) <> $1 AND id > $2 ORDER BY id LIMIT 10"
+            }
         }
     }
 
@@ -81,6 +90,7 @@ impl Place {
             Self::Monitors => "UPDATE monitors SET sealed_secret = $2 WHERE id = $1 AND sealed_secret = $3",
             Self::Probes => "UPDATE probes SET sealed_secret = $2 WHERE id = $1 AND sealed_secret = $3",
             Self::Totp => "UPDATE totp_secrets SET sealed_secret = $2 WHERE user_id = $1 AND sealed_secret = $3",
+            Self::Exports => "UPDATE export_pieces SET sealed_piece = $2 WHERE id = $1 AND sealed_piece = $3",
         }
     }
 }
@@ -126,7 +136,7 @@ pub async fn put(conn: &mut impl Conn, place: Place, value: &Value, new: &[u8]) 
 /// When the database fails.
 pub async fn count(worker: &mut Worker, auth: &mut Auth) -> Result<Vec<(String, Vec<u8>, i64)>, StoreError> {
     let mut found: Vec<(String, Vec<u8>, i64)> = sqlx::query_as(
-        "SELECT 'channels.sealed_settings', substr(sealed_settings, 1, 5), count(*) FROM channels GROUP BY 2
+        "SELECT 'channels.sealed_settings', substr(sealed_settings, 1, 5), count(*) FROM channels WHERE sealed_settings <> '' GROUP BY 2
          UNION ALL SELECT 'monitors.sealed_secret', substr(sealed_secret, 1, 5), count(*) FROM monitors WHERE sealed_secret IS NOT NULL GROUP BY 2
          UNION ALL SELECT 'channel_proofs.sealed_code', substr(sealed_code, 1, 5), count(*) FROM channel_proofs WHERE sealed_code IS NOT NULL GROUP BY 2
          UNION ALL SELECT 'account_mails.sealed_parameters', substr(sealed_parameters, 1, 5), count(*) FROM account_mails
@@ -136,7 +146,8 @@ pub async fn count(worker: &mut Worker, auth: &mut Auth) -> Result<Vec<(String, 
     .await?;
     let more: Vec<(String, Vec<u8>, i64)> = sqlx::query_as(
         "SELECT 'totp_secrets.sealed_secret', substr(sealed_secret, 1, 5), count(*) FROM totp_secrets GROUP BY 2
-         UNION ALL SELECT 'probes.sealed_secret', substr(sealed_secret, 1, 5), count(*) FROM probes GROUP BY 2",
+         UNION ALL SELECT 'probes.sealed_secret', substr(sealed_secret, 1, 5), count(*) FROM probes GROUP BY 2
+         UNION ALL SELECT 'export_pieces.sealed_piece', substr(sealed_piece, 1, 5), count(*) FROM export_pieces GROUP BY 2",
     )
     .fetch_all(auth.conn())
     .await?;

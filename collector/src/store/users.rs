@@ -202,3 +202,14 @@ pub async fn owners(auth: &mut Auth) -> Result<Vec<(UserKey, String)>, StoreErro
     .fetch_all(auth.conn())
     .await?)
 }
+
+/// What names a user outside, and what it signs in with; a service member has nothing. None when it is closed or gone.
+///
+/// # Errors
+/// When the database fails.
+pub async fn exporter(auth: &mut Auth, key: UserKey) -> Result<Option<(uuid::Uuid, Option<String>)>, StoreError> {
+    Ok(sqlx::query_as("SELECT uuid, email FROM users WHERE id = $1 AND deleted_at IS NULL")
+        .bind(key)
+        .fetch_optional(auth.conn())
+        .await?)
+}

@@ -19,7 +19,7 @@ use picket_shared::time::Clock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use self::safekeeping::{ledger, receipts};
+pub use self::safekeeping::{exports, ledger, receipts};
 use crate::app::App;
 use crate::flow;
 use crate::flow::judge::Listening;
@@ -147,6 +147,7 @@ fn tasks() -> Vec<Task<Shared>> {
         task("managements", SECOND * 60, |app, shared| Box::pin(managements(app, shared))),
         task("closures", SECOND * 15, |app, shared| Box::pin(closures(app, shared))),
         task("papers", SECOND * 60, |app, shared| Box::pin(papers(app, shared))),
+        breaks_off(task("exports", SECOND * 5, |app, _| Box::pin(safekeeping::make_exports(app)))),
         task("erasure", hour, |app, _| Box::pin(safekeeping::erasure(app))),
         rung(Bell::Judge, task("judge", SECOND, |app, shared| Box::pin(judge(app, shared)))),
         task("replay", SECOND * 30, |app, _| Box::pin(replay(app))),

@@ -10,6 +10,7 @@ use super::{Own, Ran, Shared, report};
 use crate::app::App;
 use crate::config::KeysFrom;
 use crate::privacy::erase::Receipts;
+use crate::privacy::export_job::Exports;
 use crate::privacy::ledger::Ledger;
 use crate::vault::{KeyRing, Sealer};
 use crate::{ops, privacy};
@@ -111,6 +112,20 @@ pub(super) async fn erasure(app: App) -> Ran {
     report(ops::erasure::run(&app.pools, &ledger(&app), &receipts(&app, now), now).await?)
 }
 
+/// Exports that were asked for, one after the other.
+pub(super) async fn make_exports(app: App) -> Ran {
+    let (exports, mut made) = (exports(&app), 0);
+    while exports.run(&app.clock).await? {
+        made += 1;
+    }
+    report(made)
+}
+
+/// What keeps large exports.
+pub fn exports(app: &App) -> Exports {
+    Exports::new(app.pools.clone(), app.sealer.clone(), app.opener.clone(), mails(app).is_some())
+}
+
 /// Tells the operator what is not well. Drills and the restore point are looked at for it each time, the rest when posture is.
 pub(super) async fn operator(app: App, shared: Arc<Shared>) -> Ran {
     let (now, anchorage) = (app.clock.now(), anchorage(&app));
@@ -169,7 +184,8 @@ pub(super) async fn sealing(app: App, shared: Arc<Shared>) -> Ran {
 /// What was erased, outside the database.
 pub fn ledger(app: &App) -> Ledger {
     let file = app.config.keys.directory().join(privacy::ledger::FILE);
-    Ledger { file, notary: app.notary.clone(), collector: app.collector_id }
+    let (sealer, opener) = (app.sealer.clone(), app.opener.clone());
+    Ledger { file, notary: app.notary.clone(), collector: app.collector_id, sealer, opener }
 }
 
 /// How receipts are sent, and until when backups keep what is erased now: the days of the archive, and one until it is swept.

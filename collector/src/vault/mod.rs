@@ -59,11 +59,15 @@ pub enum Class {
     ArchiveKey,
     /// Links to the trust page. As a mark alone.
     TrustLink,
+    /// The address of somebody without an account who was erased. Context: the erasure's uuid.
+    ErasedAddress,
+    /// A piece of the file of an export. Context: the piece's uuid.
+    ExportPiece,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::ProbeSecret,
         Self::MonitorSecret,
         Self::ChannelSettings,
@@ -72,6 +76,8 @@ impl Class {
         Self::AccountMail,
         Self::ArchiveKey,
         Self::TrustLink,
+        Self::ErasedAddress,
+        Self::ExportPiece,
     ];
 
     /// Its name, part of every key and every sealed value: never change one.
@@ -85,6 +91,8 @@ impl Class {
             Self::AccountMail => "account-mail",
             Self::ArchiveKey => "archive-key",
             Self::TrustLink => "trust-link",
+            Self::ErasedAddress => "erased-address",
+            Self::ExportPiece => "export-piece",
         }
     }
 }

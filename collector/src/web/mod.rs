@@ -37,6 +37,7 @@ use crate::config::{Security, TrustPage};
 use crate::domain::passkey::RelyingParty;
 use crate::login::Porter;
 use crate::meters::Meters;
+use crate::privacy::export_job::Exports;
 use crate::privacy::office::Office;
 use crate::probes::Desk;
 use crate::store::Pools;
@@ -70,6 +71,8 @@ pub struct Site {
     pub security: Arc<Security>,
     /// Issues papers.
     pub office: Office,
+    /// Keeps large exports.
+    pub exports: Exports,
     /// Who may see whether promises are kept.
     pub trust: TrustPage,
     /// Counts requests by address, account and API key.

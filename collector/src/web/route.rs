@@ -55,13 +55,20 @@ pub struct Route {
 pub(super) const HEALTH: &str = "/healthz";
 
 /// What is a lot of work.
-const HEAVY: [(&str, &str); 7] = [
+const HEAVY: [(&str, &str); 14] = [
     ("POST", "/monitors/test"),
     ("POST", "/monitors/{id}/test"),
     ("POST", "/import"),
     ("GET", "/audit/export"),
     ("GET", "/account/data/export"),
+    ("POST", "/account/data"),
+    ("GET", "/account/data/exports/{id}/file"),
     ("GET", api::account::EXPORT.path),
+    ("POST", api::exports::ASK_ACCOUNT.path),
+    ("GET", api::exports::FILE_ACCOUNT.path),
+    ("POST", api::exports::ASK_ORGANIZATION.path),
+    ("GET", api::exports::FILE_ORGANIZATION.path),
+    ("POST", api::import::IMPORT.path),
     ("PUT", api::monitors::PUT_MANY.path),
 ];
 

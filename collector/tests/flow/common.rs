@@ -15,6 +15,7 @@ use picket_collector::flow::verify::{Gate, Limits};
 use picket_collector::login::{Porter, Settings};
 use picket_collector::meters::Meters;
 use picket_collector::privacy::documents::Said;
+use picket_collector::privacy::export_job::Exports;
 use picket_collector::privacy::office::Office;
 use picket_collector::probes::Desk;
 use picket_collector::store::{OrgKey, Pools};
@@ -87,6 +88,7 @@ impl World {
             desk: Desk { pools: pools.clone(), sealer: Sealer::new(&ring), collector, config: Arc::default() },
             security: Arc::default(),
             office: Office::new(pools.clone(), Said::default(), Sealer::new(&ring), false),
+            exports: Exports::new(pools.clone(), Sealer::new(&ring), Opener::new(&ring), false),
             trust: TrustPage::default(),
             quotas: Arc::default(),
             meters: Meters::default(),

@@ -11,7 +11,7 @@ use picket_collector::privacy::erase::Receipts;
 use picket_collector::privacy::export::{Export, Wanted};
 use picket_collector::privacy::ledger::Ledger;
 use picket_collector::store::{OrgKey, UserKey};
-use picket_collector::vault::{KeyRing, Notary};
+use picket_collector::vault::KeyRing;
 use picket_shared::ids::CollectorId;
 use picket_shared::time::Timestamp;
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
@@ -20,20 +20,20 @@ use uuid::Uuid;
 use crate::database::TestDatabase;
 
 /// The day of the partition that rows lie in, in microseconds.
-const DAY: i64 = 20_000 * 86_400_000_000;
+pub(crate) const DAY: i64 = 20_000 * 86_400_000_000;
 
-struct Column {
-    table: String,
-    name: String,
+pub(crate) struct Column {
+    pub(crate) table: String,
+    pub(crate) name: String,
     kind: String,
     /// It decides which partition a row lies in.
     places: bool,
     nullable: bool,
-    class: Option<ColumnClass>,
+    pub(crate) class: Option<ColumnClass>,
 }
 
 impl Column {
-    fn is_text(&self) -> bool {
+    pub(crate) fn is_text(&self) -> bool {
         matches!(self.kind.as_str(), "text" | "text[]" | "json" | "jsonb")
     }
 
@@ -47,7 +47,7 @@ impl Column {
         }
     }
 
-    fn value(&self, n: i64) -> String {
+    pub(crate) fn value(&self, n: i64) -> String {
         let canary = self.canary(n);
         match self.kind.as_str() {
             // What is over, deleted or somebody's in particular would hide the row from an export.
@@ -115,7 +115,7 @@ async fn seed(superuser: &mut PgConnection, columns: &[Column], n: i64) {
     }
 }
 
-async fn seeded() -> (TestDatabase, Vec<Column>) {
+pub(crate) async fn seeded() -> (TestDatabase, Vec<Column>) {
     let database = TestDatabase::new().await;
     let mut superuser = database.login("postgres").await;
     superuser
@@ -140,7 +140,7 @@ async fn seeded() -> (TestDatabase, Vec<Column>) {
 }
 
 /// Each row of each table as text, by table.
-async fn rows(database: &TestDatabase, columns: &[Column]) -> Vec<(String, String)> {
+pub(crate) async fn rows(database: &TestDatabase, columns: &[Column]) -> Vec<(String, String)> {
     let mut superuser = database.login("postgres").await;
     let mut tables: Vec<&str> = columns.iter().map(|column| &*column.table).collect();
     tables.extend(["closures"]);
@@ -165,6 +165,8 @@ async fn an_export_holds_every_canary_that_it_should_and_none_of_another() {
         id: Uuid::from_u128(1),
         email: Some("canary-1@example.org".to_owned()),
         org: Some(OrgKey(1)),
+        configuration: false,
+        only: None,
     };
     let export = Export::of(database.pools.clone(), wanted).await.unwrap();
     let tables: Vec<String> = export.tables().into_iter().map(|listed| listed.table).collect();
@@ -209,9 +211,8 @@ async fn after_an_erasure_no_canary_is_left_and_every_one_of_another_is() {
         .await
         .unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let notary = Notary::new(&KeyRing::generate().unwrap()).unwrap();
-    let ledger =
-        Ledger { file: folder.path().join("ended.ledger"), notary, collector: CollectorId(Uuid::from_u128(7)) };
+    let ring = KeyRing::generate().unwrap();
+    let ledger = Ledger::of(folder.path().join("ended.ledger"), &ring, CollectorId(Uuid::from_u128(7))).unwrap();
     let receipts = Receipts { sealer: None, copies_until: None };
     let done = erasure::run(&database.pools, &ledger, &receipts, Timestamp::from_micros(DAY)).await.unwrap();
     assert_eq!(done.erased, 2);

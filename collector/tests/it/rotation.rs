@@ -31,13 +31,16 @@ async fn filled(sealer: &Sealer) -> TestDatabase {
          INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at) VALUES ('{ID}', 1, 'c', 'email', 'h', '\\x{}', 0);
          INSERT INTO deliveries (uuid, org_id, channel_id, payload, state, next_at, created_at) VALUES ('{ID}', 1, 1, '{{}}', 'pending', 0, 0);
          INSERT INTO channel_proofs (org_id, channel_id, delivery_id, sealed_code, created_at, expires_at) VALUES (1, 1, 1, '\\x{}', 0, 9);
-         INSERT INTO account_mails (uuid, template, sealed_parameters, created_at, next_at, gives_up_at) VALUES ('{ID}', 't', '\\x{}', 0, 0, 9)",
+         INSERT INTO account_mails (uuid, template, sealed_parameters, created_at, next_at, gives_up_at) VALUES ('{ID}', 't', '\\x{}', 0, 0, 9);
+         INSERT INTO exports (uuid, org_id, user_id, part, format, asked_at, expires_at) VALUES ('{ID}', 1, 1, 'account', 'json', 0, 9);
+         INSERT INTO export_pieces (uuid, export_id, org_id, user_id, number, size, sealed_piece) VALUES ('{ID}', 1, 1, 1, 1, 6, '\\x{}')",
         hex(sealer, Class::TotpSecret),
         hex(sealer, Class::ProbeSecret),
         hex(sealer, Class::MonitorSecret),
         hex(sealer, Class::ChannelSettings),
         hex(sealer, Class::ChannelCode),
         hex(sealer, Class::AccountMail),
+        hex(sealer, Class::ExportPiece),
     );
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut database.login("postgres").await).await.unwrap();
     database
@@ -48,6 +51,11 @@ async fn every_sealed_value_is_sealed_again_by_the_newest_key_and_opens_as_befor
     let mut ring = KeyRing::generate().unwrap();
     let (sealer, opener, old) = (Sealer::new(&ring), Opener::new(&ring), ring.newest_id());
     let database = filled(&sealer).await;
+    // A channel without a destination has nothing that could be sealed again.
+    let unset =
+        "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at, unset_at, unset_why)
+        VALUES (gen_random_uuid(), 1, 'unset', 'email', 'h', '', 0, 1, 'erased')";
+    database.login("postgres").await.execute(unset).await.unwrap();
     let nothing = rotation::run(&database.pools, &sealer, &opener).await.unwrap();
     assert_eq!(nothing, Report::default());
     ring.rotate(Timestamp::from_seconds(1)).unwrap();
@@ -61,7 +69,7 @@ async fn every_sealed_value_is_sealed_again_by_the_newest_key_and_opens_as_befor
     let mut superuser = database.login("postgres").await;
     for place in Place::ALL {
         let (table, column) = place.name().split_once('.').unwrap();
-        let query = AssertSqlSafe(format!("SELECT {column} FROM {table}"));
+        let query = AssertSqlSafe(format!("SELECT {column} FROM {table} ORDER BY 1 DESC LIMIT 1"));
         let value: Vec<u8> = sqlx::query_scalar(query).fetch_one(&mut superuser).await.unwrap();
         assert_eq!(key_of(&value), Some(ring.newest_id()), "{}", place.name());
         let class = match place {
@@ -71,6 +79,7 @@ async fn every_sealed_value_is_sealed_again_by_the_newest_key_and_opens_as_befor
             Place::Monitors => Class::MonitorSecret,
             Place::Probes => Class::ProbeSecret,
             Place::Totp => Class::TotpSecret,
+            Place::Exports => Class::ExportPiece,
         };
         let secret = opener.open(class, ID.as_bytes(), &Sealed(value)).unwrap();
         assert_eq!(secret.expose(), b"s3cret", "{}", place.name());

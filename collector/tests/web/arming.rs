@@ -8,7 +8,7 @@ use picket_collector::login::api_key::Refusal;
 use picket_collector::ops::arming::{self, Report};
 use picket_collector::ops::ended::Follower;
 use picket_collector::privacy::ledger::{FILE, Ledger};
-use picket_collector::vault::{KeyRing, Notary};
+use picket_collector::vault::KeyRing;
 use picket_shared::ids::CollectorId;
 use uuid::Uuid;
 
@@ -25,8 +25,8 @@ struct Book {
 impl Book {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let notary = Notary::new(&KeyRing::generate().unwrap()).unwrap();
-        let ledger = Ledger { file: folder.path().join(FILE), notary, collector: CollectorId(Uuid::from_u128(77)) };
+        let ring = KeyRing::generate().unwrap();
+        let ledger = Ledger::of(folder.path().join(FILE), &ring, CollectorId(Uuid::from_u128(77))).unwrap();
         Self { _folder: folder, ledger, follower: Follower::default() }
     }
 

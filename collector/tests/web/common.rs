@@ -23,6 +23,7 @@ use picket_collector::login::session::Member;
 use picket_collector::login::{Porter, Settings};
 use picket_collector::meters::Meters;
 use picket_collector::privacy::documents::Said;
+use picket_collector::privacy::export_job::Exports;
 use picket_collector::privacy::office::Office;
 use picket_collector::probes::Desk;
 use picket_collector::store::{OrgKey, Pools, UserKey};
@@ -80,6 +81,8 @@ pub struct World {
     pub sealer: Sealer,
     pub meters: Meters,
     pub office: Office,
+    /// Makes and keeps exports.
+    pub exports: Exports,
     router: Router,
     transport: Transport,
     database: TestDatabase,
@@ -111,6 +114,7 @@ impl World {
         let porter = Porter::new(pools.clone(), OrgKey(1), sealer, opener.clone(), settings).unwrap();
         let said = Said::of(&config, picket_collector::web::texts::measures());
         let office = Office::new(pools.clone(), said, Sealer::new(&ring), porter.settings().mails);
+        let exports = Exports::new(pools.clone(), Sealer::new(&ring), Opener::new(&ring), porter.settings().mails);
         let gate = Gate { collector: CollectorId(Uuid::from_u128(77)), opener: Opener::new(&ring) };
         let site = Site {
             pools: pools.clone(),
@@ -129,6 +133,7 @@ impl World {
                 config: Arc::default(),
             },
             office: office.clone(),
+            exports: exports.clone(),
             security: Arc::new(config.security),
             trust: config.posture.page,
             quotas: Arc::new(Quotas::new(config.limits)),
@@ -142,6 +147,7 @@ impl World {
             opener,
             meters,
             office,
+            exports,
             router: router(site, transport, Audience::Everyone, Arc::new(Proxies::new(proxies))),
             sealer: Sealer::new(&ring),
             transport,

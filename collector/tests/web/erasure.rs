@@ -12,7 +12,7 @@ use picket_collector::privacy::erase::Receipts;
 use picket_collector::privacy::ledger::Ledger;
 use picket_collector::store::catalogue::{Catalogue, Part};
 use picket_collector::store::erasures;
-use picket_collector::vault::{Class, KeyRing, Notary};
+use picket_collector::vault::{Class, KeyRing};
 use picket_shared::ids::CollectorId;
 use uuid::Uuid;
 
@@ -31,9 +31,8 @@ struct Eraser {
 impl Eraser {
     fn of(world: &World) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let notary = Notary::new(&KeyRing::generate().unwrap()).unwrap();
-        let file = folder.path().join("ended.ledger");
-        let ledger = Ledger { file, notary, collector: CollectorId(Uuid::from_u128(77)) };
+        let (ring, file) = (KeyRing::generate().unwrap(), folder.path().join("ended.ledger"));
+        let ledger = Ledger::of(file, &ring, CollectorId(Uuid::from_u128(77))).unwrap();
         Self { folder, ledger, receipts: Receipts { sealer: Some(world.sealer.clone()), copies_until: None } }
     }
 

@@ -12,7 +12,7 @@ use crate::managements::managed;
 
 /// What routes name, by the beginning of their path; the other organization's, and one that nobody has. A route of another
 /// beginning fails until a row of it is here.
-const NAMED: [(&str, &str, &str); 13] = [
+const NAMED: [(&str, &str, &str); 16] = [
     ("/monitors/", THEIRS, NOBODYS),
     ("/channels/", THEIRS, NOBODYS),
     ("/incidents/", THEIRS, NOBODYS),
@@ -25,6 +25,9 @@ const NAMED: [(&str, &str, &str); 13] = [
     ("/portfolio/", THEIRS, NOBODYS),
     ("/managed/", THEIRS, NOBODYS),
     ("/account/sessions/", THEIRS, NOBODYS),
+    ("/account/data/exports/", THEIRS, NOBODYS),
+    ("/account/exports/", THEIRS, NOBODYS),
+    ("/organization/exports/", THEIRS, NOBODYS),
     ("/probes/", THEIRS, NOBODYS),
 ];
 const THEIRS: &str = "01900000-0000-7000-8000-0000000000aa";
@@ -49,6 +52,8 @@ async fn other_organization(world: &World) {
                  SELECT '{THEIRS}', 2, 'their@example.org', 'viewer', sha256('x'), id, 0, 9e15 FROM users WHERE uuid = '{THEIRS}';
              INSERT INTO api_keys (org_id, user_id, public_id, key_hash, name, scopes, created_at)
                  SELECT 2, id, 'Theirs00', sha256('x'), 'their key', '{{monitors:read}}', 0 FROM users WHERE uuid = '{THEIRS}';
+             INSERT INTO exports (uuid, org_id, user_id, part, format, state, asked_at, ended_at, expires_at)
+                 SELECT '{THEIRS}', 2, id, 'organization', 'json', 'ready', 0, 1, 9e15 FROM users WHERE uuid = '{THEIRS}';
              INSERT INTO organizations (uuid, name, created_at) VALUES (gen_random_uuid(), 'their manager', 0);
              INSERT INTO managements (uuid, org_id, manager_id, most, consented_by, consented_at)
                  SELECT '{THEIRS}', 2, max(id), 'viewer', 'user:eve@example.org', 0 FROM organizations;
@@ -60,9 +65,17 @@ async fn other_organization(world: &World) {
 /// Everything that the second organization and its member have.
 async fn all_of_theirs(world: &World) -> String {
     let mut all = String::new();
-    for table in
-        ["monitors", "incidents", "channels", "invitations", "api_keys", "probes", "memberships", "managements"]
-    {
+    for table in [
+        "monitors",
+        "incidents",
+        "channels",
+        "invitations",
+        "api_keys",
+        "probes",
+        "memberships",
+        "managements",
+        "exports",
+    ] {
         all += &world
             .one(&format!("SELECT string_agg(t::text, ' ' ORDER BY t::text) FROM {table} t WHERE org_id = 2"))
             .await;

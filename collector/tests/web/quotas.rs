@@ -161,12 +161,19 @@ fn every_route_is_counted_but_those_that_have_limits_of_their_own_or_say_whether
         ROUTES.iter().filter(|route| route.class() == Some(Class::Heavy)).map(|route| route.path).collect();
     let wanted = [
         "/account/data/export",
+        "/account/data",
+        "/account/data/exports/{id}/file",
         "/monitors/test",
         "/monitors/{id}/test",
         "/audit/export",
         "/import",
         "/api/v1/account/export",
         "/api/v1/monitors",
+        "/api/v1/organization/import",
+        "/api/v1/account/exports",
+        "/api/v1/account/exports/{id}/file",
+        "/api/v1/organization/exports",
+        "/api/v1/organization/exports/{id}/file",
     ];
     assert_eq!(heavy, wanted);
 }

@@ -130,8 +130,8 @@ async fn a_service_member_that_ends_is_gone_with_its_keys() {
     assert_eq!(world.one("SELECT detail->>'service' FROM audit WHERE action = 'member.end'").await, "trial");
 }
 
-/// Where a service member may be named: what it is, and what it did.
-const OPEN: [&str; 2] = ["invitations.invited_by", "memberships.user_id"];
+/// Where a service member may be named: what it is, what it did, and what it asked for with a key.
+const OPEN: [&str; 4] = ["export_pieces.user_id", "exports.user_id", "invitations.invited_by", "memberships.user_id"];
 
 #[tokio::test]
 async fn whatever_lets_somebody_in_takes_no_service_member_whoever_writes_it() {

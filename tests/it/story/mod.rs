@@ -35,6 +35,7 @@ mod figures_are_read_by_prometheus_and_tell_nothing_of_a_tenant;
 mod one_region_down_opens_no_incident;
 mod private_addresses_are_never_contacted;
 mod promises_are_looked_at_while_it_runs;
+mod somebody_without_an_account_is_found_and_erased;
 mod the_api_answers_as_its_document_says;
 mod the_operator_is_told_of_the_instance_itself;
 mod two_of_three_regions_down_open_an_incident;

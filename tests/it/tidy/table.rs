@@ -19,6 +19,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "shared",
             "collector::domain",
+            "collector::notify::channels::Kind",
             "collector::store",
             "collector::vault::Sealer",
             "collector::vault::Class",
@@ -51,6 +52,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "collector::privacy::erase",
             "collector::privacy::ledger",
             "collector::privacy::mail",
+            "collector::privacy::people",
         ],
     ),
     // The archive's bucket is reached as providers are.
@@ -279,6 +281,7 @@ pub(super) const BANS: &[Ban] = &[
             "collector/src/store/monitors/mod.rs",
             "collector/src/store/monitors/page.rs",
             "collector/src/store/passkeys.rs",
+            "collector/src/store/people.rs",
             "collector/src/store/read/audit.rs",
             "collector/src/store/read/dashboard.rs",
             "collector/src/store/read/incidents.rs",

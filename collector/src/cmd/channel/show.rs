@@ -28,6 +28,7 @@ pub(super) async fn list(scoped: &mut Scoped, as_json: bool) -> Result<(), CmdEr
 
 fn line(row: &ChannelRow) -> Vec<String> {
     let verified = match (row.verified_at, row.verified_by.as_deref()) {
+        _ if row.unset.is_some() => "NO DESTINATION".to_owned(),
         (Some(at), Some("operator")) => format!("{at:.0} (trusted)"),
         (Some(at), _) => format!("{at:.0}"),
         (None, _) => "NO".to_owned(),
@@ -61,6 +62,7 @@ fn value(row: &ChannelRow) -> Value {
         "created_at": row.created_at.to_string(),
         "verified_at": row.verified_at.map(|at| at.to_string()),
         "verified_by": row.verified_by,
+        "without_destination": row.unset.as_ref().map(|(at, why)| json!({ "since": at.to_string(), "why": why })),
         "last": row.last.as_ref().map(|last| json!({
             "state": last.state, "at": last.at.to_string(), "answer": last.answer,
         })),

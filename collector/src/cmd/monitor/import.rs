@@ -101,6 +101,7 @@ pub(super) async fn run(
         eu_only: args.eu_only,
         not_eu_only: args.not_eu_only,
         overwrite: args.overwrite,
+        without_channels: false,
     };
     let plan = import::plan(&mut scoped, &app.sealer, (args.from, found), &choice, now).await?;
     let report = if args.dry_run {

@@ -5,7 +5,7 @@ mod import;
 mod manual;
 mod parse;
 mod render;
-mod report;
+pub(super) mod report;
 mod show;
 
 use std::process::ExitCode;

@@ -6,7 +6,7 @@ use crate::import::{Entry, Outcome, Report};
 /// So many names of monitors stand beside what was lost of them.
 const NAMES: usize = 3;
 
-pub(super) fn print(report: &Report) -> Result<(), CmdError> {
+pub(in crate::cmd) fn print(report: &Report) -> Result<(), CmdError> {
     let will = |done: &str, planned: &str| if report.applied { done.to_owned() } else { planned.to_owned() };
     table(&will("Taken", "Would be taken"), report, |outcome| match outcome {
         Outcome::Taken => Some(String::new()),
@@ -35,6 +35,18 @@ pub(super) fn print(report: &Report) -> Result<(), CmdError> {
             format!("  {}: {} ({names})", loss.field, loss.why)
         }),
     )?;
+    let channels = report.channels.iter().map(|entry| {
+        let what = match &entry.outcome {
+            Outcome::Taken => "made, and switched off until it has settings".to_owned(),
+            Outcome::Kept { why } | Outcome::Refused { why } => format!("not taken: {why}"),
+            Outcome::Changed { .. } | Outcome::Unchanged => String::new(),
+        };
+        format!("  {} ({}, {}): {what}", entry.name, entry.kind, entry.hint)
+    });
+    section("Channels", channels)?;
+    if report.second_factor {
+        print::line(&will("\nMembers need a second factor.", "\nMembers would need a second factor."))?;
+    }
     section("Left behind", report.left.iter().map(|left| format!("  {} {}: {}", left.count, left.what, left.why)))?;
     section("No longer in the file, and left as they are", report.missing.iter().map(|name| format!("  {name}")))?;
     let counts = report.counts;
@@ -55,6 +67,10 @@ pub(super) fn print(report: &Report) -> Result<(), CmdError> {
         Some(tag) => print::line(&format!(
             "They are checked from now on, and nobody is told before: picket-collector monitor release --tag {tag}"
         )),
+        None if counts.taken > 0 => print::line(
+            "They are checked from now on, and nobody is told before they are released: on the page Moving in, or for the first \
+             organization by picket-collector monitor release --all",
+        ),
         None => Ok(()),
     }
 }

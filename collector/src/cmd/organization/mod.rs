@@ -1,6 +1,8 @@
-//! `organization`: the tenants, as the operator makes, lists and limits them. [`create`] makes one, from a [`template`] if there is one.
+//! `organization`: the tenants, as the operator makes, lists and limits them. [`create`] makes one, from a [`template`] if there is
+//! one; [`import`] takes over what another has.
 
 pub mod create;
+pub mod import;
 pub mod template;
 
 use std::process::ExitCode;
@@ -21,6 +23,8 @@ pub enum OrganizationCommand {
     Create(Box<CreateArgs>),
     /// Shows every organization, with members, monitors and limits.
     List(ListArgs),
+    /// Takes over the configuration of an export: monitors, channels without their destinations, settings.
+    Import(Box<import::ImportArgs>),
     /// Limits what an organization may have; what is there already stays.
     Limit(LimitArgs),
 }
@@ -74,6 +78,7 @@ pub async fn run(command: OrganizationCommand, app: &App) -> Result<ExitCode, Cm
     match command {
         OrganizationCommand::Create(args) => create::run(*args, app).await?,
         OrganizationCommand::List(args) => list(&args, app).await?,
+        OrganizationCommand::Import(args) => return import::run(&args, app).await,
         OrganizationCommand::Limit(args) => limit(&args, app).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,7 +1,8 @@
-//! `privacy`: erase what is due, the papers ([`papers`]), and breaches ([`breach`]).
+//! `privacy`: erase what is due, people without an account ([`find`]), the papers ([`papers`]), and breaches ([`breach`]).
 
 mod breach;
-mod papers;
+mod find;
+pub(super) mod papers;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,8 @@ impl From<ErasureError> for CmdError {
 pub enum PrivacyCommand {
     /// Erases accounts and organizations that were closed seven days ago, and again what a restored database has of those before.
     Erase(EraseArgs),
+    /// Finds what is stored of somebody by an address, gives it, or erases it where nobody signs in with the address.
+    Find(find::FindArgs),
     /// Writes the record of processing (Article 30 GDPR), as Markdown.
     Record(papers::RecordArgs),
     /// Shows who else works on the data, and which organizations were told of changes.
@@ -53,6 +56,7 @@ pub struct EraseArgs {
 pub async fn run(command: PrivacyCommand, app: &App) -> Result<ExitCode, CmdError> {
     match command {
         PrivacyCommand::Erase(args) => erase(&args, app).await,
+        PrivacyCommand::Find(args) => find::run(&args, app).await,
         PrivacyCommand::Record(args) => papers::record(&args, app).await,
         PrivacyCommand::SubProcessors(args) => papers::sub_processors(&args, app).await,
         PrivacyCommand::Dpa(args) => papers::dpa(&args, app).await,

@@ -96,7 +96,7 @@ pub(super) async fn sub_processors(args: &SubProcessorsArgs, app: &App) -> Resul
 ///
 /// # Errors
 /// When there is none.
-pub(super) async fn organization(app: &App, wanted: &str) -> Result<Listed, CmdError> {
+pub(in crate::cmd) async fn organization(app: &App, wanted: &str) -> Result<Listed, CmdError> {
     let rows = organizations::list(&mut app.pools.worker().await?).await?;
     let named = |row: &Listed| row.name == wanted || row.uuid.to_string() == wanted;
     rows.into_iter()

@@ -32,7 +32,7 @@ pub(super) fn read(file: &Upload<'_>, reading: &Reading) -> Result<Found, Unread
     Ok(found)
 }
 
-fn candidate(number: usize, monitor: &Value, reading: &Reading) -> Result<Candidate, Refused> {
+pub(super) fn candidate(number: usize, monitor: &Value, reading: &Reading) -> Result<Candidate, Refused> {
     let text = |name: &str| monitor.get(name).and_then(Value::as_str);
     let name = text("name").or_else(|| text("target")).unwrap_or_default();
     let key = match (text("external_key"), text("id")) {

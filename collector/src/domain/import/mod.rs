@@ -2,7 +2,7 @@
 //!
 //! In: the bytes of files. Out: [`Found`], which knows nothing of what is stored yet; the floor `import` compares the two
 //! and writes. One source a file: [`kuma`] (with [`sqlite`], which reads its database), [`blackbox`] (with [`yaml`]),
-//! [`csv`], [`json`]; each makes a [`candidate::Draft`] of a monitor, and [`Draft::finish`](candidate::Draft::finish)
+//! [`csv`], [`json`], [`picket`]; each makes a [`candidate::Draft`] of a monitor, and [`Draft::finish`](candidate::Draft::finish)
 //! holds it to what a monitor may be.
 
 mod auth;
@@ -12,6 +12,7 @@ mod csv;
 mod json;
 mod kuma;
 mod names;
+mod picket;
 mod sqlite;
 mod target;
 mod yaml;
@@ -40,11 +41,13 @@ pub enum Source {
     Csv,
     /// What `monitor list --json` prints.
     Json,
+    /// The export of an organization.
+    Picket,
 }
 
 impl Source {
     /// Every source.
-    pub const ALL: [Self; 4] = [Self::Kuma, Self::Blackbox, Self::Csv, Self::Json];
+    pub const ALL: [Self; 5] = [Self::Kuma, Self::Blackbox, Self::Csv, Self::Json, Self::Picket];
 
     /// Its name in commands, forms and tables.
     pub const fn as_str(self) -> &'static str {
@@ -53,6 +56,7 @@ impl Source {
             Self::Blackbox => "blackbox",
             Self::Csv => "csv",
             Self::Json => "json",
+            Self::Picket => "picket",
         }
     }
 }
@@ -68,7 +72,7 @@ impl FromStr for Source {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let known = Self::ALL.into_iter().find(|source| source.as_str() == text);
-        known.ok_or_else(|| format!("{text:?} is no source: use kuma, blackbox, csv or json"))
+        known.ok_or_else(|| format!("{text:?} is no source: use kuma, blackbox, csv, json or picket"))
     }
 }
 
@@ -97,8 +101,23 @@ pub struct Found {
     pub candidates: Vec<Candidate>,
     /// What cannot, each with its reason.
     pub refused: Vec<Refused>,
+    /// Channels, without where they lead.
+    pub channels: Vec<FoundChannel>,
+    /// Whether its members need a second factor.
+    pub second_factor: bool,
     /// What is no monitor and stays behind.
     pub left: Vec<Left>,
+}
+
+/// A channel of an export.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundChannel {
+    /// What it is called.
+    pub name: String,
+    /// What kind it is.
+    pub kind: String,
+    /// Whom it reaches, shortened.
+    pub hint: String,
 }
 
 /// Something that is no monitor and stays behind.
@@ -142,7 +161,7 @@ pub fn read(source: Source, files: &[Upload<'_>], reading: &Reading) -> Result<F
     }
     let takes_further = match source {
         Source::Kuma | Source::Blackbox => true,
-        Source::Csv | Source::Json => further.is_empty(),
+        Source::Csv | Source::Json | Source::Picket => further.is_empty(),
     };
     if !takes_further {
         return Err(Unreadable(format!("{source} takes one file: import the others by themselves")));
@@ -152,6 +171,7 @@ pub fn read(source: Source, files: &[Upload<'_>], reading: &Reading) -> Result<F
         Source::Blackbox => blackbox::read(first, further, reading)?,
         Source::Csv => csv::read(first, reading)?,
         Source::Json => json::read(first, reading)?,
+        Source::Picket => picket::read(first, reading)?,
     };
     let count = found.candidates.len() + found.refused.len();
     if count > MAX_MONITORS {

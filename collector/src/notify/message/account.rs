@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::sheet::Sheet;
 use super::short::Brief;
 use super::words::one_line;
-use super::{Message, closure, operator, papers};
+use super::{Message, closure, data, operator, papers};
 use crate::domain::account_mail::{About, LinkFacts, Step};
 
 /// What to do about a deed that was not one's own.
@@ -84,6 +84,7 @@ fn sheet(about: &About, url: &str) -> Sheet {
         About::Closed { .. } | About::Restored { .. } | About::Erased { .. } => closure::sheet(about, url),
         About::Operator { .. } => operator::sheet(about, url),
         About::Agreement { .. } | About::SubProcessors { .. } | About::Breach(_) => papers::sheet(about, url),
+        About::ChannelsErased { .. } | About::Export { .. } => data::sheet(about, url),
         About::Recovery { at, account, by } => Sheet {
             subject: "Recovery of an account at Picket".to_owned(),
             lead: format!("The operator made a link by which the user of {account} can choose another password."),
@@ -401,6 +402,9 @@ mod tests {
             management(Step::Ends, false),
             management(Step::Over, true),
             About::Operator { at, new: vec![(new.clone(), new.clone())], over: vec![new.clone()], still: Vec::new() },
+            About::Export { at, organization: Some(new.clone()), until: at, failure: None },
+            About::Export { at, organization: None, until: at, failure: Some(new.clone()) },
+            About::ChannelsErased { at, organization: new.clone(), channels: vec![new.clone()] },
             About::Recovery { at, account: new, by },
         ] {
             let mail = write(AccountMailId::at(at), &about, "https://picket.example/", at);

@@ -5,6 +5,7 @@
 pub mod account;
 mod alarm;
 mod closure;
+mod data;
 mod event;
 mod operator;
 mod papers;

@@ -12,7 +12,7 @@ use super::{About, IncidentNow, Leased, LeasedChannel, Proof};
 use crate::domain::outage::Notice;
 use crate::store::{ChannelKey, Conn, DeliveryKey, OrgKey, StoreError, Worker};
 
-/// Ends what must not be sent any more: to a channel that was removed, a notice to one that is not verified (its settings
+/// Ends what must not be sent any more: to a channel that was removed or has no destination, a notice to one that is not verified (its settings
 /// were replaced), a proof that was replaced.
 ///
 /// # Errors
@@ -21,7 +21,7 @@ pub async fn supersede_unwanted(conn: &mut Worker, now: Timestamp) -> Result<u64
     let done = sqlx::query(
         "UPDATE deliveries d SET state = 'superseded', ended_at = $1, leased_until = NULL FROM channels c
          WHERE c.id = d.channel_id AND d.state = 'pending' AND (d.leased_until IS NULL OR d.leased_until <= $1)
-            AND (c.deleted_at IS NOT NULL OR EXISTS (SELECT FROM organizations o WHERE o.id = d.org_id AND o.deleted_at IS NOT NULL)
+            AND (c.deleted_at IS NOT NULL OR c.unset_at IS NOT NULL OR EXISTS (SELECT FROM organizations o WHERE o.id = d.org_id AND o.deleted_at IS NOT NULL)
                 OR (d.notice_id IS NOT NULL AND c.verified_at IS NULL)
                 OR (d.payload ->> 'kind' = 'proof'
                     AND NOT EXISTS (SELECT FROM channel_proofs p WHERE p.delivery_id = d.id)))",
@@ -104,7 +104,7 @@ const READ: &str =
     LEFT JOIN channel_proofs p ON p.delivery_id = d.id
     LEFT JOIN notices n ON n.id = d.notice_id LEFT JOIN monitors m ON m.id = n.monitor_id
     LEFT JOIN incidents i ON i.id = n.incident_id
-    WHERE d.id = ANY ($1) AND c.deleted_at IS NULL AND (d.notice_id IS NULL OR c.verified_at IS NOT NULL)
+    WHERE d.id = ANY ($1) AND c.deleted_at IS NULL AND c.unset_at IS NULL AND (d.notice_id IS NULL OR c.verified_at IS NOT NULL)
         AND (d.payload ->> 'kind' IS DISTINCT FROM 'proof' OR p.delivery_id IS NOT NULL)
     ORDER BY d.id";
 

@@ -8,6 +8,7 @@ use super::problem::{Fault, Kind, Problem};
 use super::query::{Parameter, Shape};
 use super::{Answer, Call, Operation, Outcome, micros};
 use crate::domain::access::Right;
+use crate::privacy::export::MOST_DIRECT;
 use crate::web::export;
 
 const FORMAT: Parameter = Parameter {
@@ -23,11 +24,17 @@ const PART: Parameter = Parameter {
 const TABLE: Parameter =
     Parameter { name: "table", shape: Shape::Text(63), what: "Which table, as the document names it, for `csv`." };
 
+const ONLY: Parameter = Parameter {
+    name: "only",
+    shape: Shape::OneOf(&["configuration"]),
+    what: "`configuration`: what the organization is set up with, and nothing else; another Picket imports it.",
+};
+
 /// `GET /api/v1/account/export`.
 pub const EXPORT: Operation =
     Operation::get("/api/v1/account/export", Right::AccountRead, "exportAccount", || get(export_account))
         .does("Gives everything about the user of the key, and to an owner, by a key with every scope that reads, everything of the organization.")
-        .query(&[FORMAT, PART, TABLE])
+        .query(&[FORMAT, PART, TABLE, ONLY])
         .answers(&[(200, Some("AccountExport"))])
         .or_csv();
 
@@ -76,8 +83,23 @@ async fn end_sessions(call: Call) -> Outcome {
 async fn export_account(call: Call) -> Result<Response, Problem> {
     let (query, by, now) = (&call.query, call.caller.author(), call.site.clock.now());
     let holder = &call.caller.holder;
-    let export = export::of(&call.site, &holder.member, !holder.service, |right| holder.may(right)).await?;
+    let configuration = query.get(ONLY.name).is_some();
+    let export =
+        export::of(&call.site, &holder.member, !holder.service, |right| holder.may(right), configuration).await?;
+    if configuration && export.tables().is_empty() {
+        let fault = Fault::new(ONLY.name, "is for owners of the organization, by a key with every scope that reads");
+        return Err(Problem::faults(Kind::InvalidQuery, vec![fault]));
+    }
     let (part, table) = (query.get(PART.name), query.get(TABLE.name));
+    let asked = table.map(|table| (part.unwrap_or("account"), table));
+    if export.is_large(asked).await? {
+        let most = MOST_DIRECT;
+        let detail = format!(
+            "it has more than {most} rows: ask for it with POST /api/v1/account/exports, or /api/v1/organization/exports, and take the file \
+             when it is ready"
+        );
+        return Err(Problem::new(Kind::ExportTooLarge, detail));
+    }
     if query.get(FORMAT.name) != Some("csv") {
         let strange = part.map(|_| PART).or(table.map(|_| TABLE));
         if let Some(parameter) = strange {
@@ -86,7 +108,7 @@ async fn export_account(call: Call) -> Result<Response, Problem> {
         }
         return export::send(export, None, &by, now).await?.ok_or_else(Problem::not_found);
     }
-    let part = part.unwrap_or("account");
+    let part = part.unwrap_or(if configuration { "organization" } else { "account" });
     let known = export.tables().into_iter().filter(|listed| listed.part.as_str() == part);
     let known = known.map(|listed| listed.table).collect::<Vec<_>>().join(", ");
     let fault = if known.is_empty() {

@@ -219,7 +219,7 @@ fn refused(error: ChannelError) -> Problem {
         ChannelError::Name => invalid("name", "must be 1 to 200 characters on one line"),
         ChannelError::NameTaken(_) => invalid("name", message),
         ChannelError::Gone => Problem::not_found(),
-        ChannelError::NotVerified(_) => Problem::new(ProblemKind::NotVerified, message),
+        ChannelError::NotVerified(_) | ChannelError::Unset(_) => Problem::new(ProblemKind::NotVerified, message),
         ChannelError::Wait(_) => Problem::wait(60, message),
         ChannelError::Store(error) => error.into(),
         ChannelError::Vault(_) => Problem::new(ProblemKind::Unavailable, "the settings could not be sealed: try again"),
@@ -252,6 +252,7 @@ fn shown(row: &ChannelRow) -> Value {
         "hint": row.hint,
         "created_at": row.created_at.exact(),
         "verified_at": row.verified_at.map(Timestamp::exact),
+        "without_destination": row.unset.as_ref().map(|(at, why)| json!({ "since": at.exact(), "why": why })),
         "proof": if by_code { "code" } else { "acceptance" },
         "last": last,
     })

@@ -8,7 +8,9 @@ pub mod account;
 pub mod audit;
 pub mod channels;
 pub mod erasure;
+pub mod exports;
 pub mod holdings;
+pub mod import;
 pub mod incidents;
 pub mod invitations;
 pub mod keys;
@@ -71,6 +73,8 @@ pub struct Operation {
     pub answers: &'static [(u16, Option<&'static str>)],
     /// Whether it answers with CSV where that is asked for.
     pub csv: bool,
+    /// Whether it answers with a ZIP archive where that was asked for.
+    pub zip: bool,
     /// Whether there may be nothing: the settings can take it away, or nothing was made yet.
     pub maybe_off: bool,
     /// What runs.
@@ -91,6 +95,7 @@ impl Operation {
             body_limit: 0,
             answers: &[],
             csv: false,
+            zip: false,
             maybe_off: false,
             handler,
         }
@@ -135,6 +140,10 @@ impl Operation {
     /// It is not there where the settings say so, or before something was made.
     const fn maybe_off(self) -> Self {
         Self { maybe_off: true, ..self }
+    }
+
+    const fn or_zip(self) -> Self {
+        Self { zip: true, ..self }
     }
 
     const fn or_csv(self) -> Self {

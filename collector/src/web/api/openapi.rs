@@ -68,6 +68,9 @@ fn described(operation: &Operation) -> Value {
             if operation.csv {
                 answer["content"]["text/csv"] = json!({ "schema": { "type": "string" } });
             }
+            if operation.zip {
+                answer["content"]["application/zip"] = json!({ "schema": { "type": "string" } });
+            }
         }
         responses.insert(status.to_string(), answer);
     }
@@ -135,9 +138,11 @@ fn refusals(operation: &Operation) -> Vec<(u16, Vec<Kind>)> {
         Kind::ChangedMeanwhile => operation.method != "GET",
         Kind::LastOwner => is_about(operation, &["/members"]),
         Kind::NotAllowed => is_about(operation, &["/members", "/invitations", "/organization", "/keys"]),
-        Kind::Limit => is_about(operation, &["/monitors", "/invitations", "/members", "/keys"]),
+        Kind::Limit => is_about(operation, &["/monitors", "/invitations", "/members", "/keys", "/organization/import"]),
         Kind::SuccessorNeeded => operation.method == "DELETE" && operation.path == "/api/v1/members/{id}",
-        Kind::NotVerified => operation.path.ends_with("/test"),
+        Kind::NotVerified => ["/test", "/prove"].iter().any(|end| operation.path.ends_with(end)),
+        Kind::ExportTooLarge => operation.path == super::account::EXPORT.path,
+        Kind::NotReady => operation.path.ends_with("/file"),
         // Every query is read: one that knows no parameter refuses all.
         Kind::InvalidQuery
         | Kind::InvalidKey

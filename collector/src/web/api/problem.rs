@@ -72,6 +72,10 @@ kinds! {
     SuccessorNeeded: "successor-needed", CONFLICT, "Somebody has to take over what the member holds",
     /// The channel has to be verified first.
     NotVerified: "not-verified", CONFLICT, "The channel is not verified",
+    /// An export has more rows than a request is answered with.
+    ExportTooLarge: "export-too-large", CONFLICT, "The export is too large for one answer",
+    /// An export is not made yet, or was not made.
+    NotReady: "not-ready", CONFLICT, "The export is not ready",
     /// The body is too large.
     TooLarge: "too-large", PAYLOAD_TOO_LARGE, "The body is too large",
     /// The body is not announced as JSON.

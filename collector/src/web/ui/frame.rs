@@ -55,6 +55,7 @@ const NAV: &[(&str, &str, Right)] = &[
 /// What can have been done, as in `?done=`: name of the text, and whether `?name=` goes into it.
 const DONE: &[(&str, &str, bool)] = &[
     ("password", "done.password", false),
+    ("export_asked", "done.export_asked", false),
     ("account_closed", "done.account_closed", false),
     ("back", "done.back", false),
     ("session_ended", "done.session_ended", false),

@@ -14,7 +14,9 @@ use bytes::Bytes;
 
 use super::frame::Frame;
 use super::{error, filters, page, page_with, see};
-use crate::import::{self, Choice, ImportError, MAX_BYTES, Outcome, Reading, Report, Source, Upload};
+use crate::domain::access::Right;
+use crate::import::{self, Choice, ImportError, MAX_BYTES, Outcome, Reading, Report, Source, Unreadable, Upload};
+use crate::login::members::Acting;
 use crate::store::StoreError;
 use crate::store::imports::{self, Which};
 use crate::web::Site;
@@ -34,6 +36,7 @@ struct Page {
     report: Option<Shown>,
     tags: String,
     module: String,
+    regions: String,
     muted: Vec<(String, i64)>,
 }
 
@@ -45,6 +48,8 @@ struct Shown {
     more: usize,
     losses: Vec<(String, String, String)>,
     left: Vec<(String, usize, String)>,
+    channels: Vec<(String, &'static str, &'static str, String)>,
+    second_factor: bool,
 }
 
 /// How many monitors the page lists; the command lists all.
@@ -120,7 +125,15 @@ async fn run(site: &Site, user: &User, sent: &Sent) -> Result<Report, ImportErro
     });
     let found = found.await.map_err(|_| ImportError::Meanwhile)??;
     let tags = sent.text("tags").split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
-    let choice = Choice { tags, overwrite: sent.fields.contains_key("overwrite"), ..Choice::default() };
+    let regions = sent.text("regions").split(',').map(str::trim).filter(|code| !code.is_empty());
+    let regions = regions.map(|code| code.parse().map_err(|_| Unreadable(filled("import.bad_region", code))));
+    let choice = Choice {
+        regions: regions.collect::<Result<_, _>>()?,
+        tags,
+        overwrite: sent.fields.contains_key("overwrite"),
+        without_channels: !user.member.may(Right::ChannelsWrite),
+        ..Choice::default()
+    };
     let now = site.clock.now();
     let mut scoped = user.scoped(site).await?;
     let plan = import::plan(&mut scoped, &site.sealer, (source, found), &choice, now).await?;
@@ -129,6 +142,15 @@ async fn run(site: &Site, user: &User, sent: &Sent) -> Result<Report, ImportErro
     }
     let report = plan.apply(&mut scoped, now).await?;
     scoped.commit().await?;
+    if report.second_factor && user.member.may(Right::MembersWrite) {
+        // Who has none of their own cannot ask for it: the report says that it is not asked for.
+        let author = user.author();
+        let acting =
+            Acting { user: user.member.user, org: user.member.org, ticket: Some(&user.ticket), author: &author };
+        if let Err(error) = site.porter.want_second_factor(acting, true, now).await {
+            tracing::error!("An import could not ask members for a second factor: {error}");
+        }
+    }
     Ok(report)
 }
 
@@ -171,6 +193,7 @@ async fn show(
         report: report.as_ref().map(shown),
         tags: sent.text("tags").to_owned(),
         module: sent.text("module").to_owned(),
+        regions: sent.text("regions").to_owned(),
         muted,
         fault,
     };
@@ -200,14 +223,16 @@ fn shown(report: &Report) -> Shown {
         Outcome::Unchanged => 4,
     });
     let row = |entry: &&import::Entry| {
-        let (word, why) = match &entry.outcome {
-            Outcome::Taken => ("import.taken", String::new()),
-            Outcome::Changed { fields } => ("import.changed", fields.join(", ")),
-            Outcome::Unchanged => ("import.unchanged", String::new()),
-            Outcome::Kept { why } => ("import.kept", why.clone()),
-            Outcome::Refused { why } => ("import.refused", why.clone()),
+        let (word, why) = told(&entry.outcome);
+        (entry.name.clone(), entry.kind.clone(), entry.target.clone(), word, why)
+    };
+    let channel = |entry: &import::ChannelEntry| {
+        let (word, why) = match entry.outcome {
+            Outcome::Taken => (text("import.switched_off"), text("channel.unset_imported").to_owned()),
+            ref other => told(other),
         };
-        (entry.name.clone(), entry.kind.clone(), entry.target.clone(), text(word), why)
+        let kind = known(&format!("channel_{}.label", entry.kind)).unwrap_or_default();
+        (entry.name.clone(), kind, word, why)
     };
     Shown {
         applied: report.applied,
@@ -224,6 +249,20 @@ fn shown(report: &Report) -> Shown {
                 (loss.field.to_owned(), loss.why.to_owned(), format!("{}{rest}", names.join(", ")))
             })
             .collect(),
+        channels: report.channels.iter().map(channel).collect(),
+        second_factor: report.second_factor,
         left: report.left.iter().map(|left| (left.what.clone(), left.count, left.why.clone())).collect(),
     }
+}
+
+/// What became of something: a word, and why.
+fn told(outcome: &Outcome) -> (&'static str, String) {
+    let (word, why) = match outcome {
+        Outcome::Taken => ("import.taken", String::new()),
+        Outcome::Changed { fields } => ("import.changed", fields.join(", ")),
+        Outcome::Unchanged => ("import.unchanged", String::new()),
+        Outcome::Kept { why } => ("import.kept", why.clone()),
+        Outcome::Refused { why } => ("import.refused", why.clone()),
+    };
+    (text(word), why)
 }

@@ -4,7 +4,7 @@
 pub(super) const ALL_ROWS: &[(&str, &str)] = &[
     ("api_keys", "auth backup eraser"),
     ("audit", "auth backup eraser intake owner worker"),
-    ("audit_bases", "auth backup owner worker"),
+    ("audit_bases", "auth backup eraser owner worker"),
     ("breach_notices", "auth backup eraser worker"),
     ("changes", "backup eraser intake worker"),
     ("channel_proofs", "backup eraser worker"),
@@ -13,6 +13,8 @@ pub(super) const ALL_ROWS: &[(&str, &str)] = &[
     ("deliveries", "backup eraser worker"),
     ("delivery_attempts", "backup eraser worker"),
     ("dpas", "auth backup eraser"),
+    ("export_pieces", "auth backup eraser"),
+    ("exports", "auth backup eraser"),
     ("gaps", "backup eraser intake worker"),
     ("incident_events", "backup eraser worker"),
     ("incidents", "backup eraser worker"),

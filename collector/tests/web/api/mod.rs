@@ -10,7 +10,9 @@
 mod account;
 mod channels;
 mod document;
+mod exports;
 mod holdings;
+mod import;
 mod invitations;
 mod keys;
 mod managements;

@@ -44,6 +44,7 @@ fn kind_word(kind: &str) -> &'static str {
 fn standing(row: &ChannelRow) -> Shape {
     let failed = row.last.as_ref().is_some_and(|last| last.state == "failed");
     match (row.verified_at, failed) {
+        _ if row.unset.is_some() => Shape { word: text("channel.unset"), ..shape("down") },
         (None, _) => Shape { word: text("channel.unverified"), ..shape("pending") },
         (Some(_), true) => Shape { word: text("channel.failing"), ..shape("down") },
         (Some(_), false) => Shape { word: text("channel.verified"), ..shape("up") },

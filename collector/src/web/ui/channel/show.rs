@@ -30,6 +30,7 @@ struct Page {
     hint: String,
     shape: Shape,
     verified: Option<When>,
+    unset: Option<(When, &'static str)>,
     by_code: bool,
     last: Option<(&'static str, Shape, When, Option<String>)>,
     error: Option<String>,
@@ -81,6 +82,7 @@ pub async fn post_prove(State(site): State<Site>, user: User, Path(id): Path<Str
             Err(ChannelError::Wait(until)) => {
                 Ok(Some(wrong(&site, &user, &row, filled("channel.wait", format!("{until:.0}")))))
             }
+            Err(ChannelError::Unset(_)) => Ok(Some(wrong(&site, &user, &row, text("channel.set_first").to_owned()))),
             Err(failed) => Err(failed),
         }
     };
@@ -173,6 +175,10 @@ fn show(
         hint: row.hint.clone(),
         shape: standing(row),
         verified: row.verified_at.map(|at| when(at, now)),
+        unset: row.unset.as_ref().map(|(at, why)| {
+            let key = if why == "erased" { "channel.unset_erased" } else { "channel.unset_imported" };
+            (when(*at, now), text(key))
+        }),
         by_code: Kind::parse(&row.kind).is_none_or(|kind| kind.proof() == Proof::Code),
         last,
         error,
