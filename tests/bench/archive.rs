@@ -45,6 +45,8 @@ const MIB_BYTES: f64 = 1_048_576.0;
 struct Cost {
     seconds: f64,
     cpu_s: f64,
+    /// What of it is not PostgreSQL's, which sends what ours reads, and does nothing for the peer.
+    own_cpu_s: f64,
     /// Of a restore: until the copy answers.
     rto_s: f64,
 }
@@ -122,17 +124,20 @@ impl Room<'_> {
         listed["backups"].as_array()?.last().cloned()
     }
 
-    /// What everything that is part of it used so far: programs that ended, PostgreSQL with what it started, the collector.
-    fn cpu_us(&self) -> u64 {
-        meter::cpu_us(Pid::this())
-            + meter::tree_cpu_us(self.postgres.postmaster().unwrap())
-            + meter::cpu_us(self.collector.pid())
+    /// What everything that is part of it used so far, and of that PostgreSQL with what it started: the rest are programs that
+    /// ended, and the collector.
+    fn cpu_us(&self) -> (u64, u64) {
+        let postgres = meter::tree_cpu_us(self.postgres.postmaster().unwrap());
+        (meter::cpu_us(Pid::this()) + meter::cpu_us(self.collector.pid()) + postgres, postgres)
     }
 
     fn measured(&self, work: impl FnOnce()) -> Cost {
-        let (before, watch) = (self.cpu_us(), Stopwatch::start());
+        let ((all, postgres), watch) = (self.cpu_us(), Stopwatch::start());
         work();
-        Cost { seconds: watch.elapsed().as_secs_f64(), cpu_s: seconds(self.cpu_us() - before), rto_s: 0.0 }
+        let elapsed = watch.elapsed().as_secs_f64();
+        let (all_after, postgres_after) = self.cpu_us();
+        let own_cpu_s = seconds(all_after - all - (postgres_after - postgres));
+        Cost { seconds: elapsed, cpu_s: seconds(all_after - all), own_cpu_s, rto_s: 0.0 }
     }
 
     /// Has pgbench change its own rows.
@@ -169,7 +174,7 @@ impl Room<'_> {
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             if line.unwrap().starts_with("Every file is as it was backed up") {
                 let cpu_s = seconds(meter::tree_cpu_us(pid));
-                cost = Some(Cost { seconds: watch.elapsed().as_secs_f64(), cpu_s, rto_s: 0.0 });
+                cost = Some(Cost { seconds: watch.elapsed().as_secs_f64(), cpu_s, own_cpu_s: cpu_s, rto_s: 0.0 });
             }
         }
         assert!(child.wait().unwrap().success());
@@ -186,7 +191,7 @@ impl Room<'_> {
         let (mut copy, _) = self.peer.start_copy(into);
         let rto_s = watch.elapsed().as_secs_f64();
         copy.stop();
-        Cost { seconds: seconds_, cpu_s, rto_s }
+        Cost { seconds: seconds_, cpu_s, own_cpu_s: cpu_s, rto_s }
     }
 
     fn bytes(&self) -> (f64, f64) {
@@ -226,6 +231,7 @@ fn backups(room: &Room<'_>) {
     let (bytes, stored) = room.bytes();
     print("backup_mib_per_second", "MiB/s", &costs, |cost| bytes / MIB_BYTES / cost.seconds);
     print("backup_cpu_s", "s", &costs, |cost| cost.cpu_s);
+    print("backup_cpu_s_without_postgresql", "s", &costs, |cost| cost.own_cpu_s);
     let theirs = room.peer.stored_bytes() as f64 / ROUNDS as f64;
     Figure::of(BENCH, "cluster_mib", "MiB", &[bytes / MIB_BYTES]).print();
     Figure::of(BENCH, "stored_mib", "MiB", &[stored / MIB_BYTES]).beside(PEER, &[theirs / MIB_BYTES]).print();
