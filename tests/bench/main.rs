@@ -3,11 +3,12 @@
 //! Figures, not assertions: a run fails only if what it measures does not work. `docs/benchmarks.md` says how figures
 //! are made and what they are worth. Programs come from the folder that this one lies in.
 //!
-//! [`probe`], [`intake`], [`pages`] and [`login`] are benchmarks; [`targets`], [`peer`] and the harness's desk are what the first talks
-//! to, [`client`] keeps a connection open, [`load`] and [`database`] fill a collector and ask it, [`meter`] reads what a program used, [`figure`] prints.
+//! [`probe`], [`intake`], [`pages`], [`archive`] and [`login`] are benchmarks; [`targets`], [`peer`] and the harness's desk are what the
+//! first talks to, [`client`] keeps a connection open, [`load`] and [`database`] fill a collector and ask it, [`meter`] reads what a program used, [`figure`] prints.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark fails as a test does: at once, and saying where")]
 
+mod archive;
 mod client;
 mod database;
 mod figure;
@@ -28,8 +29,13 @@ use std::process::ExitCode;
 type Bench = fn(&Path);
 
 /// What can be measured.
-const BENCHES: &[(&str, Bench)] =
-    &[("probe", probe::run), ("intake", intake::run), ("pages", pages::run), ("login", login::run)];
+const BENCHES: &[(&str, Bench)] = &[
+    ("probe", probe::run),
+    ("intake", intake::run),
+    ("pages", pages::run),
+    ("archive", archive::run),
+    ("login", login::run),
+];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();

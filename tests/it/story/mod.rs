@@ -33,6 +33,7 @@ mod any_second_of_a_busy_hour_can_be_restored;
 mod every_line_of_the_log_is_one_json_object;
 mod figures_are_read_by_prometheus_and_tell_nothing_of_a_tenant;
 mod one_region_down_opens_no_incident;
+mod pgbackrest_restores_the_same;
 mod private_addresses_are_never_contacted;
 mod promises_are_looked_at_while_it_runs;
 mod somebody_without_an_account_is_found_and_erased;

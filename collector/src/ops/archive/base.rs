@@ -3,15 +3,20 @@
 //! Nothing lies on a disk in between. The description is written last: when every file is as the manifest says, and every
 //! segment of WAL without which the backup is none is in the archive.
 
-use std::fs::DirEntry;
+use std::fs::{DirEntry, File};
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::thread;
 use std::time::Duration;
 
 use backon::{ConstantBuilder, ExponentialBuilder, Retryable};
+use bytes::Bytes;
+use nix::fcntl::{FcntlArg, fcntl};
 use picket_shared::time::Clock;
-use tokio::io::{AsyncReadExt, BufReader};
+use tokio::io::AsyncReadExt;
 use tokio::process::{ChildStdout, Command};
+use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 
 use super::catalogue::{self, Backup, Part};
 use super::contents::{Flaw, Inspector, Whole};
@@ -23,6 +28,12 @@ use crate::vault::token::random_bytes;
 
 /// Bytes of the tar in one object.
 const PART: usize = 16 << 20;
+/// Parts that are sealed and put at a time.
+const AT_ONCE: usize = 2;
+/// Bytes that wait between pg_basebackup and us.
+const PIPE: i32 = 1 << 20;
+/// For so long they come together before they are read: at a GiB a second they are full by then.
+const GATHERS: Duration = Duration::from_millis(1);
 /// For so long the last segments of WAL are waited for.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -54,7 +65,7 @@ pub async fn take(
     let id = catalogue::id(began_at, mark);
     let mut command = Command::from(source.replication.base_backup(&format!("picket {id}"), source.mib_per_second));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let failed = |error: std::io::Error| ArchiveError::other(format!("pg_basebackup cannot be run: {error}"));
+    let failed = |error: io::Error| ArchiveError::other(format!("pg_basebackup cannot be run: {error}"));
     let mut child = command.spawn().map_err(failed)?;
     let stdout = child.stdout.take().ok_or_else(|| ArchiveError::other("pg_basebackup has no output"))?;
     let mut stderr = child.stderr.take().ok_or_else(|| ArchiveError::other("pg_basebackup has no output"))?;
@@ -91,46 +102,136 @@ pub async fn take(
     };
     wait_for_wal(shelf, &backup).await?;
     let text = serde_json::to_vec(&backup).map_err(|error| ArchiveError::other(error.to_string()))?;
-    keep(shelf, &backup.place(), text).await?;
+    keep(shelf, &backup.place(), text.into()).await?;
     Ok(backup)
 }
 
+/// Reads the tar to its end. While one part is read, the one before it is inspected, and sealed and put.
 async fn store_tar(
     shelf: &Shelf,
     id: &str,
     stdout: ChildStdout,
     told: &(impl Fn(u64) + Send + Sync),
 ) -> Result<(Whole, Vec<Part>, u64), ArchiveError> {
-    let mut stdout = BufReader::with_capacity(1 << 20, stdout);
-    let (mut reader, mut inspector) = (tar::Reader::default(), Inspector::default());
-    let (mut parts, mut total, mut part) = (Vec::new(), 0_u64, Vec::with_capacity(PART));
-    let mut piece = vec![0; 256 << 10];
+    let is_wide = fcntl(&stdout, FcntlArg::F_SETPIPE_SZ(PIPE)).is_ok();
+    let pipe = Pipe { file: File::from(stdout.into_owned_fd().map_err(unread)?), is_wide };
+    let mut putting =
+        Putting { shelf: shelf.clone(), id: id.to_owned(), jobs: JoinSet::new(), parts: Vec::new(), stored: 0 };
+    let mut reading = spawn_blocking(move || next_part(pipe));
+    let (mut looking, mut total) = (spawn_blocking(|| Ok(Looking::default())), 0_u64);
     loop {
-        let length = stdout.read(&mut piece).await.map_err(|error| ArchiveError::other(error.to_string()))?;
-        let bytes = &piece[..length];
-        for event in reader.take(bytes).map_err(strange)? {
-            inspector.take(&event).map_err(flawed)?;
-        }
-        total += u64::try_from(length).unwrap_or(0);
-        let room = (PART - part.len()).min(length);
-        part.extend_from_slice(&bytes[..room]);
-        if part.len() == PART || (length == 0 && !part.is_empty()) {
-            let full = std::mem::replace(&mut part, Vec::with_capacity(PART));
-            let kept = keep(shelf, &catalogue::part(id, parts.len()), full).await?;
-            parts.push(Part { size: kept.size, sha256: kept.sha256 });
-            told(total);
-        }
-        part.extend_from_slice(&bytes[room..]);
-        if length == 0 {
+        let (pipe, part) = finished(reading).await?.map_err(unread)?;
+        if part.is_empty() {
             break;
         }
+        reading = spawn_blocking(move || next_part(pipe));
+        let part = Bytes::from(part);
+        total += u64::try_from(part.len()).unwrap_or(0);
+        let (mut tar, seen) = (finished(looking).await??, part.clone());
+        looking = spawn_blocking(move || tar.take(&seen).map(|()| tar));
+        putting.begin(part).await?;
+        told(putting.stored);
     }
-    reader.finish().map_err(strange)?;
-    Ok((inspector.finish().map_err(flawed)?, parts, total))
+    let parts = putting.finish().await?;
+    let tar = finished(looking).await??;
+    tar.reader.finish().map_err(strange)?;
+    Ok((tar.inspector.finish().map_err(flawed)?, parts, total))
+}
+
+/// A tar that is read and looked at.
+#[derive(Default)]
+struct Looking {
+    reader: tar::Reader,
+    inspector: Inspector,
+}
+
+impl Looking {
+    fn take(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
+        for event in self.reader.take(bytes).map_err(strange)? {
+            self.inspector.take(&event).map_err(flawed)?;
+        }
+        Ok(())
+    }
+}
+
+async fn finished<T>(job: JoinHandle<T>) -> Result<T, ArchiveError> {
+    job.await.map_err(|error| ArchiveError::other(error.to_string()))
+}
+
+/// What pg_basebackup writes into; the machine may refuse to make it wide.
+struct Pipe {
+    file: File,
+    is_wide: bool,
+}
+
+/// Reads until a part is full, or there is no more. It lets much come together before it looks again: PostgreSQL sends in pieces of a
+/// few KiB, and to be woken for each costs more than to read it.
+fn next_part(mut pipe: Pipe) -> io::Result<(Pipe, Vec<u8>)> {
+    let (mut part, mut filled) = (vec![0; PART], 0);
+    while filled < PART {
+        match pipe.file.read(&mut part[filled..]) {
+            Ok(0) => break,
+            Ok(length) => filled += length,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        }
+        if pipe.is_wide {
+            thread::sleep(GATHERS);
+        }
+    }
+    part.truncate(filled);
+    Ok((pipe, part))
+}
+
+fn unread(error: io::Error) -> ArchiveError {
+    ArchiveError::other(format!("what pg_basebackup writes cannot be read: {error}"))
+}
+
+/// Parts that are sealed and put, a few at a time.
+struct Putting {
+    shelf: Shelf,
+    id: String,
+    jobs: JoinSet<(usize, u64, Result<Kept, ArchiveError>)>,
+    parts: Vec<Option<Part>>,
+    /// Bytes of the tar in those that are stored.
+    stored: u64,
+}
+
+impl Putting {
+    /// Begins with the next part, as soon as there is a hand free for it.
+    async fn begin(&mut self, part: Bytes) -> Result<(), ArchiveError> {
+        while self.jobs.len() >= AT_ONCE {
+            self.one_is_done().await?;
+        }
+        let (shelf, number) = (self.shelf.clone(), self.parts.len());
+        let place = catalogue::part(&self.id, number);
+        self.parts.push(None);
+        let length = u64::try_from(part.len()).unwrap_or(0);
+        self.jobs.spawn(async move { (number, length, keep(&shelf, &place, part).await) });
+        Ok(())
+    }
+
+    async fn one_is_done(&mut self) -> Result<(), ArchiveError> {
+        let Some(done) = self.jobs.join_next().await else { return Ok(()) };
+        let (number, length, kept) = done.map_err(|error| ArchiveError::other(error.to_string()))?;
+        let kept = kept?;
+        self.stored += length;
+        self.parts[number] = Some(Part { size: kept.size, sha256: kept.sha256 });
+        Ok(())
+    }
+
+    /// Waits for all of them.
+    async fn finish(mut self) -> Result<Vec<Part>, ArchiveError> {
+        while !self.jobs.is_empty() {
+            self.one_is_done().await?;
+        }
+        let parts: Option<Vec<Part>> = self.parts.into_iter().collect();
+        parts.ok_or_else(|| ArchiveError::other("a part of the base backup was not stored"))
+    }
 }
 
 /// Keeps, and tries again for as long as a store may be away in passing.
-async fn keep(shelf: &Shelf, place: &str, content: Vec<u8>) -> Result<Kept, ArchiveError> {
+async fn keep(shelf: &Shelf, place: &str, content: Bytes) -> Result<Kept, ArchiveError> {
     let waits = ExponentialBuilder::default().with_max_times(8).with_max_delay(Duration::from_secs(30));
     (|| shelf.keep(place, content.clone())).retry(waits).when(ArchiveError::is_transient).await
 }

@@ -63,7 +63,7 @@ impl Inspector {
     ///
     /// # Errors
     /// When it cannot belong to a base backup.
-    pub fn take(&mut self, event: &Event) -> Result<(), Flaw> {
+    pub fn take(&mut self, event: &Event<'_>) -> Result<(), Flaw> {
         match event {
             Event::Begins(Entry::File { path, size, .. }) => {
                 self.in_manifest = path == FILE;
@@ -217,7 +217,7 @@ mod tests {
             let size = u64::try_from(content.len()).unwrap();
             inspector.take(&Event::Begins(Entry::File { path: path.to_owned(), size, mode: 0o600 }))?;
             for piece in content.chunks(3) {
-                inspector.take(&Event::Content(piece.to_vec()))?;
+                inspector.take(&Event::Content(piece))?;
             }
             inspector.take(&Event::Ends)?;
         }

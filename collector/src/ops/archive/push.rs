@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use picket_shared::time::Timestamp;
 use tokio::task::JoinSet;
 
+use super::object::Hands;
 use super::shelf::{ArchiveError, Kept, Shelf, SystemId, aside};
 use super::timeline;
 use super::wal::{SegmentSize, WalFile};
@@ -173,7 +174,7 @@ async fn push_one(path: PathBuf, shelf: Shelf, file: WalFile) -> (WalFile, Resul
     let pushed = async {
         let (content, written) = aside(move || read(&path)).await??;
         check(file, &content, shelf.system())?;
-        Ok((shelf.keep(&file.place(), content).await?, written))
+        Ok((shelf.keep_by(&file.place(), content, Hands::Two).await?, written))
     };
     (file, pushed.await)
 }

@@ -3,7 +3,7 @@
 //! The latest base backup that had ended by then is unpacked and verified, and PostgreSQL recovers from it with the archive's WAL. What
 //! comes of it is inert: it archives nothing, nobody is told anything, and no collector runs on it, until it is armed.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -28,6 +28,9 @@ use super::wal::WalFile;
 use crate::postgres::PostgresError;
 use crate::postgres::managed::Layout;
 use crate::postgres::recovery::{Room, Target};
+
+/// Parts that are fetched and opened while another is written out.
+const AHEAD: usize = 2;
 
 /// What is to be restored, and where to.
 #[derive(Clone, Debug)]
@@ -187,14 +190,15 @@ async fn unpack(shelf: &Shelf, backup: &Backup, pgdata: &Path, told: &impl Fn(Pr
     let unpacker = Unpacker { pgdata: pgdata.to_owned(), file: None };
     unpacker.folder(pgdata)?;
     let mut tar = Unpacking { reader: Reader::default(), inspector: Inspector::default(), unpacker };
+    let fetch =
+        |number: usize| tokio::spawn(part(shelf.clone(), backup.part(number), backup.parts[number].sha256.clone()));
+    let mut waiting = 0..backup.parts.len();
+    // What comes next is fetched and opened while what came is written out.
+    let mut coming: VecDeque<_> = waiting.by_ref().take(AHEAD).map(fetch).collect();
     let mut done = 0;
-    for (number, part) in backup.parts.iter().enumerate() {
-        let place = backup.part(number);
-        let found = shelf.fetch_kept(&place).await?;
-        let (content, kept) = found.ok_or_else(|| ArchiveError::other(format!("{place} is missing in the archive")))?;
-        if kept.sha256 != part.sha256 {
-            return Err(ArchiveError::other(format!("{place} is not the object that was stored")));
-        }
+    while let Some(part) = coming.pop_front() {
+        let content = part.await.map_err(|error| ArchiveError::other(error.to_string()))??;
+        coming.extend(waiting.next().map(fetch));
         done += u64::try_from(content.len()).unwrap_or(0);
         tar = aside(move || tar.take(&content).map(|()| tar)).await??;
         told(Progress::Unpacked(done, backup.tar_bytes));
@@ -202,6 +206,16 @@ async fn unpack(shelf: &Shelf, backup: &Backup, pgdata: &Path, told: &impl Fn(Pr
     tar.reader.finish().map_err(|error| ArchiveError::other(error.to_string()))?;
     tar.inspector.finish().map_err(|flaw| ArchiveError::other(flaw.to_string()))?;
     Ok(())
+}
+
+/// The content of one part, which must be the object that was stored.
+async fn part(shelf: Shelf, place: String, sha256: String) -> Result<Vec<u8>, ArchiveError> {
+    let found = shelf.fetch_kept(&place).await?;
+    let (content, kept) = found.ok_or_else(|| ArchiveError::other(format!("{place} is missing in the archive")))?;
+    if kept.sha256 != sha256 {
+        return Err(ArchiveError::other(format!("{place} is not the object that was stored")));
+    }
+    Ok(content)
 }
 
 /// A tar that is read, looked at, and written out.
@@ -228,7 +242,7 @@ struct Unpacker {
 }
 
 impl Unpacker {
-    fn take(&mut self, event: Event) -> Result<(), ArchiveError> {
+    fn take(&mut self, event: Event<'_>) -> Result<(), ArchiveError> {
         match event {
             Event::Begins(Entry::Folder { path }) => self.folder(&self.pgdata.join(path)),
             Event::Begins(Entry::File { path, .. }) => {
@@ -242,7 +256,7 @@ impl Unpacker {
                 Ok(())
             }
             Event::Content(bytes) => match &mut self.file {
-                Some((path, file)) => file.write_all(&bytes).map_err(|error| failed(path, &error)),
+                Some((path, file)) => file.write_all(bytes).map_err(|error| failed(path, &error)),
                 None => Ok(()),
             },
             Event::Ends => {

@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use picket_shared::daykeys::hex;
 
-use super::object::{self, ObjectError};
+use super::object::{self, Hands, ObjectError};
 use super::store::{Listed, Put, Store, StoreError};
 use crate::vault::{Opener, Sealer};
 
@@ -130,17 +130,25 @@ impl Shelf {
     ///
     /// # Errors
     /// When it is not kept.
-    pub async fn keep(&self, place: &str, content: Vec<u8>) -> Result<Kept, ArchiveError> {
-        let name = self.name(place);
-        let (sealer, for_name) = (self.sealer.clone(), name.clone());
-        let (content, sealed) = aside(move || {
-            let sealed = object::seal(&sealer, &for_name, &content);
-            (content, sealed)
-        })
-        .await?;
-        let sealed = Bytes::from(sealed.map_err(|error| ArchiveError::Object { name: name.clone(), error })?);
-        match self.store.put(&name, sealed.clone()).await? {
-            Put::Stored => Ok(kept(&sealed, false)),
+    pub async fn keep(&self, place: &str, content: impl Into<Bytes>) -> Result<Kept, ArchiveError> {
+        self.keep_by(place, content, Hands::One).await
+    }
+
+    /// The same, compressed by so many hands.
+    ///
+    /// # Errors
+    /// As [`Shelf::keep`].
+    pub async fn keep_by(&self, place: &str, content: impl Into<Bytes>, hands: Hands) -> Result<Kept, ArchiveError> {
+        let (name, content) = (self.name(place), content.into());
+        let (sealer, for_name, plain) = (self.sealer.clone(), name.clone(), content.clone());
+        let sealed = aside(move || {
+            let sealed = Bytes::from(object::seal_by(&sealer, &for_name, &plain, hands)?);
+            let kept = kept(&sealed, false);
+            Ok((sealed, kept))
+        });
+        let (sealed, kept_now) = sealed.await?.map_err(|error| ArchiveError::Object { name: name.clone(), error })?;
+        match self.store.put(&name, sealed).await? {
+            Put::Stored => Ok(kept_now),
             Put::Exists => {
                 let found = self.store.get(&name).await?;
                 let found = found.ok_or_else(|| ArchiveError::other(format!("{name} came and went; try again")))?;
@@ -168,8 +176,10 @@ impl Shelf {
     pub async fn fetch_kept(&self, place: &str) -> Result<Option<(Vec<u8>, Kept)>, ArchiveError> {
         let name = self.name(place);
         let Some(object) = self.store.get(&name).await? else { return Ok(None) };
-        let kept = kept(&object, true);
-        Ok(Some((self.open(&name, object).await?, kept)))
+        let (opener, for_name) = (self.opener.clone(), name.clone());
+        let opened =
+            aside(move || object::open(&opener, &for_name, &object).map(|content| (content, kept(&object, true))));
+        Ok(Some(opened.await?.map_err(|error| ArchiveError::Object { name, error })?))
     }
 
     /// What is stored at a place, unopened; `None` when there is nothing.

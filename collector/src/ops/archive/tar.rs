@@ -3,8 +3,6 @@
 //! In: bytes in any pieces. Out: [`Event`]s. Anything that PostgreSQL does not write there is refused: another kind of entry, a
 //! path that leads out, a wrong checksum.
 
-use std::collections::VecDeque;
-
 const BLOCK: usize = 512;
 
 /// What an entry is.
@@ -28,11 +26,11 @@ pub enum Entry {
 
 /// What comes out of a tar, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum Event<'a> {
     /// An entry begins.
     Begins(Entry),
     /// The next bytes of the file that began last.
-    Content(Vec<u8>),
+    Content(&'a [u8]),
     /// The file that began last is whole.
     Ends,
 }
@@ -60,7 +58,6 @@ pub struct Reader {
     filling: usize,
     in_file: bool,
     ended: bool,
-    events: VecDeque<Event>,
 }
 
 impl Reader {
@@ -68,11 +65,12 @@ impl Reader {
     ///
     /// # Errors
     /// When they are no tar of a base backup.
-    pub fn take(&mut self, mut bytes: &[u8]) -> Result<impl Iterator<Item = Event> + use<'_>, TarError> {
+    pub fn take<'a>(&mut self, mut bytes: &'a [u8]) -> Result<Vec<Event<'a>>, TarError> {
+        let mut events = Vec::new();
         while !bytes.is_empty() {
-            bytes = self.step(bytes)?;
+            bytes = self.step(bytes, &mut events)?;
         }
-        Ok(self.events.drain(..))
+        Ok(events)
     }
 
     /// Whether the tar came to its end.
@@ -83,7 +81,7 @@ impl Reader {
         if self.ended && !self.in_file { Ok(()) } else { Err(TarError::Short) }
     }
 
-    fn step<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], TarError> {
+    fn step<'a>(&mut self, bytes: &'a [u8], events: &mut Vec<Event<'a>>) -> Result<&'a [u8], TarError> {
         if self.ended {
             // Nothing but filling follows the end.
             return if bytes.iter().all(|byte| *byte == 0) { Ok(&[]) } else { Err(TarError::Damaged) };
@@ -91,10 +89,10 @@ impl Reader {
         if self.left > 0 {
             let here = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
             let (content, rest) = bytes.split_at(here);
-            self.events.push_back(Event::Content(content.to_vec()));
+            events.push(Event::Content(content));
             self.left -= u64::try_from(here).unwrap_or(0);
             if self.left == 0 {
-                self.end_file();
+                self.end_file(events);
             }
             return Ok(rest);
         }
@@ -107,17 +105,17 @@ impl Reader {
         self.waiting.extend_from_slice(&bytes[..here]);
         if self.waiting.len() == BLOCK {
             let header = std::mem::take(&mut self.waiting);
-            self.header(&header)?;
+            self.header(&header, events)?;
         }
         Ok(&bytes[here..])
     }
 
-    fn end_file(&mut self) {
+    fn end_file(&mut self, events: &mut Vec<Event<'_>>) {
         self.in_file = false;
-        self.events.push_back(Event::Ends);
+        events.push(Event::Ends);
     }
 
-    fn header(&mut self, header: &[u8]) -> Result<(), TarError> {
+    fn header(&mut self, header: &[u8], events: &mut Vec<Event<'_>>) -> Result<(), TarError> {
         if header.iter().all(|byte| *byte == 0) {
             self.ended = true;
             return Ok(());
@@ -135,18 +133,18 @@ impl Reader {
         match header[156] {
             b'0' | 0 => {
                 let mode = u32::try_from(octal(&header[100..108])?).map_err(|_| TarError::Damaged)?;
-                self.events.push_back(Event::Begins(Entry::File { path, size, mode }));
+                events.push(Event::Begins(Entry::File { path, size, mode }));
                 self.in_file = true;
                 self.left = size;
                 let block = u64::try_from(BLOCK).unwrap_or(1);
                 self.filling = usize::try_from((block - size % block) % block).unwrap_or(0);
                 if size == 0 {
-                    self.end_file();
+                    self.end_file(events);
                 }
                 Ok(())
             }
             b'5' if size == 0 => {
-                self.events.push_back(Event::Begins(Entry::Folder { path }));
+                events.push(Event::Begins(Entry::Folder { path }));
                 Ok(())
             }
             b'2' => Err(TarError::Strange(format!("{path}, a link: a tablespace, or WAL on another disk"))),
@@ -274,7 +272,7 @@ mod tests {
         let sum: u32 = large.iter().map(|byte| u32::from(*byte)).sum();
         large[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         let mut reader = Reader::default();
-        let events: Vec<Event> = reader.take(&large).unwrap().collect();
+        let events = reader.take(&large).unwrap();
         assert_eq!(events, [Event::Begins(Entry::File { path: "a".to_owned(), size: 1 << 33, mode: 0o600 })]);
     }
 

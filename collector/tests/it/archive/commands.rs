@@ -33,7 +33,7 @@ impl Room {
         let ring = KeyRing::generate().unwrap();
         let store = Arc::new(Directory::make(&folder.path().join("store"), None).unwrap());
         let shelf = Shelf::new(store, Sealer::new(&ring), Opener::new(&ring), SystemId(7));
-        shelf.keep(PLACE, TEXT.into()).await.unwrap();
+        shelf.keep(PLACE, TEXT).await.unwrap();
         Self { folder, shelf }
     }
 

@@ -29,7 +29,7 @@ def parts(*values):
 
 
 def frame(content):
-    """A zstd frame (RFC 8878): single segment, content size in eight bytes, raw blocks of at most 128 KiB."""
+    """A zstd frame (RFC 8878): single segment, content size in eight bytes, raw blocks of at most 128 KiB; no checksum."""
     blocks = [content[at:at + (1 << 17)] for at in range(0, len(content), 1 << 17)] or [b""]
     out = b"\x28\xb5\x2f\xfd" + b"\xe0" + struct.pack("<Q", len(content))
     for number, block in enumerate(blocks):
@@ -37,17 +37,18 @@ def frame(content):
     return out
 
 
-def make(name, content, number):
+def make(name, content, number, version):
     prefix = hashlib.sha256(b"prefix %d" % number).digest()[:7]
     key = hashlib.sha256(b"key %d" % number).digest()
-    front = b"PKTO\x01" + prefix
-    inner = key + struct.pack(">Q", len(content)) + hashlib.sha256(content).digest()
+    front = b"PKTO" + bytes([version]) + prefix
+    packed = frame(content)
+    hashed = content if version == 1 else packed
+    inner = key + struct.pack(">Q", len(content)) + hashlib.sha256(hashed).digest()
     head = b"\x01" + struct.pack(">I", KEY_ID)
     nonce = hashlib.sha256(b"nonce %d" % number).digest()[:12]
     context = parts(front, name.encode())
     sealed = head + nonce + AESGCM(derived(b"archive-key")).encrypt(nonce, inner, parts(head, b"archive-key", context))
     header = front + sealed
-    packed = frame(content)
     pieces = [packed[at:at + SEGMENT] for at in range(0, len(packed), SEGMENT)]
     out = header
     for index, piece in enumerate(pieces):
@@ -64,9 +65,10 @@ def pattern(length):
 def main():
     wal = "7000000000000000001/wal/00000001/000000010000000000000001"
     rows = []
-    for number, (name, length) in enumerate([(wal, 0), (wal, 1), ("a/b", 1000), (wal, SEGMENT - 16), (wal, SEGMENT - 15)]):
+    cases = [(wal, 0), (wal, 1), ("a/b", 1000), (wal, SEGMENT - 16), (wal, SEGMENT - 15)]
+    for number, (version, (name, length)) in enumerate((version, case) for version in (1, 2) for case in cases):
         content = pattern(length)
-        object_ = make(name, content, number)
+        object_ = make(name, content, number, version)
         rows.append({
             "name": name,
             "length": length,

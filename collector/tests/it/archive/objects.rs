@@ -21,7 +21,7 @@ fn an_object_that_another_program_made_opens() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let opener = Opener::new(&KeyRing::load(&Keys::in_folder(folder.path())).unwrap().unwrap());
     let objects = known["objects"].as_array().unwrap();
-    assert_eq!(objects.len(), 5);
+    assert_eq!(objects.len(), 10);
     for row in objects {
         let (name, text) = (row["name"].as_str().unwrap(), row["object"].as_str().unwrap());
         let content = object::open(&opener, name, &STANDARD.decode(text).unwrap()).unwrap();
