@@ -293,7 +293,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(newest_timeline(folder.path()), None);
         for name in ["000000010000000000000005", "000000020000000000000005", "00000003.history", "archive_status"] {
-            std::fs::File::create(folder.path().join(name)).unwrap().set_len(1 << 20).unwrap();
+            File::create(folder.path().join(name)).unwrap().set_len(1 << 20).unwrap();
         }
         assert_eq!(newest_timeline(folder.path()), Some(2));
         assert_eq!(size_of_segments(folder.path()).unwrap().bytes(), 1 << 20);
