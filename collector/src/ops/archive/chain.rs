@@ -182,13 +182,17 @@ pub(super) mod tests {
     use std::sync::Arc;
 
     use crate::ops::archive::shelf::SystemId;
-    use crate::ops::archive::store::Directory;
+    use crate::ops::archive::store::{Directory, Store};
     use crate::vault::{KeyRing, Opener, Sealer};
 
     pub(crate) fn shelf() -> (tempfile::TempDir, Shelf) {
+        shelf_on(|store| Arc::new(store))
+    }
+
+    pub(crate) fn shelf_on(store: impl FnOnce(Directory) -> Arc<dyn Store>) -> (tempfile::TempDir, Shelf) {
         let folder = tempfile::tempdir().unwrap();
         let ring = KeyRing::generate().unwrap();
-        let store = Arc::new(Directory::open(folder.path()).unwrap());
+        let store = store(Directory::open(folder.path()).unwrap());
         (folder, Shelf::new(store, Sealer::new(&ring), Opener::new(&ring), SystemId(7)))
     }
 

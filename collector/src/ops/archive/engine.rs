@@ -126,36 +126,45 @@ async fn expire(shelf: &Shelf, memory: &Memory, keep: Duration, now: Timestamp) 
 /// Writes down what came since the last time; `known` is what is known without a look. How many objects.
 ///
 /// # Errors
-/// When the store fails, or the manifests are not what was written.
+/// When the store fails, the manifests are not what was written, or an object does not open: all others are written down then.
 async fn note(
     shelf: &Shelf,
     memory: &Memory,
     known: BTreeMap<String, Kept>,
     now: Timestamp,
 ) -> Result<usize, ArchiveError> {
-    let found = news(shelf, memory, known).await?;
-    write_down(shelf, memory, found, now).await
+    let (found, damaged) = news(shelf, memory, known).await?;
+    let count = write_down(shelf, memory, found, now).await?;
+    damaged.map_or(Ok(count), Err)
 }
 
-/// What no manifest lists. It takes long where much is to be fetched, so nobody waits for it.
+/// What no manifest lists, and the first of it that does not open. It takes long where much is to be fetched, so nobody waits for it.
 async fn news(
     shelf: &Shelf,
     memory: &Memory,
     mut known: BTreeMap<String, Kept>,
-) -> Result<BTreeMap<String, Entry>, ArchiveError> {
+) -> Result<(BTreeMap<String, Entry>, Option<ArchiveError>), ArchiveError> {
     let chain = Chain::read(shelf).await?;
     memory.check(shelf, &chain).await?;
-    let mut found = BTreeMap::new();
+    let (mut found, mut damaged) = (BTreeMap::new(), None);
     for place in unlisted(shelf, &chain).await? {
         let kept = match known.remove(&place) {
             Some(kept) => Some(kept),
-            None => shelf.look(&place).await?,
+            // Opened: the hash of what came over a bad line would be held against the object for ever.
+            None => match shelf.fetch_kept(&place).await {
+                Ok(fetched) => fetched.map(|(_, kept)| kept),
+                Err(error @ ArchiveError::Object { .. }) => {
+                    damaged.get_or_insert(error);
+                    None
+                }
+                Err(error) => return Err(error),
+            },
         };
         if let Some(kept) = kept {
             found.insert(place, Entry::from(&kept));
         }
     }
-    Ok(found)
+    Ok((found, damaged))
 }
 
 /// Writes down of `found` what is still there and not listed: meanwhile some of it may have expired.
@@ -206,10 +215,12 @@ fn is_part(place: &str) -> bool {
 mod tests {
     use super::*;
     use crate::ops::archive::catalogue::Part;
-    use crate::ops::archive::chain::tests::shelf;
+    use crate::ops::archive::chain::tests::{shelf, shelf_on};
+    use crate::ops::archive::store::faulty::{Fault, Faulty};
     use crate::ops::archive::wal::{Segment, SegmentSize, WalFile};
     use std::fs;
     use std::path::PathBuf;
+    use std::sync::Arc;
 
     /// A shelf with a backup of each of these days, each of one part, and a segment for each; noted and remembered.
     struct Room {
@@ -222,6 +233,10 @@ mod tests {
         Timestamp::from_seconds(1_790_000_000) + DAY * u32::try_from(number).unwrap()
     }
 
+    fn id(number: u64) -> String {
+        catalogue::id(day(number), [0, 0])
+    }
+
     fn segment(number: u64) -> WalFile {
         WalFile::Segment(Segment::new(1, number, SegmentSize::USUAL))
     }
@@ -229,9 +244,13 @@ mod tests {
     impl Room {
         async fn new(days: impl Iterator<Item = u64>) -> Self {
             let (folder, shelf) = shelf();
+            Self::of(folder, shelf, days).await
+        }
+
+        async fn of(folder: tempfile::TempDir, shelf: Shelf, days: impl Iterator<Item = u64>) -> Self {
             let memory = Memory::in_folder(folder.path());
             for number in days {
-                let (size, id) = (SegmentSize::USUAL.bytes(), format!("of-day-{number}"));
+                let (size, id) = (SegmentSize::USUAL.bytes(), id(number));
                 let part = shelf.keep(&catalogue::part(&id, 0), b"part".to_vec()).await.unwrap();
                 let backup = Backup {
                     id,
@@ -265,11 +284,22 @@ mod tests {
         async fn expire(&self) -> Result<usize, ArchiveError> {
             expire(&self.shelf, &self.memory, DAY * 10, day(40)).await
         }
+
+        /// Writes down what came, and expires: what a collector does again and again.
+        async fn keeps(&self) -> Result<(), ArchiveError> {
+            note(&self.shelf, &self.memory, BTreeMap::new(), day(40)).await?;
+            self.expire().await.map(drop)
+        }
+
+        /// What is there but manifests, of which there may be more or fewer.
+        async fn contents(&self) -> BTreeSet<String> {
+            self.places().await.into_iter().filter(|place| !chain::is_manifest(place)).collect()
+        }
     }
 
     #[tokio::test]
     async fn nothing_expires_from_an_archive_that_is_not_what_was_written_down() {
-        for damaged in [catalogue::part("of-day-39", 0), segment(39).place(), "chain/0000000001".to_owned()] {
+        for damaged in [catalogue::part(&id(39), 0), segment(39).place(), "chain/0000000001".to_owned()] {
             let room = Room::new(1..=40).await;
             fs::remove_file(room.path(&damaged)).unwrap();
             let before = room.places().await;
@@ -295,11 +325,49 @@ mod tests {
         let room = Room::new(1..=40).await;
         room.shelf.keep(&segment(0).place(), b"wal".to_vec()).await.unwrap();
         room.shelf.keep(&segment(41).place(), b"wal".to_vec()).await.unwrap();
-        let found = news(&room.shelf, &room.memory, BTreeMap::new()).await.unwrap();
-        assert_eq!(found.len(), 2);
+        let (found, damaged) = news(&room.shelf, &room.memory, BTreeMap::new()).await.unwrap();
+        assert_eq!((found.len(), damaged.is_none()), (2, true));
         assert!(room.expire().await.unwrap() > 0);
         assert_eq!(write_down(&room.shelf, &room.memory, found, day(40)).await.unwrap(), 1);
         let verdict = verify::verify(&room.shelf, &room.memory, false, &|_| {}).await.unwrap();
         assert_eq!((verdict.wrong, verdict.unlisted), (Vec::new(), 0));
+    }
+
+    #[tokio::test]
+    async fn whichever_call_fails_nothing_that_is_needed_goes_and_the_next_run_does_the_rest() {
+        // Of 13 backups the first two are needed no more.
+        let room = async || {
+            let mut store = None;
+            let (folder, shelf) = shelf_on(|inner| store.insert(Arc::new(Faulty::new(inner))).clone());
+            let room = Room::of(folder, shelf, 28..=40).await;
+            room.shelf.keep(&segment(41).place(), b"wal".to_vec()).await.unwrap();
+            (room, store.unwrap())
+        };
+        let (whole, _) = room().await;
+        whole.keeps().await.unwrap();
+        let needed = whole.contents().await;
+        assert!(needed.contains(&segment(30).place()) && !needed.contains(&segment(28).place()), "{needed:?}");
+        for fault in Fault::ALL {
+            for number in 1.. {
+                let (room, store) = room().await;
+                store.fails_at(number, fault);
+                let kept = room.keeps().await;
+                if !store.heals() {
+                    kept.unwrap();
+                    assert!(number > 20, "{number} calls");
+                    break;
+                }
+                let found = room.contents().await;
+                assert!(found.is_superset(&needed), "{fault:?}, call {number}: {:?}", needed.difference(&found));
+                if kept.is_ok() && fault != Fault::Lies {
+                    assert_eq!(found, needed, "{fault:?}, call {number}: it said that all was done");
+                }
+                let again = room.keeps().await;
+                assert!(again.is_ok(), "{fault:?}, call {number}: {again:?}");
+                assert_eq!(room.contents().await, needed, "{fault:?}, call {number}");
+                let verdict = verify::verify(&room.shelf, &room.memory, true, &|_| {}).await.unwrap();
+                assert_eq!((verdict.wrong, verdict.unlisted), (Vec::new(), 0), "{fault:?}, call {number}");
+            }
+        }
     }
 }

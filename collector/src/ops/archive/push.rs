@@ -267,10 +267,10 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    use crate::ops::archive::store::{Answer, Directory, Listed, Put, Store, StoreError};
+    use crate::ops::archive::store::faulty::{Fault, Faulty};
+    use crate::ops::archive::store::{Directory, Store};
     use crate::ops::archive::wal::Segment;
     use crate::vault::{KeyRing, Opener, Sealer};
-    use bytes::Bytes;
 
     const SYSTEM: SystemId = SystemId(7_000_000_000_000_000_001);
 
@@ -393,63 +393,13 @@ mod tests {
         assert!(room.stored(history).await.is_some());
     }
 
-    /// Fails the n-th call: by an error before it does anything, or after it did all of it.
-    #[derive(Debug)]
-    struct Faulty {
-        inner: Directory,
-        calls: Mutex<u32>,
-        fails: u32,
-        after: bool,
-    }
-
-    impl Faulty {
-        fn is_now(&self) -> bool {
-            let mut calls = lock(&self.calls);
-            *calls += 1;
-            *calls == self.fails
-        }
-
-        fn answer<'a, T: Send + 'a>(&'a self, inner: Answer<'a, T>) -> Answer<'a, T> {
-            let failed = || Err(StoreError::Failed { place: "test".to_owned(), why: "as planned".to_owned() });
-            if !self.is_now() {
-                return inner;
-            }
-            let after = self.after;
-            Box::pin(async move {
-                if after {
-                    inner.await?;
-                }
-                failed()
-            })
-        }
-    }
-
-    impl Store for Faulty {
-        fn ready(&self) -> Answer<'_, ()> {
-            self.answer(self.inner.ready())
-        }
-        fn put<'a>(&'a self, name: &'a str, object: Bytes) -> Answer<'a, Put> {
-            self.answer(self.inner.put(name, object))
-        }
-        fn get<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Bytes>> {
-            self.answer(self.inner.get(name))
-        }
-        fn list<'a>(&'a self, front: &'a str) -> Answer<'a, Vec<Listed>> {
-            self.answer(self.inner.list(front))
-        }
-        fn remove<'a>(&'a self, name: &'a str) -> Answer<'a, ()> {
-            self.answer(self.inner.remove(name))
-        }
-        fn place(&self) -> String {
-            self.inner.place()
-        }
-    }
-
     #[tokio::test]
     async fn whichever_call_fails_a_push_succeeds_only_when_the_file_is_there_and_the_next_try_mends_it() {
-        for fails in 1..=8 {
-            for after in [false, true] {
-                let room = room_with(|inner| Arc::new(Faulty { inner, calls: Mutex::default(), fails, after }));
+        for fault in Fault::ALL {
+            for number in 1..=8 {
+                let mut store = None;
+                let room = room_with(|inner| store.insert(Arc::new(Faulty::new(inner))).clone());
+                store.unwrap().fails_at(number, fault);
                 let files: Vec<_> = (1..=3).map(|number| segment(1, number, SYSTEM.0, 7)).collect();
                 for (file, content) in &files {
                     room.write(*file, content);
@@ -458,9 +408,9 @@ mod tests {
                 for (file, content) in &files {
                     let mut tries = 0;
                     while let Err(error) = room.pusher.push(*file).await {
-                        assert!(error.is_transient(), "{error}");
+                        assert!(error.is_transient() || matches!(fault, Fault::Refused | Fault::Lies), "{error}");
                         tries += 1;
-                        assert!(tries < 3, "call {fails}");
+                        assert!(tries < 3, "{fault:?}, call {number}");
                     }
                     // Once it said so, the file may go: it is in the archive, whole.
                     room.removes(*file);
@@ -468,7 +418,7 @@ mod tests {
                         Err(_) => plain.fetch(&file.place()).await,
                         found => found,
                     };
-                    assert_eq!(found.unwrap().as_ref(), Some(content), "call {fails}, {file}");
+                    assert_eq!(found.unwrap().as_ref(), Some(content), "{fault:?}, call {number}, {file}");
                 }
             }
         }

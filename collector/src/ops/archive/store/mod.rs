@@ -3,6 +3,8 @@
 //! [`directory`] is a folder on another disk, [`s3`] a bucket of a service elsewhere.
 
 pub mod directory;
+#[cfg(test)]
+pub mod faulty;
 pub mod s3;
 mod sigv4;
 mod xml;

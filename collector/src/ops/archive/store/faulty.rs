@@ -1,0 +1,116 @@
+//! A store for tests, one call of which goes wrong.
+
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use super::{Answer, Directory, Listed, Put, Store, StoreError};
+
+/// How a call goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails before it did anything.
+    Before,
+    /// It did all of it, and the answer is lost.
+    After,
+    /// It is refused, until somebody changes something.
+    Refused,
+    /// It answers, and wrongly: an object with another bit, a list without its end, an object that is not there as one that is, one
+    /// that is left as one that is removed.
+    Lies,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Before, Self::After, Self::Refused, Self::Lies];
+}
+
+/// A folder, one call of which goes wrong.
+#[derive(Debug)]
+pub struct Faulty {
+    inner: Directory,
+    /// Calls until then, and how.
+    next: Mutex<Option<(u32, Fault)>>,
+}
+
+impl Faulty {
+    /// Nothing goes wrong so far.
+    pub fn new(inner: Directory) -> Self {
+        Self { inner, next: Mutex::default() }
+    }
+
+    /// The call of that number from now on goes wrong; the first is 1.
+    pub fn fails_at(&self, number: u32, fault: Fault) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, fault));
+    }
+
+    /// Nothing goes wrong any more; whether something did.
+    pub fn heals(&self) -> bool {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).take().is_none()
+    }
+
+    fn fault(&self) -> Option<Fault> {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let (left, fault) = next.as_mut()?;
+        *left -= 1;
+        let is_now = *left == 0;
+        let fault = *fault;
+        if is_now {
+            *next = None;
+        }
+        is_now.then_some(fault)
+    }
+
+    fn answer<'a, T: Send + 'a>(
+        &'a self,
+        inner: Answer<'a, T>,
+        lie: impl FnOnce(Option<T>) -> T + Send + 'a,
+        is_asked: bool,
+    ) -> Answer<'a, T> {
+        let (place, why) = (|| "test".to_owned(), "as planned".to_owned());
+        match self.fault() {
+            None => inner,
+            Some(Fault::Before) => Box::pin(async move { Err(StoreError::Failed { place: place(), why }) }),
+            Some(Fault::Refused) => Box::pin(async move { Err(StoreError::Refused { place: place(), why }) }),
+            Some(Fault::After) => Box::pin(async move {
+                inner.await?;
+                Err(StoreError::Failed { place: place(), why })
+            }),
+            Some(Fault::Lies) => Box::pin(async move { Ok(lie(if is_asked { Some(inner.await?) } else { None })) }),
+        }
+    }
+}
+
+impl Store for Faulty {
+    fn ready(&self) -> Answer<'_, ()> {
+        self.answer(self.inner.ready(), |_| (), false)
+    }
+    fn put<'a>(&'a self, name: &'a str, object: Bytes) -> Answer<'a, Put> {
+        self.answer(self.inner.put(name, object), |_| Put::Exists, false)
+    }
+    fn get<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Bytes>> {
+        let lie = |object: Option<Option<Bytes>>| {
+            object.flatten().map(|object| {
+                let mut other = object.to_vec();
+                let middle = other.len() / 2;
+                other[middle] ^= 1;
+                Bytes::from(other)
+            })
+        };
+        self.answer(self.inner.get(name), lie, true)
+    }
+    fn list<'a>(&'a self, front: &'a str) -> Answer<'a, Vec<Listed>> {
+        let lie = |list: Option<Vec<Listed>>| {
+            let mut list = list.unwrap_or_default();
+            list.pop();
+            list
+        };
+        self.answer(self.inner.list(front), lie, true)
+    }
+    fn remove<'a>(&'a self, name: &'a str) -> Answer<'a, ()> {
+        self.answer(self.inner.remove(name), |_| (), false)
+    }
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+}
