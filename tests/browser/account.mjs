@@ -49,6 +49,12 @@ export const lookAtAccount = async (browser, base, state, password, shots, ask) 
   await page.waitForURL(/account\/email/);
   await visit("/account/email", "account-email");
   await visit("/account/data", "account-data");
+  await page.goto(`${base}/account/data`);
+  await page.selectOption("#part", "account");
+  await submit('form[action="/account/data"] .actions button');
+  // A task makes it, and the page shows it without being loaded again.
+  await page.waitForSelector('#live a[href*="/account/data/exports/"]');
+  await visit("/account/data", "account-data-made");
   await visit("/account/delete", "account-delete");
   await page.goto(`${base}/account/delete`);
   await page.fill("#confirm", "eve@example.org");
