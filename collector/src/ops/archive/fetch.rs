@@ -99,61 +99,22 @@ impl Fetcher {
 mod tests {
     use super::*;
     use std::sync::Arc;
-    use std::sync::atomic::AtomicU32;
 
     use crate::ops::archive::shelf::SystemId;
-    use crate::ops::archive::store::{Answer, Directory, Listed, Put, Store, StoreError};
+    use crate::ops::archive::store::Directory;
+    use crate::ops::archive::store::faulty::Faulty;
     use crate::vault::{KeyRing, Opener, Sealer};
-    use bytes::Bytes;
-
-    /// A store that does not answer for the first so many calls.
-    #[derive(Debug)]
-    struct Away {
-        inner: Directory,
-        calls: AtomicU32,
-    }
-
-    impl Away {
-        fn answer<'a, T: Send + 'a>(&'a self, inner: Answer<'a, T>) -> Answer<'a, T> {
-            if self.calls.load(Ordering::Relaxed) == 0 {
-                return inner;
-            }
-            self.calls.fetch_sub(1, Ordering::Relaxed);
-            Box::pin(async { Err(StoreError::Failed { place: "test".to_owned(), why: "away".to_owned() }) })
-        }
-    }
-
-    impl Store for Away {
-        fn ready(&self) -> Answer<'_, ()> {
-            self.inner.ready()
-        }
-        fn put<'a>(&'a self, name: &'a str, object: Bytes) -> Answer<'a, Put> {
-            self.inner.put(name, object)
-        }
-        fn get<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Bytes>> {
-            self.answer(self.inner.get(name))
-        }
-        fn list<'a>(&'a self, front: &'a str) -> Answer<'a, Vec<Listed>> {
-            self.answer(self.inner.list(front))
-        }
-        fn remove<'a>(&'a self, name: &'a str) -> Answer<'a, ()> {
-            self.inner.remove(name)
-        }
-        fn place(&self) -> String {
-            self.inner.place()
-        }
-    }
 
     async fn fetcher(listed: &[&str], away: u32) -> (tempfile::TempDir, Fetcher) {
         let folder = tempfile::tempdir().unwrap();
         let inner = Directory::open(folder.path()).unwrap();
-        let store = Arc::new(Away { inner, calls: AtomicU32::new(0) });
+        let store = Arc::new(Faulty::new(inner));
         let ring = KeyRing::generate().unwrap();
         let shelf = Shelf::new(store.clone(), Sealer::new(&ring), Opener::new(&ring), SystemId(7));
         let history = b"1\t0/300000\tbefore\n".to_vec();
         shelf.keep("wal/00000002/00000002.history", history).await.unwrap();
         shelf.keep("wal/00000001/000000010000000000000005", b"later".to_vec()).await.unwrap();
-        store.calls.store(away, Ordering::Relaxed);
+        store.is_away(away);
         let listed = listed.iter().map(|place| (*place).to_owned()).collect();
         let patience = ExponentialBuilder::default().with_min_delay(Duration::from_millis(1)).with_max_times(3);
         let (told, _) = tokio::sync::mpsc::unbounded_channel();

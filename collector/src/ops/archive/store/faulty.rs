@@ -1,4 +1,4 @@
-//! A store for tests, one call of which goes wrong.
+//! A store for tests, calls of which go wrong.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -25,12 +25,21 @@ impl Fault {
     pub const ALL: [Self; 4] = [Self::Before, Self::After, Self::Refused, Self::Lies];
 }
 
-/// A folder, one call of which goes wrong.
+/// A folder, calls of which go wrong.
 #[derive(Debug)]
 pub struct Faulty {
     inner: Directory,
-    /// Calls until then, and how.
-    next: Mutex<Option<(u32, Fault)>>,
+    next: Mutex<Option<Planned>>,
+}
+
+/// What goes wrong.
+#[derive(Debug)]
+struct Planned {
+    /// So many calls go well before.
+    well: u32,
+    /// And so many do not then.
+    wrong: u32,
+    fault: Fault,
 }
 
 impl Faulty {
@@ -41,24 +50,32 @@ impl Faulty {
 
     /// The call of that number from now on goes wrong; the first is 1.
     pub fn fails_at(&self, number: u32, fault: Fault) {
-        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, fault));
+        self.plan(Planned { well: number - 1, wrong: 1, fault });
     }
 
-    /// Nothing goes wrong any more; whether something did.
+    /// So many calls fail from now on.
+    pub fn is_away(&self, calls: u32) {
+        self.plan(Planned { well: 0, wrong: calls, fault: Fault::Before });
+    }
+
+    fn plan(&self, planned: Planned) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(planned);
+    }
+
+    /// Nothing goes wrong any more; whether all did that should.
     pub fn heals(&self) -> bool {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner).take().is_none()
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).take().is_none_or(|planned| planned.wrong == 0)
     }
 
     fn fault(&self) -> Option<Fault> {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let (left, fault) = next.as_mut()?;
-        *left -= 1;
-        let is_now = *left == 0;
-        let fault = *fault;
-        if is_now {
-            *next = None;
+        let planned = next.as_mut()?;
+        if let Some(well) = planned.well.checked_sub(1) {
+            planned.well = well;
+            return None;
         }
-        is_now.then_some(fault)
+        planned.wrong = planned.wrong.checked_sub(1)?;
+        Some(planned.fault)
     }
 
     fn answer<'a, T: Send + 'a>(
