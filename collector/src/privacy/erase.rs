@@ -7,16 +7,13 @@ use std::collections::BTreeMap;
 use picket_shared::time::Timestamp;
 use serde_json::json;
 
-use super::mail::{self, MailError};
+use super::mail::{self, GIVE_UP, MailError};
 use crate::domain::account_mail::About;
 use crate::store::audit::{self, Author};
 use crate::store::catalogue::Part;
 use crate::store::erasures::{self, Due, Step, Whose};
 use crate::store::{Eraser, Pools, StoreError};
 use crate::vault::Sealer;
-
-/// How long the receipt is tried.
-const GIVE_UP: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
 
 /// Why it broke off.
 #[derive(Debug, thiserror::Error)]

@@ -11,6 +11,9 @@ use crate::store::account_mails::{self, NewMail};
 use crate::store::{Conn, StoreError, UserKey};
 use crate::vault::{Class, Sealer, VaultError};
 
+/// How long a mail is tried that tells somebody of their data.
+pub(super) const GIVE_UP: Duration = Duration::from_secs(7 * 86_400);
+
 /// Why it was not put down.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {

@@ -3,7 +3,6 @@
 //! Everything that is told is told in the transaction that writes down that it was: nobody is told twice, whenever it breaks off.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use picket_shared::time::Timestamp;
 use serde_json::json;
@@ -11,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::documents::record::{Record, Seen};
 use super::documents::{Said, agreement};
-use super::mail::{self, MailError};
+use super::mail::{self, GIVE_UP, MailError};
 use crate::domain::account_mail::{About, AgreementStep};
 use crate::domain::sub_processors::changes;
 use crate::store::audit::{self, Author};
@@ -19,9 +18,6 @@ use crate::store::catalogue::Catalogue;
 use crate::store::sub_processors::{self, ListRow};
 use crate::store::{Auth, OrgKey, Pools, StoreError, agreements, managements, read};
 use crate::vault::Sealer;
-
-/// How long a mail is tried.
-const GIVE_UP: Duration = Duration::from_secs(7 * 86_400);
 
 /// Why something could not be issued or told.
 #[derive(Debug, thiserror::Error)]

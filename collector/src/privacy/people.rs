@@ -5,7 +5,6 @@
 //! it, a receipt without a name, and a line of the ledger in which the address stands sealed, so that a restored copy is erased again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,25 +14,22 @@ use picket_shared::time::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::erase::{EraseError, Receipts};
+use super::erase::Receipts;
 use super::ledger::{Ledger, LedgerError};
-use super::mail;
+use super::mail::{self, GIVE_UP, MailError};
 use crate::domain::account_mail::About;
 use crate::domain::address::Address;
 use crate::domain::ended::{Ended, Kind};
 use crate::store::audit::{self, Author};
-use crate::store::catalogue::{Catalogue, Part};
+use crate::store::catalogue::Part;
 use crate::store::erasures::{self, Whose};
-use crate::store::people::{self, Becomes, Found};
+use crate::store::people::{self, Becomes, Columns, Found};
 use crate::store::sealed::{self, Place};
-use crate::store::{ChannelKey, Eraser, OrgKey, Pools, StoreError, exports, managements};
+use crate::store::{ChannelKey, Eraser, OrgKey, Pools, StoreError, erasure_receipts, exports, managements};
 use crate::vault::{Class, Opener, VaultError};
 
 /// The form of what is given.
 const FORMAT: &str = "picket-person/1";
-/// How long an owner's mail is tried.
-const GIVE_UP: Duration = Duration::from_secs(7 * 86_400);
-
 /// Why somebody was not found or erased.
 #[derive(Debug, thiserror::Error)]
 pub enum PeopleError {
@@ -48,7 +44,7 @@ pub enum PeopleError {
     Vault(#[from] VaultError),
     /// A mail to an owner could not be put down: nothing was erased.
     #[error(transparent)]
-    Erase(#[from] EraseError),
+    Mail(#[from] MailError),
     /// Somebody signs in with the address.
     #[error(
         "somebody signs in with {0}: the account is closed by its user on the page Account, or with DELETE /api/v1/account, and everything of it goes seven days later"
@@ -79,18 +75,24 @@ pub struct Person {
 /// # Errors
 /// When the database fails.
 pub async fn find(pools: &Pools, opener: &Opener, address: &Address) -> Result<Person, PeopleError> {
-    look(&mut pools.eraser().await?, opener, address).await
+    let mut eraser = pools.eraser().await?;
+    let columns = Columns::read(&mut eraser).await?;
+    look(&mut eraser, &columns, opener, address).await
 }
 
-async fn look(eraser: &mut Eraser, opener: &Opener, address: &Address) -> Result<Person, PeopleError> {
+async fn look(
+    eraser: &mut Eraser,
+    columns: &Columns,
+    opener: &Opener,
+    address: &Address,
+) -> Result<Person, PeopleError> {
     let account = people::account(eraser, address.as_str()).await?;
-    let (mut found, more) = people::find(eraser, address.as_str()).await?;
-    let catalogue = Catalogue::read(eraser).await?;
+    let (mut found, more) = people::find(eraser, columns, address.as_str()).await?;
     // Files of exports are copies of what is found anyway.
     for place in Place::ALL.into_iter().filter(|place| *place != Place::Exports) {
         let Some(name) = place.name().split_once('.') else { continue };
         for row in sealed_rows(eraser, opener, place, address).await? {
-            found.extend(people::sealed_row(eraser, &catalogue, name, row).await?);
+            found.extend(people::sealed_row(eraser, columns, name, row).await?);
         }
     }
     let mut organizations = BTreeMap::new();
@@ -228,7 +230,7 @@ pub async fn again(
         return Ok((0, 0));
     }
     let ids: Vec<Uuid> = known.iter().map(|(id, _)| *id).collect();
-    let received = people::received(&mut pools.eraser().await?, &ids).await?;
+    let received = erasure_receipts::received(&mut pools.eraser().await?, &ids).await?;
     let (mut erased, mut rows) = (0, 0);
     for (id, sealed) in known.into_iter().filter(|(id, _)| !received.contains(id)) {
         let plain = ledger.opener.open(Class::ErasedAddress, id.as_bytes(), &sealed)?;
@@ -252,7 +254,8 @@ async fn run(
     let word = format!("erased-{}", id.simple().to_string().get(24..).unwrap_or_default());
     let whose = (address.as_str(), &*word);
     let mut eraser = pools.eraser().await?;
-    let person = look(&mut eraser, &ledger.opener, address).await?;
+    let columns = Columns::read(&mut eraser).await?;
+    let person = look(&mut eraser, &columns, &ledger.opener, address).await?;
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     let mut count = |table: &str, rows: u64| {
         if rows > 0 {
@@ -282,14 +285,8 @@ async fn run(
             }
         }
     }
-    let mut texts: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for found in &person.found {
-        let masked = found.columns.iter().filter(|(.., becomes)| *becomes == Becomes::Masked);
-        texts.entry(&found.table).or_default().extend(masked.map(|(column, ..)| &**column));
-    }
-    for (table, columns) in texts.into_iter().filter(|(_, columns)| !columns.is_empty()) {
-        let columns: Vec<&str> = columns.into_iter().collect();
-        count(table, people::mask(&mut eraser, table, &columns, whose).await?);
+    for table in person.found.iter().map(|found| &*found.table).collect::<BTreeSet<_>>() {
+        count(table, people::mask(&mut eraser, &columns, table, whose).await?);
     }
     let orgs: Vec<i64> = person.organizations.keys().copied().collect();
     count("exports", exports::drop_of(&mut eraser, &orgs).await?);
@@ -297,7 +294,7 @@ async fn run(
     for (org, channels) in off {
         tell(&mut eraser, receipts, (OrgKey(org), channels), (by, now)).await?;
     }
-    people::receipt(&mut eraser, (id, &counts), (now, receipts.copies_until)).await?;
+    erasure_receipts::put(&mut eraser, (id, "contact"), &counts, (now, receipts.copies_until)).await?;
     audit::append(&mut eraser, &by.did("contact.erase", &id.to_string(), json!({ "rows": counts }), now)).await?;
     eraser.commit().await?;
     let left = find(pools, &ledger.opener, address).await?;
@@ -323,7 +320,7 @@ async fn tell(
     let about = About::ChannelsErased { at: now, organization, channels: names };
     if let Some(sealer) = &receipts.sealer {
         for (owner, email) in managements::owners(eraser, org, now).await? {
-            mail::put(eraser, sealer, (Some(owner), &email), &about, (now, GIVE_UP)).await.map_err(EraseError::from)?;
+            mail::put(eraser, sealer, (Some(owner), &email), &about, (now, GIVE_UP)).await?;
         }
     }
     let author = Author { org: Some(org), ..by.clone() };

@@ -4,7 +4,7 @@
 use picket_shared::time::Timestamp;
 use serde_json::Value;
 
-use super::{Conn, OrgKey, Scoped, StoreError, Worker};
+use super::{Conn, OrgKey, Scoped, Statement, StoreError, Worker};
 use crate::domain::audit_chain::Mark;
 
 /// Who does something, from where, and on whose behalf.
@@ -48,8 +48,6 @@ pub struct Entry<'a> {
     /// The client's address, where there is one.
     pub origin: Option<&'a str>,
 }
-
-type Statement<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
 impl<'q> Entry<'q> {
     /// With its parts as `$1` to `$7`.

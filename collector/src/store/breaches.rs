@@ -4,7 +4,7 @@ use picket_shared::time::Timestamp;
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
-use super::{Auth, Conn, OrgKey, StoreError};
+use super::{Auth, Conn, OrgKey, Statement, StoreError};
 use crate::domain::breach::Facts;
 
 /// A breach.
@@ -110,8 +110,6 @@ async fn read(conn: &mut PgConnection, id: Option<Uuid>) -> Result<Vec<Breach>, 
     .await?;
     Ok(rows.into_iter().map(Breach::from).collect())
 }
-
-type Statement<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
 /// With what is said of a breach as `$2` to `$10`.
 fn said<'q>(statement: Statement<'q>, facts: &'q Facts) -> Statement<'q> {

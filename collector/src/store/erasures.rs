@@ -11,7 +11,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::catalogue::{Catalogue, Column, Part, Table, quoted};
-use super::{Conn, Eraser, StoreError};
+use super::{Conn, Eraser, StoreError, erasure_receipts};
 use crate::domain::column_class::{Erase, Subject};
 
 /// Rows that go in one transaction.
@@ -381,16 +381,6 @@ pub async fn finish(
         None => None,
     };
     let counts = kept.map_or_else(|| counted.clone(), |kept| kept.0);
-    sqlx::query(
-        "INSERT INTO erasures (subject_id, kind, erased_at, counts, copies_until) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (subject_id) DO NOTHING",
-    )
-    .bind(due.subject)
-    .bind(due.part.as_str())
-    .bind(now.micros())
-    .bind(Json(&counts))
-    .bind(copies_until.map(Timestamp::micros))
-    .execute(conn.conn())
-    .await?;
+    erasure_receipts::put(conn, (due.subject, due.part.as_str()), &counts, (now, copies_until)).await?;
     Ok(counts)
 }

@@ -27,6 +27,7 @@ pub mod devices;
 pub mod drills;
 pub mod ended;
 pub mod ends;
+pub mod erasure_receipts;
 pub mod erasures;
 pub mod exports;
 pub mod facts;
@@ -75,6 +76,9 @@ pub mod users;
 
 pub use error::StoreError;
 pub use scope::{Auth, Conn, Eraser, Fence, Intake, Pools, Scoped, Worker};
+
+/// A statement to which values are bound.
+type Statement<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
 macro_rules! row_keys {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(

@@ -92,15 +92,39 @@ fn becomes(table: &Table, column: &Column, writable: &[(String, String)]) -> Bec
     }
 }
 
-/// The columns that the eraser may change.
-async fn writable(conn: &mut Eraser) -> Result<Vec<(String, String)>, StoreError> {
-    Ok(sqlx::query_as(
-        "SELECT c.relname::text, a.attname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-           AND a.attnum > 0 AND NOT a.attisdropped AND has_column_privilege(c.oid, a.attnum, 'UPDATE')",
-    )
-    .fetch_all(conn.conn())
-    .await?)
+/// Every column, and which of them the eraser may change.
+#[derive(Debug)]
+pub struct Columns {
+    catalogue: Catalogue,
+    writable: Vec<(String, String)>,
+}
+
+impl Columns {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When the database fails or a column is not classified.
+    pub async fn read(conn: &mut Eraser) -> Result<Self, StoreError> {
+        let catalogue = Catalogue::read(conn).await?;
+        let writable = sqlx::query_as(
+            "SELECT c.relname::text, a.attname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+             WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+               AND a.attnum > 0 AND NOT a.attisdropped AND has_column_privilege(c.oid, a.attnum, 'UPDATE')",
+        )
+        .fetch_all(conn.conn())
+        .await?;
+        Ok(Self { catalogue, writable })
+    }
+
+    /// What is looked through of a table.
+    fn looked<'a>(&self, table: &'a Table) -> Vec<Looked<'a>> {
+        let texts = table.columns.iter().filter(|column| is_text(column));
+        texts.map(|column| Looked { column, becomes: becomes(table, column, &self.writable) }).collect()
+    }
+
+    fn table(&self, name: &str) -> Option<&Table> {
+        self.catalogue.tables().iter().find(|table| table.name == name)
+    }
 }
 
 /// Looking takes as long as it takes: tables of outcomes may be large, and an operator waits.
@@ -148,18 +172,12 @@ fn key(table: &Table) -> (String, Vec<String>) {
 /// Every row of every table in which a text names the address; at most [`MOST`] of each table, and how many there are more.
 ///
 /// # Errors
-/// When the database fails or a column is not classified.
-pub async fn find(conn: &mut Eraser, name: &str) -> Result<(Vec<Found>, u64), StoreError> {
+/// When the database fails.
+pub async fn find(conn: &mut Eraser, columns: &Columns, name: &str) -> Result<(Vec<Found>, u64), StoreError> {
     patiently(conn).await?;
-    let (catalogue, writable) = (Catalogue::read(conn).await?, writable(conn).await?);
     let (mut found, mut more) = (Vec::new(), 0);
-    for table in catalogue.tables() {
-        let looked: Vec<Looked<'_>> = table
-            .columns
-            .iter()
-            .filter(|column| is_text(column))
-            .map(|column| Looked { column, becomes: becomes(table, column, &writable) })
-            .collect();
+    for table in columns.catalogue.tables() {
+        let looked = columns.looked(table);
         if looked.is_empty() {
             continue;
         }
@@ -198,14 +216,14 @@ fn literal(name: &str) -> String {
 /// The row of a table whose sealed column names the address, found by its id.
 ///
 /// # Errors
-/// When the database fails or a column is not classified.
+/// When the database fails.
 pub async fn sealed_row(
     conn: &mut Eraser,
-    catalogue: &Catalogue,
+    columns: &Columns,
     (table, column): (&str, &str),
     row: i64,
 ) -> Result<Option<Found>, StoreError> {
-    let Some(of) = catalogue.tables().iter().find(|of| of.name == table) else { return Ok(None) };
+    let Some(of) = columns.table(table) else { return Ok(None) };
     let Some(class) = of.column(column).map(|column| &column.class) else { return Ok(None) };
     let by = of.key().first().map_or_else(|| "id".to_owned(), |column| column.name.clone());
     let query = format!(
@@ -249,15 +267,18 @@ pub async fn account(conn: &mut Eraser, name: &str) -> Result<Option<Option<Time
 /// When the database fails; constraint names say where a name is taken.
 pub async fn mask(
     conn: &mut Eraser,
+    columns: &Columns,
     table: &str,
-    columns: &[&str],
     (name, word): (&str, &str),
 ) -> Result<u64, StoreError> {
+    let Some(of) = columns.table(table) else { return Ok(0) };
+    let masked = columns.looked(of).into_iter().filter(|looked| looked.becomes == Becomes::Masked);
+    let columns: Vec<&Column> = masked.map(|looked| looked.column).collect();
+    if columns.is_empty() {
+        return Ok(0);
+    }
     patiently(conn).await?;
     set(conn, (name, word)).await?;
-    let catalogue = Catalogue::read(conn).await?;
-    let Some(of) = catalogue.tables().iter().find(|of| of.name == table) else { return Ok(0) };
-    let columns: Vec<&Column> = of.columns.iter().filter(|column| columns.contains(&column.name.as_str())).collect();
     let put = |column: &&Column| {
         let (name, kind) = (quoted(&column.name), &column.kind);
         format!("{name} = without_name({name}::text, $1, $2)::{kind}")
@@ -316,37 +337,6 @@ pub async fn switch_off(
 /// When the database fails.
 pub async fn remove_mail(conn: &mut Eraser, id: i64) -> Result<u64, StoreError> {
     Ok(sqlx::query("DELETE FROM account_mails WHERE id = $1").bind(id).execute(conn.conn()).await?.rows_affected())
-}
-
-/// Puts the receipt down. False when it is there, so that all of it is done.
-///
-/// # Errors
-/// When the database fails.
-pub async fn receipt(
-    conn: &mut Eraser,
-    (subject, counts): (Uuid, &std::collections::BTreeMap<String, u64>),
-    (now, copies_until): (Timestamp, Option<Timestamp>),
-) -> Result<bool, StoreError> {
-    let done = sqlx::query(
-        "INSERT INTO erasures (subject_id, kind, erased_at, counts, copies_until) VALUES ($1, 'contact', $2, $3, $4)
-         ON CONFLICT (subject_id) DO NOTHING",
-    )
-    .bind(subject)
-    .bind(now.micros())
-    .bind(Json(counts))
-    .bind(copies_until.map(Timestamp::micros))
-    .execute(conn.conn())
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// Which of these erasures this database has a receipt of.
-///
-/// # Errors
-/// When the database fails.
-pub async fn received(conn: &mut Eraser, subjects: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
-    let query = "SELECT subject_id FROM erasures WHERE subject_id = ANY ($1)";
-    Ok(sqlx::query_scalar(query).bind(subjects).fetch_all(conn.conn()).await?)
 }
 
 /// What an organization is called.
