@@ -12,6 +12,7 @@ pub mod drill;
 mod entrances;
 pub mod file_bytes;
 pub mod file_text;
+mod import_report;
 pub mod keys;
 mod lead;
 pub mod migrate;

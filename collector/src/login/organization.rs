@@ -152,12 +152,37 @@ impl Porter {
         if wanted && !second_factors::is_wanted(&mut auth, acting.user).await? {
             return Ok(Asked::NoneOfOnesOwn);
         }
-        if let Some(id) = organizations::want_second_factor(&mut auth, acting.org, wanted, now).await? {
-            note(&mut auth, acting.author, "organization.second_factor", id, json!({ "wanted": wanted }), now).await?;
-            auth.commit().await?;
-        }
+        put_second_factor(auth, acting.org, acting.author, wanted, now).await?;
         Ok(Asked::Done)
     }
+
+    /// The same, for whoever runs the instance and signs in nowhere.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn put_second_factor(
+        &self,
+        org: OrgKey,
+        by: &Author,
+        wanted: bool,
+        now: Timestamp,
+    ) -> Result<(), LoginError> {
+        put_second_factor(self.pools.auth().await?, org, by, wanted, now).await
+    }
+}
+
+async fn put_second_factor(
+    mut auth: Auth,
+    org: OrgKey,
+    by: &Author,
+    wanted: bool,
+    now: Timestamp,
+) -> Result<(), LoginError> {
+    if let Some(id) = organizations::want_second_factor(&mut auth, org, wanted, now).await? {
+        note(&mut auth, by, "organization.second_factor", id, json!({ "wanted": wanted }), now).await?;
+        auth.commit().await?;
+    }
+    Ok(())
 }
 
 /// Makes an organization and its owner. None when the name cannot be.

@@ -7,9 +7,10 @@ use picket_shared::time::Timestamp;
 use serde_json::json;
 
 use super::parse::duration;
-use super::{CmdError, find, print, report};
+use super::{CmdError, find, print};
 use crate::app::App;
 use crate::cmd::file_bytes::{self, FileBytes};
+use crate::cmd::import_report;
 use crate::import::{self, Choice, ImportError, Reading, Source, Unreadable, Upload};
 use crate::store::Scoped;
 use crate::store::imports::{self, Which};
@@ -114,7 +115,7 @@ pub(super) async fn run(
     if args.json {
         print::json(&report)?;
     } else {
-        report::print(&report)?;
+        import_report::print(&report)?;
     }
     Ok(if report.counts.refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

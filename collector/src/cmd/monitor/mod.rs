@@ -5,7 +5,6 @@ mod import;
 mod manual;
 mod parse;
 mod render;
-pub(super) mod report;
 mod show;
 
 use std::process::ExitCode;

@@ -4,16 +4,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 use picket_shared::ids::Region;
-use serde_json::json;
 
-use super::super::monitor::report;
-use super::super::privacy::papers;
-use super::super::{CmdError, actor, print};
+use super::super::{CmdError, actor, import_report, porter, print};
+use super::named;
 use crate::app::App;
 use crate::cmd::file_bytes::{self, FileBytes};
 use crate::import::{self, Choice, Reading, Source, Upload};
-use crate::store::audit::{self, Author};
-use crate::store::organizations;
+use crate::store::audit::Author;
 
 /// Arguments of `organization import`.
 #[derive(Args, Debug)]
@@ -43,7 +40,7 @@ pub struct ImportArgs {
 
 /// Imports. Exit code 1 when something was refused; the rest is taken.
 pub(super) async fn run(args: &ImportArgs, app: &App) -> Result<ExitCode, CmdError> {
-    let (org, now) = (papers::organization(app, &args.into).await?, app.clock.now());
+    let (org, now) = (named(app, &args.into).await?, app.clock.now());
     let upload = Upload { name: &args.file.name, bytes: &args.file.bytes };
     let found = import::read(Source::Picket, &[upload], &Reading::default())?;
     let choice =
@@ -57,19 +54,14 @@ pub(super) async fn run(args: &ImportArgs, app: &App) -> Result<ExitCode, CmdErr
         let report = plan.apply(&mut scoped, now).await?;
         scoped.commit().await?;
         if report.second_factor {
-            let mut auth = app.pools.auth().await?;
-            if let Some(id) = organizations::want_second_factor(&mut auth, org.key, true, now).await? {
-                let (id, detail) = (id.to_string(), json!({ "wanted": true }));
-                audit::append(&mut auth, &by.did("organization.second_factor", &id, detail, now)).await?;
-                auth.commit().await?;
-            }
+            porter(app)?.put_second_factor(org.key, &by, true, now).await?;
         }
         report
     };
     if args.json {
         print::json(&report)?;
     } else {
-        report::print(&report)?;
+        import_report::print(&report)?;
     }
     let refused = report.counts.refused > 0 || report.channels.iter().any(import::ChannelEntry::is_refused);
     Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })

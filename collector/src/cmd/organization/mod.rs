@@ -110,6 +110,18 @@ async fn list(args: &ListArgs, app: &App) -> Result<(), CmdError> {
     print::table(&head, &rows.iter().map(cells).collect::<Vec<_>>())
 }
 
+/// The organization of a name or id.
+///
+/// # Errors
+/// When there is none.
+pub(super) async fn named(app: &App, wanted: &str) -> Result<Listed, CmdError> {
+    let rows = organizations::list(&mut app.pools.worker().await?).await?;
+    let named = |row: &Listed| row.name == wanted || row.uuid.to_string() == wanted;
+    rows.into_iter()
+        .find(named)
+        .ok_or_else(|| CmdError::new(format!("there is no organization {wanted:?}: `organization list` shows them")))
+}
+
 async fn limit(args: &LimitArgs, app: &App) -> Result<(), CmdError> {
     let rows = organizations::list(&mut app.pools.worker().await?).await?;
     let named = |row: &&Listed| row.name == args.organization || row.uuid.to_string() == args.organization;

@@ -8,8 +8,7 @@ use picket_shared::time::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::{CmdError, actor, office, print};
-use super::papers::organization;
+use super::super::{CmdError, actor, office, organization, print};
 use crate::app::App;
 use crate::domain::breach::Facts;
 use crate::notify::message::account;
@@ -194,7 +193,7 @@ async fn wish(app: &App, mut facts: Facts, chosen: Vec<crate::store::OrgKey>, sa
         facts.everyone = false;
         organizations.clear();
         for name in &said.organizations {
-            organizations.push(organization(app, name).await?.key);
+            organizations.push(organization::named(app, name).await?.key);
         }
     }
     Ok(Wish { facts, organizations })

@@ -2,7 +2,7 @@
 
 mod breach;
 mod find;
-pub(super) mod papers;
+mod papers;
 
 use std::process::ExitCode;
 

@@ -6,9 +6,9 @@ use clap::Args;
 use picket_shared::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::super::{CmdError, office, print};
+use super::super::{CmdError, office, organization, print};
 use crate::app::App;
-use crate::store::organizations::{self, Listed};
+use crate::store::organizations;
 use crate::store::sub_processors;
 
 /// Arguments of `privacy record`.
@@ -92,22 +92,10 @@ pub(super) async fn sub_processors(args: &SubProcessorsArgs, app: &App) -> Resul
     Ok(ExitCode::SUCCESS)
 }
 
-/// The organization of a name or id.
-///
-/// # Errors
-/// When there is none.
-pub(in crate::cmd) async fn organization(app: &App, wanted: &str) -> Result<Listed, CmdError> {
-    let rows = organizations::list(&mut app.pools.worker().await?).await?;
-    let named = |row: &Listed| row.name == wanted || row.uuid.to_string() == wanted;
-    rows.into_iter()
-        .find(named)
-        .ok_or_else(|| CmdError::new(format!("there is no organization {wanted:?}: `organization list` shows them")))
-}
-
 pub(super) async fn dpa(args: &DpaArgs, app: &App) -> Result<ExitCode, CmdError> {
     let office = office(app);
     if let Some(wanted) = &args.organization {
-        let org = organization(app, wanted).await?.key;
+        let org = organization::named(app, wanted).await?.key;
         let newest = office.agreements(org).await?.first().map(|row| row.version);
         let text = match args.version.or(newest) {
             Some(version) => office.agreement_text(org, version).await?,

@@ -6,7 +6,7 @@ use crate::import::{Entry, Outcome, Report};
 /// So many names of monitors stand beside what was lost of them.
 const NAMES: usize = 3;
 
-pub(in crate::cmd) fn print(report: &Report) -> Result<(), CmdError> {
+pub(super) fn print(report: &Report) -> Result<(), CmdError> {
     let will = |done: &str, planned: &str| if report.applied { done.to_owned() } else { planned.to_owned() };
     table(&will("Taken", "Would be taken"), report, |outcome| match outcome {
         Outcome::Taken => Some(String::new()),
