@@ -10,7 +10,7 @@
 //! people write hosts, headers and times; [`defaults`] what holds where nobody says otherwise; [`access`] who may do what;
 //! [`passkey`] whether a passkey is what it says; [`administration`] for how long somebody administers the instance;
 //! [`management`] who lets an organization be managed by another; [`posture`] what a control finds, and [`controls`] what all promises are;
-//! [`address`] whether a text names somebody; [`zip`] how tables go into one file; [`ended`] what stays ended in a restored copy;
+//! [`address`] whether a text names somebody; [`ended`] what stays ended in a restored copy;
 //! [`sub_processors`] who else works on the data, and what changed of that; [`breach`] what is said of a breach, and how much of 72 hours
 //! is left; [`leadership`] when one collector takes over from another.
 
@@ -44,4 +44,3 @@ pub mod retention;
 pub mod sub_processors;
 pub mod uptime;
 pub mod written;
-pub mod zip;

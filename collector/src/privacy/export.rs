@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::Sender;
 use uuid::Uuid;
 
+use super::zip::Archive;
 use crate::domain::csv;
-use crate::domain::zip::Zip;
 use crate::store::audit::{self, Author};
 use crate::store::catalogue::{self, Catalogue, Part, Piece, Reading};
 use crate::store::{OrgKey, Pools, StoreError, UserKey, members};
@@ -208,25 +208,20 @@ impl Export {
 
     /// Sends a ZIP archive with each table as CSV, and the manifest as its last file; gives how many rows of each table.
     pub(super) async fn archive(&self, at: Timestamp, to: &Pieces) -> Result<Value, Stopped> {
-        let (mut zip, mut counts, mut left_out) = (Zip::default(), Vec::new(), Vec::new());
+        let (mut archive, mut counts, mut left_out) = (Archive::new(), Vec::new(), Vec::new());
         for part in self.parts() {
             for reading in self.readings(part) {
-                put(to, zip.begin(&format!("{}/{}.csv", part.as_str(), reading.table))).await?;
+                archive.begin(&format!("{}/{}.csv", part.as_str(), reading.table))?;
                 let names = names(&reading);
                 let (mut text, mut after, mut rows) = (csv::line(&names), None, 0);
                 loop {
-                    let piece = self.piece(part, &reading, after.as_deref()).await?;
-                    for row in piece.rows {
-                        let row = self.named(part, row);
-                        text.push_str(&csv::line(&names.iter().map(|name| cell(row.get(name))).collect::<Vec<_>>()));
-                        rows += 1;
-                    }
-                    zip.add(text.as_bytes());
-                    send(to, std::mem::take(&mut text)).await?;
-                    match piece.next {
-                        Some(next) => after = Some(next),
-                        None => break,
-                    }
+                    let (lines, next) = self.lines(part, &reading, &names, after.as_deref()).await?;
+                    rows += lines.len();
+                    text.extend(lines);
+                    put(to, archive.add(text.as_bytes())?).await?;
+                    text.clear();
+                    let Some(next) = next else { break };
+                    after = Some(next);
                 }
                 counts.push(json!({ "part": part.as_str(), "table": reading.table, "rows": rows }));
             }
@@ -236,11 +231,9 @@ impl Export {
         let mut manifest = self.manifest(&counts, left_out);
         manifest["format"] = json!(FORMAT);
         manifest["made_at"] = json!(at.exact());
-        put(to, zip.begin("manifest.json")).await?;
-        let text = format!("{manifest:#}\n");
-        zip.add(text.as_bytes());
-        send(to, text).await?;
-        put(to, zip.finish()).await?;
+        archive.begin("manifest.json")?;
+        put(to, archive.add(format!("{manifest:#}\n").as_bytes())?).await?;
+        put(to, archive.finish()?).await?;
         Ok(counts)
     }
 
@@ -282,6 +275,22 @@ impl Export {
         }
     }
 
+    /// A piece of a table as lines of CSV, and where the next one begins.
+    async fn lines(
+        &self,
+        part: Part,
+        reading: &Reading,
+        names: &[String],
+        after: Option<&[String]>,
+    ) -> Result<(Vec<String>, Option<Vec<String>>), StoreError> {
+        let piece = self.piece(part, reading, after).await?;
+        let line = |row| {
+            let row = self.named(part, row);
+            csv::line(&names.iter().map(|name| cell(row.get(name))).collect::<Vec<_>>())
+        };
+        Ok((piece.rows.into_iter().map(line).collect(), piece.next))
+    }
+
     /// With the address of a member in the place of the number of a row; who is none any more is not named.
     fn named(&self, part: Part, mut row: Map<String, Value>) -> Map<String, Value> {
         if part == Part::Organization
@@ -321,15 +330,9 @@ impl Csv {
         send(to, csv::line(&names)).await?;
         let mut after = None;
         loop {
-            let piece = self.export.piece(self.part, &self.reading, after.as_deref()).await?;
-            let mut text = String::new();
-            for row in piece.rows {
-                let row = self.export.named(self.part, row);
-                let cells: Vec<String> = names.iter().map(|name| cell(row.get(name))).collect();
-                text.push_str(&csv::line(&cells));
-            }
-            send(to, text).await?;
-            match piece.next {
+            let (lines, next) = self.export.lines(self.part, &self.reading, &names, after.as_deref()).await?;
+            send(to, lines.concat()).await?;
+            match next {
                 Some(next) => after = Some(next),
                 None => return Ok(()),
             }
@@ -344,11 +347,25 @@ pub(super) enum Stopped {
     Left,
     /// It cannot be read.
     Failed(StoreError),
+    /// It cannot be put into an archive.
+    Packing(std::io::Error),
 }
 
 impl From<StoreError> for Stopped {
     fn from(error: StoreError) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl From<std::io::Error> for Stopped {
+    fn from(error: std::io::Error) -> Self {
+        Self::Packing(error)
+    }
+}
+
+impl From<zip::result::ZipError> for Stopped {
+    fn from(error: zip::result::ZipError) -> Self {
+        Self::Packing(error.into())
     }
 }
 
@@ -360,7 +377,7 @@ async fn send(to: &Pieces, text: String) -> Result<(), Stopped> {
     if text.is_empty() {
         return Ok(());
     }
-    to.send(Ok(Bytes::from(text))).await.map_err(|_| Stopped::Left)
+    put(to, text.into_bytes()).await
 }
 
 /// What a row has, as it is told.

@@ -10,6 +10,7 @@ use picket_shared::ids::ExportId;
 use picket_shared::time::{Clock, Timestamp};
 use serde_json::json;
 use tokio::sync::mpsc::{self, Receiver};
+use uuid::Uuid;
 
 use super::export::{Export, Pieces, Stopped, Wanted};
 use super::mail::{self, MailError};
@@ -98,6 +99,14 @@ impl Exports {
         exports::list(&mut self.pools.auth().await?, user, owned).await
     }
 
+    /// The one of that name, if it is about a user or of an organization that it owns.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn find(&self, user: UserKey, owned: Option<OrgKey>, id: Uuid) -> Result<Option<ExportRow>, StoreError> {
+        exports::find(&mut self.pools.auth().await?, user, owned, id).await
+    }
+
     /// Gives the file of a ready one, piece by piece; that it is taken is written down first.
     ///
     /// # Errors
@@ -159,11 +168,10 @@ impl Exports {
             Err(JobError::Lost) => {
                 tracing::info!(export.id = %row.uuid, "The export {} was erased while it was made", row.uuid)
             }
-            Err(error @ JobError::TooLarge) => self.end(&row, Some(&error.to_string()), clock.now()).await?,
+            Err(error @ JobError::TooLarge) => self.end(&row, &error.to_string(), clock.now()).await?,
             Err(error) => {
                 tracing::error!(export.id = %row.uuid, "The export {} was not made: {error}", row.uuid);
-                self.end(&row, Some("it could not be read: ask again, or ask whoever runs this Picket"), clock.now())
-                    .await?;
+                self.end(&row, "it could not be read: ask again, or ask whoever runs this Picket", clock.now()).await?;
             }
         }
         Ok(true)
@@ -171,7 +179,7 @@ impl Exports {
 
     async fn make(&self, row: &ExportRow, clock: &Clock) -> Result<(), JobError> {
         let Some(wanted) = self.wanted(row, clock.now()).await? else {
-            return self.end(row, Some("who asked for it may not have it any more"), clock.now()).await;
+            return self.end(row, "who asked for it may not have it any more", clock.now()).await;
         };
         let export = Export::of(self.pools.clone(), wanted).await?;
         let (to, from) = mpsc::channel(2);
@@ -182,6 +190,7 @@ impl Exports {
         let counts = match written {
             Ok(counts) => counts,
             Err(Stopped::Failed(error)) => return Err(error.into()),
+            Err(Stopped::Packing(error)) => return Err(JobError::Packing(error)),
             Err(Stopped::Left) => return Err(JobError::Lost),
         };
         let mut auth = self.pools.auth().await?;
@@ -248,10 +257,10 @@ impl Exports {
     }
 
     /// Says that one failed, and tells who asked.
-    async fn end(&self, row: &ExportRow, why: Option<&str>, now: Timestamp) -> Result<(), JobError> {
+    async fn end(&self, row: &ExportRow, why: &str, now: Timestamp) -> Result<(), JobError> {
         let mut auth = self.pools.auth().await?;
-        if exports::fail(&mut auth, row.id, why.unwrap_or_default(), now).await? {
-            self.tell(&mut auth, row, why, now).await?;
+        if exports::fail(&mut auth, row.id, why, now).await? {
+            self.tell(&mut auth, row, Some(why), now).await?;
         }
         Ok(auth.commit().await?)
     }

@@ -17,3 +17,4 @@ pub mod ledger;
 pub mod mail;
 pub mod office;
 pub mod people;
+mod zip;

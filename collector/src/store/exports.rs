@@ -115,6 +115,26 @@ pub async fn list(auth: &mut Auth, user: UserKey, owned: Option<OrgKey>) -> Resu
     .await?)
 }
 
+/// The one of that name, if it is about a user or of an organization that it owns.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find(
+    auth: &mut Auth,
+    user: UserKey,
+    owned: Option<OrgKey>,
+    id: Uuid,
+) -> Result<Option<ExportRow>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT * FROM exports WHERE uuid = $3 AND ((part = 'account' AND user_id = $1) OR (part = 'organization' AND org_id = $2))",
+    )
+    .bind(user)
+    .bind(owned)
+    .bind(id)
+    .fetch_optional(auth.conn())
+    .await?)
+}
+
 /// Takes the next that waits, or that nobody holds any more, for a time. What there is of it is gone.
 ///
 /// # Errors

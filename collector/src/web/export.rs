@@ -47,7 +47,8 @@ pub async fn find(
     owned: Option<OrgKey>,
     id: &str,
 ) -> Result<Option<ExportRow>, StoreError> {
-    Ok(site.exports.list(user, owned).await?.into_iter().find(|row| row.uuid.to_string() == id))
+    let Ok(id) = id.parse() else { return Ok(None) };
+    site.exports.find(user, owned, id).await
 }
 
 /// The file of one that is ready.
