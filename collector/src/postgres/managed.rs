@@ -78,6 +78,24 @@ impl Layout {
         self.root.join("postgres")
     }
 
+    /// Where the WAL of the managed cluster lies.
+    pub fn pg_wal(&self) -> PathBuf {
+        self.pgdata().join("pg_wal")
+    }
+
+    /// Where the WAL of a server is brought that somebody else runs.
+    pub fn received(&self) -> PathBuf {
+        self.root.join("received-wal")
+    }
+
+    /// Takes the data directory for this process, as long as it keeps what it is given. It is made if it is missing.
+    ///
+    /// # Errors
+    /// When another process has it.
+    pub fn hold(&self) -> Result<Flock<File>, PostgresError> {
+        take(&self.root)
+    }
+
     /// The mark of a restored copy that nobody armed yet.
     pub fn unarmed(&self) -> PathBuf {
         self.root.join("restored.json")

@@ -10,6 +10,7 @@ pub mod managed;
 pub mod owner;
 pub mod programs;
 pub mod recovery;
+pub mod replication;
 pub mod roles;
 
 use std::path::PathBuf;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 pub use archiving::Archiving;
 pub use connect::{Access, open_pools};
 pub use managed::Cluster;
-pub use recovery::Replication;
+pub use replication::Replication;
 
 /// The database of the managed cluster.
 pub const DATABASE: &str = "picket";
@@ -73,6 +74,9 @@ pub enum PostgresError {
     /// The database refused.
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
+    /// A server that somebody else runs cannot be archived as it is.
+    #[error("{0}")]
+    Upstream(String),
     /// A migration failed.
     #[error("a migration of the database failed: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),

@@ -1,7 +1,7 @@
 //! What backups and restores ask of PostgreSQL's programs: a base backup, its check, and a recovery to a point in time.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio::process::Command;
 
 use super::managed::{Layout, take, write_access_rules};
 use super::programs::Programs;
-use super::{Access, PostgresError};
+use super::{Access, PostgresError, roles};
 
 /// How often a recovery is looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -22,45 +22,17 @@ const LOOK: Duration = Duration::from_millis(200);
 const STOP_WITHIN: Duration = Duration::from_secs(300);
 /// Bytes from which on a file is worth to be shared out; there are some dozens of them, not thousands.
 const LARGE: u64 = 64 << 20;
+/// Where the settings of a foreign server are put, in the data directory.
+const SETTINGS: &str = "settings-of-the-server";
 /// What of its log is shown when a recovery fails.
 const LOG_LINES: usize = 12;
-
-/// How base backups are taken of the managed cluster.
-#[derive(Clone, Debug)]
-pub struct Replication {
-    programs: Programs,
-    socket: PathBuf,
-}
-
-impl Replication {
-    /// Of the cluster in that data directory.
-    ///
-    /// # Errors
-    /// When its programs are not installed.
-    pub fn of(layout: &Layout, binaries: Option<&Path>) -> Result<Self, PostgresError> {
-        let programs = Programs::find(binaries, &layout.pgdata())?;
-        Ok(Self { programs, socket: layout.socket_directory() })
-    }
-
-    /// The command that writes a base backup as a tar to its output, the manifest within.
-    pub fn base_backup(&self, label: &str, mib_per_second: u32) -> std::process::Command {
-        let mut command = std::process::Command::new(self.programs.path("pg_basebackup"));
-        command.arg("--host").arg(&self.socket).args(["--username=picket_backup", "--no-password", "--pgdata=-"]);
-        command.args(["--format=tar", "--wal-method=none", "--manifest-checksums=SHA256", "--checkpoint=fast"]);
-        command.arg("--label").arg(label);
-        if mib_per_second > 0 {
-            command.arg(format!("--max-rate={mib_per_second}M"));
-        }
-        command.env("LC_ALL", "C");
-        command
-    }
-}
 
 /// A data directory into which a cluster is restored, held by this process alone.
 #[derive(Debug)]
 pub struct Room {
     layout: Layout,
     programs: Programs,
+    is_foreign: bool,
     _lock: Flock<File>,
 }
 
@@ -83,17 +55,18 @@ pub struct Recovered {
 }
 
 impl Room {
-    /// Takes an empty data directory for data of that major version.
+    /// Takes an empty data directory for data of that major version. What is foreign comes of a server that somebody else ran: its
+    /// settings are put aside, and its roles may log in here, as those of a managed cluster.
     ///
     /// # Errors
     /// When it is not empty, or PostgreSQL of that version is not installed.
-    pub fn take(data_dir: &Path, binaries: Option<&Path>, major: u32) -> Result<Self, PostgresError> {
+    pub fn take(data_dir: &Path, binaries: Option<&Path>, major: u32, is_foreign: bool) -> Result<Self, PostgresError> {
         let layout = Layout::of(data_dir);
         if layout.pgdata().exists() {
             return Err(PostgresError::Occupied(layout.pgdata()));
         }
         let lock = take(layout.root())?;
-        Ok(Self { programs: Programs::of_major(binaries, major)?, layout, _lock: lock })
+        Ok(Self { programs: Programs::of_major(binaries, major)?, layout, is_foreign, _lock: lock })
     }
 
     /// Where everything of it lies.
@@ -119,6 +92,24 @@ impl Room {
         tokio::try_join!(verified, run("initdb", sync)).map(|_| ())
     }
 
+    /// What a foreign server was set to says nothing of this machine: it may name files that are not here, or listen to anybody.
+    fn put_settings_aside(&self) -> Result<(), PostgresError> {
+        let (pgdata, aside) = (self.layout.pgdata(), self.layout.root().join(SETTINGS));
+        std::fs::create_dir_all(&aside).map_err(PostgresError::file(&aside))?;
+        for name in ["postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf"] {
+            let (from, to) = (pgdata.join(name), aside.join(name));
+            match std::fs::rename(&from, &to) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(PostgresError::File { path: from, error });
+                }
+                _ => {}
+            }
+        }
+        let own = pgdata.join("postgresql.conf");
+        let says = "# The settings of the server that this is a copy of lie beside the data; none of them is used.\n";
+        std::fs::write(&own, says).map_err(PostgresError::file(&own))
+    }
+
     async fn verify_without(&self, others: &[String]) -> Result<(), PostgresError> {
         let mut command = Command::new(self.programs.path("pg_verifybackup"));
         // The WAL is not in it: it comes from the archive.
@@ -133,6 +124,9 @@ impl Room {
     /// When it does not get there, with what it said last.
     pub async fn recover(&self, restore_command: &str, target: Target) -> Result<Recovered, PostgresError> {
         let pgdata = self.layout.pgdata();
+        if self.is_foreign {
+            self.put_settings_aside()?;
+        }
         write_access_rules(&pgdata)?;
         let signal = pgdata.join("recovery.signal");
         std::fs::write(&signal, "").map_err(PostgresError::file(&signal))?;
@@ -152,6 +146,9 @@ impl Room {
                 return Err(PostgresError::Program { program: "the recovery", output: tail(&log) });
             }
             if let Ok(found) = look(&access).await {
+                if self.is_foreign {
+                    admit(&access).await?;
+                }
                 break found;
             }
             tokio::time::sleep(LOOK).await;
@@ -164,6 +161,13 @@ impl Room {
             _ => Err(PostgresError::Program { program: "the recovered server's stop", output: tail(&log) }),
         }
     }
+}
+
+/// Lets the roles log in, as they do in a managed cluster.
+async fn admit(access: &Access) -> Result<(), PostgresError> {
+    let mut conn = access.connect_admin("postgres").await?;
+    roles::admit(&mut conn).await?;
+    Ok(conn.close().await?)
 }
 
 /// The large files of tables, as two halves of about the same size: `pg_verifybackup` reads one file after the other, so two of

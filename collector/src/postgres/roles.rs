@@ -48,6 +48,20 @@ pub async fn ensure_roles(conn: &mut PgConnection, login: bool) -> Result<(), Po
     Ok(tx.commit().await?)
 }
 
+/// Lets every role log in that is there, and the one of backups replicate: in a copy of a server where they are only taken on.
+///
+/// # Errors
+/// When the login may not change roles.
+pub(super) async fn admit(conn: &mut PgConnection) -> Result<(), PostgresError> {
+    let there: Vec<String> = sqlx::query_scalar("SELECT rolname::text FROM pg_roles").fetch_all(&mut *conn).await?;
+    for role in ROLES.into_iter().filter(|role| there.iter().any(|name| name == role)) {
+        let replicates = if role == "picket_backup" { " REPLICATION" } else { "" };
+        // Only names and words of this file go into the statement.
+        conn.execute(sqlx::AssertSqlSafe(format!("ALTER ROLE {role} LOGIN{replicates}"))).await?;
+    }
+    Ok(())
+}
+
 /// Makes the database, owned by `picket_owner`, unless it is there.
 ///
 /// # Errors
