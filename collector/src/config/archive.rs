@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::outbound::provider;
-use super::{ConfigError, read_secret, resolve};
+use super::{ConfigError, DatabaseMode, read_secret, resolve};
 
-/// The archive of the managed database; there is none until a place for it is named.
+/// The archive of the database; there is none until a place for it is named.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Archive {
@@ -30,8 +30,11 @@ pub struct Archive {
     pub drill_hours: u16,
     drill_directory: Option<PathBuf>,
     elsewhere_attested: Option<String>,
+    replication_url_file: Option<PathBuf>,
     #[serde(skip)]
     s3: Option<S3Settings>,
+    #[serde(skip)]
+    replication_url: Option<SecretString>,
 }
 
 /// A bucket, and the keys to it.
@@ -97,7 +100,9 @@ impl Default for Archive {
             drill_hours: 24,
             drill_directory: None,
             elsewhere_attested: None,
+            replication_url_file: None,
             s3: None,
+            replication_url: None,
         }
     }
 }
@@ -204,6 +209,31 @@ impl Archive {
     pub fn attested(&self) -> Option<&str> {
         let host = self.s3.as_ref()?.url.host_str().unwrap_or_default();
         self.eu_attested.as_deref().filter(|_| !IN_THE_EU.contains(&host))
+    }
+
+    /// The URL by which an external database is copied, with its password.
+    pub fn replication_url(&self) -> Option<&SecretString> {
+        self.replication_url.as_ref()
+    }
+
+    /// How an external database is reached to be copied; a managed one needs no such thing.
+    pub(super) fn validate_replication(&mut self, base: &Path, mode: DatabaseMode) -> Result<(), ConfigError> {
+        const KEY: &str = "archive.replication_url_file";
+        let file = resolve(base, &mut self.replication_url_file);
+        self.replication_url = match (mode, file) {
+            (DatabaseMode::External, Some(file)) => Some(read_secret(KEY, &file)?),
+            (DatabaseMode::External, None) if self.is_on() => {
+                let why = "an external database is archived by a login that may replicate: name the file that holds its URL \
+                           (docs/backups.md), or take [archive] away and let whoever runs the database back it up";
+                return Err(ConfigError::invalid(KEY, why));
+            }
+            (DatabaseMode::Managed, Some(_)) => {
+                let why = "it is for mode = \"external\" only: a managed database is copied by its own socket";
+                return Err(ConfigError::invalid(KEY, why));
+            }
+            (_, None) => None,
+        };
+        Ok(())
     }
 
     pub(super) fn validate(&mut self, base: &Path, data_dir: &Path, keys: &Path) -> Result<(), ConfigError> {

@@ -156,6 +156,7 @@ impl Config {
         self.database.validate(base)?;
         self.keys.validate(base, &self.database.data_dir)?;
         self.archive.validate(base, &self.database.data_dir, self.keys.directory())?;
+        self.archive.validate_replication(base, self.database.mode)?;
         self.audit.validate(base, &self.database.data_dir)?;
         self.mail.validate(base)?;
         self.login.validate(self.mail.host.is_some())?;
@@ -282,6 +283,9 @@ mod tests {
         refused("[archive]\nswitch_seconds = 0", "archive.switch_seconds");
         refused("[database]\nmode = \"external\"", "url_file");
         refused("[database]\nmode = \"external\"\nurl = \"postgres://a:b@c/d\"", "url_file");
+        let external = "[database]\nmode = \"external\"\nurl = \"postgres://a@c/picket\"\n[archive]\n";
+        refused(&format!("{external}directory = \"/a\""), "archive.replication_url_file");
+        refused("[archive]\nreplication_url_file = \"/x\"", "archive.replication_url_file");
         refused("[mail]\nhost = \"mail.example.org\"\ntls = \"none\"\nfrom = \"a@b.example\"", "starttls");
         refused("[mail]\nhost = \"mail.example.org\"", "mail.from");
         refused("[retention]\nreceipts_days = 1", "retention.receipts_days");
