@@ -1,6 +1,6 @@
 //! Measures how much a lost disk would cost: a row every few seconds, and which of those before it are in the archive.
 //!
-//! In: what PostgreSQL says that it archived, and what waits in its folder. Out: `heartbeats`. Each row also gives a restore to any
+//! In: what PostgreSQL says that it archived, and what waits in its folder; or from where on a server keeps WAL for us. Out: `heartbeats`. Each row also gives a restore to any
 //! second a later commit to stop at, and lets WAL be archived though nothing else is written. The times are the machine's own.
 
 use std::path::Path;
@@ -33,17 +33,25 @@ pub enum HeartbeatError {
     Archive(#[from] ArchiveError),
 }
 
-/// Writes one beat of the cluster whose WAL lies in `pg_wal`, and thins old ones now and then.
+/// Writes one beat of the cluster whose WAL lies in `pg_wal`, or of a server that keeps WAL from `slot` on, and thins old ones now and
+/// then.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn run(pools: &Pools, pg_wal: &Path, now: Timestamp) -> Result<Beat, HeartbeatError> {
+pub async fn run(pools: &Pools, pg_wal: &Path, slot: Option<&str>, now: Timestamp) -> Result<Beat, HeartbeatError> {
     let mut worker = pools.worker().await?;
-    // In this order: what is archived in between the two looks does not count yet.
-    let said = heartbeats::archived(&mut worker).await?;
-    let folder = pg_wal.to_owned();
-    let waiting = aside(move || lowest_waiting(&folder)).await?;
-    let beat = heartbeats::beat(&mut worker, archived_through(&said, waiting), now).await?;
+    let archived = match slot {
+        // It is moved to the end of what is archived, and never further.
+        Some(slot) => heartbeats::kept_from(&mut worker, slot).await?,
+        None => {
+            // In this order: what is archived in between the two looks does not count yet.
+            let said = heartbeats::archived(&mut worker).await?;
+            let folder = pg_wal.to_owned();
+            let waiting = aside(move || lowest_waiting(&folder)).await?;
+            archived_through(&said, waiting)
+        }
+    };
+    let beat = heartbeats::beat(&mut worker, archived, now).await?;
     if beat.counter % ONE_IN == 0 {
         heartbeats::thin(&mut worker, now - FINE, ONE_IN, now - KEPT).await?;
     }

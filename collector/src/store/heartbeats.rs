@@ -41,6 +41,19 @@ pub async fn archived(worker: &mut Worker) -> Result<Archived, StoreError> {
     .await?)
 }
 
+/// From where on the server keeps WAL for this slot; `None` when it has no such slot.
+///
+/// # Errors
+/// When the database fails.
+pub async fn kept_from(worker: &mut Worker, slot: &str) -> Result<Option<u64>, StoreError> {
+    let found: Option<(Option<i64>,)> =
+        sqlx::query_as("SELECT (restart_lsn - '0/0')::bigint FROM pg_replication_slots WHERE slot_name = $1")
+            .bind(slot)
+            .fetch_optional(worker.conn())
+            .await?;
+    Ok(found.and_then(|(lsn,)| u64::try_from(lsn?).ok()))
+}
+
 /// Writes the next beat. All of the log before `archived` is in the archive; `None` when that is not known.
 ///
 /// A beat is safe when the next one was begun in front of that point: what stands before a beat holds the commit of the one

@@ -42,8 +42,12 @@ const PATIENCE: Duration = Duration::from_secs(600);
 pub struct Source {
     /// How `pg_basebackup` is run.
     pub replication: Replication,
-    /// Where PostgreSQL writes its WAL: says how large segments are.
+    /// Where PostgreSQL writes its WAL, or where it is brought from a server that somebody else runs.
     pub pg_wal: PathBuf,
+    /// How large segments are; the files in `pg_wal` say it if not known.
+    pub segments: Option<SegmentSize>,
+    /// Whether somebody else runs the server, with settings of their own.
+    pub is_foreign: bool,
     /// The major version of the data.
     pub major: u32,
     /// MiB a second at most; 0 is as fast as it goes.
@@ -63,7 +67,7 @@ pub async fn take(
     let began_at = clock.now();
     let mark = random_bytes().map_err(|error| ArchiveError::other(error.to_string()))?;
     let id = catalogue::id(began_at, mark);
-    let mut command = Command::from(source.replication.base_backup(&format!("picket {id}"), source.mib_per_second));
+    let mut command = Command::from(source.replication.base_backup(&format!("picket {id}"), source.mib_per_second)?);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let failed = |error: io::Error| ArchiveError::other(format!("pg_basebackup cannot be run: {error}"));
     let mut child = command.spawn().map_err(failed)?;
@@ -84,8 +88,13 @@ pub async fn take(
         _ => return Err(ArchiveError::other(format!("pg_basebackup failed: {}", said.trim()))),
     };
     let ended_at = clock.now();
-    let pg_wal = source.pg_wal.clone();
-    let size = aside(move || size_of_segments(&pg_wal)).await??;
+    let size = match source.segments {
+        Some(size) => size,
+        None => {
+            let pg_wal = source.pg_wal.clone();
+            aside(move || size_of_segments(&pg_wal)).await??
+        }
+    };
     let backup = Backup {
         id,
         major: source.major,
@@ -97,6 +106,7 @@ pub async fn take(
         ended_at,
         tar_bytes,
         files: whole.files,
+        is_foreign: source.is_foreign,
         bytes: whole.bytes,
         parts,
     };

@@ -37,6 +37,9 @@ pub struct Backup {
     pub tar_bytes: u64,
     /// Files in it.
     pub files: usize,
+    /// Whether somebody else ran the server, with settings of their own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_foreign: bool,
     /// Bytes of these.
     pub bytes: u64,
     /// The pieces of its tar as they are stored, in order.
@@ -231,6 +234,7 @@ mod tests {
             ended_at: at,
             tar_bytes: 0,
             files: 0,
+            is_foreign: false,
             bytes: 0,
             parts: vec![Part { size: 1, sha256: String::new() }],
         }

@@ -263,6 +263,7 @@ mod tests {
                     ended_at: day(number),
                     tar_bytes: 4,
                     files: 1,
+                    is_foreign: false,
                     bytes: 4,
                     parts: vec![Part { size: part.size, sha256: part.sha256 }],
                 };

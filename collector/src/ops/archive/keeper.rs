@@ -28,6 +28,7 @@ const STEPS: [u64; 3] = [25, 50, 75];
 #[derive(Debug)]
 pub struct Keeper {
     pg_wal: PathBuf,
+    slot: Option<String>,
     works: SetOnce<Works>,
     told: Mutex<Told>,
     backing_up: Arc<AtomicBool>,
@@ -99,9 +100,10 @@ impl Waiting {
 }
 
 impl Keeper {
-    /// Of what waits in that `pg_wal`: the archive itself may be away when the collector starts.
-    pub fn new(pg_wal: PathBuf) -> Self {
-        Self { pg_wal, works: SetOnce::new(), told: Mutex::default(), backing_up: Arc::default() }
+    /// Of what waits in that `pg_wal`: the archive itself may be away when the collector starts. `slot` is where a server stands that
+    /// somebody else runs, and whose WAL is brought there.
+    pub fn new(pg_wal: PathBuf, slot: Option<String>) -> Self {
+        Self { pg_wal, slot, works: SetOnce::new(), told: Mutex::default(), backing_up: Arc::default() }
     }
 
     /// Where the WAL lies that is archived.
@@ -109,9 +111,19 @@ impl Keeper {
         &self.pg_wal
     }
 
+    /// The slot of a server that somebody else runs.
+    pub fn slot(&self) -> Option<&str> {
+        self.slot.as_deref()
+    }
+
     /// What is archived to; `None` before the archive is there.
     pub fn shelf(&self) -> Option<&Shelf> {
         self.works.get().map(|works| works.pusher.shelf())
+    }
+
+    /// What pushes to the archive, as soon as there is one.
+    pub async fn pusher(&self) -> Arc<Pusher> {
+        Arc::clone(&self.works.wait().await.pusher)
     }
 
     /// The archive is there: this pusher pushes to it, and this engine backs up.
@@ -289,7 +301,7 @@ mod tests {
         let shelf = Shelf::new(store, Sealer::new(&ring), Opener::new(&ring), SystemId(7));
         let engine = Panicking::default();
         let taken = Arc::clone(&engine.0);
-        let (keeper, stop) = (Keeper::new(folder.path().to_owned()), CancellationToken::new());
+        let (keeper, stop) = (Keeper::new(folder.path().to_owned(), None), CancellationToken::new());
         tokio::select! {
             biased;
             _ = keeper.back_up(&stop) => unreachable!("there is no archive yet"),

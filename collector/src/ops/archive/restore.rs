@@ -96,7 +96,7 @@ pub async fn run(
     let chain = Chain::read(shelf).await?;
     let backup = chosen(shelf, order.target).await?;
     told(Progress::Chosen(Box::new(backup.clone())));
-    let room = Room::take(order.into, order.binaries, owner.major)?;
+    let room = Room::take(order.into, order.binaries, owner.major, backup.is_foreign)?;
     // From here on nothing runs on it before it is armed, whatever becomes of this restore.
     write_mark(room.layout(), &format!("{{\"restoring\":{:?}}}\n", backup.id))?;
     unpack(shelf, &backup, &room.layout().pgdata(), &told).await?;

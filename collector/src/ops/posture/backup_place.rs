@@ -8,7 +8,7 @@ pub(super) const CONTROL: Control = Control { id: "backup-place", promises: &["S
 
 fn check(facts: &Facts) -> Finding {
     judged(&facts.config, |config| {
-        if config.database.mode == DatabaseMode::External {
+        if config.database.mode == DatabaseMode::External && !config.archive.is_on() {
             return Finding::not_measured("whoever runs the database backs it up");
         }
         if config.archive.directory().is_some() {
