@@ -1,5 +1,6 @@
 //! The archive as the settings say: its store, and how PostgreSQL hands its WAL over.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,10 +21,13 @@ use crate::ops::archive::line::{self, SOCKET};
 use crate::ops::archive::memory::Memory;
 use crate::ops::archive::owner;
 use crate::ops::archive::push::Pusher;
+use crate::ops::archive::receiver::Receiver;
 use crate::ops::archive::server::{Counter, Desk, Server};
 use crate::ops::archive::shelf::{Shelf, SystemId, known_as};
 use crate::ops::archive::store::{Directory, S3, Store, StoreError};
-use crate::postgres::managed::Layout;
+use crate::ops::archive::wal::SegmentSize;
+use crate::postgres::managed::{Identity, Layout};
+use crate::postgres::replication::Upstream;
 use crate::postgres::{Archiving, Replication};
 use crate::vault::{KeyRing, Opener, Sealer, source};
 
@@ -69,26 +73,37 @@ async fn store(config: &Config, user: User<'_>) -> Result<Option<Arc<dyn Store>>
     })))
 }
 
-/// Whether there is to be an archive.
+/// The server of an external database, as it is copied.
+fn upstream(config: &Config, collector: &str) -> Option<Upstream> {
+    let url = config.archive.replication_url().filter(|_| config.archive.is_on())?;
+    // Of this database alone: others on the same server may have theirs.
+    let slot = format!("picket_{}", collector.get(..8).unwrap_or("archive"));
+    Some(Upstream::new(url.clone(), slot, config.database.binaries_dir.clone()))
+}
+
+/// The cluster of the settings, which need not run where the collector runs it.
 ///
 /// # Errors
-/// When the settings name one for a database that is somebody else's.
-pub(super) fn is_on(config: &Config) -> Result<bool, CmdError> {
-    if config.archive.is_on() && config.database.mode == DatabaseMode::External {
-        return Err(CmdError::new(
-            "[archive] is for a database that the collector runs itself: take it away, and let whoever runs the database at \
-             [database] url_file back it up",
-        ));
-    }
-    Ok(config.archive.is_on())
+/// When it is not there, or does not answer.
+pub(super) async fn identity(config: &Config) -> Result<Identity, ArchiveError> {
+    Ok(match upstream(config, "") {
+        Some(upstream) => upstream.look().await?.identity,
+        None => Layout::of(&config.database.data_dir).identity()?,
+    })
+}
+
+/// Where WAL waits to be archived.
+pub(super) fn wal_folder(config: &Config) -> PathBuf {
+    let layout = Layout::of(&config.database.data_dir);
+    if config.database.mode == DatabaseMode::External { layout.received() } else { layout.pg_wal() }
 }
 
 /// How PostgreSQL hands its WAL over; `None` when there is no archive.
 ///
 /// # Errors
-/// When the settings cannot be, or this program does not know where it lies.
+/// When this program does not know where it lies.
 pub(super) fn archiving(config: &Config) -> Result<Option<Archiving>, CmdError> {
-    if !is_on(config)? {
+    if !config.archive.is_on() {
         return Ok(None);
     }
     let socket = Layout::of(&config.database.data_dir).socket_directory().join(SOCKET);
@@ -107,9 +122,36 @@ pub(super) async fn begin(
     tracker: &TaskTracker,
     stop: &CancellationToken,
 ) -> Result<Arc<Keeper>, CmdError> {
-    let pg_wal = Layout::of(&app.config.database.data_dir).pgdata().join("pg_wal");
-    let opening = Opening { app: app.clone(), counter: server.counter(), keeper: Arc::new(Keeper::new(pg_wal)) };
-    let keeper = Arc::clone(&opening.keeper);
+    let keeper = Arc::new(Keeper::new(wal_folder(&app.config), None));
+    open(Opening { app: app.clone(), counter: Some(server.counter()), keeper: Arc::clone(&keeper) }, tracker, stop)
+        .await?;
+    Ok(keeper)
+}
+
+/// Opens the archive of a database that somebody else runs; `None` when there is none. What it gives receives WAL while this collector
+/// leads, and the folder in which it does is this process's alone until `stop`.
+///
+/// # Errors
+/// When the archive cannot be used before somebody changes something.
+pub(super) async fn begin_external(
+    app: &App,
+    tracker: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<Option<Arc<Receiver>>, CmdError> {
+    let Some(upstream) = upstream(&app.config, &app.collector_id.to_string()) else { return Ok(None) };
+    let held = Layout::of(&app.config.database.data_dir).hold()?;
+    let until = stop.clone();
+    tracker.spawn(async move {
+        until.cancelled().await;
+        drop(held);
+    });
+    let keeper = Arc::new(Keeper::new(wal_folder(&app.config), Some(upstream.slot().to_owned())));
+    open(Opening { app: app.clone(), counter: None, keeper: Arc::clone(&keeper) }, tracker, stop).await?;
+    let switch_after = Duration::from_secs(u64::from(app.config.archive.switch_seconds));
+    Ok(Some(Arc::new(Receiver::new(upstream, keeper, switch_after))))
+}
+
+async fn open(opening: Opening, tracker: &TaskTracker, stop: &CancellationToken) -> Result<(), CmdError> {
     match opening.soon().await {
         Ok(()) => {}
         Err(error) if error.is_transient() => {
@@ -121,13 +163,14 @@ pub(super) async fn begin(
         }
         Err(error) => return Err(error.into()),
     }
-    Ok(keeper)
+    Ok(())
 }
 
 /// An archive that is about to be opened.
 struct Opening {
     app: App,
-    counter: Counter,
+    /// Where PostgreSQL asks, if it is ours.
+    counter: Option<Counter>,
     keeper: Arc<Keeper>,
 }
 
@@ -144,19 +187,25 @@ impl Opening {
     async fn open(&self) -> Result<(), ArchiveError> {
         let app = &self.app;
         let layout = Layout::of(&app.config.database.data_dir);
-        let (identity, memory) = (layout.identity()?, Memory::in_folder(layout.root()));
+        let (identity, memory) = (identity(&app.config).await?, Memory::in_folder(layout.root()));
         let system = SystemId(identity.system);
         let Some(store) = store(&app.config, User::Archives(&memory, system)).await? else { return Ok(()) };
         let shelf = Shelf::new(store, app.sealer.clone(), app.opener.clone(), system);
         shelf.ready().await?;
         owner::claim(&shelf, &memory, identity.major, app.clock.now()).await?;
-        let pusher = Arc::new(Pusher::new(layout.pgdata().join("pg_wal"), shelf.clone()));
-        let engine = engine(&app.config, &layout, shelf)?;
+        let pusher = Arc::new(Pusher::new(wal_folder(&app.config), shelf.clone()));
+        let engine = engine(&app.config, shelf).await?;
+        if let Some(upstream) = upstream(&app.config, &app.collector_id.to_string()) {
+            // Before the first base backup begins, whose WAL is kept by it.
+            upstream.keep().await?;
+        }
         engine.must_be_newest().await?;
         pusher.push_histories().await?;
         tracing::info!("Archiving to {}, sealed with key {:08x}", pusher.shelf().place(), app.sealer.key_id());
         self.keeper.begins(Arc::clone(&pusher), Arc::new(engine));
-        self.counter.begins(Desk::Pushing(pusher));
+        if let Some(counter) = &self.counter {
+            counter.begins(Desk::Pushing(pusher));
+        }
         Ok(())
     }
 
@@ -177,16 +226,25 @@ impl Opening {
     }
 }
 
-/// The engine that backs the managed cluster up.
+/// The engine that backs the cluster of the settings up.
 ///
 /// # Errors
-/// When PostgreSQL's programs are missing.
-pub(super) fn engine(config: &Config, layout: &Layout, shelf: Shelf) -> Result<OwnEngine, ArchiveError> {
-    let source = Source {
-        replication: Replication::of(layout, config.database.binaries_dir.as_deref())?,
-        pg_wal: layout.pgdata().join("pg_wal"),
-        major: layout.identity()?.major,
-        mib_per_second: 0,
+/// When PostgreSQL's programs are missing, or an external server does not answer.
+pub(super) async fn engine(config: &Config, shelf: Shelf) -> Result<OwnEngine, ArchiveError> {
+    let layout = Layout::of(&config.database.data_dir);
+    let (pg_wal, mib_per_second) = (wal_folder(config), 0);
+    let source = match upstream(config, "") {
+        Some(upstream) => {
+            let server = upstream.look().await?;
+            let major = server.identity.major;
+            let (replication, segments) = (upstream.replication(major)?, SegmentSize::of(server.segment_bytes));
+            Source { replication, pg_wal, segments, major, is_foreign: true, mib_per_second }
+        }
+        None => {
+            let replication = Replication::of(&layout, config.database.binaries_dir.as_deref())?;
+            let major = layout.identity()?.major;
+            Source { replication, pg_wal, segments: None, major, is_foreign: false, mib_per_second }
+        }
     };
     Ok(OwnEngine {
         shelf,
@@ -202,10 +260,9 @@ pub(super) fn engine(config: &Config, layout: &Layout, shelf: Shelf) -> Result<O
 /// # Errors
 /// When the cluster or its archive is not there, or cannot be written.
 pub(super) async fn own_shelf(config: &Config) -> Result<Shelf, CmdError> {
-    is_on(config)?;
     let store = store(config, User::Changes).await?.ok_or_else(no_archive)?;
     let ring = ring(config)?;
-    let system = SystemId(Layout::of(&config.database.data_dir).identity()?.system);
+    let system = SystemId(identity(config).await?.system);
     let shelf = Shelf::new(store, Sealer::new(&ring), Opener::new(&ring), system);
     shelf.ready().await?;
     match owner::read(&shelf).await? {
@@ -248,11 +305,10 @@ pub(super) async fn shelf_of(config: &Config, ring: &KeyRing, system: SystemId) 
 /// # Errors
 /// When there is no archive, no key ring, or more than one cluster in question.
 pub(super) async fn found_shelf(config: &Config, named: Option<SystemId>) -> Result<Shelf, CmdError> {
-    is_on(config)?;
     let store = store(config, User::Looks).await?.ok_or_else(no_archive)?;
     let ring = ring(config)?;
     let shelf = |system| Shelf::new(Arc::clone(&store), Sealer::new(&ring), Opener::new(&ring), system);
-    let own = Layout::of(&config.database.data_dir).identity().ok().map(|identity| SystemId(identity.system));
+    let own = identity(config).await.ok().map(|identity| SystemId(identity.system));
     if let Some(found) = named.or(own).map(&shelf)
         && !found.list("").await?.is_empty()
     {

@@ -100,7 +100,7 @@ async fn list(args: &ListArgs, config: &Config) -> Result<ExitCode, CmdError> {
 
 async fn now(args: &NowArgs, config: &Config) -> Result<ExitCode, CmdError> {
     let shelf = archive::own_shelf(config).await?;
-    let engine = archive::engine(config, &Layout::of(&config.database.data_dir), shelf)?;
+    let engine = archive::engine(config, shelf).await?;
     engine.must_be_newest().await?;
     let quiet = args.json;
     let told = move |bytes: u64| {
@@ -152,7 +152,7 @@ async fn verify(args: &VerifyArgs, config: &Config) -> Result<ExitCode, CmdError
 
 async fn expire(args: &NowArgs, config: &Config) -> Result<ExitCode, CmdError> {
     let shelf = archive::own_shelf(config).await?;
-    let engine = archive::engine(config, &Layout::of(&config.database.data_dir), shelf)?;
+    let engine = archive::engine(config, shelf).await?;
     let removed = engine.expire().await?;
     if args.json {
         print::json(&json!({ "removed": removed }))?;

@@ -101,7 +101,7 @@ async fn arm(args: &RestoreArgs, into: &Path, config: &Config) -> Result<ExitCod
     let waiting = restore::waiting(into)?;
     let ring = archive::ring(config)?;
     let copies =
-        if args.local_ledger || !archive::is_on(config)? { Vec::new() } else { copies(config, &waiting).await? };
+        if args.local_ledger || !config.archive.is_on() { Vec::new() } else { copies(config, &waiting).await? };
     copy::end_left_over(&Layout::of(into)).await;
     let copy = Copy::start(into, config.database.binaries_dir.as_deref(), Fate::Kept).await?;
     let file = config.keys.directory().join(ledger::FILE);

@@ -22,6 +22,8 @@ use crate::config::{self, Config, DatabaseMode};
 use crate::flow::verify::Limits;
 use crate::lifecycle::{self, Signals};
 use crate::login::Porter;
+use crate::ops::archive::keeper::Keeper;
+use crate::ops::archive::receiver::Receiver;
 use crate::ops::archive::server::Server;
 use crate::postgres::managed::Layout;
 use crate::postgres::{Access, Cluster, PostgresError, open_pools};
@@ -92,12 +94,10 @@ async fn serve(
     }
     let app = App::start(open_pools(access, POOL_SIZE)?, config, clock).await?;
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-    let keeper = match managed.as_ref().and_then(|managed| managed.server.as_ref()) {
-        Some(server) => tokio::select! {
-            keeper = archive::begin(server, &app, &tracker, &stop) => Some(keeper?),
-            () = signals.wait() => return Ok(ExitCode::SUCCESS),
-        },
-        None => None,
+    let server = managed.as_ref().and_then(|managed| managed.server.as_ref());
+    let (keeper, receiver) = tokio::select! {
+        begun = begin_archive(server, &app, &tracker, &stop) => begun?,
+        () = signals.wait() => return Ok(ExitCode::SUCCESS),
     };
     let mut lead = Lead::new(&app, access);
     let first = tokio::select! {
@@ -108,11 +108,11 @@ async fn serve(
     let porter = super::porter(&app)?;
     entrances::open(&app, &porter, Arc::clone(&limits), &tracker, &stop).await?;
     tracker.spawn(listen(app.clone(), stop.clone()));
-    if let Err(error) = super::keys::ensure(&app.config, &app.collector_id.to_string()) {
+    if let Err(error) = super::keys::ensure(&app.config, &app.collector_id.to_string()).await {
         tracing::error!("The recovery kit is not written: {error}");
     }
     let drills = Arc::new(super::drill::scheduled(&app.config)?);
-    let parts = Parts { porter: porter.clone(), archive: tasks::Archive { keeper, drills } };
+    let parts = Parts { porter: porter.clone(), archive: tasks::Archive { keeper, receiver, drills } };
     lead::spawn(lead, first, parts, &limits, &tracker, &stop);
     tracing::info!("Picket {} runs at {}", env!("CARGO_PKG_VERSION"), app.config.http.public_url());
     invite(&app, &porter).await?;
@@ -124,6 +124,20 @@ async fn serve(
     let orderly = lifecycle::stop(&tracker, &stop, signals).await;
     let _ = tokio::time::timeout(Duration::from_secs(5), app.pools.close()).await;
     Ok(if orderly { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The archive of whichever database it is, where there is one.
+async fn begin_archive(
+    server: Option<&Server>,
+    app: &App,
+    tracker: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<(Option<Arc<Keeper>>, Option<Arc<Receiver>>), CmdError> {
+    if let Some(server) = server {
+        return Ok((Some(archive::begin(server, app, tracker, stop).await?), None));
+    }
+    let receiver = archive::begin_external(app, tracker, stop).await?;
+    Ok((receiver.as_ref().map(|receiver| receiver.keeper()), receiver))
 }
 
 /// Makes roles and runs migrations; an external database that is not there yet is waited for, one minute or two.

@@ -140,6 +140,12 @@ fn prepare_owner(config: &mut Config, archives: bool) -> Result<Option<User>, Cm
         }
         config.keys.follow(&config.database.data_dir);
         owner::make_directory(&config.database.data_dir, &user)?;
+    } else if config.archive.is_on() {
+        // For what is on its way to the archive; the keys stay where they are.
+        config.database.data_dir = owner::reachable(&config.database.data_dir, &user);
+        if archives {
+            owner::make_directory(&config.database.data_dir, &user)?;
+        }
     }
     owner::make_directory(config.keys.directory(), &user)?;
     for directory in [config.archive.directory(), config.archive.drill_directory()].into_iter().flatten() {

@@ -27,6 +27,7 @@ use crate::flow::verify::Limits;
 use crate::login::Porter;
 use crate::ops;
 use crate::ops::archive::keeper::Keeper;
+use crate::ops::archive::receiver::Receiver;
 use crate::ops::drill::schedule::Drills;
 use crate::privacy::office::Office;
 use crate::store;
@@ -83,6 +84,8 @@ pub struct Desks {
 pub struct Archive {
     /// Archives and backs up.
     pub keeper: Option<Arc<Keeper>>,
+    /// Brings WAL from a server that somebody else runs.
+    pub receiver: Option<Arc<Receiver>>,
     /// Tries restores.
     pub drills: Arc<Drills>,
 }
@@ -136,6 +139,7 @@ fn tasks() -> Vec<Task<Shared>> {
         task("archive", SECOND * 15, |app, shared| Box::pin(safekeeping::archive(app, shared))),
         breaks_off(task("posture", hour, |app, shared| Box::pin(safekeeping::posture(app, shared)))),
         task("heartbeat", ops::heartbeat::PERIOD, |app, shared| Box::pin(safekeeping::heartbeat(app, shared))),
+        breaks_off(task("archive-receive", SECOND * 2, |_, shared| Box::pin(safekeeping::receive(shared)))),
         breaks_off(task("archive-manifest", hour, |_, shared| Box::pin(safekeeping::archive_manifest(shared)))),
         breaks_off(task("archive-backup", SECOND * 300, |_, shared| Box::pin(safekeeping::archive_backup(shared)))),
         breaks_off(task("drill", SECOND * 60, |app, shared| Box::pin(safekeeping::drill(app, shared)))),

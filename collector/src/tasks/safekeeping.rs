@@ -66,7 +66,9 @@ pub(super) async fn archive(app: App, shared: Arc<Shared>) -> Ran {
 /// How much a lost disk would cost. By the machine's own clock, as PostgreSQL stamps its commits; runs also while the clock steps.
 pub(super) async fn heartbeat(app: App, shared: Arc<Shared>) -> Ran {
     match &shared.archive.keeper {
-        Some(keeper) => report(ops::heartbeat::run(&app.pools, keeper.pg_wal(), Clock::system().now()).await?),
+        Some(keeper) => {
+            report(ops::heartbeat::run(&app.pools, keeper.pg_wal(), keeper.slot(), Clock::system().now()).await?)
+        }
         None => report("no archive"),
     }
 }
@@ -79,6 +81,14 @@ pub(super) async fn ended(app: App, shared: Arc<Shared>) -> Ran {
         shared.ended.copy(&ledger, shelf).await?;
     }
     report(added)
+}
+
+/// WAL of a database that somebody else runs, as long as nothing fails; the server keeps what did not come.
+pub(super) async fn receive(shared: Arc<Shared>) -> Ran {
+    match &shared.archive.receiver {
+        Some(receiver) => report(receiver.run().await?),
+        None => report("PostgreSQL hands its WAL over itself"),
+    }
 }
 
 pub(super) async fn archive_manifest(shared: Arc<Shared>) -> Ran {

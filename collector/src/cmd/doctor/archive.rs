@@ -7,12 +7,11 @@ use picket_shared::time::{Clock, Timestamp};
 use sqlx::PgConnection;
 
 use super::{Finding, State};
-use crate::cmd::archive::own_shelf;
+use crate::cmd::archive::{own_shelf, wal_folder};
 use crate::config::{Config, DatabaseMode};
 use crate::notify::message::duration;
 use crate::ops::archive::inventory;
 use crate::ops::archive::keeper::{LATE, TOO_LATE, Waiting};
-use crate::postgres::managed::Layout;
 use crate::store::heartbeats::Point;
 
 /// From this share of the room on, in percent, somebody should help.
@@ -28,7 +27,8 @@ const TOO_OLD: Duration = Duration::from_secs(50 * 3600);
 const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(super) fn archive(config: &Config, now: Timestamp) -> Finding {
-    if config.database.mode == DatabaseMode::External {
+    let is_external = config.database.mode == DatabaseMode::External;
+    if is_external && !config.archive.is_on() {
         return Finding::new("archive", State::NotMeasured, "whoever runs the external database backs it up");
     }
     let place = match (config.archive.directory(), config.archive.s3()) {
@@ -39,7 +39,7 @@ pub(super) fn archive(config: &Config, now: Timestamp) -> Finding {
             return Finding::new("archive", State::NotMeasured, why);
         }
     };
-    let waiting = Waiting::in_folder(&Layout::of(&config.database.data_dir).pgdata().join("pg_wal"));
+    let waiting = Waiting::in_folder(&wal_folder(config));
     let (age, share) = (waiting.age(now), waiting.share());
     let state = if age >= TOO_LATE || share >= TOO_MUCH {
         State::Fail
@@ -63,8 +63,7 @@ pub(super) fn archive(config: &Config, now: Timestamp) -> Finding {
 /// `local` leaves out.
 pub(super) async fn store(config: &Config, now: Timestamp, local: bool) -> Option<Finding> {
     const NAME: &str = "archive store";
-    let is_managed = config.database.mode == DatabaseMode::Managed && config.archive.is_on();
-    if !is_managed || local && config.archive.s3().is_some() {
+    if !config.archive.is_on() || local && config.archive.s3().is_some() {
         return None;
     }
     let looked = async {
@@ -92,7 +91,7 @@ pub(super) async fn store(config: &Config, now: Timestamp, local: bool) -> Optio
 /// How much a lost disk would cost, as it was measured. By the machine's own clock.
 pub(super) async fn recovery_point(config: &Config, conn: &mut PgConnection) -> Option<Finding> {
     const NAME: &str = "recovery point";
-    if config.database.mode == DatabaseMode::External || !config.archive.is_on() {
+    if !config.archive.is_on() {
         return None;
     }
     let now = Clock::system().now();
@@ -121,7 +120,7 @@ fn measured(point: &Point, age: Duration) -> Finding {
     Finding::new("recovery point", state, format!("{lost}; the most in a day was {worst}{advice}"))
 }
 
-/// When WAL was last archived. What waits is told apart; a database that was just started may have archived none for as long as it
+/// When a managed database last handed WAL over. What waits is told apart; a database that was just started may have archived none for as long as it
 /// stood.
 pub(super) async fn archived(config: &Config, conn: &mut PgConnection, now: Timestamp) -> Option<Finding> {
     const NAME: &str = "archived WAL";

@@ -119,7 +119,7 @@ fn keys(config: &Config) -> Finding {
 }
 
 fn disk(config: &Config) -> Finding {
-    if config.database.mode == DatabaseMode::External {
+    if config.database.mode == DatabaseMode::External && !config.archive.is_on() {
         return Finding::new("disk", State::NotMeasured, "the data lie with the external database");
     }
     let directory = &config.database.data_dir;

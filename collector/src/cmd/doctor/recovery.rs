@@ -6,7 +6,7 @@ use picket_shared::time::{Clock, Timestamp};
 use sqlx::PgConnection;
 
 use super::{Finding, State};
-use crate::config::{Config, DatabaseMode};
+use crate::config::Config;
 use crate::domain::drill::Stand;
 use crate::domain::recovery::{Missing, missing};
 use crate::notify::message::duration;
@@ -14,7 +14,7 @@ use crate::store::drills::{self, DrillRow, Standing};
 use crate::vault::{KeyRing, kit};
 
 pub(super) async fn recovery(config: &Config, conn: &mut PgConnection) -> Vec<Finding> {
-    if config.database.mode == DatabaseMode::External || !config.archive.is_on() {
+    if !config.archive.is_on() {
         return Vec::new();
     }
     let now = Clock::system().now();

@@ -17,7 +17,6 @@ use super::{CmdError, access, actor, archive, print};
 use crate::config::{Archive, Config};
 use crate::ops::archive::inventory;
 use crate::ops::archive::shelf::{Shelf, SystemId};
-use crate::postgres::managed::Layout;
 use crate::postgres::open_pools;
 use crate::store::audit::{self, Author};
 use crate::store::{drills, instance};
@@ -101,7 +100,7 @@ async fn write(args: &KitArgs, config: &Config) -> Result<ExitCode, CmdError> {
         }
     };
     let file = args.out.clone().unwrap_or_else(|| directory.join(kit::FILE));
-    let kit = seal(config, &recipient, &collector.to_string())?;
+    let kit = seal(config, &recipient, &collector.to_string()).await?;
     put(&file, &kit)?;
     if args.json {
         print::json(&json!({ "kit": file, "code_file": code, "label": kit.label }))?;
@@ -121,15 +120,15 @@ const ADVICE: &str = "write it down, keep it apart from the kit and from this ma
 ///
 /// # Errors
 /// When it cannot be written.
-pub(super) fn ensure(config: &Config, collector: &str) -> Result<(), CmdError> {
-    if !archive::is_on(config)? {
+pub(super) async fn ensure(config: &Config, collector: &str) -> Result<(), CmdError> {
+    if !config.archive.is_on() {
         return Ok(());
     }
     let directory = config.keys.directory();
     let file = directory.join(kit::FILE);
     let Some(recipient) = Recipient::load(directory)? else {
         let (recipient, code) = Recipient::create(directory, false)?;
-        put(&file, &seal(config, &recipient, collector)?)?;
+        put(&file, &seal(config, &recipient, collector).await?)?;
         tracing::warn!(
             "Made a recovery kit, {}: copy it away from this machine. Its code is in {}: {ADVICE}. Then run `picket-collector keys prove`",
             file.display(),
@@ -138,7 +137,7 @@ pub(super) fn ensure(config: &Config, collector: &str) -> Result<(), CmdError> {
         return Ok(());
     };
     let was: Option<Kit> = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
-    let new = seal(config, &recipient, collector)?;
+    let new = seal(config, &recipient, collector).await?;
     let is_same = |was: &Kit| {
         Label { made: String::new(), ..was.label.clone() } == Label { made: String::new(), ..new.label.clone() }
     };
@@ -152,7 +151,7 @@ pub(super) fn ensure(config: &Config, collector: &str) -> Result<(), CmdError> {
     Ok(())
 }
 
-fn seal(config: &Config, recipient: &Recipient, collector: &str) -> Result<Kit, CmdError> {
+async fn seal(config: &Config, recipient: &Recipient, collector: &str) -> Result<Kit, CmdError> {
     let ring = archive::ring(config)?;
     let place = config
         .archive
@@ -161,7 +160,7 @@ fn seal(config: &Config, recipient: &Recipient, collector: &str) -> Result<Kit, 
     let label = Label {
         picket_recovery_kit: 1,
         collector: collector.to_owned(),
-        system: SystemId(Layout::of(&config.database.data_dir).identity()?.system).to_string(),
+        system: SystemId(archive::identity(config).await?.system).to_string(),
         made: format!("{:.0}", Clock::system().now()),
         place: place.says(),
         keys: names(&ring),
@@ -221,7 +220,7 @@ pub(super) async fn shelf(config: &Config, kit: &Kit, opened: &Opened) -> Result
 
 async fn prove(args: &OpenArgs, config: &Config) -> Result<ExitCode, CmdError> {
     let (kit, opened) = open(&args.kit, args.code_file.as_deref())?;
-    let own = SystemId(Layout::of(&config.database.data_dir).identity()?.system).to_string();
+    let own = SystemId(archive::identity(config).await?.system).to_string();
     if kit.label.system != own {
         let why = format!("the kit is of the cluster {}, and this one is {own}", kit.label.system);
         return Err(CmdError::new(why));

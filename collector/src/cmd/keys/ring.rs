@@ -218,7 +218,7 @@ async fn note(config: &Config, action: &str, id: &str) -> Result<(), CmdError> {
     auth.commit().await?;
     pools.close().await;
     match found {
-        Some(found) => ensure(config, &found.collector.to_string()),
+        Some(found) => ensure(config, &found.collector.to_string()).await,
         None => Ok(()),
     }
 }

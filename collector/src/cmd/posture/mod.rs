@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::{CmdError, actor, open, print};
 use crate::app::App;
 use crate::cmd::archive::found_shelf;
-use crate::config::{Config, DatabaseMode, TrustPage};
+use crate::config::{Config, TrustPage};
 use crate::domain::posture::{Finding, State};
 use crate::ops::anchor::Anchorage;
 use crate::ops::posture::{Control, Facts, Sources, check, note};
@@ -96,7 +96,7 @@ type Found = (&'static Control, Finding);
 
 /// Looks at everything, and writes down what was found.
 async fn look(config: Config, clock: Clock) -> Result<(App, Vec<Found>, Timestamp), CmdError> {
-    let shelf = match config.database.mode == DatabaseMode::Managed && config.archive.is_on() {
+    let shelf = match config.archive.is_on() {
         true => found_shelf(&config, None).await.map_err(|error| error.to_string()),
         false => Err("there is no archive of the database here".to_owned()),
     };

@@ -72,7 +72,7 @@ async fn gather(site: &Site, administrator: &Administrator) -> Result<Recovery, 
 /// When the database fails.
 pub(super) async fn standing(site: &Site, auth: &mut Auth) -> Result<(Vec<Line>, Vec<Missing>), StoreError> {
     let config = &site.desk.config;
-    if config.database.mode == DatabaseMode::External {
+    if config.database.mode == DatabaseMode::External && !config.archive.is_on() {
         return Ok((Vec::new(), Vec::new()));
     }
     // All of these times are the machine's own.
