@@ -75,6 +75,28 @@ impl External {
         self.psql(port, "picket", "GRANT CREATE ON DATABASE picket TO picket_owner").unwrap();
     }
 
+    /// Makes a login that proves itself by a password, also for replication, which it may not do yet.
+    pub fn admits(&self, role: &str, password: &str) {
+        self.run(&format!("SET password_encryption = 'scram-sha-256'; CREATE ROLE {role} LOGIN PASSWORD '{password}'"))
+            .unwrap();
+        let rules = self.socket.join("data/pg_hba.conf");
+        let before = fs::read_to_string(&rules).unwrap();
+        let lines = ["all", "replication"].map(|what| format!("host {what} {role} all scram-sha-256\n"));
+        fs::write(&rules, format!("{}{before}", lines.concat())).unwrap();
+        self.run("SELECT pg_reload_conf()").unwrap();
+    }
+
+    /// Its machine is gone, and all data with it.
+    pub fn is_lost(&mut self) {
+        self.process.kill();
+        let data = self.socket.join("data");
+        // Its children end when they see their postmaster gone, and may write until then.
+        wait::until("the data to be gone", Duration::from_secs(30), || match fs::remove_dir_all(&data) {
+            Err(error) if data.exists() => Err(error),
+            _ => Ok(()),
+        });
+    }
+
     /// Runs a statement in the collectors' database as a superuser; gives what psql prints, values alone.
     ///
     /// # Errors

@@ -4,8 +4,6 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -67,8 +65,7 @@ impl Pair {
 
     /// The second collector gets the keys of the first, and starts.
     fn both(&mut self) {
-        let [one, two] = [0, 1].map(|which| self.collectors[which].keys());
-        copied(&one, &two);
+        self.collectors[1].takes_keys_of(&self.collectors[0]);
         self.collectors[1].starts();
     }
 
@@ -136,11 +133,6 @@ fn ports(number: usize) -> Ports {
     Ports { http: 8100 + number, https: 8200 + number }
 }
 
-fn copied(from: &Path, to: &Path) {
-    let _ = fs::remove_dir_all(to);
-    assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
-}
-
 fn kinds(receiver: &Receiver) -> Vec<String> {
     let calls = receiver.calls();
     calls.iter().map(|call| call.json()["type"].as_str().unwrap_or_default().to_owned()).collect()
@@ -194,10 +186,10 @@ fn a_standby_takes_over_and_nothing_is_told_twice() {
 
 /// Without a key ring, or with another, the second does not start.
 fn other_keys_are_refused(pair: &mut Pair) {
-    let (one, two) = (pair.collectors[0].keys(), pair.collectors[1].keys());
+    let two = pair.collectors[1].keys();
     pair.collectors[1].begins_to_start();
     until_ended_with(&mut pair.collectors[1], "the key ring is missing: nothing is in");
-    copied(&one, &two);
+    pair.collectors[1].takes_keys_of(&pair.collectors[0]);
     let file = two.join("master-keys.txt");
     let text = fs::read_to_string(&file).unwrap();
     let id = text.lines().rfind(|line| !line.is_empty()).unwrap().split_once(' ').unwrap().0.to_owned();

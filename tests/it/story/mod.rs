@@ -24,6 +24,7 @@ mod a_wrong_clock_of_a_probe_makes_no_incident;
 mod a_wrong_clock_of_the_collector_makes_no_incident;
 mod an_administrator_sees_the_instance_for_a_time;
 mod an_archive_lies_in_a_bucket;
+mod an_external_database_is_archived_and_restored;
 mod an_imported_monitor_tells_nobody_before_its_release;
 mod an_invitation_lets_in_whom_it_is_for;
 mod an_old_probe_works;
