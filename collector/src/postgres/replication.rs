@@ -50,14 +50,19 @@ impl Replication {
         Ok(Self { programs: Programs::of_major(binaries, major)?, way: Way::Url(url.clone()) })
     }
 
-    /// The command that writes a base backup as a tar to its output, the manifest within.
+    /// The command that writes a base backup as a tar to its output, the manifest within, by these checksums.
     ///
     /// # Errors
     /// When the URL is none.
-    pub fn base_backup(&self, label: &str, mib_per_second: u32) -> Result<std::process::Command, PostgresError> {
+    pub fn base_backup(
+        &self,
+        label: &str,
+        checksums: &str,
+        mib_per_second: u32,
+    ) -> Result<std::process::Command, PostgresError> {
         let mut command = self.command("pg_basebackup")?;
         command.arg("--pgdata=-");
-        command.args(["--format=tar", "--wal-method=none", "--manifest-checksums=SHA256", "--checkpoint=fast"]);
+        command.args(["--format=tar", "--wal-method=none", "--checkpoint=fast", "--manifest-checksums", checksums]);
         command.arg("--label").arg(label);
         if mib_per_second > 0 {
             command.arg(format!("--max-rate={mib_per_second}M"));
@@ -330,6 +335,6 @@ mod tests {
         let password = command.get_envs().find(|(name, _)| *name == "PGPASSWORD").unwrap().1;
         assert_eq!(password.unwrap(), "s/ecret");
         let none = Replication { way: Way::Url(SecretString::new("db.example.org".to_owned())), ..replication };
-        assert!(none.base_backup("x", 0).unwrap_err().to_string().contains("replication_url_file"));
+        assert!(none.base_backup("x", "CRC32C", 0).unwrap_err().to_string().contains("replication_url_file"));
     }
 }

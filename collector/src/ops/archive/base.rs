@@ -19,13 +19,15 @@ use tokio::process::{ChildStdout, Command};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 
 use super::catalogue::{self, Backup, Part};
-use super::contents::{Flaw, Inspector, Whole};
+use super::contents::{Checksums, Flaw, Inspector, Whole};
 use super::shelf::{ArchiveError, Kept, Shelf, aside};
 use super::tar::{self, TarError};
 use super::wal::{Segment, SegmentSize, WalFile};
 use crate::postgres::Replication;
 use crate::vault::token::random_bytes;
 
+/// Hashing by SHA-256 took PostgreSQL, us and each restore a tenth of their time.
+const CHECKSUMS: Checksums = Checksums::Crc32c;
 /// Bytes of the tar in one object.
 const PART: usize = 16 << 20;
 /// Parts that are sealed and put at a time.
@@ -67,7 +69,11 @@ pub async fn take(
     let began_at = clock.now();
     let mark = random_bytes().map_err(|error| ArchiveError::other(error.to_string()))?;
     let id = catalogue::id(began_at, mark);
-    let mut command = Command::from(source.replication.base_backup(&format!("picket {id}"), source.mib_per_second)?);
+    let mut command = Command::from(source.replication.base_backup(
+        &format!("picket {id}"),
+        CHECKSUMS.as_str(),
+        source.mib_per_second,
+    )?);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let failed = |error: io::Error| ArchiveError::other(format!("pg_basebackup cannot be run: {error}"));
     let mut child = command.spawn().map_err(failed)?;
@@ -107,6 +113,7 @@ pub async fn take(
         tar_bytes,
         files: whole.files,
         is_foreign: source.is_foreign,
+        checksums: CHECKSUMS,
         bytes: whole.bytes,
         parts,
     };
@@ -128,7 +135,7 @@ async fn store_tar(
     let mut putting =
         Putting { shelf: shelf.clone(), id: id.to_owned(), jobs: JoinSet::new(), parts: Vec::new(), stored: 0 };
     let mut reading = spawn_blocking(move || next_part(pipe));
-    let (mut looking, mut total) = (spawn_blocking(|| Ok(Looking::default())), 0_u64);
+    let (mut looking, mut total) = (spawn_blocking(|| Ok(Looking::new())), 0_u64);
     loop {
         let (pipe, part) = finished(reading).await?.map_err(unread)?;
         if part.is_empty() {
@@ -149,13 +156,16 @@ async fn store_tar(
 }
 
 /// A tar that is read and looked at.
-#[derive(Default)]
 struct Looking {
     reader: tar::Reader,
     inspector: Inspector,
 }
 
 impl Looking {
+    fn new() -> Self {
+        Self { reader: tar::Reader::default(), inspector: Inspector::new(CHECKSUMS) }
+    }
+
     fn take(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
         for event in self.reader.take(bytes).map_err(strange)? {
             self.inspector.take(&event).map_err(flawed)?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use picket_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::contents::Checksums;
 use super::timeline::Path;
 use super::wal::{Lsn, Segment, SegmentSize, WalFile};
 
@@ -40,6 +41,9 @@ pub struct Backup {
     /// Whether somebody else ran the server, with settings of their own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_foreign: bool,
+    /// By which checksums its manifest lists its files.
+    #[serde(default)]
+    pub checksums: Checksums,
     /// Bytes of these.
     pub bytes: u64,
     /// The pieces of its tar as they are stored, in order.
@@ -235,6 +239,7 @@ mod tests {
             tar_bytes: 0,
             files: 0,
             is_foreign: false,
+            checksums: Checksums::default(),
             bytes: 0,
             parts: vec![Part { size: 1, sha256: String::new() }],
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use picket_shared::daykeys::hex;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::tar::{Entry, Event};
 use super::wal::Lsn;
@@ -49,16 +49,73 @@ pub struct Whole {
     pub bytes: u64,
 }
 
+/// By which checksums a manifest lists its files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Checksums {
+    /// Of backups of before this was chosen.
+    #[default]
+    #[serde(rename = "SHA256")]
+    Sha256,
+    /// Against damage on the way; against people the objects are sealed.
+    #[serde(rename = "CRC32C")]
+    Crc32c,
+}
+
+impl Checksums {
+    /// As PostgreSQL calls them.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sha256 => "SHA256",
+            Self::Crc32c => "CRC32C",
+        }
+    }
+}
+
+/// A checksum that is being made.
+enum Sum {
+    Sha256(Context),
+    Crc32c(u32),
+}
+
+impl Sum {
+    fn new(checksums: Checksums) -> Self {
+        match checksums {
+            Checksums::Sha256 => Self::Sha256(Context::new(&SHA256)),
+            Checksums::Crc32c => Self::Crc32c(0),
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(context) => context.update(bytes),
+            Self::Crc32c(crc) => *crc = crc32c::crc32c_append(*crc, bytes),
+        }
+    }
+
+    /// As the manifest writes it: the bytes as they lie in memory.
+    fn finish(self) -> String {
+        match self {
+            Self::Sha256(context) => hex(context.finish().as_ref()),
+            Self::Crc32c(crc) => hex(&crc.to_ne_bytes()),
+        }
+    }
+}
+
 /// Looks at a tar as it goes by.
-#[derive(Default)]
 pub struct Inspector {
+    checksums: Checksums,
     came: BTreeMap<String, (u64, String)>,
-    now: Option<(String, u64, Context)>,
+    now: Option<(String, u64, Sum)>,
     manifest: Option<Vec<u8>>,
     in_manifest: bool,
 }
 
 impl Inspector {
+    /// Of a base backup whose manifest lists its files by these checksums.
+    pub fn new(checksums: Checksums) -> Self {
+        Self { checksums, came: BTreeMap::new(), now: None, manifest: None, in_manifest: false }
+    }
+
     /// Takes the next event.
     ///
     /// # Errors
@@ -73,20 +130,20 @@ impl Inspector {
                 if self.in_manifest {
                     self.manifest = Some(Vec::new());
                 }
-                self.now = Some((path.clone(), *size, Context::new(&SHA256)));
+                self.now = Some((path.clone(), *size, Sum::new(self.checksums)));
             }
             Event::Begins(Entry::Folder { .. }) => {}
             Event::Content(bytes) => {
-                if let Some((_, _, context)) = &mut self.now {
-                    context.update(bytes);
+                if let Some((_, _, sum)) = &mut self.now {
+                    sum.update(bytes);
                 }
                 if let Some(manifest) = self.manifest.as_mut().filter(|_| self.in_manifest) {
                     manifest.extend_from_slice(bytes);
                 }
             }
             Event::Ends => {
-                if let Some((path, size, context)) = self.now.take().filter(|_| !self.in_manifest)
-                    && self.came.insert(path.clone(), (size, hex(context.finish().as_ref()))).is_some()
+                if let Some((path, size, sum)) = self.now.take().filter(|_| !self.in_manifest)
+                    && self.came.insert(path.clone(), (size, sum.finish())).is_some()
                 {
                     return Err(Flaw::Added(path));
                 }
@@ -104,8 +161,8 @@ impl Inspector {
         let mut bytes = 0_u64;
         for file in &manifest.files {
             let path = file.path()?;
-            let Some((size, sha256)) = self.came.remove(&path) else { return Err(Flaw::Missing(path)) };
-            if size != file.size || file.algorithm != "SHA256" || sha256 != file.checksum {
+            let Some((size, sum)) = self.came.remove(&path) else { return Err(Flaw::Missing(path)) };
+            if size != file.size || file.algorithm != self.checksums.as_str() || sum != file.checksum {
                 return Err(Flaw::Changed(path));
             }
             bytes += size;
@@ -191,13 +248,18 @@ impl Manifest {
 mod tests {
     use super::*;
 
-    fn manifest(files: &[(&str, &[u8])]) -> Vec<u8> {
+    const BOTH: [Checksums; 2] = [Checksums::Sha256, Checksums::Crc32c];
+
+    fn manifest(checksums: Checksums, files: &[(&str, &[u8])]) -> Vec<u8> {
+        let kind = checksums.as_str();
         let rows: Vec<String> = (files.iter())
             .map(|(path, content)| {
-                let checksum = hex(digest(&SHA256, content).as_ref());
+                let mut sum = Sum::new(checksums);
+                sum.update(content);
+                let checksum = sum.finish();
                 format!(
                     "{{ \"Path\": \"{path}\", \"Size\": {}, \"Last-Modified\": \"2026-11-23 08:00:00 GMT\", \
-                     \"Checksum-Algorithm\": \"SHA256\", \"Checksum\": \"{checksum}\" }}",
+                     \"Checksum-Algorithm\": \"{kind}\", \"Checksum\": \"{checksum}\" }}",
                     content.len()
                 )
             })
@@ -211,8 +273,8 @@ mod tests {
         format!("{body}\"Manifest-Checksum\": \"{sum}\"}}\n").into_bytes()
     }
 
-    fn inspect(files: &[(&str, &[u8])], manifest: Option<&[u8]>) -> Result<Whole, Flaw> {
-        let mut inspector = Inspector::default();
+    fn inspect(checksums: Checksums, files: &[(&str, &[u8])], manifest: Option<&[u8]>) -> Result<Whole, Flaw> {
+        let mut inspector = Inspector::new(checksums);
         for (path, content) in files.iter().copied().chain(manifest.map(|manifest| (FILE, manifest))) {
             let size = u64::try_from(content.len()).unwrap();
             inspector.take(&Event::Begins(Entry::File { path: path.to_owned(), size, mode: 0o600 }))?;
@@ -228,25 +290,43 @@ mod tests {
 
     #[test]
     fn what_came_as_listed_is_whole() {
-        let whole = inspect(FILES, Some(&manifest(FILES))).unwrap();
-        assert_eq!((whole.files, whole.bytes, whole.timeline), (3, 9, 1));
-        assert_eq!((whole.start, whole.end), (Lsn(0x200_0028), Lsn(0x200_0100)));
+        for checksums in BOTH {
+            let whole = inspect(checksums, FILES, Some(&manifest(checksums, FILES))).unwrap();
+            assert_eq!((whole.files, whole.bytes, whole.timeline), (3, 9, 1));
+            assert_eq!((whole.start, whole.end), (Lsn(0x200_0028), Lsn(0x200_0100)));
+        }
+        assert_eq!(
+            inspect(Checksums::Crc32c, FILES, Some(&manifest(Checksums::Sha256, FILES))),
+            Err(Flaw::Changed("backup_label".to_owned()))
+        );
+    }
+
+    #[test]
+    fn checksums_are_written_as_postgresql_writes_them() {
+        // The check value of CRC-32C is e3069283 (RFC 3720, B.4, has others); PostgreSQL writes its bytes as they lie in memory.
+        let mut sum = Sum::new(Checksums::Crc32c);
+        sum.update(b"12345");
+        sum.update(b"6789");
+        assert_eq!(sum.finish(), "839206e3");
     }
 
     #[test]
     fn every_flaw_is_found() {
-        let listed = manifest(FILES);
-        let changed = [("backup_label", &b"STARt"[..]), FILES[1], FILES[2]];
-        assert_eq!(inspect(&changed, Some(&listed)), Err(Flaw::Changed("backup_label".to_owned())));
-        assert_eq!(inspect(&FILES[1..], Some(&listed)), Err(Flaw::Missing("backup_label".to_owned())));
-        let more = [FILES, &[("evil", b"x")]].concat();
-        assert_eq!(inspect(&more, Some(&listed)), Err(Flaw::Added("evil".to_owned())));
-        assert_eq!(inspect(&[FILES, FILES].concat(), Some(&listed)), Err(Flaw::Added("backup_label".to_owned())));
-        assert_eq!(inspect(FILES, None), Err(Flaw::NoManifest));
-        for at in (0..listed.len()).step_by(7) {
-            let mut flipped = listed.clone();
-            flipped[at] ^= 1;
-            assert!(inspect(FILES, Some(&flipped)).is_err(), "byte {at}");
+        for checksums in BOTH {
+            let inspect = |files: &[_], manifest: Option<&[u8]>| inspect(checksums, files, manifest);
+            let listed = manifest(checksums, FILES);
+            let changed = [("backup_label", &b"STARt"[..]), FILES[1], FILES[2]];
+            assert_eq!(inspect(&changed, Some(&listed)), Err(Flaw::Changed("backup_label".to_owned())));
+            assert_eq!(inspect(&FILES[1..], Some(&listed)), Err(Flaw::Missing("backup_label".to_owned())));
+            let more = [FILES, &[("evil", b"x")]].concat();
+            assert_eq!(inspect(&more, Some(&listed)), Err(Flaw::Added("evil".to_owned())));
+            assert_eq!(inspect(&[FILES, FILES].concat(), Some(&listed)), Err(Flaw::Added("backup_label".to_owned())));
+            assert_eq!(inspect(FILES, None), Err(Flaw::NoManifest));
+            for at in (0..listed.len()).step_by(7) {
+                let mut flipped = listed.clone();
+                flipped[at] ^= 1;
+                assert!(inspect(FILES, Some(&flipped)).is_err(), "byte {at}");
+            }
         }
     }
 }

@@ -216,6 +216,7 @@ mod tests {
     use super::*;
     use crate::ops::archive::catalogue::Part;
     use crate::ops::archive::chain::tests::{shelf, shelf_on};
+    use crate::ops::archive::contents::Checksums;
     use crate::ops::archive::store::faulty::{Fault, Faulty};
     use crate::ops::archive::wal::{Segment, SegmentSize, WalFile};
     use std::fs;
@@ -264,6 +265,7 @@ mod tests {
                     tar_bytes: 4,
                     files: 1,
                     is_foreign: false,
+                    checksums: Checksums::default(),
                     bytes: 4,
                     parts: vec![Part { size: part.size, sha256: part.sha256 }],
                 };

@@ -189,7 +189,7 @@ async fn chosen(shelf: &Shelf, target: Target) -> Result<Backup, ArchiveError> {
 async fn unpack(shelf: &Shelf, backup: &Backup, pgdata: &Path, told: &impl Fn(Progress)) -> Result<(), ArchiveError> {
     let unpacker = Unpacker { pgdata: pgdata.to_owned(), file: None };
     unpacker.folder(pgdata)?;
-    let mut tar = Unpacking { reader: Reader::default(), inspector: Inspector::default(), unpacker };
+    let mut tar = Unpacking { reader: Reader::default(), inspector: Inspector::new(backup.checksums), unpacker };
     let fetch =
         |number: usize| tokio::spawn(part(shelf.clone(), backup.part(number), backup.parts[number].sha256.clone()));
     let mut waiting = 0..backup.parts.len();
