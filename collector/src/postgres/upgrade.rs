@@ -151,13 +151,21 @@ pub async fn settle(layout: &Layout) -> Result<Option<Upgrade>, PostgresError> {
         Some(upgrade) if upgrade.phase == Phase::Unproven => return Ok(found),
         None if !layout.upgrading().exists() => return Ok(None),
         _ => {
-            tracing::info!("An upgrade of PostgreSQL broke off; the database is as it was, and what it left is removed")
+            tracing::info!("An upgrade of PostgreSQL broke off: the database is as it was, and what is left is removed")
         }
     }
+    let_go(layout).await?;
+    Ok(None)
+}
+
+/// Lets go of a new cluster that is not in place: the old one is the database, as before.
+///
+/// # Errors
+/// When a file cannot be removed, or a process that works on it does not end.
+pub async fn let_go(layout: &Layout) -> Result<(), PostgresError> {
     end_left_over(layout).await?;
     remove_folder(&layout.upgrading())?;
-    Upgrade::forget(layout)?;
-    Ok(None)
+    Upgrade::forget(layout)
 }
 
 /// Puts the new cluster in the place of the old, or goes on with that; what is done already is not done again.
@@ -239,7 +247,7 @@ impl Making<'_> {
 ///
 /// # Errors
 /// When one does not end.
-pub async fn end_left_over(layout: &Layout) -> Result<(), PostgresError> {
+async fn end_left_over(layout: &Layout) -> Result<(), PostgresError> {
     let new = new_cluster(layout);
     for pid in working_on(&new) {
         end(pid, &[Signal::SIGKILL]).await?;
@@ -338,7 +346,12 @@ fn size(folder: &Path) -> std::io::Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let found = entry.metadata()?;
+        let found = match entry.metadata() {
+            Ok(found) => found,
+            // A server that a killed collector left running removed it meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
         if found.is_dir() {
             bytes += if entry.file_name() == "pg_wal" { 0 } else { size(&entry.path())? };
         } else {

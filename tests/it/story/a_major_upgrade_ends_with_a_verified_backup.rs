@@ -150,7 +150,7 @@ fn wherever_an_upgrade_is_killed_one_cluster_is_the_database_and_the_next_run_en
     world.collector.stops();
 
     // pg_upgrade and its servers run on, and the next run ends them.
-    killed(&world, &newer, "Copying", Duration::from_millis(2500));
+    killed(&world, &newer, "Copying", Duration::from_millis(1200));
     assert_eq!(major(&data(&world).join("postgres")), "15");
     killed(&world, &newer, "The new cluster is the database", Duration::ZERO);
     assert_eq!((major(&data(&world).join("postgres")), left_over(&world)), ("16".to_owned(), open_and_kept()));

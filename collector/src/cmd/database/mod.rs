@@ -90,13 +90,14 @@ pub async fn run(command: DatabaseCommand, config: Config) -> Result<ExitCode, C
     let hold = match Hold::take(&layout) {
         Ok(hold) => hold,
         Err(PostgresError::Taken(_)) if is_open => return Box::pin(upgrade::end_beside(&args, &config, &layout)).await,
-        Err(error @ PostgresError::Taken(_)) => {
+        Err(PostgresError::Taken(_)) => {
             let Some(plan) = plan(&args, &config, &layout)? else { return up_to_date(&args, &layout) };
             return Err(CmdError::new(format!(
-                "the data can be brought from PostgreSQL {} to {}, but not while it is in use: {error}, as by `systemctl stop \
+                "the data can be brought from PostgreSQL {} to {}, but a collector uses {}: stop it first, as by `systemctl stop \
                  picket-collector`",
                 plan.old.major(),
-                plan.new.major()
+                plan.new.major(),
+                layout.root().display()
             )));
         }
         Err(error) => return Err(error.into()),
@@ -128,13 +129,18 @@ pub async fn run(command: DatabaseCommand, config: Config) -> Result<ExitCode, C
     let mut signals = Signals::listen()?;
     let mut work = upgrade::Work::new(&args, &config, layout, hold);
     let ended = tokio::select! {
-        ended = Box::pin(work.run(plan, open)) => ended,
-        () = signals.wait() => Err(CmdError::new(
-            "the upgrade was broken off: run `picket-collector database upgrade` again, or start the collector, which goes on with what is \
-             whole",
-        )),
+        ended = Box::pin(work.run(plan, open)) => Some(ended),
+        () = signals.wait() => None,
     };
     let stopped = work.stop().await;
+    let Some(ended) = ended else {
+        // What was not finished is let go of, with the programs that worked on it.
+        clusters::settle(work.layout()).await?;
+        return Err(CmdError::new(
+            "the upgrade was broken off: run `picket-collector database upgrade` again, or start the collector, which goes on with what is \
+             whole",
+        ));
+    };
     let done = ended?;
     stopped?;
     tell(&args, &config, work.layout(), done)
@@ -167,13 +173,13 @@ fn plan(args: &UpgradeArgs, config: &Config, layout: &Layout) -> Result<Option<P
             newest.map_or_else(|| Programs::newest(configured), Ok)?
         }
     };
-    if new.major() < major {
+    if new.major() < major && (args.to.is_some() || args.binaries_dir.is_some()) {
         let to = new.major();
         let why =
             format!("the data is of PostgreSQL {major}, and nothing brings it back to {to}: name a newer one by --to");
         return Err(CmdError::new(why));
     }
-    if new.major() == major {
+    if new.major() <= major {
         return Ok(None);
     }
     let old = Programs::find(configured, &layout.pgdata())?;

@@ -108,13 +108,13 @@ impl<'a> Work<'a> {
             making.check().await
         };
         if let Err(error) = checked.await {
-            clusters::settle(&self.layout).await?;
+            clusters::let_go(&self.layout).await?;
             return Err(CmdError::new(format!(
                 "{error}\nNothing was changed: the database is of PostgreSQL {from}, as before"
             )));
         }
         if self.args.dry_run {
-            clusters::settle(&self.layout).await?;
+            clusters::let_go(&self.layout).await?;
             return Ok(None);
         }
         self.args.says(&format!("Copying {mib} MiB by pg_upgrade"));
