@@ -9,6 +9,8 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use picket_shared::time::Timestamp;
 use picket_tests::archive::{archived, archiving, first_backup, folder, restore, text};
 use picket_tests::newer;
@@ -149,6 +151,10 @@ fn wherever_an_upgrade_is_killed_one_cluster_is_the_database_and_the_next_run_en
     assert!(left_over(&world).is_empty(), "{:?}", left_over(&world));
     world.collector.stops();
 
+    // Who is asked to stop clears up first.
+    let asked = broken_off(&world, &newer, "Copying", Duration::from_millis(1200), Signal::SIGTERM);
+    assert_eq!((asked, left_over(&world)), (Some(1), Vec::new()));
+    assert_eq!(servers(&world), 0);
     // pg_upgrade and its servers run on, and the next run ends them.
     killed(&world, &newer, "Copying", Duration::from_millis(1200));
     assert_eq!(major(&data(&world).join("postgres")), "15");
@@ -241,6 +247,12 @@ fn names_newer(world: &World, newer: &Path) {
 /// Runs an upgrade and kills it so long after it said that it does this.
 #[track_caller]
 fn killed(world: &World, newer: &Path, step: &str, after: Duration) {
+    assert_eq!(broken_off(world, newer, step, after, Signal::SIGKILL), None);
+}
+
+/// The same by any signal; gives its exit code, if it has one.
+#[track_caller]
+fn broken_off(world: &World, newer: &Path, step: &str, after: Duration, signal: Signal) -> Option<i32> {
     let mut command = world.collector.place().command(our_program("picket-collector"));
     command.arg("--config").arg(folder(world).join("config.toml")).args(upgrade(newer, &[]));
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -250,12 +262,22 @@ fn killed(world: &World, newer: &Path, step: &str, after: Duration) {
         if said.last().unwrap().starts_with(step) {
             thread::sleep(after);
             assert!(child.try_wait().unwrap().is_none(), "it had ended already: {said:?}");
-            child.kill().unwrap();
+            kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
             break;
         }
     }
-    child.wait().unwrap();
+    let ended = child.wait().unwrap();
     assert!(said.last().is_some_and(|last| last.starts_with(step)), "{step} was not said: {said:?}");
+    ended.code()
+}
+
+/// Servers that run on anything in the data directory.
+fn servers(world: &World) -> usize {
+    let data = data(world).display().to_string();
+    let commands =
+        fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    let commands = commands.map(|command| String::from_utf8_lossy(&command).into_owned());
+    commands.filter(|command| command.contains("postgres\0") && command.contains(&data)).count()
 }
 
 /// Runs our program where only the newer PostgreSQL is installed.

@@ -65,6 +65,20 @@ impl DatabaseCommand {
 }
 
 impl UpgradeArgs {
+    /// Whether there is an archive is no surprise.
+    fn agree_with(&self, config: &Config) -> Result<(), CmdError> {
+        let has_archive = archive::is_on(config)?;
+        if has_archive == self.without_archive {
+            return Err(CmdError::new(if has_archive {
+                "--without-archive is for a collector that has none, and this one has: leave it away"
+            } else {
+                "there is no archive, so that nothing could be restored if this failed: name one by [archive] directory and let the collector \
+                 take a base backup, or add --without-archive when you have a copy of your own"
+            }));
+        }
+        Ok(())
+    }
+
     fn says(&self, text: &str) {
         if !self.json {
             let _ = print::line(text);
@@ -86,28 +100,19 @@ pub async fn run(command: DatabaseCommand, config: Config) -> Result<ExitCode, C
     }
     let layout = Layout::of(&config.database.data_dir);
     let found = Upgrade::read(&layout)?;
+    if found.is_none() && !layout.pgdata().exists() {
+        let why = format!("there is no database in {}: `picket-collector serve` makes one", layout.root().display());
+        return Err(CmdError::new(why));
+    }
     let is_open = found.as_ref().is_some_and(|upgrade| upgrade.phase == Phase::Unproven);
     let hold = match Hold::take(&layout) {
         Ok(hold) => hold,
         Err(PostgresError::Taken(_)) if is_open => return Box::pin(upgrade::end_beside(&args, &config, &layout)).await,
-        Err(PostgresError::Taken(_)) => {
-            let Some(plan) = plan(&args, &config, &layout)? else { return up_to_date(&args, &layout) };
-            return Err(CmdError::new(format!(
-                "the data can be brought from PostgreSQL {} to {}, but a collector uses {}: stop it first, as by `systemctl stop \
-                 picket-collector`",
-                plan.old.major(),
-                plan.new.major(),
-                layout.root().display()
-            )));
-        }
+        Err(PostgresError::Taken(_)) => return in_use(&args, &config, &layout),
         Err(error) => return Err(error.into()),
     };
     if layout.unarmed().exists() {
         return Err(PostgresError::Unarmed(layout.root().to_owned()).into());
-    }
-    if !layout.upgrade().exists() && !layout.pgdata().exists() {
-        let why = format!("there is no database in {}: `picket-collector serve` makes one", layout.root().display());
-        return Err(CmdError::new(why));
     }
     if let Some(broken_off) = found.filter(|upgrade| upgrade.phase == Phase::Making) {
         args.says(&format!("An upgrade to PostgreSQL {} broke off; it begins anew", broken_off.to));
@@ -117,15 +122,7 @@ pub async fn run(command: DatabaseCommand, config: Config) -> Result<ExitCode, C
     if open.is_none() && plan.is_none() {
         return up_to_date(&args, &layout);
     }
-    let has_archive = archive::is_on(&config)?;
-    if has_archive == args.without_archive {
-        return Err(CmdError::new(if has_archive {
-            "--without-archive is for a collector that has none, and this one has: leave it away"
-        } else {
-            "there is no archive, so that nothing could be restored if this failed: name one by [archive] directory and let the collector \
-             take a base backup, or add --without-archive when you have a copy of your own"
-        }));
-    }
+    args.agree_with(&config)?;
     let mut signals = Signals::listen()?;
     let mut work = upgrade::Work::new(&args, &config, layout, hold);
     let ended = tokio::select! {
@@ -144,6 +141,17 @@ pub async fn run(command: DatabaseCommand, config: Config) -> Result<ExitCode, C
     let done = ended?;
     stopped?;
     tell(&args, &config, work.layout(), done)
+}
+
+/// A collector runs on the data.
+fn in_use(args: &UpgradeArgs, config: &Config, layout: &Layout) -> Result<ExitCode, CmdError> {
+    let Some(Plan { old, new }) = plan(args, config, layout)? else { return up_to_date(args, layout) };
+    Err(CmdError::new(format!(
+        "the data can be brought from PostgreSQL {} to {}, but a collector uses {}: stop it first, as by `systemctl stop picket-collector`",
+        old.major(),
+        new.major(),
+        layout.root().display()
+    )))
 }
 
 /// From which programs to which.
