@@ -9,6 +9,7 @@ use crate::cmd::audit::AuditCommand;
 use crate::cmd::backup::BackupCommand;
 use crate::cmd::channel::ChannelCommand;
 use crate::cmd::config::ConfigCommand;
+use crate::cmd::database::DatabaseCommand;
 use crate::cmd::doctor::DoctorArgs;
 use crate::cmd::drill::DrillArgs;
 use crate::cmd::keys::KeysCommand;
@@ -74,6 +75,9 @@ pub enum Command {
     Backup(BackupCommand),
     /// Restore the database as it was at any second, into an empty folder.
     Restore(RestoreArgs),
+    /// Look after the database that the collector runs itself.
+    #[command(subcommand)]
+    Database(DatabaseCommand),
     /// Look after the recovery kit.
     #[command(subcommand)]
     Keys(KeysCommand),

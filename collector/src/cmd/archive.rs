@@ -18,16 +18,20 @@ use crate::ops::archive::base::Source;
 use crate::ops::archive::engine::OwnEngine;
 use crate::ops::archive::keeper::Keeper;
 use crate::ops::archive::line::{self, SOCKET};
+use crate::ops::archive::lineage;
 use crate::ops::archive::memory::Memory;
-use crate::ops::archive::owner;
+use crate::ops::archive::owner::{self, Origin};
 use crate::ops::archive::push::Pusher;
 use crate::ops::archive::receiver::Receiver;
 use crate::ops::archive::server::{Counter, Desk, Server};
 use crate::ops::archive::shelf::{Shelf, SystemId, known_as};
 use crate::ops::archive::store::{Directory, S3, Store, StoreError};
 use crate::ops::archive::wal::SegmentSize;
-use crate::postgres::managed::{Identity, Layout};
+use crate::postgres::managed::{Hold, Identity, Layout};
+use crate::postgres::programs::Programs;
+use crate::postgres::recovery::Target;
 use crate::postgres::replication::Upstream;
+use crate::postgres::upgrade::{Phase, Upgrade};
 use crate::postgres::{Archiving, Replication};
 use crate::vault::{KeyRing, Opener, Sealer, source};
 
@@ -44,8 +48,8 @@ const LOOK: Duration = Duration::from_secs(15);
 
 /// Who uses a store.
 enum User<'a> {
-    /// A collector that archives its cluster, and remembers what it archived.
-    Archives(&'a Memory, SystemId),
+    /// A collector that archives its cluster, and remembers what it archived of that or of one before it.
+    Archives(&'a Memory, &'a [Option<SystemId>]),
     /// A command that changes what a collector archived.
     Changes,
     /// A command that looks at what is there.
@@ -64,8 +68,11 @@ async fn store(config: &Config, user: User<'_>) -> Result<Option<Arc<dyn Store>>
     }
     let Some(directory) = config.archive.directory() else { return Ok(None) };
     Ok(Some(Arc::new(match user {
-        User::Archives(memory, system) => {
-            let is_known = memory.knows(&known_as(&directory.display().to_string(), system)).await?;
+        User::Archives(memory, systems) => {
+            let mut is_known = false;
+            for system in systems.iter().flatten() {
+                is_known = is_known || memory.knows(&known_as(&directory.display().to_string(), *system)).await?;
+            }
             Directory::make(directory, Some(memory.file()).filter(|_| is_known))?
         }
         User::Changes => Directory::open(directory)?.marked(),
@@ -139,7 +146,7 @@ pub(super) async fn begin_external(
     stop: &CancellationToken,
 ) -> Result<Option<Arc<Receiver>>, CmdError> {
     let Some(upstream) = upstream(&app.config, &app.collector_id.to_string()) else { return Ok(None) };
-    let held = Layout::of(&app.config.database.data_dir).hold()?;
+    let held = Hold::take(&Layout::of(&app.config.database.data_dir))?;
     let until = stop.clone();
     tracker.spawn(async move {
         until.cancelled().await;
@@ -166,6 +173,17 @@ async fn open(opening: Opening, tracker: &TaskTracker, stop: &CancellationToken)
     Ok(())
 }
 
+/// The same for a command, which goes no further without the archive.
+///
+/// # Errors
+/// When the archive cannot be reached or used.
+pub(super) async fn begin_at_once(server: &Server, app: &App) -> Result<Shelf, ArchiveError> {
+    let keeper = Arc::new(Keeper::new(wal_folder(&app.config), None));
+    let opening = Opening { app: app.clone(), counter: Some(server.counter()), keeper };
+    opening.soon().await?;
+    opening.keeper.shelf().cloned().ok_or_else(|| ArchiveError::other("there is no archive"))
+}
+
 /// An archive that is about to be opened.
 struct Opening {
     app: App,
@@ -189,10 +207,14 @@ impl Opening {
         let layout = Layout::of(&app.config.database.data_dir);
         let (identity, memory) = (identity(&app.config).await?, Memory::in_folder(layout.root()));
         let system = SystemId(identity.system);
-        let Some(store) = store(&app.config, User::Archives(&memory, system)).await? else { return Ok(()) };
+        let follows = Upgrade::read(&layout)?.filter(|upgrade| upgrade.phase == Phase::Unproven);
+        let follows = follows.as_ref().map(Origin::from);
+        // What the cluster before an upgrade archived to is no more empty for the one after it.
+        let known = [Some(system), follows.map(|origin| SystemId(origin.system))];
+        let Some(store) = store(&app.config, User::Archives(&memory, &known)).await? else { return Ok(()) };
         let shelf = Shelf::new(store, app.sealer.clone(), app.opener.clone(), system);
         shelf.ready().await?;
-        owner::claim(&shelf, &memory, identity.major, app.clock.now()).await?;
+        owner::claim(&shelf, &memory, (identity.major, follows), app.clock.now()).await?;
         let pusher = Arc::new(Pusher::new(wal_folder(&app.config), shelf.clone()));
         let engine = engine(&app.config, shelf).await?;
         if let Some(upstream) = upstream(&app.config, &app.collector_id.to_string()) {
@@ -287,20 +309,26 @@ pub(super) fn ring(config: &Config) -> Result<KeyRing, CmdError> {
     })
 }
 
-/// The shelf of a cluster by keys that are not those of the settings.
+/// The shelf of a cluster, or of the one that it became by an upgrade, by keys that are not those of the settings.
 ///
 /// # Errors
 /// When there is no archive, or it does not answer.
 pub(super) async fn shelf_of(config: &Config, ring: &KeyRing, system: SystemId) -> Result<Shelf, CmdError> {
     let store = store(config, User::Looks).await?.ok_or_else(no_archive)?;
     let shelf = Shelf::new(store, Sealer::new(ring), Opener::new(ring), system);
-    match owner::read(&shelf).await? {
-        Some(_) => Ok(shelf),
-        None => Err(CmdError::new(format!("{} holds nothing of {system}", shelf.place()))),
+    if owner::read(&shelf).await?.is_none() {
+        return Err(CmdError::new(format!("{} holds nothing of {system}", shelf.place())));
     }
+    // The keys may be older than an upgrade.
+    let family: Vec<SystemId> = lineage::family(&shelf).await?.iter().map(Shelf::system).collect();
+    Ok(match lineage::newest(&shelf, &family).await?.as_slice() {
+        [one] => shelf.of(*one),
+        _ => shelf,
+    })
 }
 
-/// The shelf of a cluster that need not be on this machine: the one named, else that of the data directory, else the only one.
+/// The shelf of a cluster that need not be on this machine: the one named, else that of the data directory, else the only one that did
+/// not end with an upgrade.
 ///
 /// # Errors
 /// When there is no archive, no key ring, or more than one cluster in question.
@@ -317,15 +345,37 @@ pub(super) async fn found_shelf(config: &Config, named: Option<SystemId>) -> Res
     if let Some(system) = named {
         return Err(CmdError::new(format!("{} holds nothing of {system}", store.place())));
     }
-    match Shelf::systems(store.as_ref()).await?.as_slice() {
+    let systems = Shelf::systems(store.as_ref()).await?;
+    let Some(first) = systems.first() else { return Err(CmdError::new(format!("{} holds nothing", store.place()))) };
+    match lineage::newest(&shelf(*first), &systems).await?.as_slice() {
         [one] => Ok(shelf(*one)),
-        [] => Err(CmdError::new(format!("{} holds nothing", store.place()))),
         several => {
             let names: Vec<String> = several.iter().map(ToString::to_string).collect();
             let why = format!("{} holds several clusters: name one by --system: {}", store.place(), names.join(", "));
             Err(CmdError::new(why))
         }
     }
+}
+
+/// The shelf with which a restore to that time begins: that of the cluster before an upgrade, where the time lies before it.
+///
+/// # Errors
+/// As [`found_shelf`]; and when the programs of the PostgreSQL before the upgrade are not there, with which they are.
+pub(super) async fn shelf_to(config: &Config, named: Option<SystemId>, target: Target) -> Result<Shelf, CmdError> {
+    let newest = found_shelf(config, named).await?;
+    let (Target::Time(time), None) = (target, named) else { return Ok(newest) };
+    let links = lineage::back_from(&newest).await?;
+    let Some(link) = lineage::leading_to(&links, time)? else { return Ok(newest) };
+    let after = links.iter().take_while(|after| after.shelf.system() != link.shelf.system()).last();
+    if let Some((owner, origin)) = after.and_then(|after| Some((after.owner, after.owner.follows?))) {
+        Programs::of_major(config.database.binaries_dir.as_deref(), link.owner.major).map_err(|error| {
+            CmdError::new(format!(
+                "this time lies before the upgrade from PostgreSQL {} to {}, which was at {}: {error}",
+                link.owner.major, owner.major, origin.at
+            ))
+        })?;
+    }
+    Ok(link.shelf.clone())
 }
 
 fn no_archive() -> CmdError {

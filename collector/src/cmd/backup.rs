@@ -3,16 +3,17 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{CmdError, archive, print};
 use crate::config::Config;
 use crate::ops::archive::BackupEngine as _;
 use crate::ops::archive::catalogue::Backup;
-use crate::ops::archive::inventory;
+use crate::ops::archive::lineage::Link;
 use crate::ops::archive::memory::Memory;
 use crate::ops::archive::shelf::SystemId;
 use crate::ops::archive::verify;
+use crate::ops::archive::{inventory, lineage};
 use crate::postgres::managed::Layout;
 
 /// Looks after backups.
@@ -76,26 +77,58 @@ pub async fn run(command: BackupCommand, config: &Config) -> Result<ExitCode, Cm
 
 async fn list(args: &ListArgs, config: &Config) -> Result<ExitCode, CmdError> {
     let shelf = archive::found_shelf(config, args.system).await?;
-    let backups = inventory::backups(&shelf).await?;
+    let mut paths = Vec::new();
+    for link in lineage::back_from(&shelf).await? {
+        let backups = inventory::backups(&link.shelf).await?;
+        paths.push((link, backups));
+    }
+    paths.reverse();
+    let own = paths.last().map_or_else(Vec::new, |(_, backups)| backups.clone());
     if args.json {
-        print::json(&json!({ "system": shelf.system().to_string(), "place": shelf.place(), "backups": backups }))?;
-    } else if backups.is_empty() {
+        let paths: Vec<_> = paths.iter().map(|(link, backups)| described(link, backups)).collect();
+        let place = shelf.place();
+        print::json(&json!({ "system": shelf.system().to_string(), "place": place, "backups": own, "paths": paths }))?;
+    } else if paths.iter().all(|(_, backups)| backups.is_empty()) {
         print::line("There is no base backup yet.")?;
     } else {
-        let row = |backup: &Backup| {
-            vec![
-                backup.id.clone(),
-                format!("{:.0}", backup.ended_at),
-                backup.timeline.to_string(),
-                backup.files.to_string(),
-                mib(backup.bytes),
-                mib(backup.stored_bytes()),
-            ]
-        };
-        let rows: Vec<_> = backups.iter().map(row).collect();
-        print::table(&["BACKUP", "RESTORES TO", "TIMELINE", "FILES", "MIB", "MIB STORED"], &rows)?;
+        let rows: Vec<_> = paths.iter().flat_map(|(_, backups)| backups).map(row).collect();
+        print::table(&["BACKUP", "RESTORES TO", "POSTGRESQL", "TIMELINE", "FILES", "MIB", "MIB STORED"], &rows)?;
+        for ((before, _), (after, _)) in paths.iter().zip(paths.iter().skip(1)) {
+            if let Some(origin) = after.owner.follows {
+                print::line(&format!(
+                    "Upgraded from PostgreSQL {} (cluster {}) to {} (cluster {}) at {:.0}: a restore to before that needs the programs of \
+                     PostgreSQL {}.",
+                    before.owner.major,
+                    before.shelf.system(),
+                    after.owner.major,
+                    after.shelf.system(),
+                    origin.at,
+                    before.owner.major
+                ))?;
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn described(link: &Link, backups: &[Backup]) -> Value {
+    let (system, owner) = (link.shelf.system().to_string(), &link.owner);
+    let follows = owner
+        .follows
+        .map(|origin| json!({ "system": SystemId(origin.system).to_string(), "major": origin.major, "at": origin.at }));
+    json!({ "system": system, "major": owner.major, "since": owner.since, "follows": follows, "backups": backups })
+}
+
+fn row(backup: &Backup) -> Vec<String> {
+    vec![
+        backup.id.clone(),
+        format!("{:.0}", backup.ended_at),
+        backup.major.to_string(),
+        backup.timeline.to_string(),
+        backup.files.to_string(),
+        mib(backup.bytes),
+        mib(backup.stored_bytes()),
+    ]
 }
 
 async fn now(args: &NowArgs, config: &Config) -> Result<ExitCode, CmdError> {

@@ -107,7 +107,7 @@ pub async fn run(args: DrillArgs, config: &Config) -> Result<ExitCode, CmdError>
             let (kit, opened) = keys::open(file, args.code_file.as_deref())?;
             keys::shelf(config, &kit, &opened).await?
         }
-        None => archive::found_shelf(config, None).await?,
+        None => archive::shelf_to(config, None, args.to_time.unwrap_or(Target::Latest)).await?,
     };
     let usual = config.archive.drill_directory().unwrap_or(&config.database.data_dir);
     let parent = args.scratch.as_deref().unwrap_or(usual);

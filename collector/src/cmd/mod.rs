@@ -7,6 +7,7 @@ pub mod backup;
 mod certificates;
 pub mod channel;
 pub mod config;
+pub mod database;
 pub mod doctor;
 pub mod drill;
 mod entrances;

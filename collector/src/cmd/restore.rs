@@ -11,9 +11,9 @@ use serde_json::json;
 use super::{CmdError, archive, print, wal_fetch};
 use crate::config::Config;
 use crate::domain::written;
-use crate::ops::archive::line;
 use crate::ops::archive::restore::{self, Order, Progress, Restored};
 use crate::ops::archive::shelf::SystemId;
+use crate::ops::archive::{line, lineage};
 use crate::ops::{arming, ended};
 use crate::postgres::copy::{self, Copy, Fate};
 use crate::postgres::managed::Layout;
@@ -32,9 +32,12 @@ pub struct RestoreArgs {
     /// The data directory to be made; that of the settings unless given. It must be empty.
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
-    /// The cluster, where the archive holds several.
+    /// The cluster, where the archive holds several; without it that before an upgrade is found by the time.
     #[arg(long)]
     system: Option<SystemId>,
+    /// Where the programs of the PostgreSQL lie that wrote the backup; where they usually do unless given.
+    #[arg(long, value_name = "DIR")]
+    binaries_dir: Option<PathBuf>,
     /// Arm a copy that was restored: from now on a collector may run on it.
     #[arg(long, conflicts_with_all = ["to_time", "system"])]
     arm: bool,
@@ -51,7 +54,10 @@ impl RestoreArgs {
     ///
     /// # Errors
     /// When that user cannot have it.
-    pub fn prepare(&mut self, config: &Config, user: Option<&User>) -> Result<(), CmdError> {
+    pub fn prepare(&mut self, config: &mut Config, user: Option<&User>) -> Result<(), CmdError> {
+        if let Some(directory) = &self.binaries_dir {
+            config.database.binaries_dir = Some(std::path::absolute(directory)?);
+        }
         let into = std::path::absolute(self.into.as_ref().unwrap_or(&config.database.data_dir))?;
         if let Some(user) = user.filter(|_| !self.arm) {
             if owner::reachable(&into, user) != into {
@@ -77,7 +83,7 @@ pub(super) fn target(text: &str) -> Result<Target, String> {
 pub async fn run(args: RestoreArgs, config: &Config) -> Result<ExitCode, CmdError> {
     let into = args.into.clone().unwrap_or_else(|| config.database.data_dir.clone());
     let Some(target) = args.to_time.filter(|_| !args.arm) else { return Box::pin(arm(&args, &into, config)).await };
-    let shelf = archive::found_shelf(config, args.system).await?;
+    let shelf = archive::shelf_to(config, args.system, target).await?;
     let program = super::this_program()?;
     let order = Order { target, into: &into, binaries: config.database.binaries_dir.as_deref() };
     let command = |socket: &Path| line::command(&program, "wal-fetch", socket, wal_fetch::ENDS);
@@ -125,7 +131,14 @@ async fn arm(args: &RestoreArgs, into: &Path, config: &Config) -> Result<ExitCod
 /// The copies of the ledger that the archive has.
 async fn copies(config: &Config, restored: &Restored) -> Result<Vec<(String, String)>, CmdError> {
     let system = restored.system.parse().ok();
-    let read = async { Ok::<_, CmdError>(ended::copies(&archive::found_shelf(config, system).await?).await?) };
+    let read = async {
+        // What ended after an upgrade is with the cluster that came of it.
+        let mut found = Vec::new();
+        for shelf in lineage::family(&archive::found_shelf(config, system).await?).await? {
+            found.extend(ended::copies(&shelf).await?);
+        }
+        Ok::<_, CmdError>(found)
+    };
     read.await.map_err(|error| {
         CmdError::new(format!(
             "what ended after the restored time is in the archive, which cannot be read: {error}. Try again when it can, or add \

@@ -26,8 +26,12 @@ use crate::ops::archive::keeper::Keeper;
 use crate::ops::archive::receiver::Receiver;
 use crate::ops::archive::server::Server;
 use crate::postgres::managed::Layout;
+use crate::postgres::upgrade::Upgrade;
 use crate::postgres::{Access, Cluster, PostgresError, open_pools};
 use crate::{tasks, wake};
+
+/// Four pools, and some for commands, doctor and a person at psql.
+pub(super) const CONNECTIONS: u32 = POOL_SIZE * 4 + 20;
 
 /// Arguments of `serve`.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -47,13 +51,11 @@ pub async fn run(config: Config, clock: Clock) -> Result<ExitCode, CmdError> {
         let access = access(&config)?;
         return serve(&access, None, config, clock, &mut signals).await;
     }
-    // Four pools, and some for commands, doctor and a person at psql.
-    let connections = POOL_SIZE * 4 + 20;
     let database = &config.database;
     let archiving = archive::archiving(&config)?;
     let is_archiving = archiving.is_some();
     let cluster = tokio::select! {
-        cluster = Cluster::start(&database.data_dir, database.binaries_dir.as_deref(), connections, archiving) => cluster?,
+        cluster = Cluster::start(&database.data_dir, database.binaries_dir.as_deref(), CONNECTIONS, archiving) => cluster?,
         () = signals.wait() => return Ok(ExitCode::SUCCESS),
     };
     // Until PostgreSQL has ended: at its end it hands its last WAL over.
@@ -61,6 +63,9 @@ pub async fn run(config: Config, clock: Clock) -> Result<ExitCode, CmdError> {
         true => Some(Server::open(&Layout::of(&database.data_dir).socket_directory())?),
         false => None,
     };
+    if let Some(open) = Upgrade::read(&Layout::of(&database.data_dir))?.and_then(|upgrade| upgrade.says()) {
+        tracing::error!("{open}");
+    }
     let access = cluster.access();
     let mut managed = Managed { cluster, server };
     let result = serve(&access, Some(&mut managed), config, clock, &mut signals).await;

@@ -9,8 +9,8 @@ use picket_shared::time::Clock;
 
 use super::up::Start;
 use super::{
-    CmdError, admin, audit, backup, channel, config, doctor, drill, keys, migrate, monitor, open, organization,
-    posture, privacy, probe, region, restore, serve, up, user, wal_fetch, wal_push,
+    CmdError, admin, audit, backup, channel, config, database, doctor, drill, keys, migrate, monitor, open,
+    organization, posture, privacy, probe, region, restore, serve, up, user, wal_fetch, wal_push,
 };
 use crate::cli::{Cli, Command};
 use crate::config::{Config, DatabaseMode, Format, Level};
@@ -69,7 +69,10 @@ fn begin(command: Command, mut config: Config) -> Result<ExitCode, CmdError> {
     }
     let mut command = command;
     if let Command::Restore(args) = &mut command {
-        args.prepare(&config, owner.as_ref())?;
+        args.prepare(&mut config, owner.as_ref())?;
+    }
+    if let Command::Database(command) = &mut command {
+        command.prepare()?;
     }
     if let Command::Drill(args) = &command {
         args.follow(&mut config);
@@ -115,6 +118,7 @@ async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError
         Command::Admin(command) => admin::run(command, &open(config, clock).await?).await,
         Command::Backup(command) => backup::run(command, &config).await,
         Command::Restore(args) => restore::run(args, &config).await,
+        Command::Database(command) => Box::pin(database::run(command, config)).await,
         Command::Keys(command) => keys::run(command, &config).await,
         Command::Drill(args) => drill::run(args, &config).await,
         Command::User(command) => user::run(command, &open(config, clock).await?).await,

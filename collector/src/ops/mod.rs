@@ -12,3 +12,4 @@ pub mod operator;
 pub mod posture;
 pub mod retention;
 pub mod rotation;
+pub mod upgrade;

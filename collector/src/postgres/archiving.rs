@@ -2,7 +2,7 @@
 
 use sqlx::Connection;
 
-use super::Access;
+use super::{Access, PostgresError};
 
 /// How PostgreSQL hands its WAL over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,4 +37,16 @@ pub(super) async fn is_as_told(access: &Access, told: Option<&Archiving>) -> boo
         Some(told) => mode == "on" && command == told.command && seconds == told.switch_seconds.to_string(),
         None => mode == "off",
     })
+}
+
+impl Access {
+    /// Ends the segment of the WAL that is being written: it is handed over now. Of a managed cluster.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn switch_wal(&self) -> Result<(), PostgresError> {
+        let mut conn = self.connect_admin("postgres").await?;
+        sqlx::query("SELECT pg_switch_wal()").execute(&mut conn).await?;
+        Ok(conn.close().await?)
+    }
 }

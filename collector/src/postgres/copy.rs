@@ -5,13 +5,12 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use nix::fcntl::Flock;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sqlx::{AssertSqlSafe, Connection};
 use tokio::process::{Child, Command};
 
-use super::managed::{Layout, is_alive, running, take};
+use super::layout::{Hold, Layout, is_alive, running, take};
 use super::programs::Programs;
 use super::recovery::{run, tail};
 use super::{Access, DATABASE, PostgresError};
@@ -38,7 +37,7 @@ pub struct Copy {
     layout: Layout,
     programs: Programs,
     child: Child,
-    _lock: Flock<File>,
+    _lock: Hold,
 }
 
 impl Copy {

@@ -3,26 +3,26 @@
 //! It runs in its own process session, so that a signal to the collector's group never reaches it, and it outlives a
 //! collector that is killed: the next start finds it by its postmaster.pid and carries on with it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User, geteuid};
 use sqlx::Connection;
 use tokio::process::{Child, Command};
 
+use super::layout::{is_alive, running, take};
 use super::programs::Programs;
 use super::roles::ROLES;
-use super::{Access, Archiving, PostgresError, archiving};
+use super::{Access, Archiving, PostgresError, archiving, upgrade};
 
-/// The longest path of a unix socket is 107 bytes, `/.s.PGSQL.5432` included.
-const LONGEST_SOCKET_DIRECTORY: usize = 90;
+pub use super::layout::{Hold, Identity, Layout};
+
 /// How long a start may take; recovery after a crash is part of it.
 const START_WITHIN: Duration = Duration::from_secs(600);
 /// How long a fast shutdown may take before the immediate one.
@@ -36,22 +36,7 @@ pub struct Cluster {
     max_connections: u32,
     archiving: Option<Archiving>,
     postmaster: Option<Postmaster>,
-    _lock: Flock<File>,
-}
-
-/// What a cluster is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The number that PostgreSQL gave it when it was made.
-    pub system: u64,
-    /// The major version of its data.
-    pub major: u32,
-}
-
-/// Where everything of a data directory lies.
-#[derive(Clone, Debug)]
-pub struct Layout {
-    root: PathBuf,
+    _lock: Hold,
 }
 
 #[derive(Debug)]
@@ -60,85 +45,6 @@ enum Postmaster {
     Own(Child),
     /// Found running.
     Adopted(Pid),
-}
-
-impl Layout {
-    /// Of a data directory.
-    pub fn of(data_dir: &Path) -> Self {
-        Self { root: std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned()) }
-    }
-
-    /// The data directory itself.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// PostgreSQL's own directory.
-    pub fn pgdata(&self) -> PathBuf {
-        self.root.join("postgres")
-    }
-
-    /// Where the WAL of the managed cluster lies.
-    pub fn pg_wal(&self) -> PathBuf {
-        self.pgdata().join("pg_wal")
-    }
-
-    /// Where the WAL of a server is brought that somebody else runs.
-    pub fn received(&self) -> PathBuf {
-        self.root.join("received-wal")
-    }
-
-    /// Takes the data directory for this process, as long as it keeps what it is given. It is made if it is missing.
-    ///
-    /// # Errors
-    /// When another process has it.
-    pub fn hold(&self) -> Result<Flock<File>, PostgresError> {
-        take(&self.root)
-    }
-
-    /// The mark of a restored copy that nobody armed yet.
-    pub fn unarmed(&self) -> PathBuf {
-        self.root.join("restored.json")
-    }
-
-    /// What the cluster is, by its own files; it need not run.
-    ///
-    /// # Errors
-    /// When there is none, or its files cannot be read.
-    pub fn identity(&self) -> Result<Identity, PostgresError> {
-        let (control, version) = (self.pgdata().join("global/pg_control"), self.pgdata().join("PG_VERSION"));
-        let bytes = std::fs::read(&control).map_err(PostgresError::file(&control))?;
-        let text = std::fs::read_to_string(&version).map_err(PostgresError::file(&version))?;
-        // `ControlFileData` begins with it, in every version.
-        let system = bytes.first_chunk().map(|first| u64::from_ne_bytes(*first));
-        let strange = |path: &Path| PostgresError::file(path)(std::io::ErrorKind::InvalidData.into());
-        Ok(Identity {
-            system: system.ok_or_else(|| strange(&control))?,
-            major: text.trim().parse().map_err(|_| strange(&version))?,
-        })
-    }
-
-    /// Where the socket lies: in the data directory, or under /tmp where that path would be too long.
-    pub fn socket_directory(&self) -> PathBuf {
-        let inside = self.root.join("socket");
-        if inside.as_os_str().len() <= LONGEST_SOCKET_DIRECTORY {
-            return inside;
-        }
-        let name = picket_shared::signing::body_hash(self.root.as_os_str().as_encoded_bytes());
-        std::env::temp_dir().join(format!("picket-{}", name.get(..16).unwrap_or(&name)))
-    }
-
-    /// How commands reach the cluster while a collector runs it.
-    ///
-    /// # Errors
-    /// [`PostgresError::NotRunning`] when none does.
-    pub fn access(&self) -> Result<Access, PostgresError> {
-        let directory = self.socket_directory();
-        if running(&self.pgdata()).is_none() || !directory.join(".s.PGSQL.5432").exists() {
-            return Err(PostgresError::NotRunning);
-        }
-        Ok(Access::Socket(directory))
-    }
 }
 
 impl Cluster {
@@ -153,10 +59,25 @@ impl Cluster {
         archiving: Option<Archiving>,
     ) -> Result<Self, PostgresError> {
         let layout = Layout::of(data_dir);
-        let lock = take(&layout.root)?;
+        let lock = take(layout.root())?;
+        Self::start_held(layout, lock, binaries, max_connections, archiving).await
+    }
+
+    /// The same in a data directory that this process has already. An upgrade that broke off in its middle is finished or let go of first.
+    ///
+    /// # Errors
+    /// When programs are missing, or PostgreSQL does not start.
+    pub async fn start_held(
+        layout: Layout,
+        lock: Hold,
+        binaries: Option<&Path>,
+        max_connections: u32,
+        archiving: Option<Archiving>,
+    ) -> Result<Self, PostgresError> {
         if layout.unarmed().exists() {
-            return Err(PostgresError::Unarmed(layout.root));
+            return Err(PostgresError::Unarmed(layout.root().to_owned()));
         }
+        upgrade::settle(&layout).await?;
         let programs = Programs::find(binaries, &layout.pgdata())?;
         let mut cluster = Self { layout, programs, max_connections, archiving, postmaster: None, _lock: lock };
         if !cluster.layout.pgdata().join("PG_VERSION").exists() {
@@ -227,25 +148,13 @@ impl Cluster {
 
     async fn initialise(&self) -> Result<(), PostgresError> {
         // Made under another name, because initdb writes PG_VERSION first: a start that was cut off must not pass for one.
-        let making = self.layout.root.join("postgres.making");
+        let making = self.layout.root().join("postgres.making");
         if making.exists() {
             std::fs::remove_dir_all(&making).map_err(PostgresError::file(&making))?;
         }
-        let output = Command::new(self.programs.path("initdb"))
-            .arg("--pgdata")
-            .arg(&making)
-            .args(["--username=postgres", "--auth-local=peer", "--auth-host=reject", "--data-checksums"])
-            .args(["--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"])
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .map_err(PostgresError::file(self.programs.path("initdb")))?;
-        if output.status.success() {
-            let pgdata = self.layout.pgdata();
-            return std::fs::rename(&making, &pgdata).map_err(PostgresError::file(&pgdata));
-        }
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        Err(PostgresError::Program { program: "initdb", output: said.trim().to_owned() })
+        self.programs.initdb(&making).await?;
+        let pgdata = self.layout.pgdata();
+        std::fs::rename(&making, &pgdata).map_err(PostgresError::file(&pgdata))
     }
 
     async fn launch(&mut self) -> Result<(), PostgresError> {
@@ -366,34 +275,4 @@ pub(super) fn write_access_rules(pgdata: &Path) -> Result<(), PostgresError> {
         file.write_all(text.as_bytes()).map_err(PostgresError::file(&path))?;
     }
     Ok(())
-}
-
-/// Takes the lock of a data directory, which lasts as long as this process.
-pub(super) fn take(root: &Path) -> Result<Flock<File>, PostgresError> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(PostgresError::file(root))?;
-    let path = root.join("lock");
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(PostgresError::file(&path))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| PostgresError::Taken(root.to_owned()))
-}
-
-/// The postmaster that runs in a data directory, by its postmaster.pid and by what that process is.
-pub(super) fn running(pgdata: &Path) -> Option<Pid> {
-    let text = std::fs::read_to_string(pgdata.join("postmaster.pid")).ok()?;
-    let pid: i32 = text.lines().next()?.trim().parse().ok()?;
-    let command = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    // A pid may have been given to another process since: it must be a postgres with this very directory.
-    let is_ours = command.split(|byte| *byte == 0).any(|word| word == pgdata.as_os_str().as_encoded_bytes());
-    (is_ours && is_alive(Pid::from_raw(pid))).then_some(Pid::from_raw(pid))
-}
-
-pub(super) fn is_alive(pid: Pid) -> bool {
-    let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // A zombie has ended; whoever started it has not looked yet.
-    state.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
 }

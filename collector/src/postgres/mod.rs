@@ -1,17 +1,20 @@
 //! The PostgreSQL that the collector uses: its own cluster (`managed`) or somebody else's (`external`).
 //!
-//! In the order of a start: [`owner`] becomes the unprivileged user that owns the data; [`managed`] starts the cluster;
+//! In the order of a start: [`owner`] becomes the unprivileged user that owns the data; [`managed`] starts the cluster,
+//! and [`upgrade`] brings it to another major version;
 //! [`roles`] makes database and roles; migrations run; `connect` opens the pools, each as its own role.
 
 mod archiving;
 mod connect;
 pub mod copy;
+mod layout;
 pub mod managed;
 pub mod owner;
 pub mod programs;
 pub mod recovery;
 pub mod replication;
 pub mod roles;
+pub mod upgrade;
 
 use std::path::PathBuf;
 

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use tokio::process::Command;
+
 use super::PostgresError;
+use super::recovery::run;
 
 /// The oldest major version that Picket runs on.
 const OLDEST: u32 = 15;
@@ -12,6 +15,7 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 /// The programs of one major version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Programs {
+    major: u32,
     directory: PathBuf,
 }
 
@@ -22,57 +26,88 @@ impl Programs {
     /// When there are none, with what to install.
     pub fn find(configured: Option<&Path>, pgdata: &Path) -> Result<Self, PostgresError> {
         let needed = std::fs::read_to_string(pgdata.join("PG_VERSION")).ok().and_then(|text| text.trim().parse().ok());
-        Self::that_fit(configured, needed, pgdata)
+        let Some(major) = needed else { return Self::newest(configured) };
+        Self::that_fit(configured, major)?.ok_or_else(|| {
+            PostgresError::Programs(format!(
+                "the data in {} is of PostgreSQL {major}, whose programs are not installed: install them with `apt-get install \
+                 postgresql-{major}`; `picket-collector database upgrade`, which needs them too, brings the data to a newer version \
+                 (docs/operations.md)",
+                pgdata.display()
+            ))
+        })
     }
 
-    /// Finds the programs of one major version.
+    /// Finds the programs of one major version: in the directory that is configured, else where the system keeps them.
     ///
     /// # Errors
     /// When there are none, with what to install.
     pub fn of_major(configured: Option<&Path>, major: u32) -> Result<Self, PostgresError> {
-        Self::that_fit(configured, Some(major), Path::new("the archive"))
+        Self::that_fit(configured, major)?.ok_or_else(|| {
+            PostgresError::Programs(format!(
+                "this needs the programs of PostgreSQL {major}, which are not installed: install them with `apt-get install \
+                 postgresql-{major}`, or name the directory that holds them"
+            ))
+        })
     }
 
-    fn that_fit(configured: Option<&Path>, needed: Option<u32>, pgdata: &Path) -> Result<Self, PostgresError> {
+    /// Finds those that a new cluster is made with: in the directory that is configured, else the newest that the system has.
+    ///
+    /// # Errors
+    /// When there are none, with what to install.
+    pub fn newest(configured: Option<&Path>) -> Result<Self, PostgresError> {
         if let Some(directory) = configured {
-            return Self::configured(directory, needed);
+            return Self::within(directory);
         }
-        let mut found = installed();
-        found.sort_unstable();
-        match needed {
-            Some(major) => found.into_iter().find(|(version, _)| *version == major).map(|(_, directory)| Self { directory }).ok_or_else(|| {
-                PostgresError::Programs(format!(
-                    "the data in {} is of PostgreSQL {major}, whose programs are not installed: install them with \
-                     `apt-get install postgresql-{major}`, or upgrade the data as docs/operations.md says",
-                    pgdata.display()
-                ))
-            }),
-            None => found.pop().map(|(_, directory)| Self { directory }).ok_or_else(|| {
-                PostgresError::Programs(format!(
-                    "PostgreSQL {OLDEST} or newer is not installed: run `apt-get install postgresql`, or set [database] binaries_dir"
-                ))
-            }),
+        installed().into_iter().max_by_key(|found| found.major).ok_or_else(|| {
+            PostgresError::Programs(format!(
+                "PostgreSQL {OLDEST} or newer is not installed: run `apt-get install postgresql`, or set [database] binaries_dir"
+            ))
+        })
+    }
+
+    fn that_fit(configured: Option<&Path>, major: u32) -> Result<Option<Self>, PostgresError> {
+        let configured = configured.map(Self::within).transpose()?;
+        Ok(configured.into_iter().chain(installed()).find(|found| found.major == major))
+    }
+
+    /// Those in a directory.
+    ///
+    /// # Errors
+    /// When there are none in it, or they are too old.
+    pub fn within(directory: &Path) -> Result<Self, PostgresError> {
+        let wrong = |why: String| PostgresError::Programs(format!("the programs in {}: {why}", directory.display()));
+        if !directory.join("initdb").is_file() {
+            return Err(wrong("there is no initdb: name the directory that holds PostgreSQL's programs".to_owned()));
+        }
+        let unknown = || wrong("`postgres --version` does not answer: may this user enter the directory?".to_owned());
+        match major_of(directory).ok_or_else(unknown)? {
+            major if major < OLDEST => {
+                Err(wrong(format!("PostgreSQL {major} is too old: {OLDEST} or newer is needed")))
+            }
+            major => Ok(Self { major, directory: directory.to_owned() }),
         }
     }
 
-    fn configured(directory: &Path, needed: Option<u32>) -> Result<Self, PostgresError> {
-        let wrong =
-            |why: String| PostgresError::Programs(format!("[database] binaries_dir {}: {why}", directory.display()));
-        if !directory.join("initdb").is_file() {
-            return Err(wrong(
-                "there is no initdb in it: name the directory that holds PostgreSQL's programs".to_owned(),
-            ));
-        }
-        let version = major_of(directory).ok_or_else(|| wrong("`postgres --version` does not answer".to_owned()))?;
-        match needed {
-            Some(major) if major != version => Err(wrong(format!(
-                "these programs are of PostgreSQL {version}, and the data is of {major}: name those of {major}"
-            ))),
-            _ if version < OLDEST => {
-                Err(wrong(format!("PostgreSQL {version} is too old: {OLDEST} or newer is needed")))
-            }
-            _ => Ok(Self { directory: directory.to_owned() }),
-        }
+    /// Their major version.
+    pub fn major(&self) -> u32 {
+        self.major
+    }
+
+    /// Where they lie.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Makes an empty cluster as Picket runs it.
+    ///
+    /// # Errors
+    /// What initdb says.
+    pub async fn initdb(&self, pgdata: &Path) -> Result<(), PostgresError> {
+        let mut command = Command::new(self.path("initdb"));
+        command.arg("--pgdata").arg(pgdata);
+        command.args(["--username=postgres", "--auth-local=peer", "--auth-host=reject", "--data-checksums"]);
+        command.args(["--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]).kill_on_drop(true);
+        run("initdb", command).await
     }
 
     /// The path of one program.
@@ -81,18 +116,17 @@ impl Programs {
     }
 }
 
-fn installed() -> Vec<(u32, PathBuf)> {
+fn installed() -> Vec<Programs> {
     let majors = std::fs::read_dir(DEBIAN).into_iter().flatten().flatten();
-    let mut found: Vec<(u32, PathBuf)> = majors
-        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
-        .filter(|(major, directory)| *major >= OLDEST && directory.join("initdb").is_file())
+    let mut found: Vec<Programs> = majors
+        .filter_map(|entry| {
+            Some(Programs { major: entry.file_name().to_str()?.parse().ok()?, directory: entry.path().join("bin") })
+        })
+        .filter(|found| found.major >= OLDEST && found.path("initdb").is_file())
         .collect();
     if found.is_empty() {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let directories = std::env::split_paths(&path).filter(|directory| directory.join("initdb").is_file());
-        found.extend(
-            directories.filter_map(|directory| Some((major_of(&directory).filter(|v| *v >= OLDEST)?, directory))),
-        );
+        found.extend(std::env::split_paths(&path).filter_map(|directory| Programs::within(&directory).ok()));
     }
     found
 }

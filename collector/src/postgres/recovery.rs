@@ -1,18 +1,19 @@
 //! What backups and restores ask of PostgreSQL's programs: a base backup, its check, and a recovery to a point in time.
 
+use std::borrow::BorrowMut;
 use std::fs::File;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use nix::fcntl::Flock;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use picket_shared::time::Timestamp;
 use sqlx::Connection;
 use tokio::process::Command;
 
-use super::managed::{Layout, take, write_access_rules};
+use super::layout::{Hold, Layout, take};
+use super::managed::write_access_rules;
 use super::programs::Programs;
 use super::{Access, PostgresError, roles};
 
@@ -33,7 +34,7 @@ pub struct Room {
     layout: Layout,
     programs: Programs,
     is_foreign: bool,
-    _lock: Flock<File>,
+    _lock: Hold,
 }
 
 /// Where a recovery ends.
@@ -234,8 +235,8 @@ async fn look(access: &Access) -> Result<Recovered, PostgresError> {
     Ok(Recovered { last_commit: micros.map(Timestamp::from_micros), timeline: u32::try_from(timeline).unwrap_or(0) })
 }
 
-pub(super) async fn run(program: &'static str, mut command: Command) -> Result<(), PostgresError> {
-    let output = command.stdin(Stdio::null()).output().await.map_err(PostgresError::file(program))?;
+pub(super) async fn run(program: &'static str, mut command: impl BorrowMut<Command>) -> Result<(), PostgresError> {
+    let output = command.borrow_mut().stdin(Stdio::null()).output().await.map_err(PostgresError::file(program))?;
     if output.status.success() {
         return Ok(());
     }

@@ -8,6 +8,7 @@ mod a_dns_fault_is_told_apart;
 mod a_forged_request_stores_nothing;
 mod a_huge_body_is_refused_early;
 mod a_lost_machine_is_restored_to_any_second;
+mod a_major_upgrade_ends_with_a_verified_backup;
 mod a_newer_probe_works;
 mod a_passkey_lets_its_user_in;
 mod a_person_sees_an_outage_without_reloading;

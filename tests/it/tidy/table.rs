@@ -76,6 +76,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "collector::config",
             "collector::vault",
             "collector::store",
+            "collector::postgres",
             "collector::notify::client",
             "collector::ops",
         ],

@@ -12,6 +12,8 @@ use crate::config::{Config, DatabaseMode};
 use crate::notify::message::duration;
 use crate::ops::archive::inventory;
 use crate::ops::archive::keeper::{LATE, TOO_LATE, Waiting};
+use crate::postgres::managed::Layout;
+use crate::postgres::upgrade::Upgrade;
 use crate::store::heartbeats::Point;
 
 /// From this share of the room on, in percent, somebody should help.
@@ -57,6 +59,29 @@ pub(super) fn archive(config: &Config, now: Timestamp) -> Finding {
         ),
     };
     Finding::new("archive", state, message)
+}
+
+/// An upgrade of PostgreSQL that has not ended.
+pub(super) fn upgrade(config: &Config) -> Option<Finding> {
+    const NAME: &str = "upgrade";
+    if config.database.mode == DatabaseMode::External {
+        return None;
+    }
+    match Upgrade::read(&Layout::of(&config.database.data_dir)) {
+        Ok(None) => None,
+        Ok(Some(upgrade)) => Some(match upgrade.says() {
+            Some(why) => Finding::new(NAME, State::Fail, why),
+            None => {
+                let why = format!(
+                    "an upgrade from PostgreSQL {} to {} runs or broke off: run `picket-collector database upgrade` again, or start the \
+                     collector",
+                    upgrade.from, upgrade.to
+                );
+                Finding::new(NAME, State::Warning, why)
+            }
+        }),
+        Err(error) => Some(Finding::new(NAME, State::Fail, error.to_string())),
+    }
 }
 
 /// Whether the store can be reached and written, and how old the last base backup is. A bucket is somebody else's machine, which

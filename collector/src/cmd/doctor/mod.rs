@@ -67,6 +67,7 @@ impl Finding {
 /// When standard output is closed.
 pub async fn run(args: DoctorArgs, config: &Config, clock: &Clock) -> Result<ExitCode, CmdError> {
     let mut findings = vec![keys(config), disk(config), archive::archive(config, clock.now())];
+    findings.extend(archive::upgrade(config));
     findings.extend(archive::store(config, clock.now(), args.local).await);
     let mut told = Vec::new();
     match access(config) {

@@ -222,7 +222,10 @@ async fn prove(args: &OpenArgs, config: &Config) -> Result<ExitCode, CmdError> {
     let (kit, opened) = open(&args.kit, args.code_file.as_deref())?;
     let own = SystemId(archive::identity(config).await?.system).to_string();
     if kit.label.system != own {
-        let why = format!("the kit is of the cluster {}, and this one is {own}", kit.label.system);
+        let why = format!(
+            "the kit is of the cluster {}, and this one is {own}: after an upgrade of PostgreSQL take the kit that was written since",
+            kit.label.system
+        );
         return Err(CmdError::new(why));
     }
     let held = names(&opened.ring);

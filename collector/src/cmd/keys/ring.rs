@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{CmdError, access, actor, archive, ensure, print};
 use crate::config::{Config, KeysFrom};
-use crate::ops::archive::inventory;
+use crate::ops::archive::{inventory, lineage};
 use crate::postgres::open_pools;
 use crate::privacy::ledger;
 use crate::store::audit::{self, Author};
@@ -253,8 +253,13 @@ async fn backups(config: &Config, ring: &KeyRing, id: u32) -> Result<bool, Strin
     let Some(followed) = ring.followed_at(id) else { return Ok(true) };
     let look = async {
         let shelf = archive::found_shelf(config, None).await?;
-        Ok::<_, CmdError>(inventory::backups(&shelf).await?)
+        let mut found = Vec::new();
+        // The clusters before upgrades too.
+        for link in lineage::back_from(&shelf).await? {
+            found.extend(inventory::backups(&link.shelf).await?);
+        }
+        Ok::<_, CmdError>(found)
     };
     let backups = look.await.map_err(|error| error.to_string())?;
-    Ok(backups.first().is_none_or(|oldest| oldest.began_at <= followed))
+    Ok(backups.iter().map(|backup| backup.began_at).min().is_none_or(|oldest| oldest <= followed))
 }

@@ -199,7 +199,7 @@ pub fn id(now: Timestamp, mark: [u8; 2]) -> String {
 }
 
 /// When a backup of that name began.
-fn began(id: &str) -> Option<Timestamp> {
+pub(super) fn began(id: &str) -> Option<Timestamp> {
     let (date, rest) = (id.get(..8)?, id.get(8..16)?);
     let time = rest.strip_prefix('T')?;
     let part = |text: &str, at: usize| text.get(at..at + 2).map(str::to_owned);

@@ -12,6 +12,7 @@ use super::base::{self, Source};
 use super::catalogue::{self, Backup};
 use super::chain::{self, Chain, Entry};
 use super::inventory::Inventory;
+use super::lineage::{self, Window};
 use super::memory::Memory;
 use super::owner;
 use super::shelf::{ArchiveError, Kept, Shelf, aside};
@@ -67,7 +68,7 @@ impl BackupEngine for OwnEngine {
     fn expire(&self) -> Answer<'_, usize> {
         Box::pin(async {
             self.must_be_newest().await?;
-            expire(&self.shelf, &self.memory, DAY * u32::from(self.keep_days), self.clock.now()).await
+            expire_all(&self.shelf, &self.memory, DAY * u32::from(self.keep_days), self.clock.now()).await
         })
     }
 
@@ -90,14 +91,50 @@ impl OwnEngine {
     }
 }
 
-/// Removes what no restore within `keep` needs; how many objects.
+/// Whose shelf it is from which something is removed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Whose<'a> {
+    /// That of the cluster that runs, which is remembered.
+    Own(&'a Memory),
+    /// That of a cluster before it, which is not remembered any more; the turn is taken all the same.
+    Earlier(&'a Memory),
+}
+
+impl Whose<'_> {
+    const fn memory(&self) -> &Memory {
+        match self {
+            Self::Own(memory) | Self::Earlier(memory) => memory,
+        }
+    }
+}
+
+/// Removes what no restore within `keep` needs, of the own path and of those before it; how many objects.
+///
+/// # Errors
+/// As [`expire`].
+pub(super) async fn expire_all(
+    shelf: &Shelf,
+    memory: &Memory,
+    keep: Duration,
+    now: Timestamp,
+) -> Result<usize, ArchiveError> {
+    let own = expire(shelf, Whose::Own(memory), keep, now).await?;
+    Ok(own + lineage::let_go(shelf, &Window { memory, keep, now }).await?)
+}
+
+/// Removes what no restore within `keep` needs, of one path; how many objects.
 ///
 /// # Errors
 /// When the store fails, or the archive is not what was written down: then nothing is removed.
-async fn expire(shelf: &Shelf, memory: &Memory, keep: Duration, now: Timestamp) -> Result<usize, ArchiveError> {
-    let _turn = memory.turn().await?;
+pub(super) async fn expire(
+    shelf: &Shelf,
+    whose: Whose<'_>,
+    keep: Duration,
+    now: Timestamp,
+) -> Result<usize, ArchiveError> {
+    let _turn = whose.memory().turn().await?;
     let chain = Chain::read(shelf).await?;
-    memory.check(shelf, &chain).await?;
+    whose.memory().check(shelf, &chain).await?;
     let Inventory { places, backups, path, .. } = Inventory::take(shelf).await?;
     let mut expected = verify::expected(chain, &backups);
     let known: BTreeSet<&String> = places.keys().chain(expected.keys()).collect();
@@ -114,7 +151,10 @@ async fn expire(shelf: &Shelf, memory: &Memory, keep: Duration, now: Timestamp) 
     }
     if !gone.is_empty() {
         // Written down first: what is gone without a word is what somebody took away.
-        memory.keep(shelf, &Chain::append(shelf, BTreeMap::new(), gone.clone(), now).await?).await?;
+        let chain = Chain::append(shelf, BTreeMap::new(), gone.clone(), now).await?;
+        if let Whose::Own(memory) = whose {
+            memory.keep(shelf, &chain).await?;
+        }
     }
     gone.extend(chain::expired(shelf).await?);
     for place in &gone {
@@ -127,7 +167,7 @@ async fn expire(shelf: &Shelf, memory: &Memory, keep: Duration, now: Timestamp) 
 ///
 /// # Errors
 /// When the store fails, the manifests are not what was written, or an object does not open: all others are written down then.
-async fn note(
+pub(super) async fn note(
     shelf: &Shelf,
     memory: &Memory,
     known: BTreeMap<String, Kept>,
@@ -285,7 +325,7 @@ mod tests {
         }
 
         async fn expire(&self) -> Result<usize, ArchiveError> {
-            expire(&self.shelf, &self.memory, DAY * 10, day(40)).await
+            expire(&self.shelf, Whose::Own(&self.memory), DAY * 10, day(40)).await
         }
 
         /// Writes down what came, and expires: what a collector does again and again.

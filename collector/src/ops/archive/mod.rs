@@ -7,7 +7,7 @@
 //!
 //! [`base`] takes base backups, read by [`tar`] and held against [`contents`]; [`chain`] writes down what there is,
 //! [`memory`] remembers it here, and [`inventory`] lists it; [`catalogue`] decides what a restore begins with and what has expired; [`engine`] is all of that behind
-//! one trait, [`verify`] holds it against what was written down, and [`restore`] is the way back.
+//! one trait, [`lineage`] follows a database through clusters of several major versions, [`verify`] holds it against what was written down, and [`restore`] is the way back.
 
 pub mod base;
 pub mod catalogue;
@@ -18,6 +18,7 @@ pub mod fetch;
 pub mod inventory;
 pub mod keeper;
 pub mod line;
+pub mod lineage;
 pub mod memory;
 pub mod object;
 pub mod owner;

@@ -7,9 +7,10 @@ use super::chain::Chain;
 use super::memory::Memory;
 use super::shelf::{ArchiveError, Shelf};
 use super::wal::WalFile;
+use crate::postgres::upgrade::Upgrade;
 
 /// Where it lies.
-const PLACE: &str = "owner";
+pub(super) const PLACE: &str = "owner";
 
 /// What is known of a cluster before anything of it is restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,13 +19,40 @@ pub struct Owner {
     pub major: u32,
     /// When its first file was archived.
     pub since: Timestamp,
+    /// The cluster from which it came by an upgrade to another major version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<Origin>,
+}
+
+/// The cluster that was the database before an upgrade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Its number.
+    pub system: u64,
+    /// The major version of PostgreSQL that wrote it.
+    pub major: u32,
+    /// The timeline on which it ended.
+    pub timeline: u32,
+    /// After its last transaction.
+    pub at: Timestamp,
+}
+
+impl From<&Upgrade> for Origin {
+    fn from(upgrade: &Upgrade) -> Self {
+        Self { system: upgrade.system, major: upgrade.from, timeline: upgrade.timeline, at: upgrade.at }
+    }
 }
 
 /// Takes the shelf for a cluster of that version, or finds that it has it; from then on it is remembered.
 ///
 /// # Errors
 /// When the store does not answer, data of another version is on it, or nothing is where something is remembered.
-pub async fn claim(shelf: &Shelf, memory: &Memory, major: u32, now: Timestamp) -> Result<Owner, ArchiveError> {
+pub async fn claim(
+    shelf: &Shelf,
+    memory: &Memory,
+    (major, follows): (u32, Option<Origin>),
+    now: Timestamp,
+) -> Result<Owner, ArchiveError> {
     let chain = Chain::read(shelf).await?;
     let owner = match read(shelf).await? {
         Some(owner) if owner.major == major => owner,
@@ -44,7 +72,7 @@ pub async fn claim(shelf: &Shelf, memory: &Memory, major: u32, now: Timestamp) -
             )));
         }
         None => {
-            let owner = Owner { major, since: now };
+            let owner = Owner { major, since: now, follows };
             let text = serde_json::to_vec(&owner).map_err(|error| ArchiveError::other(error.to_string()))?;
             shelf.keep(PLACE, text).await?;
             owner
@@ -62,7 +90,7 @@ pub async fn claim(shelf: &Shelf, memory: &Memory, major: u32, now: Timestamp) -
 /// When one does, or the store does not answer.
 pub async fn must_be_newest(shelf: &Shelf, timeline: u32) -> Result<(), ArchiveError> {
     let later = timeline.saturating_add(1);
-    if shelf.look(&WalFile::History(later).place()).await?.is_none() {
+    if !goes_on(shelf, timeline).await? {
         return Ok(());
     }
     Err(ArchiveError::other(format!(
@@ -70,6 +98,14 @@ pub async fn must_be_newest(shelf: &Shelf, timeline: u32) -> Result<(), ArchiveE
          the two may. Stop this one for good, or give it another archive",
         shelf.place()
     )))
+}
+
+/// Whether a restored copy archives as a later timeline.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn goes_on(shelf: &Shelf, timeline: u32) -> Result<bool, ArchiveError> {
+    Ok(shelf.look(&WalFile::History(timeline.saturating_add(1)).place()).await?.is_some())
 }
 
 /// Whose it is; `None` when it is nobody's yet.
@@ -91,17 +127,17 @@ mod tests {
     async fn a_shelf_is_taken_once_and_one_that_comes_up_empty_is_not_taken_anew() {
         let (folder, shelf) = shelf();
         let memory = Memory::in_folder(folder.path());
-        let owner = claim(&shelf, &memory, 17, now(1)).await.unwrap();
-        assert_eq!(claim(&shelf, &memory, 17, now(2)).await.unwrap(), owner);
-        let error = claim(&shelf, &memory, 18, now(2)).await.unwrap_err().to_string();
+        let owner = claim(&shelf, &memory, (17, None), now(1)).await.unwrap();
+        assert_eq!(claim(&shelf, &memory, (17, None), now(2)).await.unwrap(), owner);
+        let error = claim(&shelf, &memory, (18, None), now(2)).await.unwrap_err().to_string();
         assert!(error.contains("another archive"), "{error}");
         memory.keep(&shelf, &Chain::append(&shelf, entries(&["x"]), Vec::new(), now(3)).await.unwrap()).await.unwrap();
         std::fs::remove_dir_all(folder.path().join("00000000000000000007")).unwrap();
-        let error = claim(&shelf, &memory, 17, now(4)).await.unwrap_err().to_string();
+        let error = claim(&shelf, &memory, (17, None), now(4)).await.unwrap_err().to_string();
         assert!(error.contains("bring it back") && error.contains("archive-head.json"), "{error}");
         assert_eq!(read(&shelf).await.unwrap(), None);
         std::fs::remove_file(memory.file()).unwrap();
-        claim(&shelf, &memory, 17, now(5)).await.unwrap();
+        claim(&shelf, &memory, (17, None), now(5)).await.unwrap();
     }
 
     #[tokio::test]

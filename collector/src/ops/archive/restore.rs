@@ -20,9 +20,9 @@ use super::contents::Inspector;
 use super::fetch::Fetcher;
 use super::inventory::Inventory;
 use super::line::SOCKET;
-use super::owner;
+use super::owner::{self, Owner};
 use super::server::{Desk, Server};
-use super::shelf::{ArchiveError, Shelf, aside};
+use super::shelf::{ArchiveError, Shelf, SystemId, aside};
 use super::tar::{Entry, Event, Reader};
 use super::wal::WalFile;
 use crate::postgres::PostgresError;
@@ -94,7 +94,7 @@ pub async fn run(
 ) -> Result<Restored, ArchiveError> {
     let owner = owner::read(shelf).await?.ok_or_else(|| ArchiveError::other("the archive is empty"))?;
     let chain = Chain::read(shelf).await?;
-    let backup = chosen(shelf, order.target).await?;
+    let backup = chosen(shelf, &owner, order.target).await?;
     told(Progress::Chosen(Box::new(backup.clone())));
     let room = Room::take(order.into, order.binaries, owner.major, backup.is_foreign)?;
     // From here on nothing runs on it before it is armed, whatever becomes of this restore.
@@ -167,16 +167,23 @@ pub fn arm(data_dir: &Path) -> Result<Restored, ArchiveError> {
     Ok(restored)
 }
 
-async fn chosen(shelf: &Shelf, target: Target) -> Result<Backup, ArchiveError> {
+async fn chosen(shelf: &Shelf, owner: &Owner, target: Target) -> Result<Backup, ArchiveError> {
     let Inventory { backups: all, segments, path, .. } = Inventory::take(shelf).await?;
     let time = if let Target::Time(time) = target { Some(time) } else { None };
     let Some(backup) = catalogue::choose(&all, &path, time) else {
         let first = all.iter().map(|backup| backup.ended_at).min();
-        return Err(ArchiveError::other(match first {
-            Some(first) => {
+        return Err(ArchiveError::other(match (first, owner.follows) {
+            (Some(first), Some(origin)) if time >= Some(origin.at) => format!(
+                "the oldest base backup since the upgrade to PostgreSQL {}, at {}, ended at {first}: restore to that time or later, or, as \
+                 long as the archive has it, to what there was at the upgrade by `--to-time latest --system {}`",
+                owner.major,
+                origin.at,
+                SystemId(origin.system)
+            ),
+            (Some(first), _) => {
                 format!("the oldest base backup ended at {first}: nothing can be restored to a time before that")
             }
-            None => "the archive holds no complete base backup".to_owned(),
+            (None, _) => "the archive holds no complete base backup".to_owned(),
         }));
     };
     let missing = catalogue::hole(backup, &path, &segments);

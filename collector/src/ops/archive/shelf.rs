@@ -103,6 +103,20 @@ impl Shelf {
         Ok(found)
     }
 
+    /// That of another cluster in the same store, by the same key ring.
+    #[must_use]
+    pub fn of(&self, system: SystemId) -> Self {
+        Self { system, ..self.clone() }
+    }
+
+    /// The clusters of which there is anything in its store.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn neighbours(&self) -> Result<Vec<SystemId>, ArchiveError> {
+        Self::systems(self.store.as_ref()).await
+    }
+
     /// Whose it is.
     pub fn system(&self) -> SystemId {
         self.system

@@ -282,6 +282,15 @@ fn on_time(restored: &Restored, to: Option<Timestamp>) -> Result<String, String>
     }
 }
 
+/// Bytes that a restore from a backup to the latest takes at most.
+///
+/// # Errors
+/// When the store does not answer.
+pub(super) async fn needed_at_most(shelf: &Shelf, backup: &Backup) -> Result<u64, ArchiveError> {
+    let places = shelf.list("wal/").await?;
+    Ok(needed(backup, places.iter().map(|listed| (listed.name.as_str(), listed.size))))
+}
+
 /// Bytes that a restore from a backup takes at most: its files, WAL that PostgreSQL keeps, and what WAL after it may add.
 fn needed<'a>(backup: &Backup, places: impl Iterator<Item = (&'a str, u64)>) -> u64 {
     let size = SegmentSize::of(backup.segment_bytes).unwrap_or(SegmentSize::USUAL);

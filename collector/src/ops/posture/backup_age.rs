@@ -14,6 +14,11 @@ const OLDEST_WAL: Duration = Duration::from_secs(300);
 
 fn check(facts: &Facts) -> Finding {
     judged(&facts.archive, |seen| {
+        if let Some(why) = &seen.unproven {
+            // Versions are not for everybody.
+            let evidence = "the database was upgraded, and no verified base backup of it is known since";
+            return Finding { detail: Some(why.clone()), ..Finding::fail(evidence) };
+        }
         let Some(backed_up_at) = seen.backed_up_at else {
             return Finding::fail("there is no base backup yet");
         };
@@ -45,7 +50,8 @@ mod tests {
         let with = |hours: Option<u64>, seconds: Option<u64>| {
             let blind = Facts::blind();
             let ago = |seconds: u64| blind.now - Duration::from_secs(seconds);
-            let archive = Archive { backed_up_at: hours.map(|h| ago(h * 3600)), archived_at: seconds.map(ago) };
+            let backed_up_at = hours.map(|h| ago(h * 3600));
+            let archive = Archive { unproven: None, backed_up_at, archived_at: seconds.map(ago) };
             check(&Facts { archive: Ok(archive), ..blind }).state
         };
         assert_eq!(with(Some(25), Some(40)), State::Pass);
@@ -53,5 +59,14 @@ mod tests {
         assert_eq!(with(Some(1), Some(301)), State::Fail);
         assert_eq!(with(Some(1), None), State::NotMeasured);
         assert_eq!(with(None, Some(1)), State::Fail);
+    }
+
+    #[test]
+    fn an_upgrade_without_a_verified_base_backup_is_a_failure() {
+        let blind = Facts::blind();
+        let (backed_up_at, archived_at) = (Some(blind.now), Some(blind.now));
+        let archive = Archive { unproven: Some("it has not ended".to_owned()), backed_up_at, archived_at };
+        let found = check(&Facts { archive: Ok(archive), ..blind });
+        assert_eq!((found.state, found.detail.as_deref()), (State::Fail, Some("it has not ended")));
     }
 }

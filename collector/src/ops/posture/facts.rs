@@ -19,6 +19,8 @@ use crate::ops::anchor::Anchorage;
 use crate::ops::archive::inventory;
 use crate::ops::archive::shelf::Shelf;
 use crate::ops::audit::{self, Verdict};
+use crate::postgres::managed::Layout;
+use crate::postgres::upgrade::Upgrade;
 use crate::store::breaches::Breach;
 use crate::store::drills::{Standing, standing};
 use crate::store::heartbeats::{Point, point};
@@ -96,8 +98,10 @@ pub struct Audit {
 }
 
 /// How the archive is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Archive {
+    /// Why an upgrade of PostgreSQL has not ended.
+    pub unproven: Option<String>,
     /// When the newest base backup was whole.
     pub backed_up_at: Option<Timestamp>,
     /// When WAL was last taken.
@@ -248,7 +252,9 @@ async fn archived(sources: &Sources<'_>) -> Looked<Archive> {
         health::last_archived(auth.conn()).await
     })
     .await?;
-    Ok(Archive { backed_up_at: backups.last().map(|last| last.ended_at), archived_at })
+    let layout = Layout::of(&sources.config.database.data_dir);
+    let unproven = Upgrade::read(&layout).map_err(|error| error.to_string())?.and_then(|upgrade| upgrade.says());
+    Ok(Archive { unproven, backed_up_at: backups.last().map(|last| last.ended_at), archived_at })
 }
 
 async fn recovered(sources: &Sources<'_>) -> Looked<Recovery> {
