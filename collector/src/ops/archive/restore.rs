@@ -98,7 +98,8 @@ pub async fn run(
     told(Progress::Chosen(Box::new(backup.clone())));
     let room = Room::take(order.into, order.binaries, owner.major)?;
     // From here on nothing runs on it before it is armed, whatever becomes of this restore.
-    write_mark(room.layout(), &format!("{{\"restoring\":{:?}}}\n", backup.id))?;
+    let unfinished = format!("{{\"restoring\":{:?}}}\n", backup.id);
+    write_mark(room.layout(), &unfinished)?;
     unpack(shelf, &backup, &room.layout().pgdata(), &told).await?;
     room.verify().await?;
     told(Progress::Verified);
@@ -126,7 +127,11 @@ pub async fn run(
         at: now(),
     };
     let text = serde_json::to_string_pretty(&restored).map_err(|error| ArchiveError::other(error.to_string()))?;
-    write_mark(room.layout(), &text)?;
+    if let Err(error) = write_mark(room.layout(), &text) {
+        // Whoever is told that it failed must not find it fit to be armed.
+        let _ = write_mark(room.layout(), &unfinished);
+        return Err(error);
+    }
     Ok(restored)
 }
 
@@ -275,14 +280,19 @@ fn failed(path: &Path, error: &std::io::Error) -> ArchiveError {
     ArchiveError::other(format!("{}: {error}", path.display()))
 }
 
+/// Writes the mark of a copy that is not armed: in the place of the one before, whole or not at all, its name flushed as well. Data
+/// without the mark would pass for a collector's own.
 fn write_mark(layout: &Layout, text: &str) -> Result<(), ArchiveError> {
     let path = layout.unarmed();
-    let written =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        });
-    written.map_err(|error| failed(&path, &error))
+    let beside = path.with_extension("json.new");
+    let written = || {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&beside, &path)?;
+        File::open(layout.root())?.sync_all()
+    };
+    written().map_err(|error| failed(&path, &error))
 }
 
 #[cfg(test)]
