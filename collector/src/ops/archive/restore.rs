@@ -94,7 +94,7 @@ pub async fn run(
 ) -> Result<Restored, ArchiveError> {
     let owner = owner::read(shelf).await?.ok_or_else(|| ArchiveError::other("the archive is empty"))?;
     let chain = Chain::read(shelf).await?;
-    let backup = chosen(shelf, order.target).await?;
+    let (backup, places) = chosen(shelf, order.target).await?;
     told(Progress::Chosen(Box::new(backup.clone())));
     let room = Room::take(order.into, order.binaries, owner.major)?;
     // From here on nothing runs on it before it is armed, whatever becomes of this restore.
@@ -106,7 +106,9 @@ pub async fn run(
     let server = Server::open(&room.layout().socket_directory())
         .map_err(|error| ArchiveError::other(format!("the socket for the restore cannot be made: {error}")))?;
     let (sender, mut replayed) = mpsc::unbounded_channel();
-    let fetcher = Arc::new(Fetcher::new(shelf.clone(), chain.live.into_keys().collect::<HashSet<_>>(), sender));
+    // What the store itself listed a moment ago is there, too: it may be too new for a manifest.
+    let listed: HashSet<String> = chain.live.into_keys().chain(places).collect();
+    let fetcher = Arc::new(Fetcher::new(shelf.clone(), listed, sender));
     server.counter().begins(Desk::Fetching(Arc::clone(&fetcher)));
     let command = restore_command(&room.layout().socket_directory().join(SOCKET));
     let recovering = room.recover(&command, order.target);
@@ -172,8 +174,9 @@ pub fn arm(data_dir: &Path) -> Result<Restored, ArchiveError> {
     Ok(restored)
 }
 
-async fn chosen(shelf: &Shelf, target: Target) -> Result<Backup, ArchiveError> {
-    let Inventory { backups: all, segments, path, .. } = Inventory::take(shelf).await?;
+/// The base backup with which a restore begins, and every place that is listed.
+async fn chosen(shelf: &Shelf, target: Target) -> Result<(Backup, impl Iterator<Item = String>), ArchiveError> {
+    let Inventory { places, backups: all, segments, path } = Inventory::take(shelf).await?;
     let time = if let Target::Time(time) = target { Some(time) } else { None };
     let Some(backup) = catalogue::choose(&all, &path, time) else {
         let first = all.iter().map(|backup| backup.ended_at).min();
@@ -188,7 +191,7 @@ async fn chosen(shelf: &Shelf, target: Target) -> Result<Backup, ArchiveError> {
     if let Some(segment) = missing.filter(|segment| backup.own_segments().any(|own| own == *segment)) {
         return Err(ArchiveError::other(format!("{segment}, which the base backup {} needs, is missing", backup.id)));
     }
-    Ok(backup.clone())
+    Ok((backup.clone(), places.into_keys()))
 }
 
 async fn unpack(shelf: &Shelf, backup: &Backup, pgdata: &Path, told: &impl Fn(Progress)) -> Result<(), ArchiveError> {
