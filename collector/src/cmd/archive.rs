@@ -258,20 +258,19 @@ pub(super) async fn found_shelf(config: &Config, named: Option<SystemId>) -> Res
     {
         return Ok(found);
     }
-    if let Some(system) = named {
-        return Err(CmdError::new(format!("{} holds nothing of {system}", store.place())));
-    }
-    match Shelf::systems(store.as_ref()).await?.as_slice() {
-        [one] => Ok(shelf(*one)),
-        [] => Err(CmdError::new(format!("{} holds nothing", store.place()))),
-        several => {
-            let names: Vec<String> = several.iter().map(ToString::to_string).collect();
-            let why = format!("{} holds several clusters: name one by --system: {}", store.place(), names.join(", "));
-            Err(CmdError::new(why))
-        }
+    let systems = Shelf::systems(store.as_ref()).await?;
+    let names: Vec<String> = systems.iter().map(ToString::to_string).collect();
+    let (place, names) = (store.place(), names.join(", "));
+    match (systems.as_slice(), named) {
+        ([], _) => Err(CmdError::new(format!(
+            "{place} holds no archive: name its place in [archive], and mount its disk if it has one"
+        ))),
+        (_, Some(system)) => Err(CmdError::new(format!("{place} holds nothing of {system}: it is of {names}"))),
+        ([one], None) => Ok(shelf(*one)),
+        _ => Err(CmdError::new(format!("{place} holds several clusters: name one by --system: {names}"))),
     }
 }
 
 fn no_archive() -> CmdError {
-    CmdError::new("there is no archive: name its place by [archive] directory")
+    CmdError::new("there is no archive: name its place in the settings, by [archive] directory or s3_url")
 }

@@ -100,6 +100,8 @@ async fn list(args: &ListArgs, config: &Config) -> Result<ExitCode, CmdError> {
 
 async fn now(args: &NowArgs, config: &Config) -> Result<ExitCode, CmdError> {
     let shelf = archive::own_shelf(config).await?;
+    // A base backup is of a database that runs.
+    Layout::of(&config.database.data_dir).access()?;
     let engine = archive::engine(config, &Layout::of(&config.database.data_dir), shelf)?;
     engine.must_be_newest().await?;
     let quiet = args.json;

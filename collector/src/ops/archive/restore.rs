@@ -31,6 +31,8 @@ use crate::postgres::recovery::{Room, Target};
 
 /// Parts that are fetched and opened while another is written out.
 const AHEAD: usize = 2;
+/// What the mark of a copy is called once it is armed.
+const ARMED: &str = "armed.json";
 
 /// What is to be restored, and where to.
 #[derive(Clone, Debug)]
@@ -92,7 +94,12 @@ pub async fn run(
     now: impl Fn() -> Timestamp,
     told: impl Fn(Progress),
 ) -> Result<Restored, ArchiveError> {
-    let owner = owner::read(shelf).await?.ok_or_else(|| ArchiveError::other("the archive is empty"))?;
+    let owner = owner::read(shelf).await?.ok_or_else(|| {
+        ArchiveError::other(format!(
+            "{} lacks `owner`, which says of which PostgreSQL it is: bring it back",
+            shelf.known_as()
+        ))
+    })?;
     let chain = Chain::read(shelf).await?;
     let (backup, places) = chosen(shelf, order.target).await?;
     told(Progress::Chosen(Box::new(backup.clone())));
@@ -115,7 +122,7 @@ pub async fn run(
     tokio::pin!(recovering);
     let recovered = loop {
         tokio::select! {
-            recovered = &mut recovering => break recovered?,
+            recovered = &mut recovering => break recovered.map_err(|error| unrecovered(&error, order.target))?,
             Some(file) = replayed.recv() => told(Progress::Replayed(file)),
         }
     };
@@ -137,6 +144,20 @@ pub async fn run(
     Ok(restored)
 }
 
+/// PostgreSQL's own words, and what to do where the archive ends before the time that was asked for.
+fn unrecovered(error: &PostgresError, target: Target) -> ArchiveError {
+    let said = error.to_string();
+    match target {
+        Target::Time(time) if said.contains("recovery ended before configured recovery target was reached") => {
+            ArchiveError::other(format!(
+                "{said}\nNo transaction of {} or later is in the archive: restore to an earlier time, or to `latest`",
+                time.exact()
+            ))
+        }
+        _ => ArchiveError::other(said),
+    }
+}
+
 /// The restored copy that waits to be armed.
 ///
 /// # Errors
@@ -147,8 +168,12 @@ pub fn waiting(data_dir: &Path) -> Result<Restored, ArchiveError> {
     let text = match fs::read_to_string(&mark) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let why = format!("in {} is no restored copy that waits to be armed", data_dir.display());
-            return Err(ArchiveError::other(why));
+            let place = data_dir.display();
+            return Err(ArchiveError::other(if mark.with_file_name(ARMED).exists() {
+                format!("the restored copy in {place} is armed already: a collector may run on it")
+            } else {
+                format!("in {place} is no restored copy that waits to be armed")
+            }));
         }
         Err(error) => return Err(failed(error)),
     };
@@ -169,7 +194,7 @@ pub fn arm(data_dir: &Path) -> Result<Restored, ArchiveError> {
     let mark = Layout::of(data_dir).unarmed();
     let failed = |error: std::io::Error| ArchiveError::other(format!("{}: {error}", mark.display()));
     let restored = waiting(data_dir)?;
-    fs::rename(&mark, mark.with_file_name("armed.json")).map_err(failed)?;
+    fs::rename(&mark, mark.with_file_name(ARMED)).map_err(failed)?;
     File::open(data_dir).and_then(|folder| folder.sync_all()).map_err(failed)?;
     Ok(restored)
 }
@@ -184,7 +209,7 @@ async fn chosen(shelf: &Shelf, target: Target) -> Result<(Backup, impl Iterator<
             Some(first) => {
                 format!("the oldest base backup ended at {first}: nothing can be restored to a time before that")
             }
-            None => "the archive holds no complete base backup".to_owned(),
+            None => "the archive holds no complete base backup yet: the collector takes one within minutes".to_owned(),
         }));
     };
     let missing = catalogue::hole(backup, &path, &segments);
@@ -324,5 +349,7 @@ mod tests {
         write_mark(&layout, &serde_json::to_string(&restored).unwrap()).unwrap();
         assert_eq!(arm(folder.path()).unwrap(), restored);
         assert!(!layout.unarmed().exists());
+        let error = arm(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("armed already"), "{error}");
     }
 }
