@@ -1,6 +1,7 @@
 //! One promised behaviour a file, named as the promise. The collector, the probes and the servers around them are
 //! real; see the harness for what a `World` is.
 
+mod a_breach_is_told_by_command;
 mod a_certificate_fault_is_told_apart;
 mod a_channel_is_told_only_after_it_was_verified;
 mod a_check_can_be_tried_before_it_is_saved;
