@@ -17,6 +17,7 @@ mod a_proxy_that_does_https_says_who_asks;
 mod a_region_with_a_bad_network_has_no_vote;
 mod a_renewed_certificate_is_taken_in_without_a_restart;
 mod a_restore_is_drilled;
+mod a_rotated_key_reaches_the_other_collector;
 mod a_rotated_key_stops_nothing;
 mod a_second_region_needs_only_its_token;
 mod a_silent_region_opens_no_incident;
