@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::thread;
 use std::time::Duration;
 
@@ -206,8 +206,18 @@ impl Collector {
 
     /// Runs `picket-collector` with these arguments; gives its exit code and what it wrote to both outputs.
     pub fn outcome(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
-        let mut command = self.place.command(our_program("picket-collector"));
-        let output = command.arg("--config").arg(&self.config).args(arguments).output().unwrap();
+        Self::outcome_of(self.program_under(self.place.command("env"), arguments))
+    }
+
+    /// `picket-collector` with these arguments, run by another program, whose own are given already.
+    pub fn program_under(&self, mut other: Command, arguments: &[&str]) -> Command {
+        other.arg(our_program("picket-collector")).arg("--config").arg(&self.config).args(arguments);
+        other
+    }
+
+    /// Runs a command; gives its exit code and what it wrote to both outputs.
+    pub fn outcome_of(mut command: Command) -> (Option<i32>, String, String) {
+        let output = command.output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status.code(), text(&output.stdout), text(&output.stderr))
     }

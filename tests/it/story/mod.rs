@@ -32,6 +32,7 @@ mod an_old_probe_works;
 mod an_organization_begins_from_a_template_and_is_managed_by_another;
 mod an_outage_is_told_once_and_resolved_once;
 mod any_second_of_a_busy_hour_can_be_restored;
+mod every_call_of_the_archive_may_fail;
 mod every_line_of_the_log_is_one_json_object;
 mod figures_are_read_by_prometheus_and_tell_nothing_of_a_tenant;
 mod one_region_down_opens_no_incident;
