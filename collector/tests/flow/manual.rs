@@ -10,7 +10,7 @@ use picket_collector::domain::manual::{MOST_A_MINUTE, MOST_IN_REGION, Unable};
 use picket_collector::ops;
 use picket_collector::store::manual_checks::{self, Asked, Credentials, Manual, NewManual, State};
 use picket_collector::store::{MonitorKey, OrgKey, RegionKey};
-use picket_collector::vault::{Class, KeyRing, Sealer};
+use picket_collector::vault::Class;
 use picket_shared::assignment::Assignments;
 use picket_shared::check::{CheckSpec, HttpAuth, HttpSpec, TcpSpec};
 use picket_shared::ids::ManualId;
@@ -378,34 +378,4 @@ async fn it_is_deleted_an_hour_after_it_was_asked() {
         ops::retention::run(&world.pools, &settings, world.clock.now()).await.unwrap();
         assert_eq!(world.count("manual_checks").await, left);
     }
-}
-
-#[tokio::test]
-async fn a_monitor_whose_key_is_missing_here_is_not_taken_from_its_probe() {
-    let world = World::new().await;
-    let probe = world.probe().await;
-    let asks = async || {
-        let token = probe.request_token(&world, "GET", ASSIGNMENTS_PATH, b"", Uuid::new_v4());
-        world.send("GET", &format!("{ASSIGNMENTS_PATH}?since=0"), &token, "", b"").await
-    };
-    let plain = serde_json::to_vec(&HttpAuth::Bearer { token: SecretString::new("hunter2".to_owned()) }).unwrap();
-    let keeps = async |sealer: &Sealer, context: Uuid| {
-        sqlx::query("UPDATE monitors SET spec = $1, sealed_secret = $2")
-            .bind(sqlx::types::Json(&http("https://shop.example/login")))
-            .bind(sealer.seal(Class::MonitorSecret, context.as_bytes(), &plain).unwrap().0)
-            .execute(&world.owner)
-            .await
-            .unwrap();
-    };
-    // By a key that another collector of the same database has: whoever asked goes on with what it has.
-    keeps(&Sealer::new(&KeyRing::generate().unwrap()), world.monitor.0).await;
-    let (status, body) = asks().await;
-    assert_eq!(status, 500, "{body}");
-    // What nobody can open keeps nothing else from the probe.
-    keeps(&world.sealer, Uuid::nil()).await;
-    let (status, body) = asks().await;
-    assert_eq!((status, serde_json::from_str::<Assignments>(&body).unwrap().monitors), (200, Vec::new()));
-    keeps(&world.sealer, world.monitor.0).await;
-    let (_, body) = asks().await;
-    assert_eq!(serde_json::from_str::<Assignments>(&body).unwrap().monitors.len(), 1);
 }
