@@ -92,13 +92,7 @@ fn a_breach_is_told_by_command() {
     }
     assert!(done(collector, &["list"]).contains("closed, known since"));
 
-    // One of which the 72 hours are over is an exit code of its own, until it is closed.
-    let late = done(collector, &["open", "--at", &hours_ago(80), "--title", "Found late", "--all"]);
-    let late = late.split_once(' ').unwrap().0.to_owned();
-    let (code, listed, _) = breach(collector, &["list"]);
-    assert!(code == Some(1) && listed.contains("72 h are over since 8 h 00 min"), "{code:?} {listed}");
-    done(collector, &["close", &late]);
-    assert_eq!(breach(collector, &["list"]).0, Some(0));
+    what_is_late_is_an_exit_code(collector);
 
     let log = "SELECT string_agg(action || CASE WHEN org_id IS NULL THEN '' ELSE ' ' || org_id END, ', ' ORDER BY id) FROM audit WHERE action LIKE 'breach.%'";
     assert_eq!(
@@ -107,6 +101,16 @@ fn a_breach_is_told_by_command() {
          breach.close, breach.open, breach.close"
     );
     assert!(collector.run(&["audit", "verify"]).contains("are whole"));
+}
+
+/// One of which the 72 hours are over, until it is closed.
+fn what_is_late_is_an_exit_code(collector: &Collector) {
+    let late = done(collector, &["open", "--at", &hours_ago(80), "--title", "Found late", "--all"]);
+    let late = late.split_once(' ').unwrap().0.to_owned();
+    let (code, listed, _) = breach(collector, &["list"]);
+    assert!(code == Some(1) && listed.contains("72 h are over since 8 h 00 min"), "{code:?} {listed}");
+    done(collector, &["close", &late]);
+    assert_eq!(breach(collector, &["list"]).0, Some(0));
 }
 
 /// Each says what to do, and nothing is written down.
