@@ -121,13 +121,12 @@ impl Room {
         let sql = "SELECT pg_walfile_name(pg_switch_wal())";
         let (segment,): (String,) = sqlx::query_as(sql).fetch_one(&mut conn).await.unwrap();
         let place = segment.parse::<WalFile>().unwrap().place();
-        for _ in 0..600 {
-            if self.plain().look(&place).await.unwrap().is_some() {
-                return;
-            }
+        let mut tries = 0;
+        while self.plain().look(&place).await.unwrap().is_none() {
+            assert!(tries < 600, "{segment} is not archived");
+            tries += 1;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("{segment} is not archived");
     }
 
     async fn ends(&self) {
@@ -363,7 +362,7 @@ fn whichever_call_of_the_store_fails_a_restore_is_right_or_is_none() {
         }
         // A recovery takes seconds: each call fails in every second way, and all by `PICKET_FULL=1`. For a call that only asks it is the same
         // whether it fails before or after.
-        let is_one = |number: u32| is_full || (fault != Fault::After && (number % 2 == 0) == fault.is_silent());
+        let is_one = |number: u32| is_full || (fault != Fault::After && number.is_multiple_of(2) == fault.is_silent());
         for number in (unpacked + 1..=all).filter(|number| is_one(*number)) {
             attempt(number, UpTo::End).await;
         }
