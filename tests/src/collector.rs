@@ -160,12 +160,6 @@ impl Collector {
         fs::write(&self.config, text.replace(from, to)).unwrap();
     }
 
-    /// Gets the keys of another, in the place of its own.
-    pub fn takes_keys_of(&self, other: &Self) {
-        let _ = fs::remove_dir_all(self.keys());
-        assert!(Command::new("cp").arg("-a").args([other.keys(), self.keys()]).status().unwrap().success());
-    }
-
     /// Where it runs.
     pub fn place(&self) -> &Place {
         &self.place
@@ -212,8 +206,18 @@ impl Collector {
 
     /// Runs `picket-collector` with these arguments; gives its exit code and what it wrote to both outputs.
     pub fn outcome(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
-        let mut command = self.place.command(our_program("picket-collector"));
-        let output = command.arg("--config").arg(&self.config).args(arguments).output().unwrap();
+        Self::outcome_of(self.program_under(self.place.command("env"), arguments))
+    }
+
+    /// `picket-collector` with these arguments, run by another program, whose own are given already.
+    pub fn program_under(&self, mut other: Command, arguments: &[&str]) -> Command {
+        other.arg(our_program("picket-collector")).arg("--config").arg(&self.config).args(arguments);
+        other
+    }
+
+    /// Runs a command; gives its exit code and what it wrote to both outputs.
+    pub fn outcome_of(mut command: Command) -> (Option<i32>, String, String) {
+        let output = command.output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status.code(), text(&output.stdout), text(&output.stderr))
     }

@@ -9,8 +9,8 @@
 //!
 //! For faults: a [`mod@line`] is long and can be bad ([`relay`]), and what passes over it is written into the [`ledger`] by a
 //! [`recorder`]; [`postgres`] reaches the collector's database past the collector, [`pgbackrest`] archives it beside
-//! Picket, [`newer`] is a PostgreSQL of a later version, [`disk`] is one that fills up, and [`audit`] compares in the end. Several collectors share an [`external`] database
-//! behind a [`balancer`].
+//! Picket, [`newer`] is a PostgreSQL of a later version, [`disk`] is one that fills up, and [`audit`] compares in the end. A [`pair`] of
+//! collectors shares an [`external`] database behind a [`balancer`].
 //!
 //! Everything started here is ended by its process id when it is dropped, also when a test panics.
 
@@ -48,6 +48,7 @@ pub mod external;
 pub mod ledger;
 pub mod line;
 pub mod newer;
+pub mod pair;
 pub mod pgbackrest;
 pub mod postgres;
 pub mod recorder;

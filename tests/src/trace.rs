@@ -1,5 +1,6 @@
-//! What a program asks of the kernel, by strace: every call that could change a file, from its start on.
+//! What a program asks of the kernel, by strace: every call that could change a file, from its start on. Calls can be made to fail.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -22,6 +23,116 @@ pub fn command(place: &Place, file: &Path, program: &Path) -> Command {
     command.args(["-D", "-f", "-y", "-s", "40", "-e", "signal=none", "-e", &format!("trace={CALLS}"), "-o"]);
     command.arg(file).arg("--").arg(program);
     command
+}
+
+/// Calls by which files are written, put into place and taken away.
+const OF_FILES: &str =
+    "openat,write,fsync,fdatasync,link,linkat,unlink,unlinkat,mkdir,mkdirat,rename,renameat,renameat2,ftruncate,flock";
+
+/// A call that fails and is not made: the one of that number in each thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// Which call.
+    pub call: String,
+    /// The first is 1.
+    pub number: usize,
+    /// The error, as `EIO`.
+    pub error: &'static str,
+}
+
+/// strace, which writes calls of files into `file` and lets one fail. What is traced follows, after `--` or `-p`; programs that it starts
+/// are let go.
+pub fn failing(file: &Path, failing: Option<&Failing>) -> Command {
+    let mut command = Command::new("/usr/bin/strace");
+    command.args(["-f", "-b", "execve", "-y", "-s", "16", "-e", "signal=none", "-e", &format!("trace={OF_FILES}")]);
+    if let Some(Failing { call, number, error }) = failing {
+        command.args(["-e", &format!("inject={call}:error={error}:when={number}")]);
+    }
+    command.arg("-o").arg(file);
+    command
+}
+
+/// A call as it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Which thread made it.
+    pub thread: u32,
+    /// Which call.
+    pub name: String,
+    /// Its arguments and what was answered.
+    pub text: String,
+    /// Whether it did what was asked.
+    pub worked: bool,
+}
+
+impl Ended {
+    /// Whether it was made to fail.
+    pub fn is_injected(&self) -> bool {
+        self.text.contains("(INJECTED)")
+    }
+
+    /// The first path that it names, or the file of its descriptor.
+    pub fn path(&self) -> &str {
+        let of_descriptor = matches!(self.name.as_str(), "write" | "fsync" | "fdatasync" | "ftruncate" | "flock");
+        if of_descriptor { self.descriptor() } else { self.named(0) }.unwrap_or_default()
+    }
+
+    /// A path that it names.
+    pub fn named(&self, which: usize) -> Option<&str> {
+        self.text.split('"').nth(2 * which + 1)
+    }
+
+    fn descriptor(&self) -> Option<&str> {
+        Some(self.text.split_once('<')?.1.split_once('>')?.0)
+    }
+}
+
+/// Reads a trace, in the order in which calls ended.
+pub fn ended(trace: &str) -> Vec<Ended> {
+    let (mut begun, mut found) = (BTreeMap::new(), Vec::new());
+    for line in trace.lines() {
+        let Some((thread, rest)) = line.split_once(' ') else { continue };
+        let (Ok(thread), rest) = (thread.parse::<u32>(), rest.trim_start()) else { continue };
+        let whole = if let Some(begin) = rest.strip_suffix(" <unfinished ...>") {
+            begun.insert(thread, begin.to_owned());
+            continue;
+        } else if rest.starts_with("<... ") {
+            let Some((begin, (_, end))) = begun.remove(&thread).zip(rest.split_once(" resumed>")) else { continue };
+            begin + end
+        } else {
+            rest.to_owned()
+        };
+        let Some((name, text)) = whole.split_once('(') else { continue };
+        let Some((_, answer)) = text.rsplit_once(" = ") else { continue };
+        let worked = !answer.starts_with('-') && !answer.starts_with('?');
+        found.push(Ended { thread, name: name.to_owned(), text: text.to_owned(), worked });
+    }
+    found
+}
+
+/// What was made below `root` and may be gone after the machine lost its power: a file that has a name and was not flushed before, a name
+/// that came or went without a flush of its folder. A sentence each.
+pub fn not_flushed(calls: &[Ended], root: &Path) -> Vec<String> {
+    let flushed = |calls: &[Ended], path: &Path| {
+        calls.iter().any(|call| call.name == "fsync" && call.worked && Path::new(call.path()) == path)
+    };
+    let mut found = Vec::new();
+    for (at, call) in calls.iter().enumerate().filter(|(_, call)| call.worked) {
+        let (before, after) = calls.split_at(at);
+        let (file, name) = match call.name.as_str() {
+            "link" | "linkat" | "rename" | "renameat" | "renameat2" => (call.named(0), call.named(1)),
+            "mkdir" | "mkdirat" => (None, call.named(0)),
+            _ => continue,
+        };
+        let Some(name) = name.map(Path::new).filter(|name| name.starts_with(root)) else { continue };
+        if let Some(file) = file.filter(|file| !flushed(before, Path::new(file))) {
+            found.push(format!("{file} was not flushed before it became {}", name.display()));
+        }
+        if !flushed(after, name.parent().unwrap_or(root)) {
+            found.push(format!("{} was not flushed into its folder", name.display()));
+        }
+    }
+    found
 }
 
 /// The lines of a trace, when its program has ended: strace writes the last of them a moment later.
@@ -112,6 +223,35 @@ mod tests {
         let tried: Vec<String> = calls().filter(Call::changes_files).map(|call| call.name).collect();
         for name in ["execve", "openat", "ftruncate"] {
             assert!(tried.iter().any(|tried| tried == name), "{name}: {tried:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_flushed_is_found_out() {
+        let line = |rest: &str| format!("4711  {rest}\n");
+        let good = [
+            r#"mkdir("/a/b", 0700) = 0"#,
+            r"fsync(3</a>) = 0",
+            r"fsync(4</a/.new-1> <unfinished ...>",
+            r"<... fsync resumed>)        = 0",
+            r#"linkat(AT_FDCWD</>, "/a/.new-1", AT_FDCWD</>, "/a/b/c", 0) = 0"#,
+            r"fsync(5</a/b>) = 0",
+        ];
+        let text = |lines: &[&str]| lines.iter().map(|rest| line(rest)).collect::<String>();
+        let root = Path::new("/a");
+        assert_eq!(not_flushed(&ended(&text(&good)), root), Vec::<String>::new());
+        assert_eq!(ended(&text(&good)).len(), 5);
+        for (at, failed, said) in [
+            (1, r"fsync(3</a>) = -1 EIO (Input/output error) (INJECTED)", "/a/b was not flushed into"),
+            (3, r"<... fsync resumed>) = -1 ENOSPC (No space left on device)", "/a/.new-1 was not flushed before"),
+            (5, r"fsync(5</a/b/x>) = 0", "/a/b/c was not flushed into"),
+        ] {
+            let mut lines = good;
+            lines[at] = failed;
+            let calls = ended(&text(&lines));
+            assert_eq!(calls.iter().filter(|call| call.is_injected()).count(), usize::from(at == 1));
+            let found = not_flushed(&calls, root);
+            assert!(found.len() == 1 && found[0].contains(said), "{found:?}");
         }
     }
 

@@ -342,16 +342,22 @@ pub(super) async fn found_shelf(config: &Config, named: Option<SystemId>) -> Res
     {
         return Ok(found);
     }
-    if let Some(system) = named {
-        return Err(CmdError::new(format!("{} holds nothing of {system}", store.place())));
-    }
     let systems = Shelf::systems(store.as_ref()).await?;
-    let Some(first) = systems.first() else { return Err(CmdError::new(format!("{} holds nothing", store.place()))) };
+    let names: Vec<String> = systems.iter().map(ToString::to_string).collect();
+    let (place, names) = (store.place(), names.join(", "));
+    let Some(first) = systems.first() else {
+        return Err(CmdError::new(format!(
+            "{place} holds no archive: name its place in [archive], and mount its disk if it has one"
+        )));
+    };
+    if let Some(system) = named {
+        return Err(CmdError::new(format!("{place} holds nothing of {system}: it is of {names}")));
+    }
     match lineage::newest(&shelf(*first), &systems).await?.as_slice() {
         [one] => Ok(shelf(*one)),
         several => {
             let names: Vec<String> = several.iter().map(ToString::to_string).collect();
-            let why = format!("{} holds several clusters: name one by --system: {}", store.place(), names.join(", "));
+            let why = format!("{place} holds several clusters: name one by --system: {}", names.join(", "));
             Err(CmdError::new(why))
         }
     }
@@ -379,5 +385,5 @@ pub(super) async fn shelf_to(config: &Config, named: Option<SystemId>, target: T
 }
 
 fn no_archive() -> CmdError {
-    CmdError::new("there is no archive: name its place by [archive] directory")
+    CmdError::new("there is no archive: name its place in the settings, by [archive] directory or s3_url")
 }

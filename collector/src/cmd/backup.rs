@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{CmdError, archive, print};
+use super::{CmdError, access, archive, print};
 use crate::config::Config;
 use crate::ops::archive::BackupEngine as _;
 use crate::ops::archive::catalogue::Backup;
@@ -133,6 +133,8 @@ fn row(backup: &Backup) -> Vec<String> {
 
 async fn now(args: &NowArgs, config: &Config) -> Result<ExitCode, CmdError> {
     let shelf = archive::own_shelf(config).await?;
+    // A base backup is of a database that runs.
+    access(config)?;
     let engine = archive::engine(config, shelf).await?;
     engine.must_be_newest().await?;
     let quiet = args.json;

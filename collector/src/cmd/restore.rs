@@ -59,6 +59,9 @@ impl RestoreArgs {
             config.database.binaries_dir = Some(std::path::absolute(directory)?);
         }
         let into = std::path::absolute(self.into.as_ref().unwrap_or(&config.database.data_dir))?;
+        if into.exists() && !into.is_dir() {
+            return Err(CmdError::new(format!("{} is no folder: name an empty one by --into", into.display())));
+        }
         if let Some(user) = user.filter(|_| !self.arm) {
             if owner::reachable(&into, user) != into {
                 let why =

@@ -15,7 +15,7 @@ use crate::notify::message::account;
 use crate::notify::{Client, SendError, Settings};
 use crate::store::account_mails::{self, Ending, Leased};
 use crate::store::{Pools, StoreError};
-use crate::vault::{Class, Opener};
+use crate::vault::{Class, Opener, VaultError};
 
 /// Longer than the mail server may take.
 const LEASE: Duration = Duration::from_secs(120);
@@ -90,7 +90,7 @@ async fn send(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<Sent, StoreE
     let opened = ctx.opener.open(Class::AccountMail, leased.id.0.as_bytes(), &leased.sealed);
     let plain = match opened {
         Ok(plain) => plain,
-        Err(error) => return Ok(Err(SendError::Permanent(format!("what the mail says cannot be opened: {error}")))),
+        Err(error) => return Ok(Err(unopened(&error))),
     };
     let Ok(mail) = serde_json::from_slice::<AccountMail>(plain.expose()) else {
         return Ok(Err(SendError::Permanent("what the mail says cannot be read".to_owned())));
@@ -120,6 +120,15 @@ async fn send(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<Sent, StoreE
         Err(SendError::Permanent(reason)) => Err(SendError::Permanent(hide(reason))),
         Err(SendError::Retry { reason, after }) => Err(SendError::Retry { reason: hide(reason), after }),
     })
+}
+
+/// A key that is missing may come: a collector that took over can have an old ring.
+fn unopened(error: &VaultError) -> SendError {
+    let reason = format!("what the mail says cannot be opened: {error}");
+    match error {
+        VaultError::UnknownKey(_) => SendError::Retry { reason, after: None },
+        _ => SendError::Permanent(reason),
+    }
 }
 
 /// What follows from how sending went. `random` is uniform in 0..1.
@@ -171,5 +180,11 @@ mod tests {
         assert_eq!(after(1000), Ending::Retry(Timestamp::from_seconds(1040)));
         assert_eq!(after(1860), Ending::Failed);
         assert_eq!(weigh(&leased, Ok(None), start, 0.0).0, Ending::Superseded);
+    }
+
+    #[test]
+    fn a_mail_waits_for_a_key_that_is_missing_and_not_for_what_nobody_can_open() {
+        assert!(matches!(unopened(&VaultError::UnknownKey(7)), SendError::Retry { .. }));
+        assert!(matches!(unopened(&VaultError::Refused), SendError::Permanent(_)));
     }
 }

@@ -103,7 +103,7 @@ pub fn make_directory(directory: &Path, user: &User) -> Result<(), PostgresError
         return Err(PostgresError::Owner {
             user: user.name.clone(),
             reason: format!(
-                "{} belongs to another user and is not empty: run as that user, or name another data_dir",
+                "{} belongs to another user and is not empty: run as that user, or name an empty folder",
                 directory.display()
             ),
         });

@@ -3,24 +3,19 @@
 //! commits nothing any more.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use picket_shared::time::Stopwatch;
-use picket_tests::balancer::Balancer;
-use picket_tests::ca::Authority;
-use picket_tests::collector::{Collector, Settings};
-use picket_tests::curl;
+use picket_tests::collector::Collector;
 use picket_tests::external::External;
 use picket_tests::mailbox::Receiver;
 use picket_tests::net::Place;
-use picket_tests::probe::{self, Probe};
-use picket_tests::target::{Ports, Target};
+use picket_tests::pair::{Pair, copied};
+use picket_tests::target::Target;
 use picket_tests::wait;
-use picket_tests::world::{folder, loopback};
-use tempfile::TempDir;
 
 /// From a kill -9 to the next term.
 const TAKEOVER: Duration = Duration::from_secs(15);
@@ -29,109 +24,6 @@ const TOLD: Duration = Duration::from_secs(21);
 const TIMES: usize = 5;
 /// Longer than it takes the other to take over and to tell.
 const STILL: Duration = Duration::from_secs(30);
-
-/// Everything that shares one database. Fields end in this order.
-struct Pair {
-    collectors: [Collector; 2],
-    _balancer: Balancer,
-    database: External,
-    authority: Authority,
-    address: Ipv4Addr,
-    folder: TempDir,
-}
-
-impl Pair {
-    /// Starts a database and the first of two collectors; the second has no keys yet.
-    fn new() -> Self {
-        let (folder, address, place) = (folder(), loopback(), Place::here());
-        let authority = Authority::new(&folder.path().join("certificates"));
-        let database = External::start(&folder.path().join("postgres"), SocketAddr::from((address, 5432)));
-        let front = SocketAddr::from((address, 8088));
-        let listens = [8080, 8082].map(|port| SocketAddr::from((address, port)));
-        let balancer = Balancer::start(front, &listens);
-        let collectors = [("one", listens[0]), ("two", listens[1])].map(|(name, at)| {
-            let http = format!("[http]\nlisten = \"{at}\"\npublic_url = \"http://{front}\"");
-            let (folder, authority) = (&folder.path().join(name), &authority.file);
-            let settings = Settings { place: &place, address, folder, certificate: None, authority };
-            let mut collector = Collector::of_external(&settings, (&http, at), &database.url_file);
-            // Where probes are told to call.
-            collector.url = format!("http://{front}");
-            collector
-        });
-        let mut pair = Self { collectors, _balancer: balancer, database, authority, address, folder };
-        pair.collectors[0].starts();
-        pair
-    }
-
-    /// The second collector gets the keys of the first, and starts.
-    fn both(&mut self) {
-        self.collectors[1].takes_keys_of(&self.collectors[0]);
-        self.collectors[1].starts();
-    }
-
-    fn probe(&self) -> Probe {
-        let settings = probe::Settings {
-            place: &Place::here(),
-            region: "eu",
-            network: None,
-            folder: &self.folder.path().join("probes"),
-            authority: &self.authority.file,
-            allow: &[format!("{}/32", self.address)],
-            resolvers: &[SocketAddr::from((self.address, 53))],
-            references: &[],
-        };
-        Probe::start(&self.collectors[0], &settings)
-    }
-
-    fn shop(&self, number: usize) -> Target {
-        let (place, folder) = (Place::here(), self.folder.path().join(format!("shop-{number}")));
-        Target::start(&place, self.address, ports(number), &folder, None, &[])
-    }
-
-    fn monitor(&self, number: usize) -> String {
-        let (url, name) = (format!("http://{}:{}/", self.address, ports(number).http), format!("shop {number}"));
-        self.collectors[0].monitor(&url, "http", &["eu"], &["--name", &name])
-    }
-
-    /// The number of the term, and which of the two leads.
-    fn leads(&self) -> Result<(i64, usize), String> {
-        let rows = self.database.rows("SELECT fence, host, holder IS NOT NULL AS held FROM leadership")?;
-        let host = rows[0]["host"].as_str().unwrap_or_default();
-        let which = self.collectors.iter().position(|one| host.contains(&format!("({})", one.address)));
-        match which.filter(|_| rows[0]["held"] == true) {
-            Some(which) => Ok((rows[0]["fence"].as_i64().unwrap(), which)),
-            None => Err(format!("{rows:?}")),
-        }
-    }
-
-    fn until_led_after(&self, term: i64, limit: Duration) -> (i64, usize) {
-        wait::until("the next term", limit, || match self.leads() {
-            Ok((newer, which)) if newer > term => Ok((newer, which)),
-            other => Err(other),
-        })
-    }
-
-    fn metric(&self, which: usize, name: &str) -> Option<String> {
-        let got = curl::get(&Place::here(), &format!("http://{}/metrics", self.collectors[which].address), &[]);
-        let line = got.body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
-        assert_eq!(got.status, 200, "{}", got.body);
-        line
-    }
-
-    fn answers(&self, which: usize) {
-        let address = self.collectors[which].address;
-        wait::until("an answer", Duration::from_secs(20), || {
-            let of = |path: &str| curl::get(&Place::here(), &format!("http://{address}{path}"), &[]).status;
-            let got = (of("/healthz"), of("/sign-in"));
-            if got == (200, 200) { Ok(()) } else { Err(got) }
-        });
-    }
-}
-
-fn ports(number: usize) -> Ports {
-    let number = u16::try_from(number).unwrap();
-    Ports { http: 8100 + number, https: 8200 + number }
-}
 
 fn kinds(receiver: &Receiver) -> Vec<String> {
     let calls = receiver.calls();
@@ -148,7 +40,7 @@ fn until_told(receiver: &Receiver, count: usize, limit: Duration) {
 
 #[test]
 fn a_standby_takes_over_and_nothing_is_told_twice() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::start();
     other_keys_are_refused(&mut pair);
     pair.both();
     pair.answers(0);
@@ -186,10 +78,10 @@ fn a_standby_takes_over_and_nothing_is_told_twice() {
 
 /// Without a key ring, or with another, the second does not start.
 fn other_keys_are_refused(pair: &mut Pair) {
-    let two = pair.collectors[1].keys();
+    let (one, two) = (pair.collectors[0].keys(), pair.collectors[1].keys());
     pair.collectors[1].begins_to_start();
     until_ended_with(&mut pair.collectors[1], "the key ring is missing: nothing is in");
-    pair.collectors[1].takes_keys_of(&pair.collectors[0]);
+    copied(&one, &two);
     let file = two.join("master-keys.txt");
     let text = fs::read_to_string(&file).unwrap();
     let id = text.lines().rfind(|line| !line.is_empty()).unwrap().split_once(' ').unwrap().0.to_owned();

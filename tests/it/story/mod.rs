@@ -1,6 +1,7 @@
 //! One promised behaviour a file, named as the promise. The collector, the probes and the servers around them are
 //! real; see the harness for what a `World` is.
 
+mod a_breach_is_told_by_command;
 mod a_certificate_fault_is_told_apart;
 mod a_channel_is_told_only_after_it_was_verified;
 mod a_check_can_be_tried_before_it_is_saved;
@@ -17,6 +18,7 @@ mod a_proxy_that_does_https_says_who_asks;
 mod a_region_with_a_bad_network_has_no_vote;
 mod a_renewed_certificate_is_taken_in_without_a_restart;
 mod a_restore_is_drilled;
+mod a_rotated_key_reaches_the_other_collector;
 mod a_rotated_key_stops_nothing;
 mod a_second_region_needs_only_its_token;
 mod a_silent_region_opens_no_incident;
@@ -32,6 +34,7 @@ mod an_old_probe_works;
 mod an_organization_begins_from_a_template_and_is_managed_by_another;
 mod an_outage_is_told_once_and_resolved_once;
 mod any_second_of_a_busy_hour_can_be_restored;
+mod every_call_of_the_archive_may_fail;
 mod every_line_of_the_log_is_one_json_object;
 mod figures_are_read_by_prometheus_and_tell_nothing_of_a_tenant;
 mod one_region_down_opens_no_incident;

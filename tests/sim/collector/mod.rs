@@ -358,6 +358,6 @@ impl Collector {
 fn refusal(refused: Refused) -> Said {
     match refused {
         Refused::Rule { code, retry_after, .. } => Said::Refused(code, retry_after),
-        Refused::Store(_) | Refused::Vault(_) => Said::Refused(RefusalCode::Internal, None),
+        Refused::Store(_) | Refused::Vault(_) | Refused::Credentials(_) => Said::Refused(RefusalCode::Internal, None),
     }
 }

@@ -8,7 +8,7 @@ use picket_shared::time::{Clock, Timestamp};
 use serde_json::{Value, json};
 
 use super::{CmdError, access, actor, archive, ensure, print};
-use crate::config::{Config, KeysFrom};
+use crate::config::{Config, DatabaseMode, KeysFrom};
 use crate::ops::archive::{inventory, lineage};
 use crate::postgres::open_pools;
 use crate::privacy::ledger;
@@ -160,8 +160,12 @@ pub(super) async fn rotate(args: &RotateArgs, config: &Config) -> Result<ExitCod
             out.display()
         ))?;
     } else {
+        let other = match config.database.mode {
+            DatabaseMode::Managed => ",",
+            DatabaseMode::External => ", and at once to where the collector that stands by has its ring,",
+        };
         print::line(&format!(
-            "Added key {id}. The collector seals with it within 10 s, and seals again what older keys did. Copy {} to where its copy is, \
+            "Added key {id}. The collector seals with it within 10 s, and seals again what older keys did. Copy {} to where its copy is{other} \
              and prove the recovery kit anew.",
             keyring::file(config.keys.directory()).display()
         ))?;

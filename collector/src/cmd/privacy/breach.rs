@@ -12,7 +12,7 @@ use super::super::{CmdError, actor, office, organization, print};
 use crate::app::App;
 use crate::domain::breach::Facts;
 use crate::notify::message::account;
-use crate::privacy::breaches::{Deed, Wish};
+use crate::privacy::breaches::{Deed, Unfit, Wish};
 use crate::privacy::office::Office;
 use crate::store::audit::Author;
 use crate::store::breaches::Breach;
@@ -133,7 +133,7 @@ pub(super) async fn run(command: BreachCommand, app: &App) -> Result<ExitCode, C
             };
             let wish = wish(app, facts, Vec::new(), args.said).await?;
             let made = office.open_breach(&wish, &by, now).await?;
-            let id = made.map_err(|unfit| CmdError::new(unfit.as_str()))?;
+            let id = made.map_err(unfit)?;
             let breach = found(&office, id).await?;
             print::line(&format!("{id}  {}", told(&breach, now)))?;
         }
@@ -145,7 +145,7 @@ pub(super) async fn run(command: BreachCommand, app: &App) -> Result<ExitCode, C
             let chosen = office.affected(&breach).await?.into_iter().map(|(org, ..)| org).collect();
             let wish = wish(app, facts, chosen, args.said).await?;
             let done = office.change_breach(&breach, &wish, &by, now).await?;
-            said(done.map_err(|unfit| CmdError::new(unfit.as_str()))?, "Changed.")?;
+            said(done.map_err(unfit)?, "Changed.")?;
         }
         BreachCommand::List(args) => return list(&args, &office, now).await,
         BreachCommand::Show(args) => show(&args, app, &office, now).await?,
@@ -153,6 +153,7 @@ pub(super) async fn run(command: BreachCommand, app: &App) -> Result<ExitCode, C
             let breach = found(&office, args.id).await?;
             let done = office.tell_breach(&breach, &by, now).await?;
             let words = match &done {
+                Deed::Done(1) => "Told 1 organization.".to_owned(),
                 Deed::Done(many) => format!("Told {many} organizations."),
                 _ => String::new(),
             };
@@ -164,6 +165,17 @@ pub(super) async fn run(command: BreachCommand, app: &App) -> Result<ExitCode, C
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is wrong, by the names of arguments.
+fn unfit(unfit: Unfit) -> CmdError {
+    CmdError::new(match unfit {
+        Unfit::Nobody => "it affects no organization: name some by --organization NAME, or all by --all",
+        Unfit::Future => {
+            "--at or --reported-at lies ahead, or the authority was told before it was known: give times in their order"
+        }
+        Unfit::NoTitle | Unfit::Long | Unfit::Both => unfit.as_str(),
+    })
 }
 
 fn said(done: Deed, words: &str) -> Result<(), CmdError> {

@@ -54,6 +54,9 @@ pub enum Refused {
     /// A secret of ours cannot be opened.
     #[error("the secret of probe {0} cannot be opened: is its key missing from the key ring?")]
     Vault(picket_shared::ids::ProbeId),
+    /// The key by which the credentials of a monitor are sealed is missing.
+    #[error("the credentials of monitor {0} cannot be opened: their key is missing from the key ring")]
+    Credentials(MonitorId),
 }
 
 impl Refused {

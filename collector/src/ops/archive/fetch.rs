@@ -1,8 +1,8 @@
 //! Gives a cluster that is being restored its WAL, and never says "there is no more" unless that is so.
 //!
 //! To PostgreSQL a file that is not there is the end of the archive: it stops there and goes on as a new timeline. So "not there"
-//! is answered only when the store itself says so, no chain manifest lists the file, and no later segment of its timeline is
-//! there. Everything else is tried again, and then an error that ends the recovery.
+//! is answered only when the store itself says so, neither a chain manifest nor the store listed the file, and no later segment of its
+//! timeline is there. Everything else is tried again, and then an error that ends the recovery.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +28,7 @@ pub enum Fetched {
 #[derive(Debug)]
 pub struct Fetcher {
     shelf: Shelf,
-    /// Places that a chain manifest lists.
+    /// Places that a chain manifest lists, or that the store listed when the restore began.
     listed: HashSet<String>,
     bytes: AtomicU64,
     told: UnboundedSender<WalFile>,
@@ -68,7 +68,7 @@ impl Fetcher {
         }
         if self.listed.contains(&place) {
             return Err(ArchiveError::other(format!(
-                "{file} is missing: the archive's own manifest lists it. Put it back, or restore to a time before it"
+                "{file} is missing: the archive lists it. Put it back, or restore to a time before it"
             )));
         }
         if let WalFile::Segment(segment) = file {
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(fetch("00000003.history").await, Ok(Fetched::NotThere));
         assert_eq!(fetch("000000010000000000000006").await, Ok(Fetched::NotThere));
         assert_eq!(fetch("000000020000000000000004").await, Ok(Fetched::NotThere));
-        assert!(fetch("000000010000000000000009").await.unwrap_err().contains("manifest lists it"));
+        assert!(fetch("000000010000000000000009").await.unwrap_err().contains("the archive lists it"));
         assert!(fetch("000000010000000000000004").await.unwrap_err().contains("hole"));
         // What is there and is no segment is not given either.
         assert!(fetch("000000010000000000000005").await.is_err());

@@ -31,6 +31,8 @@ use crate::postgres::recovery::{Room, Target};
 
 /// Parts that are fetched and opened while another is written out.
 const AHEAD: usize = 2;
+/// What the mark of a copy is called once it is armed.
+const ARMED: &str = "armed.json";
 
 /// What is to be restored, and where to.
 #[derive(Clone, Debug)]
@@ -92,27 +94,35 @@ pub async fn run(
     now: impl Fn() -> Timestamp,
     told: impl Fn(Progress),
 ) -> Result<Restored, ArchiveError> {
-    let owner = owner::read(shelf).await?.ok_or_else(|| ArchiveError::other("the archive is empty"))?;
+    let owner = owner::read(shelf).await?.ok_or_else(|| {
+        ArchiveError::other(format!(
+            "{} lacks `owner`, which says of which PostgreSQL it is: bring it back",
+            shelf.known_as()
+        ))
+    })?;
     let chain = Chain::read(shelf).await?;
-    let backup = chosen(shelf, &owner, order.target).await?;
+    let (backup, places) = chosen(shelf, &owner, order.target).await?;
     told(Progress::Chosen(Box::new(backup.clone())));
     let room = Room::take(order.into, order.binaries, owner.major, backup.is_foreign)?;
     // From here on nothing runs on it before it is armed, whatever becomes of this restore.
-    write_mark(room.layout(), &format!("{{\"restoring\":{:?}}}\n", backup.id))?;
+    let unfinished = format!("{{\"restoring\":{:?}}}\n", backup.id);
+    write_mark(room.layout(), &unfinished)?;
     unpack(shelf, &backup, &room.layout().pgdata(), &told).await?;
     room.verify().await?;
     told(Progress::Verified);
     let server = Server::open(&room.layout().socket_directory())
         .map_err(|error| ArchiveError::other(format!("the socket for the restore cannot be made: {error}")))?;
     let (sender, mut replayed) = mpsc::unbounded_channel();
-    let fetcher = Arc::new(Fetcher::new(shelf.clone(), chain.live.into_keys().collect::<HashSet<_>>(), sender));
+    // What the store itself listed a moment ago is there, too: it may be too new for a manifest.
+    let listed: HashSet<String> = chain.live.into_keys().chain(places).collect();
+    let fetcher = Arc::new(Fetcher::new(shelf.clone(), listed, sender));
     server.counter().begins(Desk::Fetching(Arc::clone(&fetcher)));
     let command = restore_command(&room.layout().socket_directory().join(SOCKET));
     let recovering = room.recover(&command, order.target);
     tokio::pin!(recovering);
     let recovered = loop {
         tokio::select! {
-            recovered = &mut recovering => break recovered?,
+            recovered = &mut recovering => break recovered.map_err(|error| unrecovered(&error, order.target))?,
             Some(file) = replayed.recv() => told(Progress::Replayed(file)),
         }
     };
@@ -126,8 +136,26 @@ pub async fn run(
         at: now(),
     };
     let text = serde_json::to_string_pretty(&restored).map_err(|error| ArchiveError::other(error.to_string()))?;
-    write_mark(room.layout(), &text)?;
+    if let Err(error) = write_mark(room.layout(), &text) {
+        // Whoever is told that it failed must not find it fit to be armed.
+        let _ = write_mark(room.layout(), &unfinished);
+        return Err(error);
+    }
     Ok(restored)
+}
+
+/// PostgreSQL's own words, and what to do where the archive ends before the time that was asked for.
+fn unrecovered(error: &PostgresError, target: Target) -> ArchiveError {
+    let said = error.to_string();
+    match target {
+        Target::Time(time) if said.contains("recovery ended before configured recovery target was reached") => {
+            ArchiveError::other(format!(
+                "{said}\nNo transaction of {} or later is in the archive: restore to an earlier time, or to `latest`",
+                time.exact()
+            ))
+        }
+        _ => ArchiveError::other(said),
+    }
 }
 
 /// The restored copy that waits to be armed.
@@ -140,8 +168,12 @@ pub fn waiting(data_dir: &Path) -> Result<Restored, ArchiveError> {
     let text = match fs::read_to_string(&mark) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let why = format!("in {} is no restored copy that waits to be armed", data_dir.display());
-            return Err(ArchiveError::other(why));
+            let place = data_dir.display();
+            return Err(ArchiveError::other(if mark.with_file_name(ARMED).exists() {
+                format!("the restored copy in {place} is armed already: a collector may run on it")
+            } else {
+                format!("in {place} is no restored copy that waits to be armed")
+            }));
         }
         Err(error) => return Err(failed(error)),
     };
@@ -162,13 +194,18 @@ pub fn arm(data_dir: &Path) -> Result<Restored, ArchiveError> {
     let mark = Layout::of(data_dir).unarmed();
     let failed = |error: std::io::Error| ArchiveError::other(format!("{}: {error}", mark.display()));
     let restored = waiting(data_dir)?;
-    fs::rename(&mark, mark.with_file_name("armed.json")).map_err(failed)?;
+    fs::rename(&mark, mark.with_file_name(ARMED)).map_err(failed)?;
     File::open(data_dir).and_then(|folder| folder.sync_all()).map_err(failed)?;
     Ok(restored)
 }
 
-async fn chosen(shelf: &Shelf, owner: &Owner, target: Target) -> Result<Backup, ArchiveError> {
-    let Inventory { backups: all, segments, path, .. } = Inventory::take(shelf).await?;
+/// The base backup with which a restore begins, and every place that is listed.
+async fn chosen(
+    shelf: &Shelf,
+    owner: &Owner,
+    target: Target,
+) -> Result<(Backup, impl Iterator<Item = String>), ArchiveError> {
+    let Inventory { places, backups: all, segments, path } = Inventory::take(shelf).await?;
     let time = if let Target::Time(time) = target { Some(time) } else { None };
     let Some(backup) = catalogue::choose(&all, &path, time) else {
         let first = all.iter().map(|backup| backup.ended_at).min();
@@ -183,14 +220,16 @@ async fn chosen(shelf: &Shelf, owner: &Owner, target: Target) -> Result<Backup, 
             (Some(first), _) => {
                 format!("the oldest base backup ended at {first}: nothing can be restored to a time before that")
             }
-            (None, _) => "the archive holds no complete base backup".to_owned(),
+            (None, _) => {
+                "the archive holds no complete base backup yet: the collector takes one within minutes".to_owned()
+            }
         }));
     };
     let missing = catalogue::hole(backup, &path, &segments);
     if let Some(segment) = missing.filter(|segment| backup.own_segments().any(|own| own == *segment)) {
         return Err(ArchiveError::other(format!("{segment}, which the base backup {} needs, is missing", backup.id)));
     }
-    Ok(backup.clone())
+    Ok((backup.clone(), places.into_keys()))
 }
 
 async fn unpack(shelf: &Shelf, backup: &Backup, pgdata: &Path, told: &impl Fn(Progress)) -> Result<(), ArchiveError> {
@@ -282,14 +321,19 @@ fn failed(path: &Path, error: &std::io::Error) -> ArchiveError {
     ArchiveError::other(format!("{}: {error}", path.display()))
 }
 
+/// Writes the mark of a copy that is not armed: in the place of the one before, whole or not at all, its name flushed as well. Data
+/// without the mark would pass for a collector's own.
 fn write_mark(layout: &Layout, text: &str) -> Result<(), ArchiveError> {
     let path = layout.unarmed();
-    let written =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        });
-    written.map_err(|error| failed(&path, &error))
+    let beside = path.with_extension("json.new");
+    let written = || {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&beside, &path)?;
+        File::open(layout.root())?.sync_all()
+    };
+    written().map_err(|error| failed(&path, &error))
 }
 
 #[cfg(test)]
@@ -318,5 +362,7 @@ mod tests {
         write_mark(&layout, &serde_json::to_string(&restored).unwrap()).unwrap();
         assert_eq!(arm(folder.path()).unwrap(), restored);
         assert!(!layout.unarmed().exists());
+        let error = arm(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("armed already"), "{error}");
     }
 }

@@ -22,10 +22,10 @@ impl fmt::Display for SystemId {
 }
 
 impl std::str::FromStr for SystemId {
-    type Err = std::num::ParseIntError;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
+        text.parse().map(Self).map_err(|_| "it is a number, as `backup list --json` shows it".to_owned())
     }
 }
 

@@ -24,7 +24,7 @@ use crate::domain::assignment::{Candidate, MOVED_AFTER, STALE_RECHECK, Wanted, o
 use crate::flow::verify::{Caller, Refused};
 use crate::store::assignments::{self, WantedRow};
 use crate::store::{Intake, OrgKey, manual_checks, probes, rechecks};
-use crate::vault::Class;
+use crate::vault::{Class, VaultError};
 use crate::wake::Bell;
 
 /// Even without a bell, news are looked for so often: rechecks fall due and probes fall silent without one.
@@ -118,7 +118,8 @@ async fn look(
     if full || known < clock {
         for row in assignments::changed(conn, (region.key, caller.row.org), known).await? {
             let mine = row.wanted && share.is_mine((row.id, row.org), row.kind, row.eu_only);
-            match mine.then(|| assignment(site, caller, &row)).flatten() {
+            let wanted = if mine { assignment(site, caller, &row)? } else { None };
+            match wanted {
                 Some(assignment) => found.monitors.push(assignment),
                 None if !full => found.removed.push(row.id),
                 None => {}
@@ -193,26 +194,33 @@ fn org_id(org: OrgKey) -> OrgId {
     OrgId(Uuid::from_u128(u128::from(org.0.cast_unsigned())))
 }
 
-fn assignment(site: &Site, caller: &Caller, row: &WantedRow) -> Option<Assignment> {
-    let mut check = row.spec.clone()?;
+/// What a probe is told of a monitor; `None` where nobody can run it.
+///
+/// # Errors
+/// When a key is missing that the other collector may have: the probe goes on with what it has, and asks again.
+fn assignment(site: &Site, caller: &Caller, row: &WantedRow) -> Result<Option<Assignment>, Refused> {
+    let Some(mut check) = row.spec.clone() else { return Ok(None) };
     if let Some(sealed) = &row.secret {
-        let opened = site.door.gate.opener.open(Class::MonitorSecret, row.id.0.as_bytes(), sealed).ok();
+        let opened = match site.door.gate.opener.open(Class::MonitorSecret, row.id.0.as_bytes(), sealed) {
+            Err(VaultError::UnknownKey(_)) => return Err(Refused::Credentials(row.id)),
+            opened => opened.ok(),
+        };
         let auth = opened.and_then(|json| serde_json::from_slice::<HttpAuth>(json.expose()).ok());
         match (&mut check, auth) {
             (CheckSpec::Http(http), Some(auth)) => http.auth = Some(auth),
             _ => {
                 tracing::error!(monitor.id = %row.id, "The credentials of monitor {} cannot be opened: it is not run", row.id);
-                return None;
+                return Ok(None);
             }
         }
     }
     let interval = Duration::from_secs(u64::from(row.interval_s));
-    Some(Assignment {
+    Ok(Some(Assignment {
         monitor: row.id,
         version: row.version,
         interval_s: row.interval_s,
         timeout_ms: row.timeout_ms,
         phase_us: phase_us(row.id, &caller.row.region.code, interval),
         check,
-    })
+    }))
 }

@@ -6,10 +6,12 @@
 //! A link fails where a file is already, so nothing is ever replaced, whoever else writes at the same time. A file that could
 //! not be flushed is thrown away and written anew: the same handle would say next time that all is well.
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
@@ -31,6 +33,8 @@ pub struct Directory {
     root: PathBuf,
     /// Whether it must have its mark; who only looks may look at a copy without.
     is_marked: bool,
+    /// Folders whose names are on the disk.
+    settled: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 impl Directory {
@@ -40,7 +44,7 @@ impl Directory {
     /// # Errors
     /// When it cannot be made, nothing can be written into it, or it is empty and should not be.
     pub fn make(root: &Path, remembered: Option<&Path>) -> Result<Self, StoreError> {
-        let store = Self { root: root.to_owned(), is_marked: true };
+        let store = Self::at(root, true);
         let empty = |remembered: &Path| StoreError::Refused {
             place: store.place(),
             why: format!(
@@ -52,7 +56,7 @@ impl Directory {
         if let Some(remembered) = remembered.filter(|_| !store.is_there() && !holds_any(root)) {
             return Err(empty(remembered));
         }
-        make_folders(root, None).and_then(|()| store.mark()).map_err(|error| refused(root, &error))?;
+        make_folders(root).and_then(|()| store.mark()).map_err(|error| refused(root, &error))?;
         store.sweep().map_err(|error| refused(root, &error))?;
         Ok(store)
     }
@@ -62,7 +66,7 @@ impl Directory {
     /// # Errors
     /// When it is not there.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let store = Self { root: root.to_owned(), is_marked: false };
+        let store = Self::at(root, false);
         store.sweep().map_err(|error| refused(root, &error))?;
         Ok(store)
     }
@@ -71,6 +75,10 @@ impl Directory {
     #[must_use]
     pub fn marked(self) -> Self {
         Self { is_marked: true, ..self }
+    }
+
+    fn at(root: &Path, is_marked: bool) -> Self {
+        Self { root: root.to_owned(), is_marked, settled: Arc::default() }
     }
 
     fn mark(&self) -> io::Result<()> {
@@ -124,10 +132,28 @@ impl Directory {
         Ok(self.root.join(format!("{UNFINISHED}{:016x}", u64::from_be_bytes(mark))))
     }
 
+    /// Makes a folder and those above it, each flushed into the one above; the root must be there. Also where they are there already: whoever
+    /// made them may have failed, or been killed, before it came to that.
+    fn settle(&self, folder: &Path) -> io::Result<()> {
+        if folder == self.root {
+            return Ok(());
+        }
+        let is_settled = || self.settled.lock().unwrap_or_else(PoisonError::into_inner).contains(folder);
+        if is_settled() && folder.is_dir() {
+            return Ok(());
+        }
+        let above = folder.parent().ok_or(ErrorKind::NotFound)?;
+        self.settle(above)?;
+        make_folder(folder)?;
+        flush(above)?;
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
+        Ok(())
+    }
+
     fn put_now(&self, path: &Path, object: &[u8]) -> io::Result<Put> {
         self.must_be_there()?;
         let folder = path.parent().unwrap_or(&self.root);
-        make_folders(folder, Some(&self.root))?;
+        self.settle(folder)?;
         let beside = self.beside()?;
         let put = write_whole(&beside, object).and_then(|_locked| match fs::hard_link(&beside, path) {
             Ok(()) => Ok(Put::Stored),
@@ -261,17 +287,21 @@ fn refused(root: &Path, error: &io::Error) -> StoreError {
     StoreError::Refused { place: root.display().to_string(), why }
 }
 
-/// Makes a folder and those above it, each flushed into the one above; `root` and what is above it must be there.
-fn make_folders(folder: &Path, root: Option<&Path>) -> io::Result<()> {
+/// Makes a folder and those above it, each flushed into the one above.
+fn make_folders(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    let above = folder.parent().filter(|_| root != Some(folder)).ok_or(ErrorKind::NotFound)?;
-    make_folders(above, root)?;
+    let above = folder.parent().ok_or(ErrorKind::NotFound)?;
+    make_folders(above)?;
+    make_folder(folder)?;
+    flush(above)
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(folder) {
-        Ok(()) => flush(above),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
+        made => made,
     }
 }
 

@@ -1,5 +1,6 @@
 //! A store for tests, calls of which go wrong.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -18,11 +19,19 @@ pub enum Fault {
     /// It answers, and wrongly: an object with another bit, a list without its end, an object that is not there as one that is, one
     /// that is left as one that is removed.
     Lies,
+    /// It answers with something else: another object's bytes, a list with an object that is not there. What is to be put or removed
+    /// it leaves, as the one before.
+    Mixes,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Before, Self::After, Self::Refused, Self::Lies];
+    pub const ALL: [Self; 5] = [Self::Before, Self::After, Self::Refused, Self::Lies, Self::Mixes];
+
+    /// Whether it answers as if nothing was wrong.
+    pub fn is_silent(self) -> bool {
+        matches!(self, Self::Lies | Self::Mixes)
+    }
 }
 
 /// A folder, calls of which go wrong.
@@ -30,6 +39,7 @@ impl Fault {
 pub struct Faulty {
     inner: Directory,
     next: Mutex<Option<Planned>>,
+    calls: AtomicU32,
 }
 
 /// What goes wrong.
@@ -45,7 +55,7 @@ struct Planned {
 impl Faulty {
     /// Nothing goes wrong so far.
     pub fn new(inner: Directory) -> Self {
-        Self { inner, next: Mutex::default() }
+        Self { inner, next: Mutex::default(), calls: AtomicU32::default() }
     }
 
     /// The call of that number from now on goes wrong; the first is 1.
@@ -67,7 +77,13 @@ impl Faulty {
         self.next.lock().unwrap_or_else(PoisonError::into_inner).take().is_none_or(|planned| planned.wrong == 0)
     }
 
+    /// So many calls came.
+    pub fn calls(&self) -> u32 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
     fn fault(&self) -> Option<Fault> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let planned = next.as_mut()?;
         if let Some(well) = planned.well.checked_sub(1) {
@@ -79,13 +95,13 @@ impl Faulty {
     }
 
     fn answer<'a, T: Send + 'a>(
-        &'a self,
+        fault: Option<Fault>,
         inner: Answer<'a, T>,
         lie: impl FnOnce(Option<T>) -> T + Send + 'a,
         is_asked: bool,
     ) -> Answer<'a, T> {
         let (place, why) = (|| "test".to_owned(), "as planned".to_owned());
-        match self.fault() {
+        match fault {
             None => inner,
             Some(Fault::Before) => Box::pin(async move { Err(StoreError::Failed { place: place(), why }) }),
             Some(Fault::Refused) => Box::pin(async move { Err(StoreError::Refused { place: place(), why }) }),
@@ -93,17 +109,31 @@ impl Faulty {
                 inner.await?;
                 Err(StoreError::Failed { place: place(), why })
             }),
-            Some(Fault::Lies) => Box::pin(async move { Ok(lie(if is_asked { Some(inner.await?) } else { None })) }),
+            Some(Fault::Lies | Fault::Mixes) => {
+                Box::pin(async move { Ok(lie(if is_asked { Some(inner.await?) } else { None })) })
+            }
+        }
+    }
+
+    /// The bytes of an object of another name, the nearest that there is.
+    async fn another(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
+        let all = self.inner.list("").await?;
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let other = |listed: &&Listed| listed.name != name;
+        let beside = all.iter().filter(other).find(|listed| listed.name.starts_with(folder));
+        match beside.or_else(|| all.iter().find(other)) {
+            Some(listed) => self.inner.get(&listed.name).await,
+            None => Ok(Some(Bytes::from_static(b"another"))),
         }
     }
 }
 
 impl Store for Faulty {
     fn ready(&self) -> Answer<'_, ()> {
-        self.answer(self.inner.ready(), |_| (), false)
+        Self::answer(self.fault(), self.inner.ready(), |_| (), false)
     }
     fn put<'a>(&'a self, name: &'a str, object: Bytes) -> Answer<'a, Put> {
-        self.answer(self.inner.put(name, object), |_| Put::Exists, false)
+        Self::answer(self.fault(), self.inner.put(name, object), |_| Put::Exists, false)
     }
     fn get<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Bytes>> {
         let lie = |object: Option<Option<Bytes>>| {
@@ -114,18 +144,28 @@ impl Store for Faulty {
                 Bytes::from(other)
             })
         };
-        self.answer(self.inner.get(name), lie, true)
+        match self.fault() {
+            Some(Fault::Mixes) => Box::pin(self.another(name)),
+            fault => Self::answer(fault, self.inner.get(name), lie, true),
+        }
     }
     fn list<'a>(&'a self, front: &'a str) -> Answer<'a, Vec<Listed>> {
-        let lie = |list: Option<Vec<Listed>>| {
+        let fault = self.fault();
+        let lie = move |list: Option<Vec<Listed>>| {
             let mut list = list.unwrap_or_default();
-            list.pop();
+            let last = list.pop();
+            if let Some(last) = last.filter(|_| fault == Some(Fault::Mixes)) {
+                // The ninth of its kind, of segments and of manifests.
+                let mut name = last.name.clone();
+                name.pop();
+                list.extend([last.clone(), Listed { name: name + "9", size: last.size }]);
+            }
             list
         };
-        self.answer(self.inner.list(front), lie, true)
+        Self::answer(fault, self.inner.list(front), lie, true)
     }
     fn remove<'a>(&'a self, name: &'a str) -> Answer<'a, ()> {
-        self.answer(self.inner.remove(name), |_| (), false)
+        Self::answer(self.fault(), self.inner.remove(name), |_| (), false)
     }
     fn place(&self) -> String {
         self.inner.place()
