@@ -6,6 +6,7 @@ pub mod account;
 mod alarm;
 mod closure;
 mod data;
+mod declared;
 mod event;
 mod operator;
 mod papers;
@@ -20,9 +21,10 @@ use picket_shared::time::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::domain::outage::Notice;
+use crate::domain::outage::{Notice, NoticeKind};
 
 pub use alarm::{Act, Alarm, Class, Severity};
+pub use declared::DeclaredFacts;
 pub use short::Brief;
 pub use words::{duration, vote};
 
@@ -64,6 +66,15 @@ pub enum Occasion {
         monitor: MonitorFacts,
         /// Its incident, as it is now.
         incident: Option<IncidentFacts>,
+    },
+    /// A person opened an incident, acknowledged it, or said that it is over.
+    Declared {
+        /// Which of these.
+        kind: NoticeKind,
+        /// When.
+        at: Timestamp,
+        /// The incident, as it is now.
+        incident: DeclaredFacts,
     },
 }
 
@@ -138,11 +149,16 @@ pub fn write(facts: &Facts) -> Message {
             let thread = incident.as_ref().map(|incident| incident.id);
             (sheet, event, thread)
         }
+        Occasion::Declared { kind, at, incident } => {
+            let sheet = declared::sheet(facts, kind, incident);
+            (sheet, declared::event(kind, *at, incident), Some(incident.id))
+        }
     };
     let kind = match &facts.occasion {
         Occasion::Test { .. } => "test".to_owned(),
         Occasion::Code { .. } => "channel.code".to_owned(),
         Occasion::Notice { notice, .. } => format!("monitor.{}", notice.kind.as_str()),
+        Occasion::Declared { kind, .. } => format!("incident.{}", kind.as_str()),
     };
     Message {
         id: facts.delivery,
@@ -156,7 +172,7 @@ pub fn write(facts: &Facts) -> Message {
         alarms: alarm::alarms(facts),
         code: match &facts.occasion {
             Occasion::Code { code, .. } => Some(code.clone()),
-            Occasion::Test { .. } | Occasion::Notice { .. } => None,
+            Occasion::Test { .. } | Occasion::Notice { .. } | Occasion::Declared { .. } => None,
         },
     }
 }

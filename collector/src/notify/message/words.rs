@@ -11,7 +11,7 @@ use crate::domain::outage::vote::Vote;
 use crate::domain::outage::{Notice, NoticeKind, RegionLine, Resolution};
 
 /// When an incident was over for so long before a message went out, the message says so first.
-const LATE: Duration = Duration::from_secs(60);
+pub(super) const LATE: Duration = Duration::from_secs(60);
 /// So much of each thing that was seen is told.
 const EVIDENCE_CHARS: usize = 200;
 
@@ -44,7 +44,7 @@ pub(super) fn tell(facts: &Facts, notice: &Notice, monitor: &MonitorFacts, incid
     let (subject, lead) = headline(facts, notice, monitor, incident);
     let mut rows = vec![("What", format!("{name}: {} ({})", monitor.target, monitor.kind))];
     rows.extend(when(notice, incident));
-    if let Some(incident) = incident.filter(|_| matches!(notice.kind, NoticeKind::Down | NoticeKind::Up { .. })) {
+    if let Some(incident) = incident.filter(|_| is_of_outage(&notice.kind)) {
         rows.push(("Why", format!("{} [{}]", incident.message, incident.failure.as_str())));
         let seen: Vec<_> =
             incident.evidence.iter().map(|(what, value)| format!("{what}: {}", shorten(value))).collect();
@@ -63,6 +63,11 @@ pub(super) fn tell(facts: &Facts, notice: &Notice, monitor: &MonitorFacts, incid
         }
     });
     Sheet { subject, lead, rows, link }
+}
+
+/// Whether a notice tells of an outage itself, so that why and what was seen belong to it.
+const fn is_of_outage(kind: &NoticeKind) -> bool {
+    matches!(kind, NoticeKind::Down | NoticeKind::Reopened | NoticeKind::Up { .. })
 }
 
 fn headline(
@@ -92,7 +97,21 @@ fn headline(
             (Resolution::Deleted, _) => {
                 (format!("Deleted: {name}"), format!("{name} was deleted; its incident is closed."))
             }
+            (Resolution::ByHand, _) => (
+                format!("Resolved by hand: {name}"),
+                format!("A person resolved the incident of {name}; whether it is up is not known by that."),
+            ),
         },
+        NoticeKind::Reopened => {
+            (format!("Reopened: {name}"), format!("A person opened the incident of {name} again that was over."))
+        }
+        NoticeKind::Acknowledged => {
+            (format!("Acknowledged: {name}"), format!("Somebody looks after the incident of {name}."))
+        }
+        // Those have a title, and are written in `declared`.
+        NoticeKind::Declared | NoticeKind::DeclaredOver => {
+            (format!("Incident: {name}"), format!("A person opened or ended an incident of {name}."))
+        }
         NoticeKind::NeverCameUp => (
             format!("Never came up: {name}"),
             format!("{name} has not been seen up since it was made; check its settings and its probes."),

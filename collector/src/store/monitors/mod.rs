@@ -384,7 +384,7 @@ async fn note(conn: &mut Scoped, key: MonitorKey, action: &str, now: Timestamp) 
     audit::note(conn, action, id, json!({ "name": place(&name), "kind": kind, "version": version }), now).await
 }
 
-async fn mark_dirty(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Result<(), StoreError> {
+pub(super) async fn mark_dirty(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Result<(), StoreError> {
     let done = sqlx::query("UPDATE states SET dirty_at = $2 WHERE monitor_id = $1")
         .bind(key)
         .bind(now.micros())
