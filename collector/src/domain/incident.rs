@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// The longest title, in characters.
 pub const MOST_TITLE: usize = 200;
@@ -9,6 +10,8 @@ pub const MOST_TITLE: usize = 200;
 pub const MOST_COMMENT: usize = 10_000;
 /// The longest post-mortem, in characters.
 pub const MOST_POST_MORTEM: usize = 50_000;
+/// For so long a mute of failures from some regions may last.
+pub const MOST_MUTED: Duration = Duration::from_secs(366 * 86_400);
 /// Most monitors that one incident names.
 pub const MOST_MONITORS: usize = 100;
 

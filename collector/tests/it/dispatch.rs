@@ -118,7 +118,7 @@ async fn a_lease_that_ran_out_gives_the_same_delivery_again_and_the_old_one_ends
     told.notice(NoticeKind::NeverCameUp, START).await;
     dispatch::run(&told.database.pools, START).await.unwrap();
     let first = lease(&told, START).await;
-    assert_eq!(first[0].about.as_ref().map(|about| about.name.as_str()), Some("shop"));
+    assert_eq!(first[0].about.as_ref().map(|about| about.monitor.as_ref().unwrap().name.as_str()), Some("shop"));
     // What a crash between sending and recording leaves behind.
     assert!(lease(&told, START).await.is_empty());
     let second = lease(&told, START + TERM).await;

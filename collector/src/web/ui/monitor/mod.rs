@@ -1,11 +1,11 @@
 //! Monitors: the form that makes and changes one, its own page, and what its buttons do.
 //!
-//! [`draft`] reads the form, [`edit`] shows it and stores what it says, [`show`] is the page, [`incident`] leads there,
-//! [`series`] is the data of its chart, [`switch`] pauses, resumes, deletes and restores, [`trial`] tries a form out.
+//! [`draft`] reads the form, [`edit`] shows it and stores what it says, [`show`] is the page, [`regional`] says what is told of
+//! failures from some regions, [`series`] is the data of its chart, [`switch`] pauses, resumes, deletes and restores, [`trial`] tries a form out.
 
 pub mod draft;
 pub mod edit;
-pub mod incident;
+mod regional;
 pub mod series;
 pub mod show;
 pub mod switch;
@@ -15,6 +15,7 @@ use axum::response::Response;
 use picket_shared::ids::MonitorId;
 
 use super::error;
+pub use regional::post_regional_alert;
 use crate::store::monitors::{self, MonitorRow};
 use crate::store::{Scoped, StoreError};
 
