@@ -116,8 +116,9 @@ async fn ask(world: &World, route: &Route, name: &str, session: &str, key: &str)
             .body(Body::from(body(route))),
         _ => {
             let proof = Ticket::parse(session).map(|ticket| ticket.form_proof()).unwrap_or_default();
-            let fields =
-                format!("proof={proof}&name=mine&text=mine&role=viewer&code=123456&until=2099-01-01&to=mine%40example.org");
+            let fields = format!(
+                "proof={proof}&name=mine&text=mine&role=viewer&code=123456&until=2099-01-01&to=mine%40example.org"
+            );
             let request = request.header(header::COOKIE, format!("sid-local={session}"));
             let request = request.header("sec-fetch-site", "same-origin");
             let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");

@@ -58,8 +58,7 @@ pub async fn set_regional_alert(
     let said = |alert: RegionalAlert| -> Value {
         json!({ "told": alert.told, "muted_until": alert.muted_until.map(|until| until.to_string()) })
     };
-    let detail =
-        json!({ "name": place(&row.settings.name), "before": said(row.regional), "after": said(wanted) });
+    let detail = json!({ "name": place(&row.settings.name), "before": said(row.regional), "after": said(wanted) });
     audit::note(conn, "monitor.regional_alert", row.id.0, detail, now).await?;
     Ok(true)
 }

@@ -10,7 +10,8 @@ use super::{FailingFrom, MonitorRow, Settings};
 use crate::domain::outage::{QuorumRule, RegionalAlert};
 use crate::store::{MonitorKey, RegionKey, StoreError};
 
-pub(super) const SELECT: &str = "SELECT m.id, m.uuid, m.name, m.spec, m.sealed_secret, m.interval_s, m.timeout_ms, m.quorum, m.eu_only,
+pub(super) const SELECT: &str =
+    "SELECT m.id, m.uuid, m.name, m.spec, m.sealed_secret, m.interval_s, m.timeout_ms, m.quorum, m.eu_only,
         m.tags, m.version, m.created_at, m.paused_at, m.muted_at, m.external_key, m.imported, s.state, s.since,
         m.tells_regional, m.regional_muted_until, failing_from(m.id, s.data) AS failing_from,
         coalesce(array_agg(r.id ORDER BY r.code) FILTER (WHERE r.id IS NOT NULL), '{}') AS region_keys,

@@ -115,10 +115,7 @@ const LATE: Duration = Duration::from_secs(600);
 ///
 /// # Errors
 /// When the database fails.
-pub async fn first_check(
-    scoped: &mut Scoped,
-    of: &IncidentOf,
-) -> Result<Option<(String, OutcomeRow)>, StoreError> {
+pub async fn first_check(scoped: &mut Scoped, of: &IncidentOf) -> Result<Option<(String, OutcomeRow)>, StoreError> {
     let Some(monitor) = of.monitor_id else { return Ok(None) };
     let began = Timestamp::from_micros(of.incident.started_at);
     let range = (began - LATE, began + LATE);
@@ -126,8 +123,10 @@ pub async fn first_check(
     let start = |outcome: &OutcomeRow| outcome.at + Duration::from_micros(outcome.late_us.into());
     let is_first = |outcome: &OutcomeRow| outcome.status == Status::Down && start(outcome) >= began;
     let Some(first) = outcomes.into_iter().filter(is_first).min_by_key(start) else { return Ok(None) };
-    let region: Option<String> =
-        sqlx::query_scalar("SELECT code FROM regions WHERE id = $1").bind(first.region).fetch_optional(scoped.conn()).await?;
+    let region: Option<String> = sqlx::query_scalar("SELECT code FROM regions WHERE id = $1")
+        .bind(first.region)
+        .fetch_optional(scoped.conn())
+        .await?;
     Ok(region.map(|region| (region, first)))
 }
 

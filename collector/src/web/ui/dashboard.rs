@@ -219,7 +219,11 @@ pub(super) fn overlays(
         |name: &str| overlays.and_then(|all| all.get(name)).is_some_and(|one| one == &serde_json::Value::Bool(true));
     let from = |one: &FailingFrom| match one.since {
         Some(since) => {
-            format!("{} {}", one.region, filled("monitor.since", shape::when(Timestamp::from_micros(since), now).lasted))
+            format!(
+                "{} {}",
+                one.region,
+                filled("monitor.since", shape::when(Timestamp::from_micros(since), now).lasted)
+            )
         }
         None => one.region.clone(),
     };

@@ -13,16 +13,23 @@ use crate::domain::incident::{self, MOST_COMMENT, MOST_POST_MORTEM, MOST_TITLE, 
 use crate::store::Scoped;
 use crate::store::incidents::{self, Declared, Deed, Held};
 
-const fn deed(path: &'static str, id: &'static str, handler: fn() -> axum::routing::MethodRouter<crate::web::Site>) -> Operation {
+const fn deed(
+    path: &'static str,
+    id: &'static str,
+    handler: fn() -> axum::routing::MethodRouter<crate::web::Site>,
+) -> Operation {
     Operation::post(path, Right::IncidentsWrite, id, handler).answers(&[(200, Some("IncidentDetail"))])
 }
 
 /// `POST /api/v1/incidents`.
-pub const CREATE: Operation =
-    Operation::post("/api/v1/incidents", Right::IncidentsWrite, "createIncident", || post(create_incident))
-        .does("Opens an incident of some monitors or of none, which no check opens or ends. It tells channels if `tell` says so.")
-        .body("NewIncident")
-        .answers(&[(201, Some("IncidentDetail"))]);
+pub const CREATE: Operation = Operation::post("/api/v1/incidents", Right::IncidentsWrite, "createIncident", || {
+    post(create_incident)
+})
+.does(
+    "Opens an incident of some monitors or of none, which no check opens or ends. It tells channels if `tell` says so.",
+)
+.body("NewIncident")
+.answers(&[(201, Some("IncidentDetail"))]);
 /// `POST /api/v1/incidents/{id}/acknowledge`.
 pub const ACKNOWLEDGE: Operation =
     deed("/api/v1/incidents/{id}/acknowledge", "acknowledgeIncident", || post(acknowledge_incident))
@@ -42,15 +49,13 @@ pub const RESOLVE: Operation = deed("/api/v1/incidents/{id}/resolve", "resolveIn
 pub const REOPEN: Operation = deed("/api/v1/incidents/{id}/reopen", "reopenIncident", || post(reopen_incident))
     .does("Opens an incident again that is over; nothing happens if it is open.");
 /// `PUT /api/v1/incidents/{id}/post-mortem`.
-pub const POST_MORTEM: Operation = Operation::put(
-    "/api/v1/incidents/{id}/post-mortem",
-    Right::IncidentsWrite,
-    "putPostMortem",
-    || put(put_post_mortem),
-)
-.does("Writes what was learnt of an incident, as a draft or published; null takes it away.")
-.body("PostMortem")
-.answers(&[(200, Some("IncidentDetail"))]);
+pub const POST_MORTEM: Operation =
+    Operation::put("/api/v1/incidents/{id}/post-mortem", Right::IncidentsWrite, "putPostMortem", || {
+        put(put_post_mortem)
+    })
+    .does("Writes what was learnt of an incident, as a draft or published; null takes it away.")
+    .body("PostMortem")
+    .answers(&[(200, Some("IncidentDetail"))]);
 
 async fn create_incident(call: Call) -> Outcome {
     let now = call.site.clock.now();
@@ -134,8 +139,9 @@ async fn put_post_mortem(call: Call) -> Outcome {
     let text = call.body.get("text").and_then(Value::as_str);
     let published = call.body.get("published").and_then(Value::as_bool).unwrap_or(false);
     let (mut scoped, held) = hold(&call).await?;
-    let text =
-        text.map(|text| incident::written(text, MOST_POST_MORTEM).ok_or_else(|| empty(MOST_POST_MORTEM))).transpose()?;
+    let text = text
+        .map(|text| incident::written(text, MOST_POST_MORTEM).ok_or_else(|| empty(MOST_POST_MORTEM)))
+        .transpose()?;
     if published && text.is_none() {
         let fault = Fault::new("published", "there is nothing to publish: write a text");
         return Err(Problem::faults(Kind::InvalidBody, vec![fault]));
@@ -164,7 +170,9 @@ async fn finish(call: Call, scoped: Scoped, deed: Deed) -> Outcome {
             Kind::NotReopened,
             "another incident of the monitor is open: write into that one, or resolve it first",
         )),
-        Deed::MonitorGone => Err(Problem::new(Kind::NotReopened, "its monitor was deleted: nothing can happen to it any more")),
+        Deed::MonitorGone => {
+            Err(Problem::new(Kind::NotReopened, "its monitor was deleted: nothing can happen to it any more"))
+        }
     }
 }
 

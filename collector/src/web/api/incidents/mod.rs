@@ -22,8 +22,11 @@ pub use deeds::{ACKNOWLEDGE, ASSIGN, COMMENT, CREATE, POST_MORTEM, REOPEN, RESOL
 const MONITOR: Parameter = Parameter { name: "monitor", shape: Shape::Id, what: "Only those of this monitor." };
 const STATE: Parameter =
     Parameter { name: "state", shape: Shape::OneOf(&["open", "resolved"]), what: "Only those in this state." };
-const ACKNOWLEDGED: Parameter =
-    Parameter { name: "acknowledged", shape: Shape::Flag, what: "Only those that somebody looks after, or that nobody does." };
+const ACKNOWLEDGED: Parameter = Parameter {
+    name: "acknowledged",
+    shape: Shape::Flag,
+    what: "Only those that somebody looks after, or that nobody does.",
+};
 const ORIGIN: Parameter =
     Parameter { name: "origin", shape: Shape::OneOf(&["judge", "person"]), what: "Only those that were opened so." };
 
@@ -39,15 +42,13 @@ pub const GET: Operation =
         .does("Shows an incident with what happened to it; what was told of it is in its timeline.")
         .answers(&[(200, Some("IncidentDetail"))]);
 /// `GET /api/v1/incidents/{id}/timeline`.
-pub const TIMELINE: Operation = Operation::get(
-    "/api/v1/incidents/{id}/timeline",
-    Right::IncidentsRead,
-    "getIncidentTimeline",
-    || get(get_timeline),
-)
-.does("Lists every fact of an incident in order of time: checks, votes, notices, deliveries, and what people did.")
-.query(&[LIMIT, AFTER])
-.answers(&[(200, Some("TimelinePage"))]);
+pub const TIMELINE: Operation =
+    Operation::get("/api/v1/incidents/{id}/timeline", Right::IncidentsRead, "getIncidentTimeline", || {
+        get(get_timeline)
+    })
+    .does("Lists every fact of an incident in order of time: checks, votes, notices, deliveries, and what people did.")
+    .query(&[LIMIT, AFTER])
+    .answers(&[(200, Some("TimelinePage"))]);
 
 async fn list_incidents(call: Call) -> Outcome {
     let (query, limit) = (&call.query, call.query.limit());

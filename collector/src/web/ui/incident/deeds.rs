@@ -63,7 +63,8 @@ pub async fn post_assign(State(site): State<Site>, user: User, Path(id): Path<St
 pub async fn post_comment(State(site): State<Site>, user: User, Path(id): Path<String>, form: Form) -> Response {
     let Some(comment) = written(form.raw("text"), MOST_COMMENT) else {
         let error = Some(filled("incident.bad_text", MOST_COMMENT));
-        return again(&site, &user, &id, Typed { comment: form.raw("text").to_owned(), error, ..Typed::default() }).await;
+        return again(&site, &user, &id, Typed { comment: form.raw("text").to_owned(), error, ..Typed::default() })
+            .await;
     };
     let does = async |scoped: &mut Scoped, held: &Held, now| incidents::comment(scoped, held, &comment, now).await;
     deed(&site, &user, &id, "commented", does).await
@@ -123,12 +124,7 @@ async fn deed(
     }
 }
 
-async fn refused_page(
-    site: &Site,
-    user: &User,
-    id: IncidentId,
-    error: String,
-) -> Result<Option<Response>, StoreError> {
+async fn refused_page(site: &Site, user: &User, id: IncidentId, error: String) -> Result<Option<Response>, StoreError> {
     page_of(site, user, id, &HashMap::new(), Typed { error: Some(error), ..Typed::default() }).await
 }
 

@@ -15,9 +15,9 @@ use axum::response::Response;
 use picket_shared::ids::MonitorId;
 
 use super::error;
-pub use regional::post_regional_alert;
 use crate::store::monitors::{self, MonitorRow};
 use crate::store::{Scoped, StoreError};
+pub use regional::post_regional_alert;
 
 /// The monitor of an address; anything else is not found, whosever it is.
 async fn find(scoped: &mut Scoped, id: &str) -> Result<Option<MonitorRow>, StoreError> {
