@@ -21,7 +21,7 @@ async fn outage(world: &World) -> String {
              INSERT INTO incident_events (org_id, incident_id, at, event, detail)
                  SELECT 1, id, started_at, 'first_failure', '{{\"region\": \"eu-1\", \"message\": \"too slow\"}}' FROM incidents;
              INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at, verified_at, verified_by)
-                 VALUES (gen_random_uuid(), 1, 'mail to ada', 'email', 'a***', 'x', 0, 1, 'x');
+                 VALUES (gen_random_uuid(), 1, 'mail to ada', 'email', 'a***', 'x', 0, 1, 'code');
              INSERT INTO notices (org_id, monitor_id, incident_id, kind, at, payload, dispatched_at)
                  SELECT 1, monitor_id, id, 'down', confirmed_at, '{{}}', 1 FROM incidents;
              INSERT INTO deliveries (uuid, org_id, notice_id, channel_id, state, attempts, next_at, created_at, ended_at)
