@@ -20,7 +20,7 @@ async fn a_person_opens_an_incident_looks_after_it_and_says_what_was_learnt() {
     let path = opened(&mut responder).await;
     let page = responder.get(&path).await;
     page.shows("Mails are &#60;late&#62;");
-    page.shows("<p class=\"words\">and &#60;b&#62;slow&#60;/b&#62;</p>");
+    page.shows("<p>and &#60;b&#62;slow&#60;/b&#62;</p>");
     page.shows("Opened by hand");
     page.shows("by responder@example.org");
 
