@@ -43,7 +43,6 @@ pub struct Facts {
 
 /// What has to be told.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one lives at a time, and notices are the rule")]
 pub enum Occasion {
     /// Somebody wants to know whether the channel works.
     Test {

@@ -222,7 +222,11 @@ fn failing(from: &FailingFrom, now: Timestamp) -> (String, Option<When>) {
 }
 
 fn mute_word(hours: u64) -> String {
-    if hours % 24 == 0 { filled("monitor.regional_days", hours / 24) } else { filled("monitor.regional_hours", hours) }
+    if hours.is_multiple_of(24) {
+        filled("monitor.regional_days", hours / 24)
+    } else {
+        filled("monitor.regional_hours", hours)
+    }
 }
 
 fn bar(row: &MonitorRow, found: &read::Page, now: Timestamp) -> Vec<Cell> {
