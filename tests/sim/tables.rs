@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use picket_collector::domain::gap::{Range, Watched};
 use picket_collector::domain::outage::{
-    FailureFacts, Input, MonitorFacts, Notice, OpenIncident, QuorumRule, RegionFacts, RegionResult, Span, Standing,
+    FailureFacts, Input, MonitorFacts, Notice, OpenIncident, QuorumRule, RegionFacts, RegionResult, RegionalAlert,
+    Span, Standing,
 };
 use picket_collector::store::assignments::KnownRow;
 use picket_collector::store::gaps::SilenceRow;
@@ -274,11 +275,13 @@ impl Tables {
                 deleted_at: None,
                 maintenance_since: None,
                 muted_since: None,
+                regional: RegionalAlert { told: true, muted_until: None },
             },
             regions: regions.collect(),
             standing: monitor.standing.clone().unwrap_or_else(|| Standing::new(monitor.created_at, 1)),
             span: monitor.spans.last().copied(),
             incident: monitor.open.clone(),
+            by_hand: None,
             openings: monitor.openings.clone(),
         }
     }

@@ -32,6 +32,7 @@ pub mod drill;
 pub mod ended;
 pub mod gap;
 pub mod import;
+pub mod incident;
 pub mod leadership;
 pub mod management;
 pub mod manual;

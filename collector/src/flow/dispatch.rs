@@ -1,14 +1,15 @@
 //! Notices to deliveries: whom to tell. Before it the judge, after it [`super::deliver`].
 //!
 //! A notice for members goes to every channel of the organization, and so does one for the operator, who has no channels
-//! of their own. What members get only if they ask for it makes no delivery, as no monitor can ask for it. Of a region that
-//! falls silent or returns, one message is made for all its monitors.
+//! of their own. That somebody looks after an incident goes to channels that know what that is. Of a region that falls silent or
+//! returns, one message is made for all its monitors.
 
 use std::time::Duration;
 
 use picket_shared::time::Timestamp;
 
 use crate::domain::outage::{Audience, NoticeKind};
+use crate::notify::Kind;
 use crate::store::notices::{self, NoticeRow};
 use crate::store::{Pools, StoreError, Worker, deliveries};
 
@@ -40,8 +41,10 @@ pub async fn run(pools: &Pools, now: Timestamp) -> Result<Report, StoreError> {
         }
         for notice in &waiting {
             report.notices += 1;
-            if is_for_channels(&notice.notice.kind) && !is_told_already(&mut conn, notice, now).await? {
-                report.deliveries += deliveries::insert_for_notice(&mut conn, notice.org, notice.key, now).await?;
+            if !is_told_already(&mut conn, notice, now).await? {
+                let pagers = pagers(&notice.notice.kind);
+                let (org, key) = (notice.org, notice.key);
+                report.deliveries += deliveries::insert_for_notice(&mut conn, org, key, pagers.as_deref(), now).await?;
             }
             notices::mark_dispatched(&mut conn, notice.key, now).await?;
         }
@@ -49,10 +52,13 @@ pub async fn run(pools: &Pools, now: Timestamp) -> Result<Report, StoreError> {
     }
 }
 
-const fn is_for_channels(kind: &NoticeKind) -> bool {
+/// The kinds of channel that a notice is for, where it is not for all.
+fn pagers(kind: &NoticeKind) -> Option<Vec<&'static str>> {
     match kind.audience() {
-        Audience::Members | Audience::OperatorAndMembersIfWanted | Audience::Operator => true,
-        Audience::MembersIfWanted => false,
+        Audience::Members | Audience::OperatorAndMembersIfWanted | Audience::Operator => None,
+        Audience::Pagers => {
+            Some(Kind::ALL.iter().filter(|kind| kind.acknowledges()).map(|kind| kind.as_str()).collect())
+        }
     }
 }
 

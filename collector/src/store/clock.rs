@@ -30,7 +30,18 @@ pub const TIMES: &[(&str, &[&str])] = &[
     ("gaps", &["from_at", "to_at", "noted_at"]),
     ("states", &["since", "dirty_at", "due_at", "judged_at"]),
     ("spans", &["from_at", "noted_at"]),
-    ("incidents", &["started_at", "confirmed_at", "resolved_at"]),
+    (
+        "incidents",
+        &[
+            "started_at",
+            "confirmed_at",
+            "resolved_at",
+            "acknowledged_at",
+            "reopened_at",
+            "post_mortem_at",
+            "published_at",
+        ],
+    ),
     ("incident_events", &["at"]),
     ("channels", &["created_at", "deleted_at", "verified_at", "unset_at"]),
     ("notices", &["at", "dispatched_at"]),
@@ -47,6 +58,8 @@ pub const TIMES: &[(&str, &[&str])] = &[
 /// in its batch's own id says. Who may sign in is nothing that the role which moves times may touch.
 pub const KEPT: &[(&str, &[&str])] = &[
     ("audit", &["at"]),
+    // A time that a person named.
+    ("monitors", &["regional_muted_until"]),
     ("audit_bases", &["removed_at"]),
     ("receipts", &["cut_at", "received_at"]),
     ("users", &["created_at", "password_changed_at", "signed_in_at", "deleted_at", "email_confirmed_at"]),

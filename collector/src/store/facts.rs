@@ -24,6 +24,8 @@ pub struct MonitorRow {
     pub paused_at: Option<i64>,
     pub deleted_at: Option<i64>,
     pub muted_at: Option<i64>,
+    pub tells_regional: bool,
+    pub regional_muted_until: Option<i64>,
 }
 
 /// One assigned region of one monitor, with its result if it has one.
@@ -56,7 +58,7 @@ pub struct RegionRow {
 pub async fn monitors(worker: &mut Worker, ids: &[i64]) -> Result<Vec<MonitorRow>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT id, uuid, org_id, name, kind, target, interval_s, timeout_ms, quorum, version, created_at, paused_at,
-                deleted_at, muted_at
+                deleted_at, muted_at, tells_regional, regional_muted_until
          FROM monitors WHERE id = ANY($1)",
     )
     .bind(ids)

@@ -6,7 +6,8 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::facts::MonitorRow;
-use super::{Conn, IncidentKey, NoticeKey, OrgKey, StoreError, Worker};
+use super::incidents::Held;
+use super::{Conn, IncidentKey, NoticeKey, OrgKey, Scoped, StoreError, Worker};
 use crate::domain::outage::Notice;
 use crate::wake::Bell;
 
@@ -38,7 +39,8 @@ pub async fn write(
         "notice": notice,
     });
     let done = sqlx::query(
-        "INSERT INTO notices (org_id, monitor_id, incident_id, kind, at, payload) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO notices (org_id, monitor_id, incident_id, kind, at, payload, round)
+         VALUES ($1, $2, $3, $4, $5, $6, coalesce((SELECT round FROM incidents WHERE id = $3), 0))",
     )
     .bind(monitor.org_id)
     .bind(monitor.id)
@@ -50,6 +52,25 @@ pub async fn write(
     .await?;
     StoreError::expect_rows("notices", 1, done.rows_affected())?;
     worker.ring(Bell::Dispatch).await
+}
+
+/// Writes a notice of what a person did to an incident, in the transaction that did it. Rings for dispatch.
+///
+/// # Errors
+/// When the database fails.
+pub async fn write_by_a_person(conn: &mut Scoped, held: &Held, notice: &Notice) -> Result<(), StoreError> {
+    let done = sqlx::query(
+        "INSERT INTO notices (org_id, monitor_id, incident_id, kind, at, payload, round)
+         SELECT org_id, monitor_id, id, $2, $3, $4, round FROM incidents WHERE id = $1",
+    )
+    .bind(held.key)
+    .bind(notice.kind.as_str())
+    .bind(notice.at.micros())
+    .bind(json!({ "incident": held.id, "notice": notice }))
+    .execute(conn.conn())
+    .await?;
+    StoreError::expect_rows("notices", 1, done.rows_affected())?;
+    conn.ring(Bell::Dispatch).await
 }
 
 /// Locks up to `limit` notices without deliveries, the oldest first; those that another dispatcher holds are passed over.

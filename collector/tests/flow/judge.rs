@@ -8,6 +8,9 @@ use crate::common::{START, TestProbe, World};
 use picket_collector::domain::outage::{Span, Verdict};
 use picket_collector::domain::uptime;
 use picket_collector::flow::{judge, replay};
+use picket_collector::store::OrgKey;
+use picket_collector::store::incidents::{self, Deed};
+use picket_shared::ids::IncidentId;
 use picket_shared::outcome::{Outcome, Status, Trigger};
 use picket_shared::time::Timestamp;
 
@@ -46,6 +49,37 @@ impl Story {
         sqlx::query_scalar("SELECT state FROM states").fetch_one(&self.world.owner).await.unwrap()
     }
 
+    /// Fails three times in a row, as one region alone must.
+    async fn goes_down(&mut self) {
+        self.finds(SLOT, Trigger::Scheduled, Status::Down).await;
+        self.is_judged().await;
+        self.finds(RETRY, Trigger::Confirm, Status::Down).await;
+        self.is_judged().await;
+        self.world.clock.advance(RETRY);
+        self.is_judged().await;
+        self.finds(Duration::ZERO, Trigger::Recheck, Status::Down).await;
+        self.is_judged().await;
+    }
+
+    /// A person does something to the newest incident.
+    async fn by_hand(&self, by: By) -> Deed {
+        let id: uuid::Uuid = sqlx::query_scalar("SELECT uuid FROM incidents ORDER BY id DESC LIMIT 1")
+            .fetch_one(&self.world.owner)
+            .await
+            .unwrap();
+        let org: OrgKey =
+            sqlx::query_scalar("SELECT org_id FROM incidents").fetch_one(&self.world.owner).await.unwrap();
+        let mut scoped = self.world.pools.scoped(org).await.unwrap().by("user:ada@example.org");
+        let held = incidents::hold(&mut scoped, IncidentId(id)).await.unwrap().unwrap();
+        let now = self.world.clock.now();
+        let deed = match by {
+            By::Resolve => incidents::resolve_by_hand(&mut scoped, &held, now).await.unwrap(),
+            By::Reopen => incidents::reopen(&mut scoped, &held, now).await.unwrap(),
+        };
+        scoped.commit().await.unwrap();
+        deed
+    }
+
     async fn notices(&self) -> Vec<String> {
         sqlx::query_scalar("SELECT kind FROM notices ORDER BY id").fetch_all(&self.world.owner).await.unwrap()
     }
@@ -58,6 +92,13 @@ impl Story {
         let verdict = |text: String| serde_json::from_value::<Verdict>(text.into()).unwrap();
         rows.into_iter().map(|(at, text)| Span { start: Timestamp::from_micros(at), verdict: verdict(text) }).collect()
     }
+}
+
+/// What a person does.
+#[derive(Clone, Copy)]
+enum By {
+    Resolve,
+    Reopen,
 }
 
 const SLOT: Duration = Duration::from_secs(30);
@@ -100,6 +141,55 @@ async fn a_whole_outage_becomes_one_incident_with_one_notice_at_each_end() {
     let sums = uptime::of_monitor(&story.spans().await, START, now);
     assert_eq!(sums.total_us(), now.micros_since(START));
     assert!(sums.down_us > 0 && sums.up_us > 0, "{sums:?}");
+}
+
+#[tokio::test]
+async fn what_a_person_resolves_is_told_and_nothing_else_is_opened_before_the_monitor_was_up_once() {
+    let mut story = Story::begins().await;
+    story.finds(RETRY, Trigger::Recheck, Status::Up).await;
+    story.is_judged().await;
+    story.goes_down().await;
+    assert_eq!(story.notices().await, ["down"]);
+    let votes: serde_json::Value =
+        sqlx::query_scalar("SELECT detail->'votes' FROM incident_events WHERE event = 'confirmed'")
+            .fetch_one(&story.world.owner)
+            .await
+            .unwrap();
+    assert_eq!(votes[0]["vote"], "fail", "{votes}");
+
+    assert_eq!(story.by_hand(By::Resolve).await, Deed::Done);
+    assert_eq!(story.by_hand(By::Resolve).await, Deed::Already);
+    story.is_judged().await;
+    assert_eq!((story.state().await.as_str(), story.notices().await), ("down", vec!["down".into(), "up".to_owned()]));
+    for _ in 0..3 {
+        story.finds(SLOT, Trigger::Scheduled, Status::Down).await;
+        story.is_judged().await;
+    }
+    assert_eq!(story.world.count("incidents").await, 1);
+
+    assert_eq!(story.by_hand(By::Reopen).await, Deed::Done);
+    story.is_judged().await;
+    assert_eq!(story.notices().await, ["down", "up", "reopened"]);
+    for _ in 0..3 {
+        story.finds(SLOT, Trigger::Scheduled, Status::Up).await;
+        story.is_judged().await;
+    }
+    assert_eq!(story.world.count("incidents WHERE resolution = 'recovered'").await, 1);
+    assert_eq!(story.notices().await, ["down", "up", "reopened", "up"]);
+
+    assert_eq!(story.by_hand(By::Reopen).await, Deed::Done);
+    story.is_judged().await;
+    story.goes_down().await;
+    assert_eq!(story.world.count("incidents").await, 1, "it is the incident that was opened again");
+    assert_eq!(story.world.count("incident_events WHERE event = 'failing_again'").await, 1);
+    assert_eq!(story.by_hand(By::Resolve).await, Deed::Done);
+    story.is_judged().await;
+    for _ in 0..3 {
+        story.finds(SLOT, Trigger::Scheduled, Status::Up).await;
+        story.is_judged().await;
+    }
+    story.goes_down().await;
+    assert_eq!((story.world.count("incidents").await, story.state().await.as_str()), (2, "down"));
 }
 
 #[tokio::test]

@@ -66,15 +66,19 @@ async fn two_dispatchers_at_once_make_each_delivery_once() {
 }
 
 #[tokio::test]
-async fn what_members_must_ask_for_is_dispatched_to_nobody() {
+async fn that_somebody_looks_after_an_incident_goes_to_pagers_alone() {
     let told = Told::new().await;
     told.channel("hook", &webhook("https://hook.example/")).await;
-    told.notice(NoticeKind::Regional { failing: [region()].into() }, START).await;
-    told.notice(NoticeKind::RegionalOver, START).await;
-    assert_eq!(dispatch::run(&told.database.pools, START).await.unwrap(), Report { notices: 2, deliveries: 0 });
-    assert_eq!(told.number("SELECT count(*) FROM notices WHERE dispatched_at IS NULL").await, 0);
-    told.notice(NoticeKind::NoData { since: START }, START).await;
+    let key = picket_shared::secret::SecretString::new("0123456789abcdef0123456789abcdef".to_owned());
+    let pager = picket_collector::notify::channels::pagerduty::Pagerduty { key, region: "eu".to_owned() };
+    told.channel("pager", &picket_collector::notify::Settings::Pagerduty(pager)).await;
+    told.notice(NoticeKind::Acknowledged, START).await;
     assert_eq!(dispatch::run(&told.database.pools, START).await.unwrap(), Report { notices: 1, deliveries: 1 });
+    let kind = "SELECT c.kind FROM deliveries d JOIN channels c ON c.id = d.channel_id";
+    assert_eq!(told.text(kind).await, "pagerduty");
+    told.notice(NoticeKind::Regional { failing: [region()].into() }, START).await;
+    told.notice(NoticeKind::NoData { since: START }, START).await;
+    assert_eq!(dispatch::run(&told.database.pools, START).await.unwrap(), Report { notices: 2, deliveries: 4 });
 }
 
 #[tokio::test]
@@ -114,7 +118,7 @@ async fn a_lease_that_ran_out_gives_the_same_delivery_again_and_the_old_one_ends
     told.notice(NoticeKind::NeverCameUp, START).await;
     dispatch::run(&told.database.pools, START).await.unwrap();
     let first = lease(&told, START).await;
-    assert_eq!(first[0].about.as_ref().map(|about| about.name.as_str()), Some("shop"));
+    assert_eq!(first[0].about.as_ref().map(|about| about.monitor.as_ref().unwrap().name.as_str()), Some("shop"));
     // What a crash between sending and recording leaves behind.
     assert!(lease(&told, START).await.is_empty());
     let second = lease(&told, START + TERM).await;

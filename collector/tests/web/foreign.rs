@@ -68,6 +68,7 @@ async fn all_of_theirs(world: &World) -> String {
     for table in [
         "monitors",
         "incidents",
+        "incident_events",
         "channels",
         "invitations",
         "api_keys",
@@ -89,6 +90,10 @@ fn body(route: &Route) -> &'static str {
         ("PATCH", "/api/v1/members/{id}") => r#"{"role": "viewer"}"#,
         ("POST", "/api/v1/members/{id}/keys") => r#"{"name": "mine", "scopes": ["monitors:read"]}"#,
         ("PUT", "/api/v1/members/{id}") => r#"{"until": null}"#,
+        ("POST", "/api/v1/incidents/{id}/assign") => r#"{"member": null}"#,
+        ("POST", "/api/v1/incidents/{id}/comments") => r#"{"text": "mine"}"#,
+        ("PUT", "/api/v1/incidents/{id}/post-mortem") => r#"{"text": "mine"}"#,
+        ("PUT", "/api/v1/monitors/{id}/regional-alert") => r#"{"told": true}"#,
         ("PATCH", _) => r#"{"name": "mine"}"#,
         ("PUT", path) if path.ends_with("/settings") => r#"{"settings": {"to": "mine@example.org"}}"#,
         ("POST", path) if path.ends_with("/verify") => r#"{"code": "123456"}"#,
@@ -111,8 +116,9 @@ async fn ask(world: &World, route: &Route, name: &str, session: &str, key: &str)
             .body(Body::from(body(route))),
         _ => {
             let proof = Ticket::parse(session).map(|ticket| ticket.form_proof()).unwrap_or_default();
-            let fields =
-                format!("proof={proof}&name=mine&role=viewer&code=123456&until=2099-01-01&to=mine%40example.org");
+            let fields = format!(
+                "proof={proof}&name=mine&text=mine&role=viewer&code=123456&until=2099-01-01&to=mine%40example.org"
+            );
             let request = request.header(header::COOKIE, format!("sid-local={session}"));
             let request = request.header("sec-fetch-site", "same-origin");
             let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");

@@ -337,10 +337,13 @@ impl Collector {
                 IncidentAction::Open { started_at, confirmed_at, .. } => {
                     let id = IncidentId(Uuid::nil());
                     monitor.openings.push(*confirmed_at);
-                    monitor.open = Some(OpenIncident { id, started_at: *started_at, confirmed_at: *confirmed_at });
+                    let (started_at, confirmed_at) = (*started_at, *confirmed_at);
+                    monitor.open = Some(OpenIncident { id, started_at, confirmed_at, reopened_at: None });
                 }
                 IncidentAction::Resolve { .. } => monitor.open = None,
-                IncidentAction::MarkNoData { .. } | IncidentAction::MarkEdited { .. } => {}
+                IncidentAction::MarkNoData { .. }
+                | IncidentAction::MarkEdited { .. }
+                | IncidentAction::MarkFailing { .. } => {}
             }
         }
         monitor.notices.extend(decision.notices.iter().cloned());

@@ -3,8 +3,8 @@
 use picket_shared::ids::Region;
 use picket_shared::time::Timestamp;
 
-use super::incident::IncidentAction;
-use super::input::{Input, OpenIncident, Span, Standing};
+use super::incident::{IncidentAction, OpenIncident};
+use super::input::{Input, Span, Standing};
 use super::notice::Notice;
 
 /// The answer to one [`Input`].
@@ -49,10 +49,13 @@ impl Decision {
                 IncidentAction::Open { started_at, confirmed_at, .. } => {
                     next.openings.push(*confirmed_at);
                     let id = picket_shared::ids::IncidentId(uuid::Uuid::nil());
-                    next.incident = Some(OpenIncident { id, started_at: *started_at, confirmed_at: *confirmed_at });
+                    let (started_at, confirmed_at) = (*started_at, *confirmed_at);
+                    next.incident = Some(OpenIncident { id, started_at, confirmed_at, reopened_at: None });
                 }
                 IncidentAction::Resolve { .. } => next.incident = None,
-                IncidentAction::MarkNoData { .. } | IncidentAction::MarkEdited { .. } => {}
+                IncidentAction::MarkNoData { .. }
+                | IncidentAction::MarkEdited { .. }
+                | IncidentAction::MarkFailing { .. } => {}
             }
         }
         next
@@ -76,6 +79,8 @@ pub enum Because {
     NextRound,
     /// A voter was lost, and the rest is asked anew.
     VoterLost,
+    /// A person resolved the incident.
+    ResolvedByHand,
     /// A quorum is good again.
     QuorumGood,
     /// It failed again before it was good for long enough.
@@ -109,6 +114,7 @@ impl Because {
             Self::MinorityFails => "minority_fails",
             Self::NextRound => "next_round",
             Self::VoterLost => "voter_lost",
+            Self::ResolvedByHand => "resolved_by_hand",
             Self::QuorumGood => "quorum_good",
             Self::FailsAgain => "fails_again",
             Self::StayedGood => "stayed_good",

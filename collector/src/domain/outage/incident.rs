@@ -1,14 +1,76 @@
 //! Opening and resolving incidents.
+//!
+//! What a person resolves is over for people; the monitor stays down until it is seen good, and no other incident is opened before
+//! that. What a person opens again goes on as if it had never ended.
 
-use picket_shared::ids::Region;
+use picket_shared::ids::{IncidentId, Region};
 use picket_shared::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::decision::Because;
 use super::draft::Draft;
 use super::flap;
-use super::input::{FailureFacts, Over, Recovering, Resolution, State};
+use super::input::{FailureFacts, Recovering, State};
+use super::notice::{RegionLine, lines};
 use super::timing::{IN_A_ROW, RECOVERY_ROUNDS};
 use super::vote::{Ballot, Vote};
+
+/// The incident that is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenIncident {
+    /// Which one.
+    pub id: IncidentId,
+    /// The start of the first failing check.
+    pub started_at: Timestamp,
+    /// When the judge was sure.
+    pub confirmed_at: Timestamp,
+    /// When a person opened it again.
+    pub reopened_at: Option<Timestamp>,
+}
+
+/// An incident that a person resolved, whatever the monitor does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByHand {
+    /// Its start.
+    pub started_at: Timestamp,
+    /// When it was resolved.
+    pub at: Timestamp,
+}
+
+/// The end of an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Over {
+    /// When it ended.
+    pub at: Timestamp,
+    /// How.
+    pub resolution: Resolution,
+}
+
+/// How an incident ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolution {
+    /// A quorum saw the target good again.
+    Recovered,
+    /// The monitor was paused.
+    Paused,
+    /// The monitor was deleted.
+    Deleted,
+    /// A person said that it is over.
+    ByHand,
+}
+
+impl Resolution {
+    /// Its name in tables and messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Recovered => "recovered",
+            Self::Paused => "paused",
+            Self::Deleted => "deleted",
+            Self::ByHand => "by_hand",
+        }
+    }
+}
 
 /// What happens to an incident. An incident is named by its monitor and its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +85,17 @@ pub enum IncidentAction {
         regions: Vec<Region>,
         /// What the first of them saw.
         failure: Option<FailureFacts>,
+        /// What every region said then, sorted by name.
+        votes: Vec<RegionLine>,
+    },
+    /// It fails while one is open that a person opened again; for its timeline.
+    MarkFailing {
+        /// Its start.
+        started_at: Timestamp,
+        /// The start of the first failing check.
+        since: Timestamp,
+        /// What every region said then, sorted by name.
+        votes: Vec<RegionLine>,
     },
     /// The open one is over.
     Resolve {
@@ -49,22 +122,39 @@ pub enum IncidentAction {
     },
 }
 
-/// The transition to down: opens an incident that started at `t0`.
+/// The transition to down: opens an incident that started at `t0`, unless a person opened the last one again.
 pub(super) fn open(draft: &mut Draft<'_>, t0: Timestamp) {
     let mut fails: Vec<_> = draft.ballots.iter().filter(|b| b.vote == Vote::Fail).collect();
     fails.sort_by(|a, b| (a.since(), a.region()).cmp(&(b.since(), b.region())));
     let failure = fails.iter().find_map(|b| b.facts.result.as_ref()?.failure.clone());
     let regions = fails.iter().map(|b| b.region().clone()).collect();
-    let confirmed_at = draft.as_of();
-    draft.incidents.push(IncidentAction::Open { started_at: t0, confirmed_at, regions, failure });
-    draft.open_since = Some(t0);
+    let (confirmed_at, votes) = (draft.as_of(), lines(draft));
+    let is_new = draft.open_since.is_none();
+    draft.incidents.push(match draft.open_since {
+        Some(started_at) => IncidentAction::MarkFailing { started_at, since: t0, votes },
+        None => IncidentAction::Open { started_at: t0, confirmed_at, regions, failure, votes },
+    });
+    draft.open_since.get_or_insert(t0);
     draft.verdict_from = Some(t0);
     draft.standing.overlays.regional.clear();
     let good = draft.ballots.iter().filter(|b| b.vote == Vote::Ok).map(|b| b.region().clone()).collect();
     draft.standing.memory.good_at_open = Some(good);
     draft.standing.memory.changed_at = Some(confirmed_at);
-    flap::on_opening(draft);
+    if is_new {
+        flap::on_opening(draft);
+    }
     draft.enter(State::Down, Because::QuorumFails);
+}
+
+/// Takes note that a person resolved the incident that was told: that it is over will be told too.
+pub(super) fn note_by_hand(draft: &mut Draft<'_>) {
+    let Some(ByHand { started_at, at }) = draft.input.by_hand.filter(|_| draft.open_since.is_none()) else { return };
+    let told = draft.standing.memory.told.as_mut();
+    if let Some(told) = told.filter(|told| told.started_at == started_at && told.over.is_none()) {
+        told.over = Some(Over { at, resolution: Resolution::ByHand });
+        draft.standing.memory.changed_at = Some(draft.as_of());
+        draft.because.push(Because::ResolvedByHand);
+    }
 }
 
 /// Ends the open incident, if there is one.
@@ -120,7 +210,8 @@ pub(super) fn while_recovering(draft: &mut Draft<'_>, mut recovering: Recovering
 /// region has no vote, three times in a row before the incident may end.
 fn good_since(draft: &Draft<'_>, rounds: u8) -> Option<Timestamp> {
     let tally = draft.full_tally();
-    let began = draft.open_since.unwrap_or(draft.standing.since);
+    let by_hand = draft.input.by_hand.map(|by_hand| by_hand.started_at);
+    let began = draft.open_since.or(by_hand).unwrap_or(draft.standing.since);
     let good: Vec<_> = tally.saying(Vote::Ok, Timestamp::default()).filter(|b| b.oks() >= rounds).collect();
     let in_a_row = if rounds > 1 && tally.is_partial() { IN_A_ROW } else { rounds };
     let came = |b: &Ballot<'_>| {

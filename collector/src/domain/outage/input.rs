@@ -5,11 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use picket_shared::ids::{IncidentId, MonitorId, Region};
+use picket_shared::ids::{MonitorId, Region};
 use picket_shared::outcome::{FailureKind, SelfCheck, Status, Trigger};
 use picket_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::incident::{ByHand, OpenIncident, Over};
 use super::network::Network;
 use super::quorum::QuorumRule;
 use super::timing::Timing;
@@ -32,6 +33,8 @@ pub struct Input {
     pub span: Option<Span>,
     /// The incident that is open.
     pub incident: Option<OpenIncident>,
+    /// The incident that a person resolved last.
+    pub by_hand: Option<ByHand>,
     /// `confirmed_at` of the incidents confirmed in the last 30 minutes (more do no harm), in any order.
     pub openings: Vec<Timestamp>,
 }
@@ -66,6 +69,17 @@ pub struct MonitorFacts {
     pub maintenance_since: Option<Timestamp>,
     /// Since when it is judged and tells its members nothing, until somebody releases it.
     pub muted_since: Option<Timestamp>,
+    /// Whether members are told when it fails from some regions and is up from elsewhere.
+    pub regional: RegionalAlert,
+}
+
+/// What members want to know of failures that are no incident.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RegionalAlert {
+    /// Whether they are told.
+    pub told: bool,
+    /// Until when they are told nothing of it all the same.
+    pub muted_until: Option<Timestamp>,
 }
 
 /// One assigned region.
@@ -122,17 +136,6 @@ pub struct FailureFacts {
     pub kind: FailureKind,
     /// One sentence for a person.
     pub message: String,
-}
-
-/// The incident that is open.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenIncident {
-    /// Which one.
-    pub id: IncidentId,
-    /// The start of the first failing check.
-    pub started_at: Timestamp,
-    /// When the judge was sure.
-    pub confirmed_at: Timestamp,
 }
 
 /// What one judgement leaves to the next.
@@ -290,6 +293,7 @@ pub struct Memory {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alone_at: Option<Timestamp>,
     /// The regional failure that was told.
+    #[serde(rename = "regional_told")]
     pub told_regional: BTreeSet<Region>,
     /// That too few regions vote was told.
     pub told_no_data: bool,
@@ -309,38 +313,6 @@ pub struct Told {
     pub started_at: Timestamp,
     /// Its end, once there is one.
     pub over: Option<Over>,
-}
-
-/// The end of an incident.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Over {
-    /// When it ended.
-    pub at: Timestamp,
-    /// How.
-    pub resolution: Resolution,
-}
-
-/// How an incident ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Resolution {
-    /// A quorum saw the target good again.
-    Recovered,
-    /// The monitor was paused.
-    Paused,
-    /// The monitor was deleted.
-    Deleted,
-}
-
-impl Resolution {
-    /// Its name in tables and messages.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Recovered => "recovered",
-            Self::Paused => "paused",
-            Self::Deleted => "deleted",
-        }
-    }
 }
 
 /// From when on which verdict holds; it ends where the next begins.

@@ -4,8 +4,8 @@ use picket_shared::time::Timestamp;
 
 use super::decision::Because;
 use super::draft::Draft;
-use super::incident::{self, IncidentAction};
-use super::input::{Memory, Overlays, Pending, Resolution, State, Verdict};
+use super::incident::{self, IncidentAction, Resolution};
+use super::input::{Memory, Overlays, Pending, State, Verdict};
 use super::state;
 
 /// Whether the monitor runs at all. A pause or deletion closes the incident and forgets the rest; when it ends, the
@@ -69,6 +69,7 @@ fn stop(draft: &mut Draft<'_>, at: Timestamp, resolution: Resolution, because: B
         edited_at: memory.edited_at,
         changed_at: memory.changed_at,
         told: memory.told.clone(),
+        told_regional: memory.told_regional.clone(),
         told_never_up: memory.told_never_up,
         ..Memory::default()
     };

@@ -35,10 +35,10 @@ mod troubles;
 mod world;
 
 pub use decision::{Because, Decision};
-pub use incident::IncidentAction;
+pub use incident::{ByHand, IncidentAction, OpenIncident, Over, Resolution};
 pub use input::{
-    Before, FailureFacts, Input, Memory, MonitorFacts, OpenIncident, Over, Overlays, Pending, Recovering, RegionFacts,
-    RegionResult, Resolution, Span, Standing, State, Suspect, Told, Verdict,
+    Before, FailureFacts, Input, Memory, MonitorFacts, Overlays, Pending, Recovering, RegionFacts, RegionResult,
+    RegionalAlert, Span, Standing, State, Suspect, Told, Verdict,
 };
 pub use notice::{Audience, Notice, NoticeKind, RegionLine};
 pub use quorum::QuorumRule;
@@ -54,6 +54,7 @@ const MOST_STEPS: u32 = 16;
 /// Decides. The same input always gives the same decision, and the input after the decision gives no further one.
 pub fn judge(input: &Input) -> Decision {
     let mut draft = Draft::new(input);
+    incident::note_by_hand(&mut draft);
     let runs = maintenance::is_running(&mut draft);
     if runs {
         maintenance::note_edit(&mut draft);

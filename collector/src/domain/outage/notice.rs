@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::draft::Draft;
 use super::flap;
-use super::input::{Before, FailureFacts, Over, State, Told};
+use super::incident::Over;
+use super::input::{Before, FailureFacts, State, Told};
 use super::network;
 use super::state::JUST_AFTER;
 use super::timing::{NEVER_UP_AFTER, SILENCE_LOOK};
@@ -34,6 +35,14 @@ pub struct Notice {
 pub enum NoticeKind {
     /// The monitor is down.
     Down,
+    /// A person opened an incident again that was told as over.
+    Reopened,
+    /// Somebody looks after the incident that was told.
+    Acknowledged,
+    /// A person opened an incident, of some monitors or none.
+    Declared,
+    /// Such an incident is over.
+    DeclaredOver,
     /// The incident that was told is over.
     Up {
         /// When and how.
@@ -91,8 +100,8 @@ pub enum NoticeKind {
 pub enum Audience {
     /// The monitor's channels.
     Members,
-    /// The monitor's channels, where they ask for it.
-    MembersIfWanted,
+    /// Channels that know alarms which somebody looks after.
+    Pagers,
     /// The operator, and the monitor's channels where they ask for it.
     OperatorAndMembersIfWanted,
     /// The operator; one message for all monitors of a region.
@@ -104,6 +113,10 @@ impl NoticeKind {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Down => "down",
+            Self::Reopened => "reopened",
+            Self::Acknowledged => "acknowledged",
+            Self::Declared => "declared",
+            Self::DeclaredOver => "declared_over",
             Self::Up { .. } => "up",
             Self::NeverCameUp => "never_came_up",
             Self::Regional { .. } => "regional",
@@ -121,10 +134,17 @@ impl NoticeKind {
     /// For whom it is.
     pub const fn audience(&self) -> Audience {
         match self {
-            Self::Down | Self::Up { .. } | Self::NeverCameUp | Self::Flapping { .. } | Self::FlappingOver => {
-                Audience::Members
-            }
-            Self::Regional { .. } | Self::RegionalOver => Audience::MembersIfWanted,
+            Self::Down
+            | Self::Reopened
+            | Self::Declared
+            | Self::DeclaredOver
+            | Self::Up { .. }
+            | Self::NeverCameUp
+            | Self::Regional { .. }
+            | Self::RegionalOver
+            | Self::Flapping { .. }
+            | Self::FlappingOver => Audience::Members,
+            Self::Acknowledged => Audience::Pagers,
             Self::NoData { .. } => Audience::OperatorAndMembersIfWanted,
             Self::RegionSilent { .. }
             | Self::RegionHeard { .. }
@@ -147,15 +167,25 @@ pub struct RegionLine {
 
 impl Notice {
     pub(super) fn about(draft: &Draft<'_>, kind: NoticeKind, incident_started_at: Option<Timestamp>) -> Self {
-        let line = |b: &super::vote::Ballot<'_>| RegionLine {
-            region: b.region().clone(),
-            vote: b.vote,
-            failure: b.facts.result.as_ref().filter(|_| b.is_failing()).and_then(|r| r.failure.clone()),
-        };
-        let mut regions: Vec<_> = draft.ballots.iter().map(line).collect();
-        regions.sort_by(|a, b| a.region.cmp(&b.region));
-        Self { kind, at: draft.as_of(), incident_started_at, regions }
+        Self { kind, at: draft.as_of(), incident_started_at, regions: lines(draft) }
     }
+
+    /// What a person did to an incident.
+    pub const fn by_a_person(kind: NoticeKind, at: Timestamp, incident_started_at: Timestamp) -> Self {
+        Self { kind, at, incident_started_at: Some(incident_started_at), regions: Vec::new() }
+    }
+}
+
+/// What every region says, sorted by name.
+pub(super) fn lines(draft: &Draft<'_>) -> Vec<RegionLine> {
+    let line = |b: &super::vote::Ballot<'_>| RegionLine {
+        region: b.region().clone(),
+        vote: b.vote,
+        failure: b.facts.result.as_ref().filter(|_| b.is_failing()).and_then(|r| r.failure.clone()),
+    };
+    let mut regions: Vec<_> = draft.ballots.iter().map(line).collect();
+    regions.sort_by(|a, b| a.region.cmp(&b.region));
+    regions
 }
 
 /// Makes up the difference between what is so and what was told.
@@ -191,20 +221,32 @@ fn outage(draft: &mut Draft<'_>) {
     }
     if let (None, Some(started_at)) = (&draft.standing.memory.told, draft.open_since) {
         draft.standing.memory.told = Some(Told { started_at, over: None });
-        tell(draft, NoticeKind::Down, Some(started_at));
+        let again = draft.input.incident.as_ref().is_some_and(|open| open.reopened_at.is_some());
+        tell(draft, if again { NoticeKind::Reopened } else { NoticeKind::Down }, Some(started_at));
     }
 }
 
+/// Where members want it: what failed from some regions alone, and once it was told also that this is over. What a mute withholds
+/// and still stands at its end is told then.
 fn regional(draft: &mut Draft<'_>) {
-    let failing = match draft.standing.state {
-        State::Up => draft.standing.overlays.regional.clone(),
-        State::Down => BTreeSet::new(),
-        _ => return,
-    };
-    let told = std::mem::replace(&mut draft.standing.memory.told_regional, failing.clone());
-    if !failing.is_subset(&told) {
+    let wanted = draft.input.monitor.regional;
+    if let Some(until) = wanted.muted_until.filter(|until| *until > draft.as_of()) {
+        draft.wake_at(until);
+        return;
+    }
+    if draft.standing.state != State::Up {
+        return;
+    }
+    let failing = draft.standing.overlays.regional.clone();
+    let told = &mut draft.standing.memory.told_regional;
+    let is_over = failing.is_empty() && !told.is_empty();
+    let is_news = wanted.told && !failing.is_subset(told);
+    if is_over || wanted.told {
+        *told = failing.clone();
+    }
+    if is_news {
         tell(draft, NoticeKind::Regional { failing }, None);
-    } else if failing.is_empty() && !told.is_empty() && draft.standing.state == State::Up {
+    } else if is_over {
         tell(draft, NoticeKind::RegionalOver, None);
     }
 }

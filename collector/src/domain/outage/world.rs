@@ -54,11 +54,13 @@ pub(super) fn input(regions: usize, interval_s: u64, timeout_s: u64) -> Input {
             deleted_at: None,
             maintenance_since: None,
             muted_since: None,
+            regional: RegionalAlert { told: true, muted_until: None },
         },
         regions: (0..regions).map(facts).collect(),
         standing: Standing::new(at(0), 1),
         span: None,
         incident: None,
+        by_hand: None,
         openings: Vec::new(),
     }
 }

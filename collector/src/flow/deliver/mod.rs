@@ -15,8 +15,9 @@ use picket_shared::time::{Stopwatch, Timestamp};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use crate::domain::incident::Severity as Declared;
 use crate::meters::Meters;
-use crate::notify::message::{self, Alarm, Facts, IncidentFacts, MonitorFacts, Occasion};
+use crate::notify::message::{self, Alarm, DeclaredFacts, Facts, IncidentFacts, MonitorFacts, Occasion, Severity};
 use crate::notify::{Client, Kind, SendError, Settings};
 use crate::store::deliveries::{self, About, Attempt, IncidentNow, Leased};
 use crate::store::{ChannelKey, Pools, StoreError, channel_proofs, limits};
@@ -232,7 +233,7 @@ fn ready(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<Ready, SendError>
     let settings: Settings = serde_json::from_slice(plain.expose())
         .map_err(|_| SendError::Permanent("the channel's settings cannot be read: make the channel anew".into()))?;
     let occasion = match (&leased.about, code(ctx, leased, now)?) {
-        (Some(about), _) => notice(about),
+        (Some(about), _) => notice(about)?,
         (None, Some((code, until))) => Occasion::Code { code, until },
         (None, None) => Occasion::Test { channel: leased.channel.name.clone() },
     };
@@ -286,14 +287,28 @@ fn hide(sent: Result<String, SendError>, code: &str) -> Result<String, SendError
     }
 }
 
-fn notice(about: &About) -> Occasion {
-    let monitor = MonitorFacts {
-        id: about.monitor,
-        name: about.name.clone(),
-        kind: about.kind.clone(),
-        target: about.target.clone(),
-    };
-    Occasion::Notice { notice: about.notice.clone(), monitor, incident: about.incident.as_ref().map(incident) }
+fn notice(about: &About) -> Result<Occasion, SendError> {
+    let (notice, now) = (about.notice.clone(), about.incident.as_ref());
+    if let Some((incident, declared)) = now.and_then(|now| Some((now, now.declared.as_ref()?))) {
+        let severity = match declared.severity {
+            Declared::Critical => Severity::Critical,
+            Declared::Error => Severity::Error,
+            Declared::Warning => Severity::Warning,
+        };
+        let incident = DeclaredFacts {
+            id: incident.id,
+            title: declared.title.clone(),
+            severity,
+            monitors: declared.monitors.clone(),
+            started_at: incident.started_at,
+            resolved_at: incident.resolved_at,
+        };
+        return Ok(Occasion::Declared { kind: notice.kind, at: notice.at, incident });
+    }
+    let lost = || SendError::Permanent("what it is about is gone".to_owned());
+    let of = about.monitor.as_ref().ok_or_else(lost)?;
+    let monitor = MonitorFacts { id: of.id, name: of.name.clone(), kind: of.kind.clone(), target: of.target.clone() };
+    Ok(Occasion::Notice { notice, monitor, incident: now.map(incident) })
 }
 
 fn incident(now: &IncidentNow) -> IncidentFacts {
@@ -353,7 +368,7 @@ mod tests {
 
     use crate::domain::outage::{Notice, NoticeKind};
 
-    use crate::store::deliveries::LeasedChannel;
+    use crate::store::deliveries::{LeasedChannel, MonitorNow};
     use crate::store::{DeliveryKey, OrgKey};
 
     fn leased(attempts: i32) -> Leased {
@@ -383,10 +398,12 @@ mod tests {
         let kind = NoticeKind::NeverCameUp;
         About {
             notice: Notice { kind, at, incident_started_at: None, regions: vec![] },
-            monitor: MonitorId::at(at),
-            name: "shop".to_owned(),
-            kind: "tcp".to_owned(),
-            target: "shop.example:443".to_owned(),
+            monitor: Some(MonitorNow {
+                id: MonitorId::at(at),
+                name: "shop".to_owned(),
+                kind: "tcp".to_owned(),
+                target: "shop.example:443".to_owned(),
+            }),
             incident: None,
         }
     }

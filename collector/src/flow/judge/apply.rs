@@ -64,13 +64,14 @@ async fn incident(
     let org = case.row.org_id;
     let because: Vec<_> = decision.because.iter().map(|because| because.as_str()).collect();
     match action {
-        IncidentAction::Open { started_at, confirmed_at, regions, failure } => {
+        IncidentAction::Open { started_at, confirmed_at, regions, failure, votes } => {
             let failure = failure.as_ref();
             let first = evidence::first(worker, case, regions.iter().map(Region::as_str), *started_at, failure).await?;
-            let votes = json!({ "regions": regions, "because": because });
+            let votes = json!({ "regions": regions, "because": because, "votes": votes });
             let mut detail = first.detail();
-            detail["regions"] = votes["regions"].clone();
-            detail["because"] = votes["because"].clone();
+            for part in ["regions", "because", "votes"] {
+                detail[part] = votes[part].clone();
+            }
             let new = incidents::NewIncident {
                 org,
                 monitor: case.row.id,
@@ -92,6 +93,13 @@ async fn incident(
             let detail = json!({ "resolution": resolution.as_str(), "because": because });
             incidents::note(worker, org, key, *at, "resolved", &detail).await?;
             Ok(None)
+        }
+        IncidentAction::MarkFailing { since, votes, .. } => {
+            if let Some(key) = open {
+                let detail = json!({ "since": since.to_string(), "because": because, "votes": votes });
+                incidents::note(worker, org, key, now, "failing_again", &detail).await?;
+            }
+            Ok(open)
         }
         IncidentAction::MarkNoData { since, .. } => {
             if let Some(key) = open {

@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use crate::domain::gap::SILENT_AFTER;
 use crate::domain::outage::{
-    FailureFacts, Input, MonitorFacts, OpenIncident, QuorumRule, RegionFacts, RegionResult, Span, Standing, Verdict,
+    ByHand, FailureFacts, Input, MonitorFacts, OpenIncident, QuorumRule, RegionFacts, RegionResult, RegionalAlert,
+    Span, Standing, Verdict,
 };
 use crate::store::facts::{MonitorRow, RegionRow};
 use crate::store::states::DueState;
@@ -50,6 +51,8 @@ pub(super) async fn cases(
         spans::newest(worker, &ids).await?.into_iter().map(|(id, at, verdict)| (id, (at, verdict))).collect();
     let mut open: BTreeMap<i64, incidents::OpenRow> =
         incidents::open_of(worker, &ids).await?.into_iter().map(|row| (row.monitor_id.0, row)).collect();
+    let mut by_hand: BTreeMap<i64, (i64, i64)> =
+        incidents::by_hand(worker, &ids).await?.into_iter().map(|(id, start, end)| (id, (start, end))).collect();
     let mut openings = grouped(incidents::openings(worker, &ids, now - OPENINGS).await?, |row| row.0);
     let mut cases = Vec::with_capacity(due.len());
     for state in due {
@@ -59,6 +62,7 @@ pub(super) async fn cases(
             regions: regions.remove(&id).unwrap_or_default(),
             span: spans.get(&id).cloned(),
             open: open.remove(&id),
+            by_hand: by_hand.remove(&id),
             openings: openings.remove(&id).unwrap_or_default().into_iter().map(|(_, at)| at).collect(),
         };
         let case = case(row, state, found, now, listening_since);
@@ -72,6 +76,7 @@ struct Found {
     regions: Vec<RegionRow>,
     span: Option<(i64, String)>,
     open: Option<incidents::OpenRow>,
+    by_hand: Option<(i64, i64)>,
     openings: Vec<i64>,
 }
 
@@ -109,7 +114,11 @@ fn case(
             id: IncidentId(open.uuid),
             started_at: Timestamp::from_micros(open.started_at),
             confirmed_at: Timestamp::from_micros(open.confirmed_at),
+            reopened_at: open.reopened_at.map(Timestamp::from_micros),
         }),
+        by_hand: found
+            .by_hand
+            .map(|(start, end)| ByHand { started_at: Timestamp::from_micros(start), at: Timestamp::from_micros(end) }),
         openings: found.openings.into_iter().map(Timestamp::from_micros).collect(),
     };
     Ok(Case { row, revision: state.revision, input, open: found.open, region_keys })
@@ -131,6 +140,10 @@ fn monitor_facts(row: &MonitorRow, created_at: Timestamp, version: u32) -> Resul
         deleted_at: row.deleted_at.map(Timestamp::from_micros),
         maintenance_since: None,
         muted_since: row.muted_at.map(Timestamp::from_micros),
+        regional: RegionalAlert {
+            told: row.tells_regional,
+            muted_until: row.regional_muted_until.map(Timestamp::from_micros),
+        },
     })
 }
 

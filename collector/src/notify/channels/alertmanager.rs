@@ -151,9 +151,9 @@ fn alert(message: &Message, alarm: &Alarm) -> Value {
     let ends = message.at
         + match (alarm.act, alarm.class) {
             (Act::Clear, _) => Duration::ZERO,
-            (Act::Raise, Class::Test) => STANDS_TEST,
-            (Act::Raise, class) if class.ends() => STANDS,
-            (Act::Raise, _) => STANDS_ALONE,
+            (_, Class::Test) => STANDS_TEST,
+            (_, class) if class.ends() => STANDS,
+            _ => STANDS_ALONE,
         };
     let summary = if alarm.act == Act::Raise { brief.summary() } else { brief.headline.clone() };
     let mut alert = json!({
@@ -182,6 +182,7 @@ fn alert(message: &Message, alarm: &Alarm) -> Value {
 const fn alert_name(class: Class) -> &'static str {
     match class {
         Class::Outage => "PicketDown",
+        Class::Declared(_) => "PicketIncident",
         Class::NeverCameUp => "PicketNeverCameUp",
         Class::NoData => "PicketNoData",
         Class::Regional => "PicketFailingFromRegions",

@@ -56,6 +56,8 @@ trait Channel: Sized {
     const AGAIN: Option<Duration> = None;
     /// Whether each message is an SMS, of which the operator may limit how many a day.
     const IS_SMS: bool = false;
+    /// Whether it knows that somebody looks after an alarm.
+    const ACKNOWLEDGES: bool = false;
 
     /// Takes the fields as they are.
     fn read(form: &Form) -> Result<Self, InvalidSettings>;
@@ -117,6 +119,11 @@ macro_rules! channels {
             /// Whether each message is an SMS, of which the operator may limit how many a day.
             pub const fn is_sms(self) -> bool {
                 match self { $(Self::$name => <$settings as Channel>::IS_SMS),+ }
+            }
+
+            /// Whether it knows that somebody looks after an alarm.
+            pub const fn acknowledges(self) -> bool {
+                match self { $(Self::$name => <$settings as Channel>::ACKNOWLEDGES),+ }
             }
 
             /// What proves that it is wanted.

@@ -1,4 +1,4 @@
-//! Opsgenie: Alert API, create and close.
+//! Opsgenie: Alert API, create, acknowledge and close.
 //! <https://docs.opsgenie.com/docs/alert-api>, fields and limits: <https://docs.opsgenie.com/docs/alert-api#create-alert>, answers:
 //! <https://docs.opsgenie.com/docs/response>, rates: <https://docs.opsgenie.com/docs/api-rate-limiting>. Atlassian ends Opsgenie in
 //! April 2027; Jira Service Management takes the same requests.
@@ -46,6 +46,7 @@ fn us() -> String {
 impl Channel for Opsgenie {
     const KIND: &'static str = "opsgenie";
     const PROOF: Proof = Proof::Acceptance;
+    const ACKNOWLEDGES: bool = true;
     const FIELDS: &'static [Field] = &[
         Field::new("key", "01234567-89ab-cdef-0123-456789abcdef").secret(),
         Field::new("region", "eu").optional().one_of(&["us", "eu"]),
@@ -103,10 +104,8 @@ impl Opsgenie {
     fn ask(&self, message: &Message, alarm: &Alarm) -> Ask {
         let (path, body) = match alarm.act {
             Act::Raise => ("/v2/alerts".to_owned(), raised(message, alarm)),
-            Act::Clear => (
-                format!("/v2/alerts/{}/close?identifierType=alias", server::segment(&alarm.key)),
-                json!({ "source": SOURCE, "note": short::cut(&message.brief.headline, DETAIL_LIMIT) }),
-            ),
+            Act::Acknowledge => (of_alias(alarm, "acknowledge"), noted(message)),
+            Act::Clear => (of_alias(alarm, "close"), noted(message)),
         };
         let usual = if self.region == "eu" { EU } else { US };
         Ask::json(Self::KIND, To::Provider(usual), path, &body).authorized(format!("GenieKey {}", self.key.expose()))
@@ -136,6 +135,14 @@ impl Opsgenie {
             _ => refused,
         })
     }
+}
+
+fn of_alias(alarm: &Alarm, deed: &str) -> String {
+    format!("/v2/alerts/{}/{deed}?identifierType=alias", server::segment(&alarm.key))
+}
+
+fn noted(message: &Message) -> Value {
+    json!({ "source": SOURCE, "note": short::cut(&message.brief.headline, DETAIL_LIMIT) })
 }
 
 fn raised(message: &Message, alarm: &Alarm) -> Value {

@@ -7,7 +7,7 @@
 //! to a person to resolve. 202 is taken; 400 is an event or a key that never will be; 429 and 5xx help by waiting.
 //!
 //! An integration key is made by who owns the service, for events to come: a test event that is accepted, and resolved
-//! at once, proves the channel. Nothing acknowledges yet: that comes with acknowledging.
+//! at once, proves the channel. Who acknowledges an incident here acknowledges it there, under the same key.
 
 use http::StatusCode;
 use picket_shared::secret::SecretString;
@@ -43,6 +43,7 @@ fn us() -> String {
 impl Channel for Pagerduty {
     const KIND: &'static str = "pagerduty";
     const PROOF: Proof = Proof::Acceptance;
+    const ACKNOWLEDGES: bool = true;
     const FIELDS: &'static [Field] = &[
         Field::new("key", "0123456789abcdef0123456789abcdef").secret(),
         Field::new("region", "eu").optional().one_of(&["us", "eu"]),
@@ -91,6 +92,7 @@ impl Channel for Pagerduty {
 const fn action(act: Act) -> &'static str {
     match act {
         Act::Raise => "trigger",
+        Act::Acknowledge => "acknowledge",
         Act::Clear => "resolve",
     }
 }
@@ -105,7 +107,7 @@ struct Said {
 }
 
 impl Pagerduty {
-    /// A `resolve` needs no more than its key.
+    /// `acknowledge` and `resolve` need no more than its key.
     fn event(&self, message: &Message, alarm: &Alarm) -> Value {
         let mut event = json!({
             "routing_key": self.key,

@@ -13,7 +13,7 @@ pub(super) enum Tone {
     Warning,
     /// It is over.
     Good,
-    /// Nothing happened: a test or a code.
+    /// Nothing happened: a test or a code; or somebody looks after it.
     Plain,
 }
 
@@ -25,7 +25,7 @@ impl Tone {
             Some((Act::Raise, Severity::Critical)) => Self::Bad,
             Some((Act::Raise, Severity::Error)) => Self::Unknown,
             Some((Act::Raise, Severity::Warning)) => Self::Warning,
-            Some((Act::Raise, Severity::Info)) | None => Self::Plain,
+            Some((Act::Acknowledge, _) | (Act::Raise, Severity::Info)) | None => Self::Plain,
         }
     }
 

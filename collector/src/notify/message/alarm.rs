@@ -2,14 +2,16 @@
 
 use picket_shared::time::Timestamp;
 
-use super::{Facts, IncidentFacts, MonitorFacts, Occasion, short};
+use super::{Facts, IncidentFacts, MonitorFacts, Occasion, declared, short};
 use crate::domain::outage::{Notice, NoticeKind};
 
-/// What happens to an alarm. Acknowledging will be a third.
+/// What happens to an alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
     /// It begins, or still stands.
     Raise,
+    /// Somebody looks after it; only pagers are told.
+    Acknowledge,
     /// It is over.
     Clear,
 }
@@ -44,6 +46,8 @@ impl Severity {
 pub enum Class {
     /// A monitor is down.
     Outage,
+    /// A person opened an incident, this bad.
+    Declared(Severity),
     /// A monitor was never seen up.
     NeverCameUp,
     /// Nobody knows of a monitor.
@@ -65,6 +69,7 @@ impl Class {
     pub const fn severity(self) -> Severity {
         match self {
             Self::Outage => Severity::Critical,
+            Self::Declared(severity) => severity,
             Self::NeverCameUp | Self::NoData => Severity::Error,
             Self::Regional | Self::Flapping | Self::RegionSilent | Self::RegionNetwork => Severity::Warning,
             Self::Test => Severity::Info,
@@ -111,6 +116,7 @@ pub(super) fn alarms(facts: &Facts) -> Vec<Alarm> {
             };
             vec![alarm(Act::Raise), alarm(Act::Clear)]
         }
+        Occasion::Declared { kind, incident, .. } => vec![declared::alarm(kind, incident)],
         Occasion::Notice { notice, monitor, incident } => vec![alarm(notice, monitor, incident.as_ref())],
     }
 }
@@ -118,8 +124,9 @@ pub(super) fn alarms(facts: &Facts) -> Vec<Alarm> {
 fn alarm(notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentFacts>) -> Alarm {
     let over = incident.is_some_and(|incident| incident.resolved_at.is_some());
     let (act, class) = match &notice.kind {
-        NoticeKind::Down => (Act::Raise, Class::Outage),
-        NoticeKind::Up { .. } => (Act::Clear, Class::Outage),
+        NoticeKind::Down | NoticeKind::Reopened | NoticeKind::Declared => (Act::Raise, Class::Outage),
+        NoticeKind::Acknowledged => (Act::Acknowledge, Class::Outage),
+        NoticeKind::Up { .. } | NoticeKind::DeclaredOver => (Act::Clear, Class::Outage),
         NoticeKind::NeverCameUp => (Act::Raise, Class::NeverCameUp),
         NoticeKind::NoData { .. } => (Act::Raise, Class::NoData),
         NoticeKind::Regional { .. } => (Act::Raise, Class::Regional),
@@ -132,7 +139,7 @@ fn alarm(notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentFact
         NoticeKind::RegionNetworkGood { .. } => (Act::Clear, Class::RegionNetwork),
     };
     let severity = match act {
-        Act::Clear => Severity::Info,
+        Act::Acknowledge | Act::Clear => Severity::Info,
         // It is over by the time it is told.
         Act::Raise if class == Class::Outage && over => Severity::Warning,
         Act::Raise => class.severity(),
@@ -146,9 +153,12 @@ fn alarm(notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentFact
 fn known_by(notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentFacts>) -> (String, String) {
     let of_monitor = |what: &str| format!("picket-{}-{what}", monitor.id);
     let key = match &notice.kind {
-        NoticeKind::Down | NoticeKind::Up { .. } => {
-            incident.map_or_else(|| of_monitor("down"), |incident| incident.id.to_string())
-        }
+        NoticeKind::Down
+        | NoticeKind::Reopened
+        | NoticeKind::Acknowledged
+        | NoticeKind::Declared
+        | NoticeKind::DeclaredOver
+        | NoticeKind::Up { .. } => incident.map_or_else(|| of_monitor("down"), |incident| incident.id.to_string()),
         NoticeKind::NeverCameUp => of_monitor("never-came-up"),
         NoticeKind::NoData { .. } => of_monitor("no-data"),
         NoticeKind::Regional { .. } | NoticeKind::RegionalOver => of_monitor("regional"),

@@ -6,6 +6,7 @@ pub mod account;
 mod alarm;
 mod closure;
 mod data;
+mod declared;
 mod event;
 mod operator;
 mod papers;
@@ -20,9 +21,10 @@ use picket_shared::time::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::domain::outage::Notice;
+use crate::domain::outage::{Notice, NoticeKind};
 
 pub use alarm::{Act, Alarm, Class, Severity};
+pub use declared::DeclaredFacts;
 pub use short::Brief;
 pub use words::{duration, vote};
 
@@ -41,7 +43,6 @@ pub struct Facts {
 
 /// What has to be told.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one lives at a time, and notices are the rule")]
 pub enum Occasion {
     /// Somebody wants to know whether the channel works.
     Test {
@@ -64,6 +65,15 @@ pub enum Occasion {
         monitor: MonitorFacts,
         /// Its incident, as it is now.
         incident: Option<IncidentFacts>,
+    },
+    /// A person opened an incident, acknowledged it, or said that it is over.
+    Declared {
+        /// Which of these.
+        kind: NoticeKind,
+        /// When.
+        at: Timestamp,
+        /// The incident, as it is now.
+        incident: DeclaredFacts,
     },
 }
 
@@ -138,11 +148,16 @@ pub fn write(facts: &Facts) -> Message {
             let thread = incident.as_ref().map(|incident| incident.id);
             (sheet, event, thread)
         }
+        Occasion::Declared { kind, at, incident } => {
+            let sheet = declared::sheet(facts, kind, incident);
+            (sheet, declared::event(kind, *at, incident), Some(incident.id))
+        }
     };
     let kind = match &facts.occasion {
         Occasion::Test { .. } => "test".to_owned(),
         Occasion::Code { .. } => "channel.code".to_owned(),
         Occasion::Notice { notice, .. } => format!("monitor.{}", notice.kind.as_str()),
+        Occasion::Declared { kind, .. } => format!("incident.{}", kind.as_str()),
     };
     Message {
         id: facts.delivery,
@@ -156,7 +171,7 @@ pub fn write(facts: &Facts) -> Message {
         alarms: alarm::alarms(facts),
         code: match &facts.occasion {
             Occasion::Code { code, .. } => Some(code.clone()),
-            Occasion::Test { .. } | Occasion::Notice { .. } => None,
+            Occasion::Test { .. } | Occasion::Notice { .. } | Occasion::Declared { .. } => None,
         },
     }
 }

@@ -8,10 +8,10 @@ use picket_shared::time::Timestamp;
 use super::sheet::Sheet;
 use super::{Facts, IncidentFacts, MonitorFacts};
 use crate::domain::outage::vote::Vote;
-use crate::domain::outage::{Notice, NoticeKind, RegionLine, Resolution};
+use crate::domain::outage::{Notice, NoticeKind, Over, RegionLine, Resolution};
 
 /// When an incident was over for so long before a message went out, the message says so first.
-const LATE: Duration = Duration::from_secs(60);
+pub(super) const LATE: Duration = Duration::from_secs(60);
 /// So much of each thing that was seen is told.
 const EVIDENCE_CHARS: usize = 200;
 
@@ -44,7 +44,7 @@ pub(super) fn tell(facts: &Facts, notice: &Notice, monitor: &MonitorFacts, incid
     let (subject, lead) = headline(facts, notice, monitor, incident);
     let mut rows = vec![("What", format!("{name}: {} ({})", monitor.target, monitor.kind))];
     rows.extend(when(notice, incident));
-    if let Some(incident) = incident.filter(|_| matches!(notice.kind, NoticeKind::Down | NoticeKind::Up { .. })) {
+    if let Some(incident) = incident.filter(|_| is_of_outage(&notice.kind)) {
         rows.push(("Why", format!("{} [{}]", incident.message, incident.failure.as_str())));
         let seen: Vec<_> =
             incident.evidence.iter().map(|(what, value)| format!("{what}: {}", shorten(value))).collect();
@@ -65,6 +65,33 @@ pub(super) fn tell(facts: &Facts, notice: &Notice, monitor: &MonitorFacts, incid
     Sheet { subject, lead, rows, link }
 }
 
+/// How an incident ended.
+fn ended(name: &str, over: Over, incident: Option<&IncidentFacts>) -> (String, String) {
+    match (over.resolution, incident) {
+        (Resolution::Recovered, Some(incident)) => {
+            let lasted = duration(over.at.since(incident.started_at));
+            (format!("Up: {name} (was down for {lasted})"), format!("{name} is up again after {lasted}."))
+        }
+        (Resolution::Recovered, None) => (format!("Up: {name}"), format!("{name} is up again.")),
+        (Resolution::Paused, _) => (
+            format!("Paused: {name}"),
+            format!("{name} was paused; its incident is closed without knowing whether it is up."),
+        ),
+        (Resolution::Deleted, _) => {
+            (format!("Deleted: {name}"), format!("{name} was deleted; its incident is closed."))
+        }
+        (Resolution::ByHand, _) => (
+            format!("Resolved by hand: {name}"),
+            format!("A person resolved the incident of {name}; whether it is up is not known by that."),
+        ),
+    }
+}
+
+/// Whether a notice tells of an outage itself, so that why and what was seen belong to it.
+const fn is_of_outage(kind: &NoticeKind) -> bool {
+    matches!(kind, NoticeKind::Down | NoticeKind::Reopened | NoticeKind::Up { .. })
+}
+
 fn headline(
     facts: &Facts,
     notice: &Notice,
@@ -79,20 +106,17 @@ fn headline(
             format!("{name} was down, and that is over; this message could not be sent earlier."),
         ),
         NoticeKind::Down => (format!("Down: {name}"), format!("{name} is down.")),
-        NoticeKind::Up { over } => match (over.resolution, incident) {
-            (Resolution::Recovered, Some(incident)) => {
-                let lasted = duration(over.at.since(incident.started_at));
-                (format!("Up: {name} (was down for {lasted})"), format!("{name} is up again after {lasted}."))
-            }
-            (Resolution::Recovered, None) => (format!("Up: {name}"), format!("{name} is up again.")),
-            (Resolution::Paused, _) => (
-                format!("Paused: {name}"),
-                format!("{name} was paused; its incident is closed without knowing whether it is up."),
-            ),
-            (Resolution::Deleted, _) => {
-                (format!("Deleted: {name}"), format!("{name} was deleted; its incident is closed."))
-            }
-        },
+        NoticeKind::Up { over } => ended(name, *over, incident),
+        NoticeKind::Reopened => {
+            (format!("Reopened: {name}"), format!("A person opened the incident of {name} again that was over."))
+        }
+        NoticeKind::Acknowledged => {
+            (format!("Acknowledged: {name}"), format!("Somebody looks after the incident of {name}."))
+        }
+        // Those have a title, and are written in `declared`.
+        NoticeKind::Declared | NoticeKind::DeclaredOver => {
+            (format!("Incident: {name}"), format!("A person opened or ended an incident of {name}."))
+        }
         NoticeKind::NeverCameUp => (
             format!("Never came up: {name}"),
             format!("{name} has not been seen up since it was made; check its settings and its probes."),

@@ -8,7 +8,7 @@ use picket_shared::secret::Sealed;
 use picket_shared::time::Timestamp;
 use sqlx::types::Json;
 
-use super::{About, IncidentNow, Leased, LeasedChannel, Proof};
+use super::{About, DeclaredNow, IncidentNow, Leased, LeasedChannel, MonitorNow, Proof};
 use crate::domain::outage::Notice;
 use crate::store::{ChannelKey, Conn, DeliveryKey, OrgKey, StoreError, Worker};
 
@@ -99,7 +99,9 @@ const READ: &str =
     "SELECT d.id, d.org_id, d.uuid, d.attempts, d.created_at, c.id AS channel_id, c.uuid AS channel_uuid,
         c.name AS channel_name, c.kind AS channel_kind, c.sealed_settings, n.payload -> 'notice' AS payload, m.uuid AS monitor_uuid,
         m.name AS monitor_name, m.kind AS monitor_kind, m.target, i.uuid AS incident_uuid, i.started_at, i.confirmed_at,
-        i.resolved_at, i.failure, i.message, i.detail, p.sealed_code, p.expires_at
+        i.resolved_at, i.failure, i.message, i.detail, i.title, i.severity, p.sealed_code, p.expires_at,
+        ARRAY(SELECT a.name FROM incident_monitors im JOIN monitors a ON a.id = im.monitor_id
+              WHERE im.incident_id = i.id ORDER BY a.name) AS affected
     FROM deliveries d JOIN channels c ON c.id = d.channel_id
     LEFT JOIN channel_proofs p ON p.delivery_id = d.id
     LEFT JOIN notices n ON n.id = d.notice_id LEFT JOIN monitors m ON m.id = n.monitor_id
@@ -132,6 +134,9 @@ struct Row {
     failure: Option<String>,
     message: Option<String>,
     detail: Option<serde_json::Value>,
+    title: Option<String>,
+    severity: Option<String>,
+    affected: Vec<String>,
     sealed_code: Option<Vec<u8>>,
     expires_at: Option<i64>,
 }
@@ -140,18 +145,11 @@ impl Row {
     fn leased(self, until: Timestamp) -> Result<Leased, StoreError> {
         let row = self.id;
         let lost = |column| StoreError::Inconsistent { table: "deliveries", column, row };
-        let incident = self.incident();
-        let about = match self.payload {
-            None => None,
-            Some(Json(notice)) => Some(About {
-                notice,
-                monitor: MonitorId(self.monitor_uuid.ok_or_else(|| lost("notice_id"))?),
-                name: self.monitor_name.ok_or_else(|| lost("notice_id"))?,
-                kind: self.monitor_kind.ok_or_else(|| lost("notice_id"))?,
-                target: self.target.ok_or_else(|| lost("notice_id"))?,
-                incident,
-            }),
-        };
+        let (incident, monitor) = (self.incident()?, self.monitor());
+        if self.payload.is_some() && monitor.is_none() && incident.as_ref().is_none_or(|now| now.declared.is_none()) {
+            return Err(lost("notice_id"));
+        }
+        let about = self.payload.map(|Json(notice)| About { notice, monitor, incident });
         Ok(Leased {
             key: DeliveryKey(row),
             org: self.org_id,
@@ -173,13 +171,35 @@ impl Row {
         })
     }
 
-    fn incident(&self) -> Option<IncidentNow> {
+    fn monitor(&self) -> Option<MonitorNow> {
+        Some(MonitorNow {
+            id: MonitorId(self.monitor_uuid?),
+            name: self.monitor_name.clone()?,
+            kind: self.monitor_kind.clone()?,
+            target: self.target.clone()?,
+        })
+    }
+
+    fn declared(&self) -> Result<Option<DeclaredNow>, StoreError> {
+        let Some(title) = self.title.clone() else { return Ok(None) };
+        let unreadable = || StoreError::Inconsistent { table: "incidents", column: "severity", row: self.id };
+        let severity = self.severity.as_deref().and_then(|text| text.parse().ok()).ok_or_else(unreadable)?;
+        Ok(Some(DeclaredNow { title, severity, monitors: self.affected.clone() }))
+    }
+
+    fn incident(&self) -> Result<Option<IncidentNow>, StoreError> {
+        let declared = self.declared()?;
+        Ok(self.incident_as(declared))
+    }
+
+    fn incident_as(&self, declared: Option<DeclaredNow>) -> Option<IncidentNow> {
         let failure = self.failure.as_deref()?;
         Some(IncidentNow {
             id: IncidentId(self.incident_uuid?),
             started_at: Timestamp::from_micros(self.started_at?),
             confirmed_at: Timestamp::from_micros(self.confirmed_at?),
             resolved_at: self.resolved_at.map(Timestamp::from_micros),
+            declared,
             failure: FailureKind::ALL
                 .iter()
                 .copied()

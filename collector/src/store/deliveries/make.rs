@@ -25,7 +25,7 @@ impl WithoutNotice {
 }
 
 /// Makes one delivery for each channel of the organization that was verified when the notice was written, and rings; gives
-/// how many. Who is verified later is not told of what was before.
+/// how many. Who is verified later is not told of what was before. Only channels of `kinds` get one, where some are named.
 ///
 /// # Errors
 /// When the database fails.
@@ -33,13 +33,16 @@ pub async fn insert_for_notice(
     conn: &mut Worker,
     org: OrgKey,
     notice: NoticeKey,
+    kinds: Option<&[&str]>,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     let channels: Vec<ChannelKey> = sqlx::query_scalar(
         "SELECT c.id FROM channels c JOIN notices n ON n.org_id = c.org_id
-             WHERE n.id = $1 AND c.deleted_at IS NULL AND c.verified_at <= n.at ORDER BY c.id",
+             WHERE n.id = $1 AND c.deleted_at IS NULL AND c.verified_at <= n.at
+                AND ($2::text[] IS NULL OR c.kind = ANY ($2)) ORDER BY c.id",
     )
     .bind(notice)
+    .bind(kinds.map(|kinds| kinds.iter().map(|kind| (*kind).to_owned()).collect::<Vec<_>>()))
     .fetch_all(conn.conn())
     .await?;
     let ids: Vec<_> = channels.iter().map(|_| DeliveryId::at(now).0).collect();

@@ -14,6 +14,7 @@ use picket_shared::secret::Sealed;
 use picket_shared::time::Timestamp;
 
 use super::{ChannelKey, Conn, DeliveryKey, OrgKey, Scoped, StoreError, Worker, channel_proofs};
+use crate::domain::incident::Severity;
 use crate::domain::outage::Notice;
 
 pub(super) use lease::one_at_a_time;
@@ -72,16 +73,34 @@ pub struct LeasedChannel {
 pub struct About {
     /// What has to be told.
     pub notice: Notice,
-    /// The monitor's id.
-    pub monitor: MonitorId,
+    /// The monitor; none where a person opened the incident.
+    pub monitor: Option<MonitorNow>,
+    /// Its incident.
+    pub incident: Option<IncidentNow>,
+}
+
+/// A monitor as it is when the message is written.
+#[derive(Clone, Debug)]
+pub struct MonitorNow {
+    /// Its id.
+    pub id: MonitorId,
     /// Its name.
     pub name: String,
     /// Its kind.
     pub kind: String,
     /// What it watches.
     pub target: String,
-    /// Its incident.
-    pub incident: Option<IncidentNow>,
+}
+
+/// What a person said of an incident when opening it.
+#[derive(Clone, Debug)]
+pub struct DeclaredNow {
+    /// What it is called.
+    pub title: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The names of the monitors that are affected.
+    pub monitors: Vec<String>,
 }
 
 /// An incident as it is when the message is written.
@@ -101,6 +120,8 @@ pub struct IncidentNow {
     pub message: String,
     /// Votes and evidence of the first failing check.
     pub detail: serde_json::Value,
+    /// What a person said who opened it.
+    pub declared: Option<DeclaredNow>,
 }
 
 /// How an attempt went.

@@ -3,6 +3,8 @@
 
 mod changes;
 mod page;
+mod regional;
+mod row;
 mod undo;
 
 use picket_shared::check::CheckSpec;
@@ -18,11 +20,13 @@ use sqlx::{Postgres, Row as _};
 use super::imports::Imported;
 use super::{Conn, MonitorKey, RegionKey, Scoped, StoreError, audit};
 use crate::domain::manual::same_place;
-use crate::domain::outage::{QuorumRule, Standing};
+use crate::domain::outage::{QuorumRule, RegionalAlert, Standing};
 use crate::wake::Bell;
 
 pub(super) use changes::{note_changes, place};
 pub use page::{Chosen, named, page};
+pub use regional::{FailingFrom, failing_from, set_regional_alert};
+use row::{GROUP, Row, SELECT};
 pub use undo::{UNDO_FOR, delete, forget_secrets, restore};
 
 /// What a person sets of a monitor. `spec` holds no credentials: those are JSON of `HttpAuth`, sealed with the monitor's
@@ -80,6 +84,10 @@ pub struct MonitorRow {
     pub since: Timestamp,
     /// Since when it tells nobody, until it is released.
     pub muted_at: Option<Timestamp>,
+    /// From where it fails while it is up from elsewhere.
+    pub failing_from: Vec<FailingFrom>,
+    /// Whether members are told of that, and until when they are not all the same.
+    pub regional: RegionalAlert,
     /// What names it in imports from another program.
     pub external_key: Option<String>,
     /// What the last import left.
@@ -269,74 +277,6 @@ pub(super) fn pick<T>(
     }
 }
 
-const SELECT: &str =
-    "SELECT m.id, m.uuid, m.name, m.spec, m.sealed_secret, m.interval_s, m.timeout_ms, m.quorum, m.eu_only,
-        m.tags, m.version, m.created_at, m.paused_at, m.muted_at, m.external_key, m.imported, s.state, s.since,
-        coalesce(array_agg(r.id ORDER BY r.code) FILTER (WHERE r.id IS NOT NULL), '{}') AS region_keys,
-        coalesce(array_agg(r.code ORDER BY r.code) FILTER (WHERE r.id IS NOT NULL), '{}') AS regions
-    FROM monitors m JOIN states s ON s.monitor_id = m.id
-    LEFT JOIN monitor_regions mr ON mr.monitor_id = m.id LEFT JOIN regions r ON r.id = mr.region_id
-    WHERE m.deleted_at IS NULL";
-const GROUP: &str = "GROUP BY m.id, s.monitor_id ORDER BY m.name";
-
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: i64,
-    uuid: uuid::Uuid,
-    name: String,
-    spec: Json<CheckSpec>,
-    sealed_secret: Option<Vec<u8>>,
-    interval_s: i32,
-    timeout_ms: i32,
-    quorum: Option<Json<QuorumRule>>,
-    eu_only: bool,
-    tags: Vec<String>,
-    version: i32,
-    created_at: i64,
-    paused_at: Option<i64>,
-    muted_at: Option<i64>,
-    external_key: Option<String>,
-    imported: Option<Json<serde_json::Value>>,
-    state: String,
-    since: i64,
-    region_keys: Vec<i64>,
-    regions: Vec<String>,
-}
-
-impl TryFrom<Row> for MonitorRow {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> Result<Self, StoreError> {
-        let unreadable = |_| StoreError::Inconsistent { table: "regions", column: "code", row: row.id };
-        let regions = row.regions.iter().map(|code| code.parse().map_err(unreadable)).collect::<Result<_, _>>()?;
-        Ok(Self {
-            key: MonitorKey(row.id),
-            id: MonitorId(row.uuid),
-            settings: Settings {
-                name: row.name,
-                spec: row.spec.0,
-                sealed_secret: row.sealed_secret.map(Sealed),
-                interval_s: row.interval_s,
-                timeout_ms: row.timeout_ms,
-                quorum: row.quorum.map(|json| json.0),
-                eu_only: row.eu_only,
-                tags: row.tags,
-                regions: row.region_keys.into_iter().map(RegionKey).collect(),
-            },
-            regions,
-            version: row.version,
-            created_at: Timestamp::from_micros(row.created_at),
-            paused_at: row.paused_at.map(Timestamp::from_micros),
-            state: row.state,
-            since: Timestamp::from_micros(row.since),
-            muted_at: row.muted_at.map(Timestamp::from_micros),
-            external_key: row.external_key,
-            // Of an import that cannot be read it is not known what a person changed: it counts as edited.
-            imported: row.imported.and_then(|json| serde_json::from_value(json.0).ok()),
-        })
-    }
-}
-
 pub(super) async fn next_version(conn: &mut Scoped) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar("UPDATE assignment_clock SET version = version + 1 RETURNING version")
         .fetch_one(conn.conn())
@@ -384,7 +324,7 @@ async fn note(conn: &mut Scoped, key: MonitorKey, action: &str, now: Timestamp) 
     audit::note(conn, action, id, json!({ "name": place(&name), "kind": kind, "version": version }), now).await
 }
 
-async fn mark_dirty(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Result<(), StoreError> {
+pub(super) async fn mark_dirty(conn: &mut Scoped, key: MonitorKey, now: Timestamp) -> Result<(), StoreError> {
     let done = sqlx::query("UPDATE states SET dirty_at = $2 WHERE monitor_id = $1")
         .bind(key)
         .bind(now.micros())

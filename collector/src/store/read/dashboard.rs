@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use picket_shared::time::Timestamp;
 use serde_json::Value;
+use sqlx::types::Json;
 use sqlx::{Postgres, QueryBuilder};
 
+use crate::store::monitors::FailingFrom;
 use crate::store::results::{self, Mark};
 use crate::store::{Conn, MonitorKey, Scoped, StoreError};
 
@@ -65,6 +67,10 @@ pub struct ItemRow {
     pub overlays: Option<Value>,
     pub unverified: bool,
     pub muted: bool,
+    pub failing_from: Json<Vec<FailingFrom>>,
+    /// The incident that is open.
+    pub incident: Option<uuid::Uuid>,
+    pub acknowledged: bool,
     rank: i64,
 }
 
@@ -153,10 +159,14 @@ async fn items(scoped: &mut Scoped, filter: &Filter, after: Option<&After>) -> R
     let mut query = QueryBuilder::<Postgres>::new(
         "SELECT * FROM (SELECT m.id, m.uuid, m.name, m.kind, m.target, m.tags,
         m.interval_s, m.paused_at, coalesce(m.paused_at, s.since) AS since, s.data->'overlays' AS overlays,
-        coalesce(m.spec->>'verify' = 'off', false) AS unverified, m.muted_at IS NOT NULL AS muted, ",
+        coalesce(m.spec->>'verify' = 'off', false) AS unverified, m.muted_at IS NOT NULL AS muted,
+        failing_from(m.id, s.data) AS failing_from, i.uuid AS incident, i.acknowledged_at IS NOT NULL AS acknowledged, ",
     );
     query.push(SHOWN).push(" AS state, ").push(rank);
-    query.push(" AS rank FROM monitors m JOIN states s ON s.monitor_id = m.id WHERE m.deleted_at IS NULL");
+    query.push(
+        " AS rank FROM monitors m JOIN states s ON s.monitor_id = m.id
+        LEFT JOIN incidents i ON i.monitor_id = m.id AND i.resolved_at IS NULL WHERE m.deleted_at IS NULL",
+    );
     narrow(&mut query, filter, true);
     query.push(") x");
     if let Some(after) = after {

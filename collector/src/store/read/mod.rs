@@ -14,4 +14,5 @@ pub mod posture;
 pub mod probes;
 pub mod review;
 pub mod telling;
+pub mod timeline;
 pub mod users;

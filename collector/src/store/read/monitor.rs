@@ -1,6 +1,5 @@
 //! Everything about one monitor, for its page and for `monitor show`.
 
-use picket_shared::ids::{IncidentId, MonitorId};
 use picket_shared::time::Timestamp;
 use serde_json::Value;
 
@@ -42,6 +41,7 @@ pub struct IncidentRow {
     pub failure: String,
     pub message: String,
     pub detail: Value,
+    pub acknowledged_at: Option<i64>,
 }
 
 /// A line of a timeline: incident, when, what, further facts.
@@ -123,19 +123,11 @@ async fn regions(scoped: &mut Scoped, monitor: MonitorKey) -> Result<Vec<RegionR
     .await?)
 }
 
-/// The monitor that an incident is of.
-pub async fn of_incident(scoped: &mut Scoped, incident: IncidentId) -> Result<Option<MonitorId>, StoreError> {
-    Ok(sqlx::query_scalar("SELECT m.uuid FROM incidents i JOIN monitors m ON m.id = i.monitor_id WHERE i.uuid = $1")
-        .bind(incident.0)
-        .fetch_optional(scoped.conn())
-        .await?
-        .map(MonitorId))
-}
-
 async fn incidents(scoped: &mut Scoped, monitor: MonitorKey) -> Result<Vec<IncidentRow>, StoreError> {
     Ok(sqlx::query_as(
-        "SELECT id, uuid, started_at, confirmed_at, resolved_at, resolution, failure, message, detail
-         FROM incidents WHERE monitor_id = $1 ORDER BY started_at DESC, id DESC LIMIT $2",
+        "SELECT id, uuid, started_at, confirmed_at, resolved_at, resolution, failure, message, detail, acknowledged_at
+         FROM incidents WHERE monitor_id = $1 OR id IN (SELECT incident_id FROM incident_monitors WHERE monitor_id = $1)
+         ORDER BY started_at DESC, id DESC LIMIT $2",
     )
     .bind(monitor)
     .bind(SHOWN)

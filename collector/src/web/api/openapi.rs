@@ -141,6 +141,8 @@ fn refusals(operation: &Operation) -> Vec<(u16, Vec<Kind>)> {
         Kind::Limit => is_about(operation, &["/monitors", "/invitations", "/members", "/keys", "/organization/import"]),
         Kind::SuccessorNeeded => operation.method == "DELETE" && operation.path == "/api/v1/members/{id}",
         Kind::NotVerified => ["/test", "/prove"].iter().any(|end| operation.path.ends_with(end)),
+        Kind::NotOpen => operation.path.ends_with("/acknowledge"),
+        Kind::NotReopened => operation.path.ends_with("/reopen"),
         Kind::ExportTooLarge => operation.path == super::account::EXPORT.path,
         Kind::NotReady => operation.path.ends_with("/file"),
         // Every query is read: one that knows no parameter refuses all.

@@ -70,6 +70,10 @@ kinds! {
     ChangedMeanwhile: "changed-meanwhile", CONFLICT, "Somebody else changed it meanwhile",
     /// Something hangs on the member, and somebody has to be named who takes over.
     SuccessorNeeded: "successor-needed", CONFLICT, "Somebody has to take over what the member holds",
+    /// What is wanted needs an incident that is open.
+    NotOpen: "not-open", CONFLICT, "The incident is over",
+    /// The incident cannot be opened again.
+    NotReopened: "not-reopened", CONFLICT, "The incident cannot be opened again",
     /// The channel has to be verified first.
     NotVerified: "not-verified", CONFLICT, "The channel is not verified",
     /// An export has more rows than a request is answered with.

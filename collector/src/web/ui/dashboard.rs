@@ -13,6 +13,7 @@ use super::shape::{self, Bars, Shape, When};
 use super::{filters, page_of};
 use crate::domain::gap::SILENT_AFTER;
 use crate::store::StoreError;
+use crate::store::monitors::FailingFrom;
 use crate::store::read::dashboard::{self as read, After, Filter, ItemRow, Sort, VoteRow};
 use crate::store::read::telling;
 use crate::store::results::Mark;
@@ -190,7 +191,7 @@ fn items(found: &read::Page, now: Timestamp) -> Vec<Item> {
         Item {
             shape: shape::shape(&row.state),
             since: shape::when(Timestamp::from_micros(row.since), now),
-            notes: notes(row),
+            notes: notes(row, now),
             strip: shape::strip(marks.iter().rev().map(|mark| mark.status), usize::try_from(read::MARKS).unwrap_or(30)),
             strip_says: filled("dashboard.strip", format!("{good}/{}", marks.len())),
             response: response(&marks),
@@ -208,18 +209,27 @@ fn says(vote: &VoteRow, now: Timestamp) -> Shape {
 }
 
 /// What lies over the state.
-pub(super) fn overlays(overlays: Option<&serde_json::Value>, unverified: bool, muted: bool) -> Vec<String> {
+pub(super) fn overlays(
+    overlays: Option<&serde_json::Value>,
+    failing_from: &[FailingFrom],
+    (unverified, muted): (bool, bool),
+    now: Timestamp,
+) -> Vec<String> {
     let has =
         |name: &str| overlays.and_then(|all| all.get(name)).is_some_and(|one| one == &serde_json::Value::Bool(true));
-    let regional: Vec<&str> = overlays
-        .and_then(|all| all.get("regional")?.as_array())
-        .into_iter()
-        .flatten()
-        .filter_map(|region| region.as_str())
-        .collect();
+    let from = |one: &FailingFrom| match one.since {
+        Some(since) => {
+            format!(
+                "{} {}",
+                one.region,
+                filled("monitor.since", shape::when(Timestamp::from_micros(since), now).lasted)
+            )
+        }
+        None => one.region.clone(),
+    };
     let mut notes = Vec::new();
-    if !regional.is_empty() {
-        notes.push(filled("overlay.regional", regional.join(", ")));
+    if !failing_from.is_empty() {
+        notes.push(filled("overlay.regional", failing_from.iter().map(from).collect::<Vec<_>>().join(", ")));
     }
     for (name, key) in
         [("degraded", "overlay.degraded"), ("flapping", "overlay.flapping"), ("maintenance", "overlay.maintenance")]
@@ -240,8 +250,17 @@ pub(super) fn overlays(overlays: Option<&serde_json::Value>, unverified: bool, m
     notes
 }
 
-fn notes(row: &ItemRow) -> Vec<String> {
-    overlays(row.overlays.as_ref(), row.unverified, row.muted)
+fn notes(row: &ItemRow, now: Timestamp) -> Vec<String> {
+    let mut notes = Vec::new();
+    if row.acknowledged {
+        notes.push(text("overlay.acknowledged").to_owned());
+    }
+    // Nothing but a person ends an incident while its monitor is down.
+    if row.state == "down" && row.incident.is_none() {
+        notes.push(text("overlay.by_hand").to_owned());
+    }
+    notes.extend(overlays(row.overlays.as_ref(), &row.failing_from, (row.unverified, row.muted), now));
+    notes
 }
 
 /// The middle of the last good response times: the newest of each region may be an exception.

@@ -44,6 +44,7 @@ pub struct NavItem {
 /// Address, key of the text, and the right without which it is not shown; in order.
 const NAV: &[(&str, &str, Right)] = &[
     ("/", "nav.monitors", Right::MonitorsRead),
+    ("/incidents", "nav.incidents", Right::IncidentsRead),
     ("/probes", "nav.probes", Right::ProbesRead),
     ("/channels", "nav.channels", Right::ChannelsRead),
     ("/import", "nav.import", Right::MonitorsWrite),
@@ -74,6 +75,15 @@ const DONE: &[(&str, &str, bool)] = &[
     ("resumed", "done.resumed", false),
     ("deleted", "done.deleted", true),
     ("restored", "done.restored", false),
+    ("acknowledged", "done.acknowledged", false),
+    ("assigned", "done.assigned", false),
+    ("commented", "done.commented", false),
+    ("resolved", "done.resolved", false),
+    ("reopened", "done.reopened", false),
+    ("post_mortem", "done.post_mortem", false),
+    ("opened", "done.opened", false),
+    ("opened_told", "done.opened_told", false),
+    ("regional_alert", "done.regional_alert", false),
     ("verified", "done.verified", false),
     ("renamed", "done.renamed", false),
     ("removed", "done.removed", true),

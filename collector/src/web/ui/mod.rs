@@ -15,6 +15,7 @@ pub mod events;
 mod filters;
 pub mod frame;
 pub mod import;
+pub mod incident;
 pub mod invitation;
 pub mod key;
 pub mod link;

@@ -63,8 +63,10 @@ const OF_THE_INSTANCE: &[&str] = &["assignment_clock", "instance", "probe_status
 /// Tables in which tenants also see rows that are nobody's, and write none.
 const SHARED: &[&str] = &["gaps", "probes"];
 
-/// What administration counts: tables of tenants of which the role that lets people in may read these columns alone.
-const COUNTED: [(&str, &str); 2] = [("monitor_regions", "monitor_id region_id"), ("monitors", "deleted_at id org_id")];
+/// What administration counts, and what an export of an account names: tables of tenants of which the role that lets people in may
+/// read these columns alone.
+const COUNTED: [(&str, &str); 3] =
+    [("incidents", "id uuid"), ("monitor_regions", "monitor_id region_id"), ("monitors", "deleted_at id org_id")];
 
 /// Tables of which a managing organization sees rows of those that it manages, and writes none; and by which condition.
 const MANAGED: [(&str, &str); 2] = [
@@ -88,6 +90,8 @@ const OF_PEOPLE: &[&str] = &[
     "dpas",
     "export_pieces",
     "exports",
+    "incident_assignees",
+    "incident_events",
     "invitations",
     "managements",
     "manual_checks",
@@ -348,7 +352,8 @@ async fn administration_counts_monitors_and_reads_nothing_else_of_them() {
         "DELETE FROM monitor_regions",
         "SELECT FROM states",
         "SELECT FROM results",
-        "SELECT FROM incidents",
+        "SELECT message FROM incidents",
+        "UPDATE incidents SET resolved_at = 1",
         "SELECT FROM channels",
         "SELECT id FROM channels",
         "UPDATE channels SET verified_at = 1",

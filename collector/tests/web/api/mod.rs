@@ -13,6 +13,7 @@ mod document;
 mod exports;
 mod holdings;
 mod import;
+mod incidents;
 mod invitations;
 mod keys;
 mod managements;

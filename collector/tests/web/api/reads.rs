@@ -136,7 +136,7 @@ async fn incidents_come_newest_first_and_one_with_its_timeline() {
     assert_eq!((one.text("/state"), one.at("/resolved_at")), ("open", &Value::Null));
     assert_eq!(
         one.at("/events/1"),
-        &json!({ "at": "1970-01-01T00:00:07.000001Z", "event": "noted", "detail": { "a": 1 } })
+        &json!({ "at": "1970-01-01T00:00:07.000001Z", "event": "noted", "by": null, "to": null, "text": null, "detail": { "a": 1 } })
     );
 }
 

@@ -1,6 +1,7 @@
 //! The transition table, one row a test, in terms of what regions say. [`withheld`] has the rows in which less is said than is
-//! seen.
+//! seen, [`by_hand`] those in which a person says something.
 
+mod by_hand;
 mod withheld;
 
 use std::time::Duration;
@@ -147,7 +148,9 @@ fn a_quorum_that_fails_is_no_minority_though_one_of_it_did_not_repeat_its_failur
 fn suspect_goes_down_when_a_quorum_fails_and_the_incident_began_with_the_first_failure() {
     let mut case = Case::up(3);
     case.fails_for_good(0, 200).fails_for_good(1, 202).at(206);
-    let [IncidentAction::Open { started_at, confirmed_at, regions, failure }] = &case.incidents[..] else { panic!() };
+    let [IncidentAction::Open { started_at, confirmed_at, regions, failure, .. }] = &case.incidents[..] else {
+        panic!()
+    };
     assert_eq!((*started_at, *confirmed_at), (at(200), at(206)));
     assert_eq!((regions.clone(), failure.is_some()), (vec![region(0), region(1)], true));
     assert_eq!((case.told(), case.verdict()), (vec!["down"], Some((Verdict::Down, 200))));

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 
 use axum::routing::{delete, get, patch, post, put};
 use picket_shared::ids::MonitorId;
+use picket_shared::time::Timestamp;
 use serde_json::{Map, Value, json};
 
 use self::plan::{Action, Step, Want, plan};
@@ -18,6 +19,8 @@ use super::problem::{Fault, Kind, Problem};
 use super::query::{self, AFTER, DRY_RUN, LIMIT, Parameter, Shape};
 use super::{Answer, Call, Operation, Outcome};
 use crate::domain::access::Right;
+use crate::domain::incident::MOST_MUTED;
+use crate::domain::outage::RegionalAlert;
 use crate::store::Scoped;
 use crate::store::monitors::{self, Chosen, MonitorRow};
 
@@ -94,6 +97,17 @@ pub const RESUME: Operation =
     Operation::post("/api/v1/monitors/{id}/resume", Right::MonitorsWrite, "resumeMonitor", || post(resume_monitor))
         .does("Lets a paused monitor run again; nothing happens if it runs.")
         .answers(&[(200, Some("Monitor"))]);
+
+/// `PUT /api/v1/monitors/{id}/regional-alert`.
+pub const REGIONAL_ALERT: Operation = Operation::put(
+    "/api/v1/monitors/{id}/regional-alert",
+    Right::MonitorsWrite,
+    "putRegionalAlert",
+    || put(put_regional_alert),
+)
+.does("Says whether channels are told when a monitor fails from some regions and is up from elsewhere, and until when not all the same.")
+.body("RegionalAlert")
+.answers(&[(200, Some("Monitor"))]);
 
 async fn list_monitors(call: Call) -> Outcome {
     let (query, limit) = (&call.query, call.query.limit());
@@ -204,6 +218,24 @@ async fn switch(call: &Call, pause: bool) -> Outcome {
         monitors::resume(&mut scoped, row.key, now).await?;
     }
     let row = find(&mut scoped, call).await?;
+    scoped.commit().await?;
+    Ok(Answer::ok(view::whole(&row)))
+}
+
+async fn put_regional_alert(call: Call) -> Outcome {
+    let now = call.site.clock.now();
+    let mut scoped = call.caller.scoped(&call.site).await?;
+    let row = find(&mut scoped, &call).await?;
+    let until = call.body.get("muted_until").and_then(Value::as_str);
+    let fault = |message: &str| Problem::faults(Kind::InvalidBody, vec![Fault::new("muted_until", message)]);
+    let wrong = |_| fault("must be a time such as 2026-12-31T12:00:00Z (RFC 3339), or null");
+    let muted_until: Option<Timestamp> = until.map(|text| text.parse().map_err(wrong)).transpose()?;
+    if muted_until.is_some_and(|until| until <= now || until > now + MOST_MUTED) {
+        return Err(fault("must lie ahead, by a year at most; null ends the mute"));
+    }
+    let told = call.body.get("told").and_then(Value::as_bool).unwrap_or(row.regional.told);
+    monitors::set_regional_alert(&mut scoped, &row, RegionalAlert { told, muted_until }, now).await?;
+    let row = find(&mut scoped, &call).await?;
     scoped.commit().await?;
     Ok(Answer::ok(view::whole(&row)))
 }

@@ -4,7 +4,7 @@ use picket_shared::check::CheckSpec;
 use picket_shared::time::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::store::monitors::{MonitorRow, Settings};
+use crate::store::monitors::{FailingFrom, MonitorRow, Settings};
 
 /// Everything about a monitor but its credentials.
 pub(super) fn whole(row: &MonitorRow) -> Value {
@@ -28,10 +28,19 @@ pub(super) fn whole(row: &MonitorRow) -> Value {
         "version": row.version,
         "state": state,
         "since": row.paused_at.unwrap_or(row.since).exact(),
+        "failing_from": row.failing_from.iter().map(failing).collect::<Vec<_>>(),
+        "regional_alert": json!({
+            "told": row.regional.told,
+            "muted_until": row.regional.muted_until.map(Timestamp::exact),
+        }),
         "muted_since": row.muted_at.map(Timestamp::exact),
         "verified": !settings.spec.is_unverified(),
         "created_at": row.created_at.exact(),
     })
+}
+
+fn failing(from: &FailingFrom) -> Value {
+    json!({ "region": from.region, "since": from.since.map(|since| Timestamp::from_micros(since).exact()) })
 }
 
 /// What is set of a monitor, field by field, as [`differences`] compares it.

@@ -1,11 +1,11 @@
 //! Monitors: the form that makes and changes one, its own page, and what its buttons do.
 //!
-//! [`draft`] reads the form, [`edit`] shows it and stores what it says, [`show`] is the page, [`incident`] leads there,
-//! [`series`] is the data of its chart, [`switch`] pauses, resumes, deletes and restores, [`trial`] tries a form out.
+//! [`draft`] reads the form, [`edit`] shows it and stores what it says, [`show`] is the page, [`regional`] says what is told of
+//! failures from some regions, [`series`] is the data of its chart, [`switch`] pauses, resumes, deletes and restores, [`trial`] tries a form out.
 
 pub mod draft;
 pub mod edit;
-pub mod incident;
+mod regional;
 pub mod series;
 pub mod show;
 pub mod switch;
@@ -17,6 +17,7 @@ use picket_shared::ids::MonitorId;
 use super::error;
 use crate::store::monitors::{self, MonitorRow};
 use crate::store::{Scoped, StoreError};
+pub use regional::post_regional_alert;
 
 /// The monitor of an address; anything else is not found, whosever it is.
 async fn find(scoped: &mut Scoped, id: &str) -> Result<Option<MonitorRow>, StoreError> {

@@ -10,11 +10,12 @@ use picket_shared::outcome::{Certificate, Trigger};
 use picket_shared::time::Timestamp;
 use serde_json::Value;
 
+use super::regional::MUTES;
 use super::{find, shown};
 use crate::domain::gap::SILENT_AFTER;
 use crate::domain::uptime::{self, Sums};
 use crate::store::StoreError;
-use crate::store::monitors::MonitorRow;
+use crate::store::monitors::{FailingFrom, MonitorRow};
 use crate::store::read::monitor::{self as read, IncidentRow, RegionRow};
 use crate::store::read::telling;
 use crate::store::results::OutcomeRow;
@@ -34,6 +35,11 @@ struct Page {
     shape: Shape,
     since: When,
     notes: Vec<String>,
+    failing_from: Vec<(String, Option<When>)>,
+    told_regional: bool,
+    muted_until: Option<String>,
+    /// For how many hours a mute may be chosen, in words.
+    mutes: Vec<(u64, String)>,
     paused: bool,
     told: bool,
     /// How many seconds the chart shows at first: a day, or less for a young monitor.
@@ -115,6 +121,8 @@ struct Shown {
     over: bool,
 }
 
+/// The failure of an incident that a person opened.
+const DECLARED: &str = "declared";
 /// How many parts the bar of 30 days has.
 const CELLS: usize = 60;
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
@@ -164,7 +172,11 @@ fn build(
         id: row.id.to_string(),
         shape: shape::shape(if paused { "paused" } else { &row.state }),
         since: when(row.paused_at.unwrap_or(row.since), now),
-        notes: overlays(found.standing.get("overlays"), row.settings.spec.is_unverified(), row.muted_at.is_some()),
+        notes: notes(row, found, now),
+        failing_from: row.failing_from.iter().map(|one| failing(one, now)).collect(),
+        told_regional: row.regional.told,
+        muted_until: row.regional.muted_until.filter(|until| *until > now).map(|until| format!("{until:.0}")),
+        mutes: MUTES.iter().map(|hours| (*hours, mute_word(*hours))).collect(),
         paused,
         told,
         span: match now.since(row.created_at).as_secs() {
@@ -186,6 +198,34 @@ fn build(
             .and_then(|outcome| outcome.detail.certificate.clone())
             .map(|certificate| shown_certificate(certificate, now)),
         answers: newest(|outcome| outcome.detail.answers.is_some()).and_then(|outcome| outcome.detail.answers.clone()),
+    }
+}
+
+/// What lies over the state, and what a person did to its incident.
+fn notes(row: &MonitorRow, found: &read::Page, now: Timestamp) -> Vec<String> {
+    let open = found.incidents.iter().find(|incident| incident.resolved_at.is_none() && incident.failure != DECLARED);
+    let mut notes = Vec::new();
+    if open.is_some_and(|open| open.acknowledged_at.is_some()) {
+        notes.push(text("overlay.acknowledged").to_owned());
+    }
+    // Nothing but a person ends an incident while its monitor is down.
+    if row.state == "down" && row.paused_at.is_none() && open.is_none() {
+        notes.push(text("overlay.by_hand").to_owned());
+    }
+    let marks = (row.settings.spec.is_unverified(), row.muted_at.is_some());
+    notes.extend(overlays(found.standing.get("overlays"), &row.failing_from, marks, now));
+    notes
+}
+
+fn failing(from: &FailingFrom, now: Timestamp) -> (String, Option<When>) {
+    (from.region.clone(), from.since.map(|since| when(Timestamp::from_micros(since), now)))
+}
+
+fn mute_word(hours: u64) -> String {
+    if hours.is_multiple_of(24) {
+        filled("monitor.regional_days", hours / 24)
+    } else {
+        filled("monitor.regional_hours", hours)
     }
 }
 
@@ -265,7 +305,14 @@ fn event_text(event: &str) -> &'static str {
         "resolved" => text("monitor.event_resolved"),
         "no_data" => text("monitor.event_no_data"),
         "edited" => text("monitor.event_edited"),
-        _ => text("monitor.gap_other"),
+        "failing_again" => text("incident.event_failing_again"),
+        "opened" => text("incident.event_opened"),
+        "acknowledged" => text("incident.event_acknowledged"),
+        "assigned" | "unassigned" => text("incident.assign_title"),
+        "commented" => text("incident.event_commented"),
+        "reopened" => text("incident.event_reopened"),
+        "post_mortem" => text("incident.post_mortem"),
+        _ => text("incident.event_other"),
     }
 }
 

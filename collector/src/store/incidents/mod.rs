@@ -1,4 +1,7 @@
-//! Incidents and their timelines.
+//! Incidents and their timelines: what the judge does to them. [`care`] has what people do, [`declared`] those that people open.
+
+mod care;
+mod declared;
 
 use picket_shared::ids::IncidentId;
 use picket_shared::time::Timestamp;
@@ -9,6 +12,9 @@ use sqlx::query::QueryScalar;
 
 use super::{Conn, IncidentKey, MonitorKey, OrgKey, StoreError, Worker};
 
+pub use care::{Deed, Held, acknowledge, assign, comment, hold, reopen, resolve_by_hand, write_post_mortem};
+pub use declared::{Declared, declare};
+
 /// The open incident of a monitor.
 #[derive(Debug, Clone, sqlx::FromRow)]
 #[expect(missing_docs, reason = "the columns of `incidents`")]
@@ -18,6 +24,7 @@ pub struct OpenRow {
     pub monitor_id: MonitorKey,
     pub started_at: i64,
     pub confirmed_at: i64,
+    pub reopened_at: Option<i64>,
 }
 
 /// A new incident.
@@ -47,8 +54,22 @@ pub struct NewIncident<'a> {
 /// When the database fails.
 pub async fn open_of(worker: &mut Worker, monitors: &[i64]) -> Result<Vec<OpenRow>, StoreError> {
     Ok(sqlx::query_as(
-        "SELECT id, uuid, monitor_id, started_at, confirmed_at FROM incidents
+        "SELECT id, uuid, monitor_id, started_at, confirmed_at, reopened_at FROM incidents
          WHERE monitor_id = ANY($1) AND resolved_at IS NULL",
+    )
+    .bind(monitors)
+    .fetch_all(worker.conn())
+    .await?)
+}
+
+/// The incident of each of these monitors that a person resolved last: monitor, start, end.
+///
+/// # Errors
+/// When the database fails.
+pub async fn by_hand(worker: &mut Worker, monitors: &[i64]) -> Result<Vec<(i64, i64, i64)>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT DISTINCT ON (monitor_id) monitor_id, started_at, resolved_at FROM incidents
+         WHERE monitor_id = ANY($1) AND resolution = 'by_hand' ORDER BY monitor_id, resolved_at DESC, id DESC",
     )
     .bind(monitors)
     .fetch_all(worker.conn())
