@@ -60,7 +60,7 @@ async fn without_an_archived_file_everything_since_the_first_beat_would_be_lost(
     // This cluster archives nothing.
     let folder = tempfile::tempdir().unwrap();
     for at in [second(10), second(20), second(30)] {
-        assert_eq!(heartbeat::run(&database.pools, folder.path(), at).await.unwrap().safe_at, None);
+        assert_eq!(heartbeat::run(&database.pools, folder.path(), None, at).await.unwrap().safe_at, None);
     }
     let mut worker = database.pools.worker().await.unwrap();
     let point = heartbeats::point(&mut worker, second(40)).await.unwrap().unwrap();
