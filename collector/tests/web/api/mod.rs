@@ -24,6 +24,7 @@ mod organization;
 mod papers;
 mod posture;
 mod reads;
+mod residency;
 mod review;
 mod services;
 
