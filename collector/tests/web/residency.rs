@@ -58,6 +58,7 @@ async fn what_is_abroad_already_goes_on_and_is_listed() {
     assert_eq!(owner.post(PAGE, &[("eu_only", "on")]).await.to(), "/organization/residency?done=residency");
     let page = owner.get(PAGE).await;
     page.shows("This organization keeps to the EU.");
+    owner.get("/organization/residency?done=residency").await.shows("keeps to the EU is changed");
     page.shows(&monitor);
     assert_eq!(strays(&world).await, (1, 1), "posture says so");
     assert_eq!(world.one("SELECT count(*) FROM monitor_regions").await, "2", "it goes on");
