@@ -112,6 +112,8 @@ try {
   await submit(page, "button.main");
   await lookHere(page, "member-policy-own", shots);
 
+  await visit("/organization/residency", "organization-residency");
+
   // From one organization to another.
   await ask("another");
   await visit("/organizations", "organizations");

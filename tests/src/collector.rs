@@ -348,11 +348,14 @@ fn configuration(
     } else {
         String::new()
     };
+    // An address of a network that could be anywhere.
+    let attested =
+        if settings.address.is_loopback() { "" } else { "eu_attested = \"the test, today, this machine\"\n" };
     let (keys, authority) = (settings.folder.join("keys"), settings.authority.display());
     let _ = write!(
         text,
         "[database]\nmode = \"managed\"\ndata_dir = \"{}\"\n[keys]\ndirectory = \"{}\"\n\
-         [mail]\nhost = \"{host}\"\nport = {MAIL_PORT}\ntls = \"starttls\"\nfrom = \"picket@example.org\"\n\
+         [mail]\nhost = \"{host}\"\nport = {MAIL_PORT}\ntls = \"starttls\"\nfrom = \"picket@example.org\"\n{attested}\
          [outbound]\nca_file = \"{authority}\"\n{providers}[egress]\nallow = [\"{host}/32\"]\n[log]\nlevel = \"info\"\n",
         data.display(),
         keys.display(),

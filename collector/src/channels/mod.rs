@@ -16,6 +16,7 @@ use crate::notify::channels::{Form, InvalidSettings, Kind};
 use crate::store::audit::{self, Author};
 use crate::store::channels::{self, ChannelRow, NewChannel};
 use crate::store::deliveries::{self, WithoutNotice};
+use crate::store::residency::{self, Keeping};
 use crate::store::{Auth, OrgKey, Scoped, StoreError};
 use crate::vault::{Class, Sealer, VaultError};
 
@@ -34,6 +35,12 @@ pub enum ChannelError {
     /// Another channel is called so.
     #[error("a channel is called {0:?} already: choose another name")]
     NameTaken(String),
+    /// The organization keeps to the EU, and the provider is not known to be there.
+    #[error(
+        "this organization keeps to the EU, and {0} is not known to be there: choose its region in the EU if it has one, or another kind of \
+         channel"
+    )]
+    Abroad(&'static str),
     /// It was removed meanwhile, or is of a kind that this version does not know.
     #[error("this channel is not there any more: look at the list of channels")]
     Gone,
@@ -66,7 +73,8 @@ pub struct Made {
 /// Makes a channel; it is told nothing before it was verified: go on with [`prove`].
 ///
 /// # Errors
-/// Every field that cannot be, with what would be right; that the name is taken; that the database fails.
+/// Every field that cannot be, with what would be right; that the name is taken; that the organization keeps to the EU and the provider
+/// does not; that the database fails.
 pub async fn add(
     scoped: &mut Scoped,
     sealer: &Sealer,
@@ -76,9 +84,11 @@ pub async fn add(
 ) -> Result<Made, ChannelError> {
     let settings = Settings::parse(kind, form).map_err(ChannelError::Settings)?;
     let name = checked(name.map_or_else(|| settings.name(), ToOwned::to_owned))?;
+    let org = scoped.org();
+    let abroad = allowed(&settings, residency::of(scoped, org).await?)?;
     let id = ChannelId::at(now);
     let sealed = seal(sealer, id, &settings)?;
-    let new = NewChannel { id, name: &name, kind: kind.as_str(), hint: &settings.hint() };
+    let new = NewChannel { id, name: &name, kind: kind.as_str(), hint: &settings.hint(), abroad };
     channels::insert(scoped, &new, &sealed, now).await.map_err(|error| taken(error, &name))?;
     let row = channels::get(scoped, id).await?.ok_or(ChannelError::Gone)?;
     Ok(Made { row, secret: settings.made(form).cloned() })
@@ -110,9 +120,10 @@ pub async fn add_first(
 ) -> Result<First, ChannelError> {
     let settings = Settings::parse(kind, form).map_err(ChannelError::Settings)?;
     let name = checked(name.map_or_else(|| settings.name(), ToOwned::to_owned))?;
+    let abroad = allowed(&settings, residency::of(auth, org).await?)?;
     let (id, hint) = (ChannelId::at(now), settings.hint());
     let sealed = seal(sealer, id, &settings)?;
-    let new = NewChannel { id, name: &name, kind: kind.as_str(), hint: &hint };
+    let new = NewChannel { id, name: &name, kind: kind.as_str(), hint: &hint, abroad };
     channels::insert_first(auth, org, &new, &sealed, by, now).await.map_err(|error| taken(error, &name))?;
     Ok(First { secret: settings.made(form).cloned(), name, hint })
 }
@@ -131,8 +142,10 @@ pub async fn edit(
 ) -> Result<Made, ChannelError> {
     let kind = Kind::parse(&row.kind).ok_or(ChannelError::Gone)?;
     let settings = Settings::parse(kind, form).map_err(ChannelError::Settings)?;
+    let org = scoped.org();
+    let abroad = allowed(&settings, residency::of(scoped, org).await?)?;
     let sealed = seal(sealer, row.id, &settings)?;
-    if !channels::replace_settings(scoped, row, &settings.hint(), &sealed, now).await? {
+    if !channels::replace_settings(scoped, row, (&settings.hint(), abroad), &sealed, now).await? {
         return Err(ChannelError::Gone);
     }
     let row = channels::get(scoped, row.id).await?.ok_or(ChannelError::Gone)?;
@@ -162,6 +175,14 @@ pub async fn test(scoped: &mut Scoped, row: &ChannelRow, now: Timestamp) -> Resu
     deliveries::insert_without_notice(scoped, row.key, id, WithoutNotice::Test, now).await?;
     audit::note(scoped, "channel.test", row.id.0, json!({ "name": row.name }), now).await?;
     Ok(id)
+}
+
+/// The provider, where it is not known to be in the EU; refused where the organization keeps to it.
+fn allowed(settings: &Settings, keeping: Keeping) -> Result<Option<&'static str>, ChannelError> {
+    match settings.abroad() {
+        Some(provider) if keeping.holds() => Err(ChannelError::Abroad(provider)),
+        abroad => Ok(abroad),
+    }
 }
 
 fn seal(sealer: &Sealer, id: ChannelId, settings: &Settings) -> Result<picket_shared::secret::Sealed, ChannelError> {

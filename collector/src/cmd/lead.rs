@@ -20,6 +20,7 @@ use crate::domain::leadership::{BEAT, LOOK, Look, Seen, Watch};
 use crate::login::Porter;
 use crate::postgres::{Access, PostgresError};
 use crate::store::leadership::{self, Candidate, Leadership, Taken};
+use crate::store::residency::{self, Attested};
 use crate::store::{Fence, StoreError, instance};
 use crate::tasks::{self, Desks, Term};
 use crate::vault::KeyRing;
@@ -282,6 +283,9 @@ impl Lead {
         } else {
             flow::gaps::at_takeover(&mut worker, now).await?;
         }
+        let attestations = self.app.config.attestations();
+        let said = attestations.iter().map(|one| Attested { what: one.what, host: &one.host, text: &one.text });
+        residency::take_over(&mut worker, self.app.config.residency.eu_only, &said.collect::<Vec<_>>(), now).await?;
         worker.commit().await?;
         ops::retention::run(&pools, &self.app.config.retention, now).await?;
         Ok(())

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::outbound::provider;
+use super::residency::{attests, in_the_eu, is_known};
 use super::{ConfigError, DatabaseMode, read_secret, resolve};
 
 /// The archive of the database; there is none until a place for it is named.
@@ -208,7 +209,7 @@ impl Archive {
     /// Who says that the bucket lies in the EU, where its service does not say so itself.
     pub fn attested(&self) -> Option<&str> {
         let host = self.s3.as_ref()?.url.host_str().unwrap_or_default();
-        self.eu_attested.as_deref().filter(|_| !IN_THE_EU.contains(&host))
+        self.eu_attested.as_deref().filter(|_| !is_known(host, IN_THE_EU))
     }
 
     /// The URL by which an external database is copied, with its password.
@@ -285,7 +286,8 @@ impl Archive {
         let url = provider(text).ok_or_else(|| ConfigError::invalid("archive.s3_url", why))?;
         let bucket = named("archive.s3_bucket", self.s3_bucket.as_deref())?;
         let region = named("archive.s3_region", self.s3_region.as_deref())?;
-        self.in_the_eu(&url)?;
+        let host = url.host_str().unwrap_or_default();
+        in_the_eu("archive.eu_attested", host, IN_THE_EU, self.eu_attested.as_deref())?;
         let mut prefix = self.s3_prefix.clone().unwrap_or_default();
         if !prefix.is_empty() {
             prefix = format!("{}/", named("archive.s3_prefix", Some(prefix.trim_end_matches('/')))?);
@@ -298,26 +300,6 @@ impl Archive {
         let secret_key = file("archive.s3_secret_key_file", secret)?;
         Ok(Some(S3Settings { url, bucket, region, prefix, access_key, secret_key }))
     }
-
-    /// Backups never leave the EU unless a person says by name where else they are safe.
-    fn in_the_eu(&self, url: &Url) -> Result<(), ConfigError> {
-        let host = url.host_str().unwrap_or_default();
-        let why = match &self.eu_attested {
-            _ if IN_THE_EU.contains(&host) => return Ok(()),
-            Some(text) if attests(text) => return Ok(()),
-            Some(_) => "name who made sure, when, and where it is, with commas between".to_owned(),
-            None => format!(
-                "{host} is no service that Picket knows to be in the EU: use one in the EU, and if you made sure that this is, say so \
-                 with your name, the date and the place"
-            ),
-        };
-        Err(ConfigError::invalid("archive.eu_attested", why))
-    }
-}
-
-/// Who made sure, when, and where it is.
-fn attests(text: &str) -> bool {
-    text.split(',').filter(|part| !part.trim().is_empty()).count() >= 3
 }
 
 /// A name of letters, digits, dots, dashes, underscores and slashes, which needs no quoting anywhere.

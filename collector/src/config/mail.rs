@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use picket_shared::secret::SecretString;
 use serde::{Deserialize, Serialize};
 
+use super::residency::{in_the_eu, is_known, is_own};
 use super::{ConfigError, read_secret, resolve};
 
 /// The mail server; without a host no mail is sent.
@@ -22,6 +23,7 @@ pub struct Mail {
     password_file: Option<PathBuf>,
     /// The sender's address.
     pub from: Option<String>,
+    eu_attested: Option<String>,
     #[serde(skip)]
     password: Option<SecretString>,
 }
@@ -39,6 +41,31 @@ pub enum MailTls {
     None,
 }
 
+/// Where the relay lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailPlace<'a> {
+    /// There is none.
+    Nowhere,
+    /// On this machine or in a private network, by its address.
+    Own,
+    /// At a service that says of itself that its relay lies in the EU.
+    Known,
+    /// In the EU, as a person says: who, when, and where it is.
+    Attested(&'a str),
+}
+
+/// Hosts of services that say of themselves that this relay lies in the EU. London and Zurich do not.
+const IN_THE_EU: &[&str] = &[
+    "email-smtp.eu-central-1.amazonaws.com",
+    "email-smtp.eu-west-1.amazonaws.com",
+    "email-smtp.eu-west-3.amazonaws.com",
+    "email-smtp.eu-north-1.amazonaws.com",
+    "email-smtp.eu-south-1.amazonaws.com",
+    "smtp.eu.mailgun.org",
+    "smtp.tem.scaleway.com",
+    "smtp.tem.scw.cloud",
+];
+
 impl Mail {
     /// The port: as set, else 587 (STARTTLS), 465 (TLS) or 25.
     pub fn port(&self) -> u16 {
@@ -52,6 +79,18 @@ impl Mail {
     /// The password that goes with the user.
     pub fn password(&self) -> Option<&SecretString> {
         self.password.as_ref()
+    }
+
+    /// Where the relay lies, as far as that is known from here.
+    pub fn place(&self) -> MailPlace<'_> {
+        match (self.host.as_deref(), self.eu_attested.as_deref()) {
+            (None, _) => MailPlace::Nowhere,
+            (Some(host), _) if is_known(host, IN_THE_EU) => MailPlace::Known,
+            (Some(host), attested) if is_own(host) => attested.map_or(MailPlace::Own, MailPlace::Attested),
+            (Some(_), Some(attested)) => MailPlace::Attested(attested),
+            // Refused at the start; what was not checked is nowhere that is known.
+            (Some(_), None) => MailPlace::Nowhere,
+        }
     }
 
     pub(super) fn validate(&mut self, base: &Path) -> Result<(), ConfigError> {
@@ -74,6 +113,9 @@ impl Mail {
             let why = "mail without encryption goes to loopback only: use \"starttls\" or \"tls\"";
             return Err(ConfigError::invalid("mail.tls", why));
         }
-        Ok(())
+        match self.eu_attested.as_deref() {
+            None if is_own(host) => Ok(()),
+            attested => in_the_eu("mail.eu_attested", host, IN_THE_EU, attested),
+        }
     }
 }

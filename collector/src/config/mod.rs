@@ -18,6 +18,7 @@ mod operator;
 mod outbound;
 mod posture;
 mod privacy;
+mod residency;
 mod retention;
 mod security;
 
@@ -35,12 +36,13 @@ pub use keys::{From as KeysFrom, Keys};
 pub use limits::Limits;
 pub use log::{Format, Level, Log};
 pub use login::{Login, LoginMode};
-pub use mail::{Mail, MailTls};
+pub use mail::{Mail, MailPlace, MailTls};
 pub use metrics::Metrics;
 pub use operator::Operator;
 pub use outbound::Outbound;
 pub use posture::{Posture, TrustPage};
 pub use privacy::{PLACES, Privacy};
+pub use residency::{Attestation, Residency};
 pub use retention::Retention;
 pub use security::Security;
 
@@ -65,6 +67,8 @@ pub struct Config {
     pub login: Login,
     /// The server that takes mail.
     pub mail: Mail,
+    /// Whether everything keeps to the EU.
+    pub residency: Residency,
     /// How the collector reaches mail servers and providers.
     pub outbound: Outbound,
     /// Who is told of the instance itself.
@@ -169,6 +173,19 @@ impl Config {
         self.operator.validate()?;
         self.privacy.validate(base)?;
         Ok(self)
+    }
+
+    /// What a person vouches for where nothing can be looked at: that a store or a relay lies in the EU.
+    pub fn attestations(&self) -> Vec<Attestation> {
+        let mut found = Vec::new();
+        if let (Some(s3), Some(text)) = (self.archive.s3(), self.archive.attested()) {
+            let host = s3.url.host_str().unwrap_or_default().to_owned();
+            found.push(Attestation { what: "archive", host, text: text.to_owned() });
+        }
+        if let (Some(host), MailPlace::Attested(text)) = (&self.mail.host, self.mail.place()) {
+            found.push(Attestation { what: "mail", host: host.clone(), text: text.to_owned() });
+        }
+        found
     }
 }
 
@@ -288,6 +305,11 @@ mod tests {
         refused("[archive]\nreplication_url_file = \"/x\"", "archive.replication_url_file");
         refused("[mail]\nhost = \"mail.example.org\"\ntls = \"none\"\nfrom = \"a@b.example\"", "starttls");
         refused("[mail]\nhost = \"mail.example.org\"", "mail.from");
+        let relay = "[mail]\nhost = \"mail.example.org\"\nfrom = \"a@b.example\"";
+        refused(relay, "mail.eu_attested: mail.example.org is no service that Picket knows to be in the EU");
+        refused(&relay.replace("mail.example.org", "email-smtp.eu-west-2.amazonaws.com"), "mail.eu_attested");
+        refused(&relay.replace("mail.example.org", "9.9.9.9"), "mail.eu_attested");
+        refused(&format!("{relay}\neu_attested = \"trust me\""), "mail.eu_attested: name who made sure");
         refused("[retention]\nreceipts_days = 1", "retention.receipts_days");
         refused("[outbound]\nproxy = \"localhost:3128\"", "outbound.proxy");
         refused("[outbound]\ntelegram_url = \"http://bots.example.org\"", "outbound.telegram_url");
@@ -295,5 +317,29 @@ mod tests {
         refused("[egress]\nnat64 = [\"64:ff9b::/33\"]", "egress.nat64");
         refused("[security]\ncontacts = [\"security@example.org\"]", "security.contacts");
         refused("[limits]\nbatches_per_second = 0", "limits.batches_per_second");
+    }
+
+    #[test]
+    fn a_relay_is_of_the_network_known_or_attested() {
+        let with = |host: &str, more: &str| {
+            let text = format!("[mail]\nhost = \"{host}\"\nfrom = \"a@b.example\"\n{more}");
+            toml::from_str::<Config>(&text).unwrap().checked(Path::new("/srv")).unwrap()
+        };
+        for (host, place) in [
+            ("localhost", MailPlace::Own),
+            ("10.0.0.7", MailPlace::Own),
+            ("fd00::7", MailPlace::Own),
+            ("smtp.eu.mailgun.org", MailPlace::Known),
+            ("email-smtp.eu-central-1.amazonaws.com", MailPlace::Known),
+        ] {
+            let config = with(host, "");
+            assert_eq!((config.mail.place(), config.attestations()), (place, Vec::new()), "{host}");
+        }
+        let said = "Jane Doe, 2026-11-23, Falkenstein (DE)";
+        let config = with("mail.example.org", &format!("eu_attested = \"{said}\""));
+        assert_eq!(config.mail.place(), MailPlace::Attested(said));
+        let attestation = Attestation { what: "mail", host: "mail.example.org".to_owned(), text: said.to_owned() };
+        assert_eq!(config.attestations(), [attestation]);
+        assert_eq!(Config::default().mail.place(), MailPlace::Nowhere);
     }
 }

@@ -68,7 +68,13 @@ pub(super) async fn plan(
 /// Makes those that are taken.
 pub(super) async fn apply(scoped: &mut Scoped, entries: &[ChannelEntry], now: Timestamp) -> Result<(), ImportError> {
     for entry in entries.iter().filter(|entry| entry.outcome == Outcome::Taken) {
-        let new = NewChannel { id: ChannelId::at(now), name: &entry.name, kind: &entry.kind, hint: &entry.hint };
+        let new = NewChannel {
+            id: ChannelId::at(now),
+            name: &entry.name,
+            kind: &entry.kind,
+            hint: &entry.hint,
+            abroad: None,
+        };
         channels::insert_unset(scoped, &new, now).await?;
     }
     Ok(())

@@ -75,6 +75,9 @@ pub enum ImportError {
         /// Those that there are.
         known: String,
     },
+    /// The organization keeps to the EU.
+    #[error("this organization keeps to the EU, so regions outside of it may run nothing: leave --not-eu-only out")]
+    KeepsToEu,
     /// A tag that was chosen is none.
     #[error("{0:?} cannot be a tag: use 1 to 64 characters on one line")]
     BadTag(String),

@@ -15,7 +15,7 @@ use super::{Choice, ImportError, channels, names};
 use crate::domain::import::{Candidate, Found, Source};
 use crate::store::imports::{self, Change, Imported, New, Writer};
 use crate::store::monitors::{self, MonitorRow, Settings};
-use crate::store::{MonitorKey, Scoped, regions};
+use crate::store::{MonitorKey, Scoped, regions, residency};
 use crate::vault::{Class, Sealer};
 
 /// What is to be done.
@@ -45,7 +45,7 @@ pub async fn plan(
     if source == Source::Picket && !choice.regions.is_empty() {
         found.candidates.iter_mut().for_each(|candidate| candidate.regions.clear());
     }
-    let places = Regions::new(regions::list(scoped).await?, choice)?;
+    let places = Regions::new(regions::list(scoped).await?, choice, residency::holds(scoped).await?)?;
     let rows = monitors::list(scoped).await?;
     let keys: Vec<String> = found.candidates.iter().map(|candidate| candidate.key.clone()).collect();
     let deleted = imports::deleted(scoped, &keys).await?;

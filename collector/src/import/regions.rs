@@ -12,6 +12,8 @@ use crate::store::regions::RegionRow;
 pub(super) struct Regions {
     all: Vec<RegionRow>,
     chosen: Vec<Region>,
+    /// Whether the organization keeps to the EU.
+    held: bool,
 }
 
 /// Where one monitor runs.
@@ -24,11 +26,14 @@ pub(super) struct Placed {
 }
 
 impl Regions {
-    pub(super) fn new(all: Vec<RegionRow>, choice: &Choice) -> Result<Self, ImportError> {
+    pub(super) fn new(all: Vec<RegionRow>, choice: &Choice, held: bool) -> Result<Self, ImportError> {
         if all.is_empty() {
             return Err(ImportError::NoRegion);
         }
-        let regions = Self { all, chosen: choice.regions.clone() };
+        if held && choice.not_eu_only {
+            return Err(ImportError::KeepsToEu);
+        }
+        let regions = Self { all, chosen: choice.regions.clone(), held };
         match choice.regions.iter().find(|region| regions.find(region).is_none()) {
             Some(region) => Err(ImportError::UnknownRegion { region: region.clone(), known: regions.known() }),
             None => Ok(regions),
@@ -56,7 +61,7 @@ impl Regions {
     ) -> Result<Placed, String> {
         let secret = candidate.auth.is_some() && old.is_none_or(|old| old.settings.sealed_secret.is_none());
         let by_itself = choice.eu_only || old.is_some_and(|old| old.settings.eu_only) || secret;
-        let eu_only = candidate.eu_only.unwrap_or(by_itself && !choice.not_eu_only);
+        let eu_only = self.held || candidate.eu_only.unwrap_or(by_itself && !choice.not_eu_only);
         let everywhere: Vec<Region>;
         let wanted = match (&candidate.regions[..], &self.chosen[..], old) {
             ([], [], Some(old)) => &old.regions,
@@ -75,18 +80,22 @@ impl Regions {
         let is_named = !(candidate.regions.is_empty() && self.chosen.is_empty());
         let (inside, outside): (Vec<&RegionRow>, Vec<_>) = rows.into_iter().partition(|region| region.eu || !eu_only);
         if inside.is_empty() {
-            return Err(
-                "it runs in the EU only (it holds credentials, or that was chosen), and no region for it lies \
-                        there: --not-eu-only changes that"
-                    .to_owned(),
-            );
+            let why = if self.held {
+                "this organization keeps to the EU, and no region for it lies there"
+            } else {
+                "it runs in the EU only (it holds credentials, or that was chosen), and no region for it lies there: --not-eu-only changes \
+                 that"
+            };
+            return Err(why.to_owned());
         }
         let outside = outside.iter().map(|region| region.code.to_string()).collect::<Vec<_>>().join(", ");
         let lost = (is_named && !outside.is_empty()).then(|| Lost {
             field: "regions".to_owned(),
-            why: format!(
-                "{outside} lies outside the EU, and this monitor holds credentials: --not-eu-only changes that"
-            ),
+            why: if self.held {
+                format!("{outside} lies outside the EU, and this organization keeps to it")
+            } else {
+                format!("{outside} lies outside the EU, and this monitor holds credentials: --not-eu-only changes that")
+            },
         });
         Ok(Placed {
             eu_only,

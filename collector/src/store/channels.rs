@@ -21,6 +21,8 @@ pub struct NewChannel<'a> {
     pub kind: &'a str,
     /// Whom it reaches, shortened.
     pub hint: &'a str,
+    /// The provider, where it is not known to be in the EU.
+    pub abroad: Option<&'a str>,
 }
 
 /// A channel as stored, without its settings.
@@ -36,6 +38,8 @@ pub struct ChannelRow {
     pub kind: String,
     /// Whom it reaches, shortened.
     pub hint: String,
+    /// The provider, where it is not known to be in the EU.
+    pub abroad: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Since when its owner is known to want messages; it is told nothing without.
@@ -72,8 +76,8 @@ pub async fn insert(
 ) -> Result<ChannelKey, StoreError> {
     let org = conn.org();
     let key = sqlx::query_scalar(
-        "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+        "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at, abroad)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
     )
     .bind(channel.id.0)
     .bind(org)
@@ -82,6 +86,7 @@ pub async fn insert(
     .bind(channel.hint)
     .bind(settings.0.as_slice())
     .bind(now.micros())
+    .bind(channel.abroad)
     .fetch_one(conn.conn())
     .await?;
     let detail = json!({ "name": channel.name, "kind": channel.kind, "hint": channel.hint });
@@ -125,8 +130,8 @@ pub async fn insert_first(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let done = sqlx::query(
-        "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at, abroad)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(channel.id.0)
     .bind(org)
@@ -135,6 +140,7 @@ pub async fn insert_first(
     .bind(channel.hint)
     .bind(settings.0.as_slice())
     .bind(now.micros())
+    .bind(channel.abroad)
     .execute(auth.conn())
     .await?;
     StoreError::expect_rows("channels", 1, done.rows_affected())?;
@@ -149,6 +155,7 @@ struct Row {
     name: String,
     kind: String,
     hint: String,
+    abroad: Option<String>,
     created_at: i64,
     verified_at: Option<i64>,
     verified_by: Option<String>,
@@ -172,6 +179,7 @@ impl From<Row> for ChannelRow {
             name: row.name,
             kind: row.kind,
             hint: row.hint,
+            abroad: row.abroad,
             created_at: Timestamp::from_micros(row.created_at),
             verified_at: row.verified_at.map(Timestamp::from_micros),
             verified_by: row.verified_by,
@@ -187,8 +195,8 @@ impl From<Row> for ChannelRow {
 /// When the database fails.
 pub async fn list(conn: &mut Scoped) -> Result<Vec<ChannelRow>, StoreError> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT c.id, c.uuid, c.name, c.kind, c.hint, c.created_at, c.verified_at, c.verified_by, c.unset_at, c.unset_why,
-                l.state AS last_state, l.at AS last_at, l.answer AS last_answer
+        "SELECT c.id, c.uuid, c.name, c.kind, c.hint, c.abroad, c.created_at, c.verified_at, c.verified_by, c.unset_at,
+                c.unset_why, l.state AS last_state, l.at AS last_at, l.answer AS last_answer
          FROM channels c
          LEFT JOIN LATERAL (
              SELECT d.state, coalesce(d.ended_at, d.created_at) AS at,
@@ -250,18 +258,19 @@ pub async fn rename(conn: &mut Scoped, row: &ChannelRow, name: &str, now: Timest
 pub async fn replace_settings(
     conn: &mut Scoped,
     row: &ChannelRow,
-    hint: &str,
+    (hint, abroad): (&str, Option<&str>),
     settings: &Sealed,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
-        "UPDATE channels SET sealed_settings = $2, hint = $3, verified_at = NULL, verified_by = NULL, unset_at = NULL,
+        "UPDATE channels SET sealed_settings = $2, hint = $3, abroad = $4, verified_at = NULL, verified_by = NULL, unset_at = NULL,
              unset_why = NULL
          WHERE id = $1 AND deleted_at IS NULL",
     )
     .bind(row.key)
     .bind(settings.0.as_slice())
     .bind(hint)
+    .bind(abroad)
     .execute(conn.conn())
     .await?;
     let replaced = done.rows_affected() == 1;

@@ -61,6 +61,7 @@ pub mod region_states;
 pub mod regions;
 pub mod replays;
 pub mod requests;
+pub mod residency;
 pub mod results;
 pub mod sealed;
 pub mod second_factors;

@@ -167,6 +167,10 @@ pub struct Watching {
     pub strays: i64,
     /// Monitors with credentials that run outside the EU because somebody said so.
     pub secrets_elsewhere: i64,
+    /// Monitors that run outside the EU though their organization keeps to it, or the operator for it.
+    pub monitors_abroad: i64,
+    /// Channels of providers that are not known to be in the EU, of such organizations.
+    pub channels_abroad: i64,
     /// The day of the oldest outcome, since 1970.
     pub oldest_day: Option<i64>,
 }
@@ -177,7 +181,8 @@ pub struct Watching {
 /// When the database fails.
 pub async fn watching(worker: &mut Worker) -> Result<Watching, StoreError> {
     Ok(sqlx::query_as(
-        "WITH runs AS (SELECT m.id, m.eu_only, m.sealed_secret IS NOT NULL AS has_secret, r.eu
+        "WITH keeping AS (SELECT o.id FROM organizations o WHERE o.deleted_at IS NULL AND (o.eu_only OR (SELECT i.eu_only FROM instance i))),
+              runs AS (SELECT m.id, m.org_id, m.eu_only, m.sealed_secret IS NOT NULL AS has_secret, r.eu
                        FROM monitors m JOIN monitor_regions x ON x.monitor_id = m.id JOIN regions r ON r.id = x.region_id
                        WHERE m.deleted_at IS NULL AND m.paused_at IS NULL)
          SELECT (SELECT count(*) FROM monitors WHERE deleted_at IS NULL AND paused_at IS NULL) AS monitors,
@@ -186,6 +191,9 @@ pub async fn watching(worker: &mut Worker) -> Result<Watching, StoreError> {
                 (SELECT count(*) FROM regions WHERE NOT eu) AS regions_elsewhere,
                 (SELECT count(DISTINCT id) FROM runs WHERE eu_only AND NOT eu) AS strays,
                 (SELECT count(DISTINCT id) FROM runs WHERE has_secret AND NOT eu) AS secrets_elsewhere,
+                (SELECT count(DISTINCT id) FROM runs WHERE NOT eu AND org_id IN (SELECT id FROM keeping)) AS monitors_abroad,
+                (SELECT count(*) FROM channels WHERE deleted_at IS NULL AND unset_at IS NULL AND abroad IS NOT NULL
+                     AND org_id IN (SELECT id FROM keeping)) AS channels_abroad,
                 (SELECT min(at) / 86400000000 FROM results) AS oldest_day",
     )
     .fetch_one(worker.conn())

@@ -78,6 +78,8 @@ pub const ROUTES: &[Route] = &[
     change("/account/delete", Who::Proven(Right::AccountWrite), || post(ui::closing::post_account)),
     page("/organization/delete", Who::Proven(Right::MembersWrite), || get(ui::closing::get_organization)),
     change("/organization/delete", Who::Proven(Right::MembersWrite), || post(ui::closing::post_organization)),
+    page("/organization/residency", Who::User(Right::MembersRead), || get(ui::residency::get_residency)),
+    change("/organization/residency", Who::Proven(Right::MembersWrite), || post(ui::residency::post_residency)),
     page("/sub-processors", Who::Anyone, || get(ui::papers::get_sub_processors)),
     page("/organization/dpa", Who::User(Right::AccountRead), || get(ui::papers::get_agreement)),
     page("/organization/dpa/download", Who::User(Right::AccountRead), || get(ui::papers::get_download)),

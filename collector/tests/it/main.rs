@@ -39,6 +39,7 @@ mod providers;
 mod pushover;
 mod random_sql;
 mod receiver;
+mod residency;
 mod rotation;
 mod secrets;
 mod slack;

@@ -74,7 +74,8 @@ impl Told {
         let id = ChannelId::at(START);
         let plain = serde_json::to_vec(settings).unwrap();
         let sealed = self.sealer().seal(Class::ChannelSettings, id.0.as_bytes(), &plain).unwrap();
-        let new = NewChannel { id, name, kind: settings.kind().as_str(), hint: &settings.hint() };
+        let new =
+            NewChannel { id, name, kind: settings.kind().as_str(), hint: &settings.hint(), abroad: settings.abroad() };
         let mut scoped = self.scoped().await;
         channels::insert(&mut scoped, &new, &sealed, START).await.unwrap();
         scoped.commit().await.unwrap();

@@ -41,6 +41,7 @@ mod portfolio;
 mod posture;
 mod quotas;
 mod refusals;
+mod residency;
 mod review;
 mod second_factor;
 mod services;

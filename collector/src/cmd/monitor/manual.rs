@@ -12,7 +12,7 @@ use picket_shared::waterfall;
 use serde_json::{Value, json};
 
 use super::fields::{self, Fields};
-use super::{choose, eu_regions, find};
+use super::{choose, eu_regions, find, held};
 use crate::app::App;
 use crate::cmd::{CmdError, print};
 use crate::store::manual_checks::{self, Asked, Credentials, Manual, ManualRow, NewManual, State};
@@ -55,7 +55,8 @@ pub(super) async fn test(args: TestArgs, app: &App, mut scoped: Scoped, now: Tim
     let spec = args.fields.spec(&args.target)?;
     let (chosen, _) = choose(&mut scoped, &args.fields.region).await?;
     let credentials = args.fields.credentials();
-    let eu_only = args.fields.eu_only || (credentials.is_some() && !args.fields.not_eu_only);
+    let held = held(&mut scoped, &args.fields).await?;
+    let eu_only = held || args.fields.eu_only || (credentials.is_some() && !args.fields.not_eu_only);
     let chosen = eu_regions(chosen, eu_only, args.fields.region.is_empty())?;
     let sealed = fields::seal(&app.sealer, id.0, credentials.as_ref())?;
     let credentials = sealed.as_ref().map_or(Credentials::None, Credentials::Sealed);

@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::store::monitors::{self, Found, MonitorRow, Settings};
 use crate::store::read::telling;
 use crate::store::regions::{self, RegionRow};
-use crate::store::{Scoped, StoreError};
+use crate::store::{Scoped, StoreError, residency};
 use fields::Fields;
 use import::{ImportArgs, ReleaseArgs};
 
@@ -127,7 +127,8 @@ async fn add(args: AddArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> Re
     let spec = args.fields.spec(&args.target)?;
     let (chosen, all) = choose(&mut scoped, &args.fields.region).await?;
     let credentials = args.fields.credentials();
-    let eu_only = args.fields.eu_only || (credentials.is_some() && !args.fields.not_eu_only);
+    let held = held(&mut scoped, &args.fields).await?;
+    let eu_only = held || args.fields.eu_only || (credentials.is_some() && !args.fields.not_eu_only);
     let regions = eu_regions(chosen, eu_only, args.fields.region.is_empty())?;
     let timeout_ms = args.fields.timeout_ms(None);
     let settings = Settings {
@@ -159,7 +160,7 @@ async fn add(args: AddArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> Re
         settings.interval_s
     ))?;
     print::line(&format!("Its id is {id}; see it with: picket-collector monitor show {}", short(id)))?;
-    if credentials.is_some() && eu_only && !args.fields.eu_only {
+    if credentials.is_some() && eu_only && !held && !args.fields.eu_only {
         print::line("It holds credentials, so only regions in the EU run it (--not-eu-only changes that).")?;
     }
     if settings.spec.is_unverified() {
@@ -182,7 +183,8 @@ async fn edit(args: EditArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> 
     let credentials = args.fields.credentials();
     // The first credentials keep a monitor in the EU, as they do where it is made.
     let first = credentials.is_some() && old.sealed_secret.is_none();
-    settings.eu_only = (old.eu_only || args.fields.eu_only || first) && !args.fields.not_eu_only;
+    let held = held(&mut scoped, &args.fields).await?;
+    settings.eu_only = held || (old.eu_only || args.fields.eu_only || first) && !args.fields.not_eu_only;
     if let Some(name) = &args.fields.name {
         settings.name.clone_from(name);
     }
@@ -195,7 +197,9 @@ async fn edit(args: EditArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> 
     let wanted = if args.fields.region.is_empty() { &row.regions } else { &args.fields.region };
     if !args.fields.region.is_empty() || settings.eu_only != old.eu_only {
         let (chosen, _) = choose(&mut scoped, wanted).await?;
-        settings.regions = eu_regions(chosen, settings.eu_only, false)?.iter().map(|region| region.key).collect();
+        // Where it runs already is left where the organization keeps to the EU; what is named has to be in it.
+        let kept = args.fields.region.is_empty() && held;
+        settings.regions = eu_regions(chosen, settings.eu_only, kept)?.iter().map(|region| region.key).collect();
     }
     if credentials.is_some() {
         settings.sealed_secret = fields::seal(&app.sealer, row.id.0, credentials.as_ref())?;
@@ -295,6 +299,17 @@ fn no_region() -> CmdError {
     CmdError::new("there is no region to watch from: make one with `picket-collector probe add --region NAME`")
 }
 
+/// Whether the organization keeps to the EU, and every monitor that is made or changed with it.
+async fn held(scoped: &mut Scoped, fields: &Fields) -> Result<bool, CmdError> {
+    let held = residency::holds(scoped).await?;
+    if held && fields.not_eu_only {
+        return Err(CmdError::new(
+            "this organization keeps to the EU, so --not-eu-only is refused: see `picket-collector organization eu-only NAME show`",
+        ));
+    }
+    Ok(held)
+}
+
 /// Only regions in the EU run a monitor that is EU only.
 fn eu_regions(chosen: Vec<RegionRow>, eu_only: bool, all: bool) -> Result<Vec<RegionRow>, CmdError> {
     if !eu_only {
@@ -303,7 +318,8 @@ fn eu_regions(chosen: Vec<RegionRow>, eu_only: bool, all: bool) -> Result<Vec<Re
     let outside: Vec<_> = chosen.iter().filter(|region| !region.eu).map(|region| region.code.to_string()).collect();
     if !all && !outside.is_empty() {
         return Err(CmdError::new(format!(
-            "{} lies outside the EU, and this monitor runs in the EU only (it holds credentials, or --eu-only was given): \
+            "{} lies outside the EU, and this monitor runs in the EU only (it holds credentials, --eu-only was given, or the \
+             organization keeps to the EU): \
              leave the region out, or allow it with --not-eu-only",
             outside.join(", ")
         )));

@@ -2,6 +2,7 @@
 //! one; [`import`] takes over what another has.
 
 pub mod create;
+pub mod eu_only;
 pub mod import;
 pub mod template;
 
@@ -27,6 +28,8 @@ pub enum OrganizationCommand {
     Import(Box<import::ImportArgs>),
     /// Limits what an organization may have; what is there already stays.
     Limit(LimitArgs),
+    /// Says whether an organization keeps to the EU, and shows what of it goes elsewhere.
+    EuOnly(eu_only::EuOnlyArgs),
 }
 
 /// Arguments of `organization list`.
@@ -80,6 +83,7 @@ pub async fn run(command: OrganizationCommand, app: &App) -> Result<ExitCode, Cm
         OrganizationCommand::List(args) => list(&args, app).await?,
         OrganizationCommand::Import(args) => return import::run(&args, app).await,
         OrganizationCommand::Limit(args) => limit(&args, app).await?,
+        OrganizationCommand::EuOnly(args) => eu_only::run(&args, app).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -81,6 +81,10 @@ impl Channel for Discord {
     }
 
     /// The last digits of the webhook's number, which is no secret.
+    fn abroad(&self) -> Option<&'static str> {
+        Some("Discord")
+    }
+
     fn hint(&self) -> String {
         let id = self.parts().map_or_else(|| "***".to_owned(), |(id, _)| masked(&id, 0, 4));
         format!("webhook {id}")

@@ -73,6 +73,12 @@ trait Channel: Sized {
         self.hint()
     }
 
+    /// The provider, where it does not lie in the EU or is not known to. Servers that the organization or the operator chose are of
+    /// neither kind: where those lie is theirs to know.
+    fn abroad(&self) -> Option<&'static str> {
+        None
+    }
+
     /// A secret that was made rather than given: the only one that is ever shown, once.
     fn made(&self, _form: &Form) -> Option<&SecretString> {
         None
@@ -164,6 +170,11 @@ macro_rules! channels {
             /// What to call the channel unless told otherwise.
             pub fn name(&self) -> String {
                 match self { $(Self::$name(settings) => settings.name()),+ }
+            }
+
+            /// The provider, where it does not lie in the EU or is not known to.
+            pub fn abroad(&self) -> Option<&'static str> {
+                match self { $(Self::$name(settings) => settings.abroad()),+ }
             }
 
             /// A secret that was made because the form has none; show it once.
@@ -303,6 +314,28 @@ mod tests {
             }
             let sealed = serde_json::to_string(&settings).unwrap();
             assert_eq!(serde_json::from_str::<Settings>(&sealed).unwrap(), settings);
+        }
+    }
+
+    #[test]
+    fn providers_outside_the_eu_are_named_and_servers_of_ones_own_are_not() {
+        let example = |kind: Kind, changed: &[(&str, &str)]| {
+            let fields = kind.fields().iter().map(|f| (f.name.to_owned(), f.example.to_owned()));
+            let form: Form = fields.filter(|(name, _)| !changed.iter().any(|(field, _)| field == name)).collect();
+            let form = changed.iter().fold(form, |form, (name, value)| form.with(*name, *value));
+            Settings::parse(kind, &form).unwrap().abroad()
+        };
+        // The examples are those of the EU, where there is a choice.
+        let abroad: Vec<_> = Kind::ALL.iter().filter_map(|kind| example(*kind, &[])).collect();
+        assert_eq!(abroad, ["Telegram", "Slack", "Discord", "Microsoft Teams", "Pushover"]);
+        for (kind, region, provider) in
+            [(Kind::Twilio, "us1", "Twilio"), (Kind::Pagerduty, "us", "PagerDuty"), (Kind::Opsgenie, "us", "Opsgenie")]
+        {
+            assert_eq!(example(kind, &[("region", region)]), Some(provider));
+            assert_eq!(example(kind, &[("region", "")]), Some(provider), "what is not said is the usual place");
+        }
+        for server in ["", "https://ntfy.sh", "https://NTFY.sh:443/", "https://ntfy.sh./"] {
+            assert_eq!(example(Kind::Ntfy, &[("server", server)]), Some("ntfy.sh"), "{server}");
         }
     }
 }

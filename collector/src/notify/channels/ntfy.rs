@@ -85,6 +85,10 @@ impl Channel for Ntfy {
         wrong.into_iter().flatten().collect()
     }
 
+    fn abroad(&self) -> Option<&'static str> {
+        server::is_at(&self.server, "ntfy.sh").then_some("ntfy.sh")
+    }
+
     fn hint(&self) -> String {
         format!("{} topic {}", server::shown(&self.server), masked(self.topic.expose(), 0, 3))
     }

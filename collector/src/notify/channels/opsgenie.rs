@@ -70,6 +70,10 @@ impl Channel for Opsgenie {
         wrong.into_iter().flatten().collect()
     }
 
+    fn abroad(&self) -> Option<&'static str> {
+        (self.region != "eu").then_some("Opsgenie")
+    }
+
     fn hint(&self) -> String {
         format!("key {} ({})", masked(self.key.expose(), 0, 4), self.region)
     }

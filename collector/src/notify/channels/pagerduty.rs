@@ -69,6 +69,10 @@ impl Channel for Pagerduty {
         wrong.into_iter().flatten().collect()
     }
 
+    fn abroad(&self) -> Option<&'static str> {
+        (self.region != "eu").then_some("PagerDuty")
+    }
+
     fn hint(&self) -> String {
         format!("key {} ({})", masked(self.key.expose(), 0, 4), self.region)
     }

@@ -88,6 +88,10 @@ impl Channel for Pushover {
         wrong.into_iter().flatten().collect()
     }
 
+    fn abroad(&self) -> Option<&'static str> {
+        Some("Pushover")
+    }
+
     fn hint(&self) -> String {
         format!("key {}", masked(self.user.expose(), 0, 4))
     }

@@ -28,6 +28,13 @@ pub(super) fn target(text: &str) -> Result<Target, SendError> {
     read(text).ok_or_else(|| SendError::Permanent("the settings cannot be used: enter the server anew".to_owned()))
 }
 
+/// Whether it is at that host, or at one below it.
+pub(super) fn is_at(text: &str, host: &str) -> bool {
+    let target = read(text);
+    let named = target.as_ref().and_then(|target| target.url.host_str()).unwrap_or_default().trim_end_matches('.');
+    named.strip_suffix(host).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
 /// A complaint unless it is one; what was given may be a secret in the wrong field, so it is not repeated.
 pub(super) fn complaint(text: &str, field: &'static str, example: &str) -> Option<InvalidSettings> {
     let why = format!("it is no address of a server: give one such as {example}, without a user, password or query");

@@ -61,6 +61,10 @@ impl Channel for Slack {
     }
 
     /// The last characters of the webhook's id, which is no secret: the third part is.
+    fn abroad(&self) -> Option<&'static str> {
+        Some("Slack")
+    }
+
     fn hint(&self) -> String {
         let id = self.parts().and_then(|(_, path)| path.split('/').nth(3).map(|id| masked(id, 1, 4)));
         format!("webhook {}", id.unwrap_or_else(|| "***".to_owned()))

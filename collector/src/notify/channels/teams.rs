@@ -74,6 +74,10 @@ impl Channel for Teams {
     }
 
     /// The last characters of the workflow's id, which is no secret: the signature is, and follows the ?.
+    fn abroad(&self) -> Option<&'static str> {
+        Some("Microsoft Teams")
+    }
+
     fn hint(&self) -> String {
         let id = self.parts().and_then(|(_, path, _)| {
             let id = path.split_once("/workflows/")?.1.split(['/', '?']).next()?.to_owned();

@@ -78,6 +78,10 @@ impl Channel for Telegram {
         wrong.into_iter().flatten().collect()
     }
 
+    fn abroad(&self) -> Option<&'static str> {
+        Some("Telegram")
+    }
+
     fn hint(&self) -> String {
         match self.chat.strip_prefix('@') {
             Some(_) => format!("chat {}", self.chat),

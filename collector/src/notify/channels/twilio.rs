@@ -115,6 +115,10 @@ impl Channel for Twilio {
         wrong.into_iter().flatten().collect()
     }
 
+    fn abroad(&self) -> Option<&'static str> {
+        (self.region != "ie1").then_some("Twilio")
+    }
+
     fn hint(&self) -> String {
         masked(&self.to, 3, 2)
     }

@@ -20,6 +20,7 @@ mod front_door;
 mod isolation;
 mod key_age;
 mod mail_line;
+mod mail_place;
 mod outcome_age;
 mod passwords;
 mod rates;
@@ -76,6 +77,7 @@ pub const CONTROLS: &[Control] = &[
     outcome_age::CONTROL,
     telling::CONTROL,
     mail_line::CONTROL,
+    mail_place::CONTROL,
     security_contact::CONTROL,
     agreements::CONTROL,
     sub_processors::CONTROL,

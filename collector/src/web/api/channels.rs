@@ -216,6 +216,7 @@ fn refused(error: ChannelError) -> Problem {
             let faults = wrong.into_iter().map(|wrong| Fault::new(wrong.field, wrong.message).within("settings"));
             Problem::faults(ProblemKind::InvalidBody, faults.collect())
         }
+        ChannelError::Abroad(_) => invalid("kind", message),
         ChannelError::Name => invalid("name", "must be 1 to 200 characters on one line"),
         ChannelError::NameTaken(_) => invalid("name", message),
         ChannelError::Gone => Problem::not_found(),
@@ -250,6 +251,7 @@ fn shown(row: &ChannelRow) -> Value {
         "name": row.name,
         "kind": row.kind,
         "hint": row.hint,
+        "provider_abroad": row.abroad,
         "created_at": row.created_at.exact(),
         "verified_at": row.verified_at.map(Timestamp::exact),
         "without_destination": row.unset.as_ref().map(|(at, why)| json!({ "since": at.exact(), "why": why })),

@@ -95,6 +95,7 @@ const DONE: &[(&str, &str, bool)] = &[
     ("end_changed", "done.end_changed", false),
     ("member_removed", "done.member_removed", false),
     ("policy", "done.policy", false),
+    ("residency", "done.residency", false),
     ("invited", "done.invited", false),
     ("invitation_revoked", "done.invitation_revoked", false),
     ("transferred", "done.transferred", false),

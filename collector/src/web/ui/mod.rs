@@ -29,6 +29,7 @@ pub mod portfolio;
 pub mod posture;
 pub mod probe;
 mod qr;
+pub mod residency;
 pub mod second_step;
 pub mod set_up;
 pub mod shape;

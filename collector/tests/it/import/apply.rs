@@ -196,6 +196,29 @@ async fn a_region_outside_the_eu_is_left_out_for_credentials_and_one_that_is_non
 }
 
 #[tokio::test]
+async fn an_organization_that_keeps_to_the_eu_imports_nothing_that_runs_elsewhere() {
+    let house = House::new().await;
+    let table = "target,name,regions,eu_only\nhttps://a.example/,a,\"us-1,eu-1\",no\nhttps://b.example/,b,us-1,no\nhttps://c.example/,c,,\n";
+    assert_eq!(outcomes(&house.import(table).await), ["a: taken", "b: taken", "c: taken"]);
+    let house = House::new().await;
+    sqlx::raw_sql("UPDATE organizations SET eu_only = true")
+        .execute(&mut house.database.login("postgres").await)
+        .await
+        .unwrap();
+    let report = house.import(table).await;
+    assert_eq!(outcomes(&report), ["a: taken", "b: refused", "c: taken"]);
+    assert!(why(&report, "b").contains("this organization keeps to the EU"), "{report:?}");
+    assert!(report.monitors[0].lost.iter().any(|lost| lost.why.contains("us-1 lies outside the EU")), "{report:?}");
+    for name in ["a", "c"] {
+        let row = house.monitor(name).await.settings;
+        assert_eq!((row.eu_only, row.regions.as_slice()), (true, &house.regions[..1]), "{name}");
+    }
+    let abroad = Choice { not_eu_only: true, ..Choice::default() };
+    let refused = house.try_import(Source::Csv, csv(table), &abroad, true).await.unwrap_err();
+    assert!(refused.contains("leave --not-eu-only out"), "{refused}");
+}
+
+#[tokio::test]
 async fn two_thousand_monitors_take_one_number_of_the_assignment_clock() {
     let house = House::new().await;
     let kuma = Kuma::new(2, &["--many", "2000"]);

@@ -25,6 +25,7 @@ mod organization;
 mod papers;
 mod posture;
 mod reads;
+mod residency;
 mod review;
 mod services;
 

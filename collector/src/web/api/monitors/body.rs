@@ -73,7 +73,7 @@ pub(super) fn of_row(row: &MonitorRow) -> Map<String, Value> {
     body
 }
 
-/// What the monitor would be.
+/// What the monitor would be. Where the organization keeps to the EU, so does every monitor that is made or changed.
 ///
 /// # Errors
 /// Every field that cannot be.
@@ -81,6 +81,7 @@ pub(super) fn read(
     body: Map<String, Value>,
     old: Option<&MonitorRow>,
     all: &[RegionRow],
+    held: bool,
 ) -> Result<Wanted, Vec<Fault>> {
     let body: Body =
         serde_json::from_value(Value::Object(body)).map_err(|error| vec![Fault::new("", error.to_string())])?;
@@ -104,8 +105,11 @@ pub(super) fn read(
         Credentials::Stay => stays,
         Credentials::None => false,
     };
-    let eu_only = body.eu_only.unwrap_or(holds);
-    let regions = regions(body.regions.as_deref(), old, all, eu_only).unwrap_or_else(|fault| {
+    if held && body.eu_only == Some(false) {
+        faults.push(Fault::new("eu_only", "must be true: this organization keeps to the EU"));
+    }
+    let eu_only = held || body.eu_only.unwrap_or(holds);
+    let regions = regions(body.regions.as_deref(), old, all, (eu_only, held)).unwrap_or_else(|fault| {
         faults.push(fault);
         Vec::new()
     });
@@ -198,7 +202,7 @@ fn regions(
     named: Option<&[String]>,
     old: Option<&MonitorRow>,
     all: &[RegionRow],
-    eu_only: bool,
+    (eu_only, held): (bool, bool),
 ) -> Result<Vec<(RegionKey, String)>, Fault> {
     let known = || all.iter().map(|region| region.code.as_str()).collect::<Vec<_>>().join(", ");
     if all.is_empty() {
@@ -209,7 +213,8 @@ fn regions(
         match all.iter().find(|region| region.code.as_str() == code) {
             None => return Err(Fault::new(at(), format!("there is no region {code}: there are {}", known()))),
             Some(region) if eu_only && !region.eu => {
-                let message = format!("{code} lies outside the EU: leave it out, or set eu_only to false");
+                let way_out = if held { ", for this organization keeps to it" } else { ", or set eu_only to false" };
+                let message = format!("{code} lies outside the EU: leave it out{way_out}");
                 return Err(Fault::new(at(), message));
             }
             Some(_) => {}

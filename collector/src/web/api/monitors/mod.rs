@@ -21,8 +21,8 @@ use super::{Answer, Call, Operation, Outcome};
 use crate::domain::access::Right;
 use crate::domain::incident::MOST_MUTED;
 use crate::domain::outage::RegionalAlert;
-use crate::store::Scoped;
 use crate::store::monitors::{self, Chosen, MonitorRow};
+use crate::store::{Scoped, residency};
 
 /// The largest body of a thousand monitors, in bytes.
 pub const MANY: usize = 8 << 20;
@@ -151,8 +151,14 @@ async fn put_monitor(mut call: Call) -> Outcome {
 }
 
 async fn change_monitor(mut call: Call) -> Outcome {
-    let row = find(&mut call.caller.scoped(&call.site).await?, &call).await?;
+    let mut scoped = call.caller.scoped(&call.site).await?;
+    let row = find(&mut scoped, &call).await?;
     let mut body = body::of_row(&row);
+    if residency::holds(&mut scoped).await? {
+        // What the monitor was before is not what is asked for now.
+        body.remove("eu_only");
+    }
+    drop(scoped);
     body.extend(fields(&mut call.body));
     write_one(&call, Want { at: String::new(), old: Some(row), body }).await
 }

@@ -14,7 +14,7 @@ use super::view;
 use crate::store::imports::{self, Change, Imported, New, Writer};
 use crate::store::monitors::{self, MonitorRow, Settings};
 use crate::store::regions::RegionRow;
-use crate::store::{MonitorKey, Scoped, regions};
+use crate::store::{MonitorKey, Scoped, regions, residency};
 use crate::vault::Sealer;
 use crate::web::api::problem::{Fault, Kind, Problem};
 
@@ -82,7 +82,8 @@ pub(super) async fn plan(
     wants: Vec<Want>,
     now: Timestamp,
 ) -> Result<Plan, Problem> {
-    let desk = Desk { sealer, regions: regions::list(scoped).await?, now };
+    let (regions, held) = (regions::list(scoped).await?, residency::holds(scoped).await?);
+    let desk = Desk { sealer, regions, held, now };
     let mut faults = Vec::new();
     let mut steps = Vec::with_capacity(wants.len());
     for want in wants {
@@ -165,13 +166,15 @@ impl Step {
 struct Desk<'a> {
     sealer: &'a Sealer,
     regions: Vec<RegionRow>,
+    /// Whether the organization keeps to the EU.
+    held: bool,
     now: Timestamp,
 }
 
 impl Desk<'_> {
     fn step(&self, want: Want) -> Result<Result<Step, Vec<Fault>>, Problem> {
         let Want { at, old, body } = want;
-        let wanted = match body::read(body, old.as_ref(), &self.regions) {
+        let wanted = match body::read(body, old.as_ref(), &self.regions, self.held) {
             Ok(wanted) => wanted,
             Err(faults) => return Ok(Err(faults)),
         };

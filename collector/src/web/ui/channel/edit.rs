@@ -150,6 +150,12 @@ fn answer(
         Err(ChannelError::NameTaken(name)) => {
             show(user, row, kind, form, &[("name", filled("channel.name_taken", name))])
         }
+        Err(ChannelError::Abroad(provider)) => {
+            // Beside the field that chooses the place, where there is one.
+            let place = kind.fields().iter().find(|field| matches!(field.name, "region" | "server"));
+            let field = place.or(kind.fields().first()).map_or("name", |field| field.name);
+            show(user, row, kind, form, &[(field, filled("channel.abroad", provider))])
+        }
         Err(ChannelError::Name) => show(user, row, kind, form, &[("name", text("form.bad_name").to_owned())]),
         Err(failed) => shown(Err(failed)),
     }

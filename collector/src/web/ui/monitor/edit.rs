@@ -17,7 +17,7 @@ use super::{find, shown};
 use crate::store::limits::Limited;
 use crate::store::monitors::{self, MonitorRow, Settings};
 use crate::store::regions::{self, RegionRow};
-use crate::store::{Scoped, StoreError};
+use crate::store::{Scoped, StoreError, residency};
 use crate::web::Site;
 use crate::web::extract::form::Form;
 use crate::web::extract::user::User;
@@ -39,6 +39,8 @@ struct Page<'a> {
     is_new: bool,
     keeps: bool,
     regions: &'a [RegionRow],
+    /// Whether the organization keeps to the EU.
+    held: bool,
     kinds: Vec<Choice>,
     records: Vec<&'static str>,
     faults: &'a Faults,
@@ -77,6 +79,9 @@ impl Page<'_> {
     }
 
     fn runs_in(&self, region: &RegionRow) -> bool {
+        if self.held && !region.eu {
+            return false;
+        }
         self.draft.regions.is_empty() && self.is_new
             || self.draft.regions.iter().any(|code| code == region.code.as_str())
     }
@@ -131,7 +136,9 @@ pub(super) async fn show(
     faults: &Faults,
     trials: &[Trial],
 ) -> Result<Response, StoreError> {
-    let regions = regions::list(&mut user.scoped(site).await?).await?;
+    let mut scoped = user.scoped(site).await?;
+    let (regions, held) = (regions::list(&mut scoped).await?, residency::holds(&mut scoped).await?);
+    drop(scoped);
     let title =
         row.map_or_else(|| text("form.title_new").to_owned(), |row| filled("form.title_edit", &row.settings.name));
     let own = row.map(|row| format!("/monitors/{}", row.id));
@@ -159,6 +166,7 @@ pub(super) async fn show(
         is_new: row.is_none(),
         keeps: row.is_some_and(|row| row.settings.sealed_secret.is_some()),
         regions: &regions,
+        held,
         kinds: kinds.collect(),
         records: RecordType::ALL.iter().map(|record| record.as_str()).collect(),
         open: faults.iter().any(|(field, _)| !basic.contains(field)),
@@ -174,7 +182,7 @@ async fn store(site: &Site, user: &User, row: Option<&MonitorRow>, draft: &Draft
     let mut scoped = user.scoped(site).await?;
     let now = site.clock.now();
     let id = row.map_or_else(|| MonitorId::at(now), |row| row.id);
-    let settings = match draft.read() {
+    let settings = match draft.read_where(residency::holds(&mut scoped).await?) {
         Ok(parsed) => settings(&mut scoped, site, row, id, draft, parsed).await?,
         Err(faults) => Err(faults),
     };
@@ -260,7 +268,8 @@ pub(super) async fn regions(
     let chosen: Vec<RegionRow> = all.into_iter().filter(ticked).collect();
     let outside: Vec<&str> = chosen.iter().filter(|region| !region.eu).map(|region| region.code.as_str()).collect();
     if eu_only && !everywhere && !outside.is_empty() {
-        return fault(filled("form.outside_eu", outside.join(", ")));
+        let key = if residency::holds(scoped).await? { "form.outside_held" } else { "form.outside_eu" };
+        return fault(filled(key, outside.join(", ")));
     }
     let chosen: Vec<_> = chosen.into_iter().filter(|region| region.eu || !eu_only).collect();
     if chosen.is_empty() { fault(text("form.no_eu_region").to_owned()) } else { Ok(Ok(chosen)) }

@@ -16,7 +16,7 @@ use super::edit::{self, field_of};
 use super::{find, shown};
 use crate::store::manual_checks::{self, Asked, Credentials, Manual, ManualRow, NewManual, State as Stand};
 use crate::store::monitors::MonitorRow;
-use crate::store::{RegionKey, StoreError};
+use crate::store::{RegionKey, StoreError, residency};
 use crate::wake::Bell;
 use crate::web::Site;
 use crate::web::extract::form::Form;
@@ -75,13 +75,13 @@ async fn ask(
     row: Option<&MonitorRow>,
     draft: &Draft,
 ) -> Result<Result<Manual, Faults>, StoreError> {
-    let parsed = match draft.read() {
+    let mut scoped = user.scoped(site).await?;
+    let parsed = match draft.read_where(residency::holds(&mut scoped).await?) {
         Ok(parsed) => parsed,
         Err(faults) => return Ok(Err(faults)),
     };
     let now = site.clock.now();
     let id = ManualId::at(now);
-    let mut scoped = user.scoped(site).await?;
     let regions: Vec<RegionKey> = match edit::regions(&mut scoped, draft, parsed.eu_only).await? {
         Ok(regions) => regions.iter().map(|region| region.key).collect(),
         Err(faults) => return Ok(Err(faults)),

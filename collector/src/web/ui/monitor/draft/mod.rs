@@ -167,6 +167,18 @@ impl Draft {
         })
     }
 
+    /// The same in an organization that keeps to the EU, where that is so: what is not said otherwise keeps to it, and nothing else may.
+    ///
+    /// # Errors
+    /// Those of [`Draft::read`].
+    pub fn read_where(&self, keeps_to_eu: bool) -> Result<Parsed, Faults> {
+        let parsed = self.read()?;
+        match self.eu_only.as_str() {
+            "no" if keeps_to_eu => Err(vec![("eu_only", text("form.eu_refused").to_owned())]),
+            _ => Ok(Parsed { eu_only: parsed.eu_only || keeps_to_eu, ..parsed }),
+        }
+    }
+
     fn spec(&self, faults: &mut Faults) -> CheckSpec {
         if self.target.is_empty() {
             faults.push((
@@ -413,6 +425,11 @@ mod tests {
         let eu = |more: &str| read(&format!("kind=http&target=x.org{more}")).unwrap().eu_only;
         assert!(!eu("") && eu("&eu_only=yes"));
         assert!(eu("&auth=bearer&secret=t") && !eu("&auth=bearer&secret=t&eu_only=no"));
+        let draft =
+            |more: &str| Draft::from_form(&Form::parse(format!("kind=http&target=x.org&every=60s{more}").as_bytes()));
+        assert!(draft("").read_where(true).unwrap().eu_only && !draft("").read_where(false).unwrap().eu_only);
+        assert_eq!(draft("&eu_only=no").read_where(true).unwrap_err()[0].0, "eu_only");
+        assert!(!draft("&eu_only=no").read_where(false).unwrap().eu_only);
     }
 
     #[test]
