@@ -1,6 +1,6 @@
 //! What probes and people call over HTTP.
 //!
-//! [`serve`] accepts connections, by the certificate of [`tls`]; [`router`] is the table of [`route`]s; [`guard`] holds the
+//! [`serve`] accepts connections, by the certificate of [`tls`]; [`router`] puts the table of [`route`]s together; [`guard`] holds the
 //! request-time controls, one a file; [`extract`] is what handlers are given; [`probe`] is the probe protocol; [`ui`] is
 //! the pages, with [`texts`] and [`assets`]; [`file`](mod@file) sends what is kept as a file, [`csv`] writes tables as files,
 //! [`export`] everything about who asks; [`api`] is what programs may ask; [`health`] says whether this works,
@@ -20,6 +20,7 @@ pub mod probe;
 pub mod route;
 pub mod router;
 pub mod serve;
+mod table;
 pub mod texts;
 pub mod tls;
 pub mod ui;
