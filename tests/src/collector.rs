@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::ca::Certificate;
 use crate::net::Place;
 use crate::postgres::Postgres;
-use crate::process::{Process, our_program, stop_left_over_postgres};
+use crate::process::{Process, logged, our_program, stop_left_over_postgres};
 use crate::wait;
 
 pub use crate::shown::{Shown, Uptime};
@@ -182,7 +182,7 @@ impl Collector {
 
     /// What it logged so far.
     pub fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+        logged(&self.log)
     }
 
     /// The link for the first administrator that it printed last.

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use crate::collector::Collector;
 use crate::net::Place;
-use crate::process::{Process, our_program};
+use crate::process::{Process, logged, our_program};
 
 /// How a probe is to run.
 #[derive(Debug)]
@@ -96,7 +96,7 @@ impl Probe {
 
     /// What it logged so far.
     pub fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+        logged(&self.log)
     }
 }
 

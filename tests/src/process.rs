@@ -21,6 +21,11 @@ pub struct Process {
     log: PathBuf,
 }
 
+/// What a log holds so far; it may end in the middle of a character that is being written.
+pub fn logged(log: &Path) -> String {
+    fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
+
 impl Process {
     /// Starts `command` with its output in `log` and nothing on its standard input.
     pub fn start(name: &str, mut command: Command, log: &Path) -> Self {
@@ -42,7 +47,7 @@ impl Process {
 
     /// What it wrote so far.
     pub fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+        logged(&self.log)
     }
 
     /// Sends it a signal.
