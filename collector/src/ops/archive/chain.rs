@@ -181,9 +181,38 @@ pub(super) mod tests {
     use std::path::PathBuf;
     use std::sync::Arc;
 
+    use crate::ops::archive::catalogue::{self, Backup, Part};
+    use crate::ops::archive::contents::Checksums;
     use crate::ops::archive::shelf::SystemId;
     use crate::ops::archive::store::{Directory, Store};
+    use crate::ops::archive::wal::{Segment, SegmentSize, WalFile};
     use crate::vault::{KeyRing, Opener, Sealer};
+
+    /// Puts what one day leaves: a base backup of one part, and the segment that it needs, which has that number.
+    pub(crate) async fn put_day(shelf: &Shelf, major: u32, number: u64, at: Timestamp) {
+        let (size, id) = (SegmentSize::USUAL, catalogue::id(at, [0, 0]));
+        let part = shelf.keep(&catalogue::part(&id, 0), b"part".to_vec()).await.unwrap();
+        let start = number * size.bytes();
+        let backup = Backup {
+            id,
+            major,
+            timeline: 1,
+            start,
+            end: start + 1,
+            segment_bytes: size.bytes(),
+            began_at: at,
+            ended_at: at,
+            tar_bytes: 4,
+            files: 1,
+            is_foreign: false,
+            checksums: Checksums::default(),
+            bytes: 4,
+            parts: vec![Part { size: part.size, sha256: part.sha256 }],
+        };
+        let segment = WalFile::Segment(Segment::new(1, number, size));
+        shelf.keep(&segment.place(), b"wal".to_vec()).await.unwrap();
+        shelf.keep(&backup.place(), serde_json::to_vec(&backup).unwrap()).await.unwrap();
+    }
 
     pub(crate) fn shelf() -> (tempfile::TempDir, Shelf) {
         shelf_on(|store| Arc::new(store))

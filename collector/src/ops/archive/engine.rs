@@ -254,9 +254,7 @@ fn is_part(place: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::archive::catalogue::Part;
-    use crate::ops::archive::chain::tests::{shelf, shelf_on};
-    use crate::ops::archive::contents::Checksums;
+    use crate::ops::archive::chain::tests::{put_day, shelf, shelf_on};
     use crate::ops::archive::store::faulty::{Fault, Faulty};
     use crate::ops::archive::wal::{Segment, SegmentSize, WalFile};
     use std::fs;
@@ -291,26 +289,7 @@ mod tests {
         async fn of(folder: tempfile::TempDir, shelf: Shelf, days: impl Iterator<Item = u64>) -> Self {
             let memory = Memory::in_folder(folder.path());
             for number in days {
-                let (size, id) = (SegmentSize::USUAL.bytes(), id(number));
-                let part = shelf.keep(&catalogue::part(&id, 0), b"part".to_vec()).await.unwrap();
-                let backup = Backup {
-                    id,
-                    major: 17,
-                    timeline: 1,
-                    start: number * size,
-                    end: number * size + 1,
-                    segment_bytes: size,
-                    began_at: day(number),
-                    ended_at: day(number),
-                    tar_bytes: 4,
-                    files: 1,
-                    is_foreign: false,
-                    checksums: Checksums::default(),
-                    bytes: 4,
-                    parts: vec![Part { size: part.size, sha256: part.sha256 }],
-                };
-                shelf.keep(&segment(number).place(), b"wal".to_vec()).await.unwrap();
-                shelf.keep(&backup.place(), serde_json::to_vec(&backup).unwrap()).await.unwrap();
+                put_day(&shelf, 17, number, day(number)).await;
             }
             note(&shelf, &memory, BTreeMap::new(), day(40)).await.unwrap();
             Self { folder, shelf, memory }

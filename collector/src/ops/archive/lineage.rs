@@ -191,12 +191,10 @@ async fn remove(shelf: &Shelf) -> Result<usize, ArchiveError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::archive::catalogue::{Backup, Part};
-    use crate::ops::archive::chain::tests::shelf;
-    use crate::ops::archive::contents::Checksums;
+    use crate::ops::archive::chain::tests::{put_day, shelf};
     use crate::ops::archive::engine::{expire_all, note};
     use crate::ops::archive::verify;
-    use crate::ops::archive::wal::{Segment, SegmentSize, WalFile};
+    use crate::ops::archive::wal::WalFile;
     use std::collections::BTreeMap;
 
     const DAY: Duration = Duration::from_secs(86_400);
@@ -211,28 +209,7 @@ mod tests {
     async fn fill(shelf: &Shelf, owner: Owner, days: impl Iterator<Item = u32>) {
         shelf.keep(owner::PLACE, serde_json::to_vec(&owner).unwrap()).await.unwrap();
         for number in days {
-            let (size, id) = (SegmentSize::USUAL, catalogue::id(day(number), [0, 0]));
-            let part = shelf.keep(&catalogue::part(&id, 0), b"part".to_vec()).await.unwrap();
-            let start = u64::from(number) * size.bytes();
-            let backup = Backup {
-                id,
-                major: owner.major,
-                timeline: 1,
-                start,
-                end: start + 1,
-                segment_bytes: size.bytes(),
-                began_at: day(number),
-                ended_at: day(number),
-                tar_bytes: 4,
-                files: 1,
-                is_foreign: false,
-                checksums: Checksums::default(),
-                bytes: 4,
-                parts: vec![Part { size: part.size, sha256: part.sha256 }],
-            };
-            let segment = WalFile::Segment(Segment::new(1, u64::from(number), size));
-            shelf.keep(&segment.place(), b"wal".to_vec()).await.unwrap();
-            shelf.keep(&backup.place(), serde_json::to_vec(&backup).unwrap()).await.unwrap();
+            put_day(shelf, owner.major, u64::from(number), day(number)).await;
         }
     }
 
