@@ -21,7 +21,12 @@ fn every_line_of_the_log_is_one_json_object() {
     let mut world = World::local();
     let text = "[log]\nlevel = \"info\"\n";
     world.collector.restarts_with(text, "[log]\nlevel = \"trace\"\nformat = \"json\"\n");
-    let before = world.collector.log().find('{').unwrap();
+    let mut before = 0;
+    // It listens before it has written its first line.
+    wait::until("the first line of the new start", Duration::from_secs(30), || {
+        before = world.collector.log().find('{').ok_or("none yet")?;
+        Ok::<_, &str>(())
+    });
 
     let (_, token) = world.collector.add_probe("forged", &[]);
     let forger = Forger::enrol(world.collector.address, &token);
