@@ -21,12 +21,9 @@ fn every_line_of_the_log_is_one_json_object() {
     let mut world = World::local();
     let text = "[log]\nlevel = \"info\"\n";
     world.collector.restarts_with(text, "[log]\nlevel = \"trace\"\nformat = \"json\"\n");
-    let mut before = 0;
     // It listens before it has written its first line.
-    wait::until("the first line of the new start", Duration::from_secs(30), || {
-        before = world.collector.log().find('{').ok_or("none yet")?;
-        Ok::<_, &str>(())
-    });
+    let first = || world.collector.log().find('{').ok_or("none yet");
+    let before = wait::until("the first line of the new start", Duration::from_secs(30), first);
 
     let (_, token) = world.collector.add_probe("forged", &[]);
     let forger = Forger::enrol(world.collector.address, &token);
