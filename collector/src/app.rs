@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::config::{Config, DatabaseMode, KeysFrom};
 use crate::meters::Meters;
-use crate::notify::client::{BadRoots, Client};
+use crate::notify::client::{BadClient, Client};
 use crate::store::audit::{self, Author};
 use crate::store::{Auth, Fence, OrgKey, Pools, StoreError, clock, instance, leadership, organizations};
 use crate::vault::{KeyRing, Notary, Opener, Sealer, VaultError, source};
@@ -65,9 +65,9 @@ pub enum AppError {
     /// The key ring.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// The operator's certificates.
+    /// The operator's certificates, or key for mails.
     #[error(transparent)]
-    Roots(#[from] BadRoots),
+    Client(#[from] BadClient),
     /// Sealed rows wait for a key ring that is not there.
     #[error(
         "the key ring is missing: nothing is in {0}. If this database was in use, copy the key ring back from where you keep its copy; \

@@ -13,6 +13,7 @@ use crate::cmd::database::DatabaseCommand;
 use crate::cmd::doctor::DoctorArgs;
 use crate::cmd::drill::DrillArgs;
 use crate::cmd::keys::KeysCommand;
+use crate::cmd::mail::MailCommand;
 use crate::cmd::monitor::MonitorCommand;
 use crate::cmd::organization::OrganizationCommand;
 use crate::cmd::posture::PostureArgs;
@@ -56,6 +57,9 @@ pub enum Command {
     /// Manage channels.
     #[command(subcommand)]
     Channel(ChannelCommand),
+    /// Show what makes mails trusted.
+    #[command(subcommand)]
+    Mail(MailCommand),
     /// Manage probes.
     #[command(subcommand)]
     Probe(ProbeCommand),

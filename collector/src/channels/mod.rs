@@ -79,7 +79,7 @@ pub async fn add(
     scoped: &mut Scoped,
     sealer: &Sealer,
     (kind, form): (Kind, &Form),
-    name: Option<&str>,
+    (name, minimal): (Option<&str>, bool),
     now: Timestamp,
 ) -> Result<Made, ChannelError> {
     let settings = Settings::parse(kind, form).map_err(ChannelError::Settings)?;
@@ -88,7 +88,7 @@ pub async fn add(
     let abroad = allowed(&settings, residency::of(scoped, org).await?)?;
     let id = ChannelId::at(now);
     let sealed = seal(sealer, id, &settings)?;
-    let new = NewChannel { id, name: &name, kind: kind.as_str(), hint: &settings.hint(), abroad };
+    let new = NewChannel { id, name: &name, kind: kind.as_str(), hint: &settings.hint(), abroad, minimal };
     channels::insert(scoped, &new, &sealed, now).await.map_err(|error| taken(error, &name))?;
     let row = channels::get(scoped, id).await?.ok_or(ChannelError::Gone)?;
     Ok(Made { row, secret: settings.made(form).cloned() })
@@ -123,7 +123,7 @@ pub async fn add_first(
     let abroad = allowed(&settings, residency::of(auth, org).await?)?;
     let (id, hint) = (ChannelId::at(now), settings.hint());
     let sealed = seal(sealer, id, &settings)?;
-    let new = NewChannel { id, name: &name, kind: kind.as_str(), hint: &hint, abroad };
+    let new = NewChannel { id, name: &name, kind: kind.as_str(), hint: &hint, abroad, minimal: false };
     channels::insert_first(auth, org, &new, &sealed, by, now).await.map_err(|error| taken(error, &name))?;
     Ok(First { secret: settings.made(form).cloned(), name, hint })
 }
@@ -160,6 +160,19 @@ pub async fn rename(scoped: &mut Scoped, row: &ChannelRow, name: &str, now: Time
     let name = checked(name.trim().to_owned())?;
     let renamed = channels::rename(scoped, row, &name, now).await.map_err(|error| taken(error, &name))?;
     if renamed { Ok(()) } else { Err(ChannelError::Gone) }
+}
+
+/// Says whether the messages to a channel name nothing that is watched; it stays verified.
+///
+/// # Errors
+/// That the channel is gone; that the database fails.
+pub async fn set_minimal(
+    scoped: &mut Scoped,
+    row: &ChannelRow,
+    minimal: bool,
+    now: Timestamp,
+) -> Result<(), ChannelError> {
+    if channels::set_minimal(scoped, row, minimal, now).await? { Ok(()) } else { Err(ChannelError::Gone) }
 }
 
 /// Makes a test message for a verified channel; [`answer()`] tells what came of it.

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{CmdError, print};
 use crate::config::{Config, EXAMPLE};
+use crate::notify::dkim::Signer;
 
 /// What to do with the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Subcommand)]
@@ -39,6 +40,9 @@ pub fn run(command: ConfigCommand, file: Option<&Path>) -> Result<ExitCode, CmdE
             if let Some(pair) = config.http.certificate() {
                 crate::web::tls::Pair::parse(&pair.chain_pem, &pair.key_pem)
                     .map_err(|error| CmdError::new(format!("http.certificate_file: {error}")))?;
+            }
+            if let Some(dkim) = &config.mail.dkim {
+                Signer::new(dkim).map_err(|error| CmdError::new(error.to_string()))?;
             }
             if args.json {
                 print::json(&json!({ "ok": true, "file": config.file }))?;

@@ -16,6 +16,7 @@ pub mod file_text;
 mod import_report;
 pub mod keys;
 mod lead;
+pub mod mail;
 pub mod migrate;
 pub mod monitor;
 pub mod organization;

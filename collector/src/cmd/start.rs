@@ -9,7 +9,7 @@ use picket_shared::time::Clock;
 
 use super::up::Start;
 use super::{
-    CmdError, admin, audit, backup, channel, config, database, doctor, drill, keys, migrate, monitor, open,
+    CmdError, admin, audit, backup, channel, config, database, doctor, drill, keys, mail, migrate, monitor, open,
     organization, posture, privacy, probe, region, restore, serve, up, user, wal_fetch, wal_push,
 };
 use crate::cli::{Cli, Command};
@@ -119,6 +119,7 @@ async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError
         Command::Backup(command) => backup::run(command, &config).await,
         Command::Restore(args) => restore::run(args, &config).await,
         Command::Database(command) => Box::pin(database::run(command, config)).await,
+        Command::Mail(command) => mail::run(command, &config),
         Command::Keys(command) => keys::run(command, &config).await,
         Command::Drill(args) => drill::run(args, &config).await,
         Command::User(command) => user::run(command, &open(config, clock).await?).await,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use picket_shared::secret::SecretString;
 use serde::{Deserialize, Serialize};
 
+use super::dkim::Dkim;
 use super::residency::{in_the_eu, is_known, is_own};
 use super::{ConfigError, read_secret, resolve};
 
@@ -24,6 +25,8 @@ pub struct Mail {
     /// The sender's address.
     pub from: Option<String>,
     eu_attested: Option<String>,
+    /// Who signs mails; `None` leaves that to the server.
+    pub dkim: Option<Dkim>,
     #[serde(skip)]
     password: Option<SecretString>,
 }
@@ -107,6 +110,9 @@ impl Mail {
         if !self.from.as_ref().is_some_and(|from| from.contains('@')) {
             let why = "give the address that mails come from, such as picket@example.org";
             return Err(ConfigError::invalid("mail.from", why));
+        }
+        if let Some(dkim) = &mut self.dkim {
+            dkim.validate(base, self.from.as_deref().unwrap_or_default())?;
         }
         let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
         if self.tls == MailTls::None && !loopback {

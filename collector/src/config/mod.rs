@@ -6,6 +6,7 @@
 mod archive;
 mod audit;
 mod database;
+mod dkim;
 mod egress;
 mod http;
 mod keys;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 pub use archive::{Archive, Place, S3Settings};
 pub use audit::Audit;
 pub use database::{Database, DatabaseMode};
+pub use dkim::Dkim;
 pub use egress::Egress;
 pub use http::{Certificate, Http, Served};
 pub use keys::{From as KeysFrom, Keys};
@@ -283,6 +285,14 @@ mod tests {
         refused("[metrics]\ntoken_file = \"/dev/null\"", "metrics.token_file");
         refused("[http]\npublic_url = \"ftp://x\"", "http.public_url");
         refused("[keys]\ndirectory = \"data/keys\"", "outside");
+        let signed = |domain: &str, selector: &str| {
+            let mail = "[mail]\nhost = \"localhost\"\nfrom = \"Picket <picket@mail.example.org>\"";
+            format!("{mail}\ndkim.domain = \"{domain}\"\ndkim.selector = \"{selector}\"\ndkim.key_file = \"/dev/null\"")
+        };
+        refused(&signed("example.net", "picket"), "mails come from mail.example.org");
+        refused(&signed("ample.org", "picket"), "mails come from mail.example.org");
+        refused(&signed("example.org", "pick et"), "mail.dkim.selector");
+        refused(&signed("example.org", "picket"), "mail.dkim.key_file");
         refused("[audit]\nanchors_file = \"data/x\"", "outside");
         refused("[retention]\naudit_days = 365", "retention.audit_days");
         refused("[archive]\ndirectory = \"data/archive\"", "apart from the data");

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::Serialize;
+
 /// The longest title, in characters.
 pub const MOST_TITLE: usize = 200;
 /// The longest comment, in characters.
@@ -15,8 +17,9 @@ pub const MOST_MUTED: Duration = Duration::from_secs(366 * 86_400);
 /// Most monitors that one incident names.
 pub const MOST_MONITORS: usize = 100;
 
-/// How bad an incident is that a person opens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How bad an incident is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Something does not work.
     Critical,

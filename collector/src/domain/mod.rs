@@ -12,7 +12,7 @@
 //! [`management`] who lets an organization be managed by another; [`posture`] what a control finds, and [`controls`] what all promises are;
 //! [`address`] whether a text names somebody; [`ended`] what stays ended in a restored copy;
 //! [`sub_processors`] who else works on the data, and what changed of that; [`breach`] what is said of a breach, and how much of 72 hours
-//! is left; [`leadership`] when one collector takes over from another.
+//! is left; [`leadership`] when one collector takes over from another; [`briefing`] what a message says of a monitor beside what was found.
 
 pub mod outage;
 
@@ -23,6 +23,7 @@ pub mod administration;
 pub mod assignment;
 pub mod audit_chain;
 pub mod breach;
+pub mod briefing;
 pub mod clock;
 pub mod column_class;
 pub mod controls;

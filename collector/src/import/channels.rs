@@ -22,6 +22,8 @@ pub struct ChannelEntry {
     pub kind: String,
     /// Whom it reached, shortened.
     pub hint: String,
+    /// Whether its messages name nothing that is watched.
+    pub minimal: bool,
     /// What became of it.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -60,7 +62,7 @@ pub(super) async fn plan(
             None => Outcome::Taken,
         };
         let hint = channel.hint.chars().filter(|c| !c.is_control()).take(200).collect();
-        ChannelEntry { name: channel.name, kind: channel.kind, hint, outcome }
+        ChannelEntry { name: channel.name, kind: channel.kind, hint, minimal: channel.minimal, outcome }
     };
     Ok(found.into_iter().map(entry).collect())
 }
@@ -74,6 +76,7 @@ pub(super) async fn apply(scoped: &mut Scoped, entries: &[ChannelEntry], now: Ti
             kind: &entry.kind,
             hint: &entry.hint,
             abroad: None,
+            minimal: entry.minimal,
         };
         channels::insert_unset(scoped, &new, now).await?;
     }

@@ -185,6 +185,7 @@ impl Desk<'_> {
             quorum: candidate.quorum.or_else(|| old.and_then(|old| old.settings.quorum)),
             eu_only: placed.eu_only,
             tags: candidate.tags,
+            briefing: candidate.briefing.or_else(|| old.map(|old| old.settings.briefing.clone())).unwrap_or_default(),
             regions: placed.keys,
         };
         let mut imported = Imported {

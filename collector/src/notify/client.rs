@@ -3,6 +3,8 @@
 //! Names are resolved by hickory. A tenant's address is judged before anything is opened, also when a proxy opens it: the
 //! proxy is then asked for the very address that was judged.
 
+mod tls;
+
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -29,7 +31,10 @@ use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
 use super::channels::SendError;
+use super::dkim::Signer;
 use crate::config::{Mail, Outbound};
+
+pub use tls::BadClient;
 
 /// After so long a receiver is given up for this time.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -53,6 +58,7 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     guard: EgressGuard,
     mail: Mail,
+    signer: Option<Signer>,
     outbound: Outbound,
     tls: Arc<ClientConfig>,
 }
@@ -94,6 +100,8 @@ pub(super) enum To {
     Provider(&'static str),
     /// A server that a tenant named: the egress guard judges its address. What the path has goes in front.
     Tenant(Target),
+    /// The same in the place of a provider's: no address that the operator named for the provider takes its place.
+    Own(Target),
 }
 
 /// One request.
@@ -136,24 +144,25 @@ impl Ask {
     }
 }
 
-/// The certificates of `[outbound] ca_file` cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("[outbound] ca_file holds no certificates that can be used ({0}): give one or more in PEM")]
-pub struct BadRoots(String);
-
 impl Client {
     /// A client with the operator's settings.
     ///
     /// # Errors
-    /// When the operator's certificates cannot be used.
-    pub fn new(mail: Mail, outbound: Outbound, guard: EgressGuard) -> Result<Self, BadRoots> {
-        let tls = Arc::new(client_config(outbound.ca_pem())?);
-        Ok(Self(Arc::new(Inner { guard, mail, outbound, tls })))
+    /// When the operator's certificates, or the key that signs mails, cannot be used.
+    pub fn new(mail: Mail, outbound: Outbound, guard: EgressGuard) -> Result<Self, BadClient> {
+        let tls = Arc::new(tls::config(outbound.ca_pem())?);
+        let signer = mail.dkim.as_ref().map(Signer::new).transpose()?;
+        Ok(Self(Arc::new(Inner { guard, mail, signer, outbound, tls })))
     }
 
     /// The operator's mail server.
     pub(super) fn mail(&self) -> &Mail {
         &self.0.mail
+    }
+
+    /// What signs mails.
+    pub fn signer(&self) -> Option<&Signer> {
+        self.0.signer.as_ref()
     }
 
     /// Further authorities to trust, in PEM.
@@ -172,6 +181,7 @@ impl Client {
     pub(super) async fn call(&self, ask: Ask) -> Result<Reply, SendError> {
         let of_operator = self.0.outbound.provider(ask.kind).map(|url| Target::from_url(url.clone()));
         let (target, guarded) = match (of_operator, &ask.to) {
+            (_, To::Own(target)) => (Ok(target.clone()), true),
             (Some(target), _) => (target, false),
             (None, To::Provider(usual)) => (parse_target(usual), false),
             (None, To::Tenant(target)) => (Ok(target.clone()), true),
@@ -379,22 +389,6 @@ fn is_passed_over(rule: &str, host: &str, ip: Option<IpAddr>) -> bool {
     }
     let (rule, host) = (rule.to_ascii_lowercase(), host.trim_end_matches('.').to_ascii_lowercase());
     rule == "*" || rule == host || (rule.starts_with('.') && (host.ends_with(&rule) || host == rule[1..]))
-}
-
-fn client_config(ca_pem: Option<&str>) -> Result<ClientConfig, BadRoots> {
-    use rustls::pki_types::CertificateDer;
-    use rustls::pki_types::pem::PemObject;
-
-    let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    for certificate in ca_pem.map(|pem| CertificateDer::pem_slice_iter(pem.as_bytes())).into_iter().flatten() {
-        let certificate = certificate.map_err(|error| BadRoots(error.to_string()))?;
-        roots.add(certificate).map_err(|error| BadRoots(error.to_string()))?;
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| BadRoots(error.to_string()))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! Telling people: [`message`] writes the texts, [`channels`] is the table of ways to send them, [`client`] the one way out.
+//! Telling people: [`message`] writes the texts, [`channels`] is the table of ways to send them, [`client`] the one way out, [`dkim`] what signs mails.
 //!
 //! Nothing here knows of deliveries, leases or retries: `flow::deliver` hands in a message and obeys the answer.
 
 pub mod channels;
 pub mod client;
+pub mod dkim;
 pub mod message;
 
 mod escape;

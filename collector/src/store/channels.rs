@@ -23,6 +23,8 @@ pub struct NewChannel<'a> {
     pub hint: &'a str,
     /// The provider, where it is not known to be in the EU.
     pub abroad: Option<&'a str>,
+    /// Whether its messages name nothing that is watched.
+    pub minimal: bool,
 }
 
 /// A channel as stored, without its settings.
@@ -40,6 +42,8 @@ pub struct ChannelRow {
     pub hint: String,
     /// The provider, where it is not known to be in the EU.
     pub abroad: Option<String>,
+    /// Whether its messages name nothing that is watched.
+    pub minimal: bool,
     /// When it was made.
     pub created_at: Timestamp,
     /// Since when its owner is known to want messages; it is told nothing without.
@@ -76,8 +80,8 @@ pub async fn insert(
 ) -> Result<ChannelKey, StoreError> {
     let org = conn.org();
     let key = sqlx::query_scalar(
-        "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at, abroad)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
+        "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at, abroad, minimal)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id",
     )
     .bind(channel.id.0)
     .bind(org)
@@ -87,6 +91,7 @@ pub async fn insert(
     .bind(settings.0.as_slice())
     .bind(now.micros())
     .bind(channel.abroad)
+    .bind(channel.minimal)
     .fetch_one(conn.conn())
     .await?;
     let detail = json!({ "name": channel.name, "kind": channel.kind, "hint": channel.hint });
@@ -101,8 +106,8 @@ pub async fn insert(
 pub async fn insert_unset(conn: &mut Scoped, channel: &NewChannel<'_>, now: Timestamp) -> Result<(), StoreError> {
     let org = conn.org();
     let done = sqlx::query(
-        "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at, unset_at, unset_why)
-         VALUES ($1, $2, $3, $4, $5, '', $6, $6, 'imported')",
+        "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at, unset_at, unset_why, minimal)
+         VALUES ($1, $2, $3, $4, $5, '', $6, $6, 'imported', $7)",
     )
     .bind(channel.id.0)
     .bind(org)
@@ -110,6 +115,7 @@ pub async fn insert_unset(conn: &mut Scoped, channel: &NewChannel<'_>, now: Time
     .bind(channel.kind)
     .bind(channel.hint)
     .bind(now.micros())
+    .bind(channel.minimal)
     .execute(conn.conn())
     .await?;
     StoreError::expect_rows("channels", 1, done.rows_affected())?;
@@ -130,8 +136,8 @@ pub async fn insert_first(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let done = sqlx::query(
-        "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at, abroad)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at, abroad, minimal)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(channel.id.0)
     .bind(org)
@@ -141,6 +147,7 @@ pub async fn insert_first(
     .bind(settings.0.as_slice())
     .bind(now.micros())
     .bind(channel.abroad)
+    .bind(channel.minimal)
     .execute(auth.conn())
     .await?;
     StoreError::expect_rows("channels", 1, done.rows_affected())?;
@@ -156,6 +163,7 @@ struct Row {
     kind: String,
     hint: String,
     abroad: Option<String>,
+    minimal: bool,
     created_at: i64,
     verified_at: Option<i64>,
     verified_by: Option<String>,
@@ -180,6 +188,7 @@ impl From<Row> for ChannelRow {
             kind: row.kind,
             hint: row.hint,
             abroad: row.abroad,
+            minimal: row.minimal,
             created_at: Timestamp::from_micros(row.created_at),
             verified_at: row.verified_at.map(Timestamp::from_micros),
             verified_by: row.verified_by,
@@ -195,7 +204,7 @@ impl From<Row> for ChannelRow {
 /// When the database fails.
 pub async fn list(conn: &mut Scoped) -> Result<Vec<ChannelRow>, StoreError> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT c.id, c.uuid, c.name, c.kind, c.hint, c.abroad, c.created_at, c.verified_at, c.verified_by, c.unset_at,
+        "SELECT c.id, c.uuid, c.name, c.kind, c.hint, c.abroad, c.minimal, c.created_at, c.verified_at, c.verified_by, c.unset_at,
                 c.unset_why, l.state AS last_state, l.at AS last_at, l.answer AS last_answer
          FROM channels c
          LEFT JOIN LATERAL (
@@ -248,6 +257,33 @@ pub async fn rename(conn: &mut Scoped, row: &ChannelRow, name: &str, now: Timest
         .await?;
     }
     Ok(renamed)
+}
+
+/// Says whether the messages to a channel name nothing that is watched. False when it was removed.
+///
+/// # Errors
+/// When the database fails.
+pub async fn set_minimal(
+    conn: &mut Scoped,
+    row: &ChannelRow,
+    minimal: bool,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    if row.minimal == minimal {
+        return Ok(true);
+    }
+    let done = sqlx::query("UPDATE channels SET minimal = $2 WHERE id = $1 AND deleted_at IS NULL")
+        .bind(row.key)
+        .bind(minimal)
+        .execute(conn.conn())
+        .await?;
+    let set = done.rows_affected() == 1;
+    if set {
+        let (was, is) = (json!({ "minimal": row.minimal }), json!({ "minimal": minimal }));
+        audit::note(conn, "channel.minimal", row.id.0, json!({ "name": row.name, "before": was, "after": is }), now)
+            .await?;
+    }
+    Ok(set)
 }
 
 /// Gives a channel other settings, all of them: it has to be verified anew, and what waits for it is not sent. False when

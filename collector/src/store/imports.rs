@@ -244,6 +244,9 @@ fn row(settings: &Settings, paused: bool, imported: &Imported) -> Value {
         "quorum": settings.quorum,
         "eu_only": settings.eu_only,
         "tags": settings.tags,
+        "severity": settings.briefing.severity.as_str(),
+        "owner": settings.briefing.owner,
+        "runbook_url": settings.briefing.runbook_url,
         "paused": paused,
         "imported": imported,
     })
@@ -252,13 +255,14 @@ fn row(settings: &Settings, paused: bool, imported: &Imported) -> Value {
 /// One parameter for any number of rows; a null of JSON is one of SQL.
 const INSERT: &str =
     "INSERT INTO monitors (uuid, org_id, name, kind, target, spec, sealed_secret, interval_s, timeout_ms,
-        quorum, eu_only, tags, assigned_at_version, created_at, updated_at, paused_at, external_key, imported, muted_at)
+        quorum, eu_only, tags, severity, owner, runbook_url, assigned_at_version, created_at, updated_at, paused_at, external_key, imported,
+        muted_at)
     SELECT x.uuid, $2, x.name, x.kind, x.target, x.spec, decode(x.secret, 'hex'), x.interval_s, x.timeout_ms,
-        nullif(x.quorum, 'null'), x.eu_only, x.tags, $3, $4, $4, CASE WHEN x.paused THEN $4 END, x.external_key,
+        nullif(x.quorum, 'null'), x.eu_only, x.tags, x.severity, x.owner, x.runbook_url, $3, $4, $4, CASE WHEN x.paused THEN $4 END, x.external_key,
         x.imported, CASE WHEN $5 THEN $4 END
     FROM jsonb_to_recordset($1) AS x (uuid uuid, name text, kind text, target text, spec jsonb, secret text,
-        interval_s integer, timeout_ms integer, quorum jsonb, eu_only boolean, tags text[], paused boolean,
-        external_key text, imported jsonb)
+        interval_s integer, timeout_ms integer, quorum jsonb, eu_only boolean, tags text[], severity text, owner text,
+        runbook_url text, paused boolean, external_key text, imported jsonb)
     RETURNING id, uuid";
 
 const STATES: &str = "INSERT INTO states (org_id, monitor_id, state, since, data, watch, dirty_at)
@@ -267,12 +271,13 @@ const STATES: &str = "INSERT INTO states (org_id, monitor_id, state, since, data
 
 const CHANGE: &str = "UPDATE monitors m SET name = x.name, kind = x.kind, target = x.target, spec = x.spec,
         sealed_secret = decode(x.secret, 'hex'), interval_s = x.interval_s, timeout_ms = x.timeout_ms,
-        quorum = nullif(x.quorum, 'null'), eu_only = x.eu_only, tags = x.tags, assigned_at_version = $2,
+        quorum = nullif(x.quorum, 'null'), eu_only = x.eu_only, tags = x.tags, severity = x.severity, owner = x.owner,
+        runbook_url = x.runbook_url, assigned_at_version = $2,
         updated_at = $3, paused_at = CASE WHEN x.paused THEN coalesce(m.paused_at, $3) END, imported = x.imported,
         version = m.version + 1
     FROM jsonb_to_recordset($1) AS x (id bigint, expected integer, name text, kind text, target text, spec jsonb,
         secret text, interval_s integer, timeout_ms integer, quorum jsonb, eu_only boolean, tags text[],
-        paused boolean, imported jsonb)
+        severity text, owner text, runbook_url text, paused boolean, imported jsonb)
     WHERE m.id = x.id AND m.version = x.expected AND m.deleted_at IS NULL";
 
 /// Every monitor with every region of its.

@@ -247,3 +247,15 @@ async fn an_outage_that_is_over_when_its_outcomes_come_is_written_once_and_is_no
     let report = replay::run(&story.world.pools, story.world.clock.now()).await.unwrap();
     assert_eq!((report.looked, report.found, story.world.count("incidents").await), (1, 0, 1));
 }
+
+#[tokio::test]
+async fn an_incident_is_as_bad_as_its_monitor_says_and_stays_so() {
+    let mut story = Story::begins().await;
+    let say = |severity: &'static str| sqlx::query("UPDATE monitors SET severity = $1").bind(severity);
+    say("warning").execute(&story.world.owner).await.unwrap();
+    story.goes_down().await;
+    say("error").execute(&story.world.owner).await.unwrap();
+    let opened: String =
+        sqlx::query_scalar("SELECT severity FROM incidents").fetch_one(&story.world.owner).await.unwrap();
+    assert_eq!((story.state().await.as_str(), opened.as_str()), ("down", "warning"));
+}

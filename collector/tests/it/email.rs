@@ -142,6 +142,7 @@ fn test_message() -> Message {
         delivery: DeliveryId::at(START),
         now: START,
         public_url: None,
+        minimal: false,
         occasion: Occasion::Test { channel: "Büro".to_owned() },
     })
 }
@@ -286,5 +287,78 @@ async fn a_notice_becomes_a_mail_under_the_deliverys_id() {
     let id: uuid::Uuid = sqlx::query_scalar("SELECT uuid FROM deliveries").fetch_one(&mut conn).await.unwrap();
     for line in [format!("Message-ID: <{id}@example.org>"), "Subject: Never came up: shop".to_owned()] {
         assert!(mail.contains(&format!("{line}\r\n")), "{line} is missing in\n{mail}");
+    }
+}
+
+/// Makes a key by OpenSSL, as `docs/operations.md` says.
+fn make_key(file: &Path, options: &[&str]) {
+    let made = Command::new("openssl").args(options).arg("-out").arg(file).stderr(Stdio::null()).status().unwrap();
+    assert!(made.success(), "openssl {options:?}");
+}
+
+/// What dkimpy, which is not ours, says of a mail when DNS has this record.
+fn verified(mail: &[u8], name: &str, record: &str) -> bool {
+    const VERIFY: &str = "import dkim, sys
+name, record = sys.argv[1].encode(), sys.argv[2].encode()
+answer = lambda asked, timeout=5: record if asked.rstrip(b'.') == name else None
+print(dkim.verify(sys.stdin.buffer.read(), dnsfunc=answer))";
+    let python = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/dkim/bin/python");
+    assert!(Path::new(python).exists(), "dkimpy is to be in target/tools/dkim, where tests/run puts it");
+    let mut child = Command::new(python)
+        .args(["-c", VERIFY, name, record])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), mail).unwrap();
+    let said = child.wait_with_output().unwrap();
+    assert!(said.status.success());
+    String::from_utf8(said.stdout).unwrap().trim() == "True"
+}
+
+#[tokio::test]
+async fn mails_are_signed_so_that_a_program_that_is_not_ours_verifies_them_and_any_change_is_seen() {
+    let server = Server::start("starttls", &["localhost"], None);
+    let keys: [(&str, &[&str]); 3] = [
+        ("rsa", &["genpkey", "-algorithm", "rsa", "-pkeyopt", "rsa_keygen_bits:2048"]),
+        ("pkcs1", &["genrsa", "-traditional"]),
+        ("ed25519", &["genpkey", "-algorithm", "ed25519"]),
+    ];
+    for (n, (name, options)) in keys.into_iter().enumerate() {
+        make_key(&server.folder.path().join(name), options);
+        let dkim = format!("dkim.domain = \"example.org\"\ndkim.selector = \"{name}\"\ndkim.key_file = \"{name}\"");
+        let client = server.client(&dkim);
+        send("oncall@example.org", &client).await.unwrap();
+        let signer = client.signer().unwrap();
+        let (at, record) = (signer.name(), signer.record().unwrap());
+        assert_eq!(at, format!("{name}._domainkey.example.org"));
+        let mail = std::fs::read(server.folder.path().join(format!("{}.eml", n + 1))).unwrap();
+        // The first line is what the server noted of the envelope.
+        let mail = &mail[mail.windows(2).position(|two| two == b"\r\n").unwrap() + 2..];
+        assert!(verified(mail, &at, &record), "{}", String::from_utf8_lossy(mail));
+        let text = String::from_utf8(mail.to_vec()).unwrap();
+        assert!(text.lines().all(|line| line.len() <= 998) && !format!("{signer:?}").contains("PRIVATE"));
+        for (from, to) in [("It works", "It fails"), ("Subject: ", "Subject: not "), ("To: oncall", "To: oncull")] {
+            assert!(text.contains(from), "{from} in {text}");
+            assert!(!verified(text.replace(from, to).as_bytes(), &at, &record), "{from} became {to}");
+        }
+        let added = text.replacen("From: ", "From: evil@example.net\r\nFrom: ", 1);
+        assert!(!verified(added.as_bytes(), &at, &record), "a second sender was added");
+    }
+}
+
+#[test]
+fn a_key_that_signs_no_mails_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    make_key(&folder.path().join("short"), &["genpkey", "-algorithm", "rsa", "-pkeyopt", "rsa_keygen_bits:1024"]);
+    make_key(&folder.path().join("curve"), &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+    std::fs::write(folder.path().join("none"), "canary-7f3a").unwrap();
+    for file in ["short", "curve", "none"] {
+        let text = format!(
+            "[mail]\nhost = \"localhost\"\nfrom = \"a@example.org\"\n[mail.dkim]\ndomain = \"example.org\"\nselector = \"x\"\nkey_file = \"{file}\""
+        );
+        let config = toml::from_str::<Config>(&text).unwrap().checked(folder.path()).unwrap();
+        let refused = Client::new(config.mail, config.outbound, EgressGuard::default()).unwrap_err().to_string();
+        assert!(refused.contains("2048 bits") && !refused.contains("canary"), "{refused}");
     }
 }

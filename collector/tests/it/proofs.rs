@@ -354,7 +354,8 @@ async fn the_operators_word_is_audited_and_names_are_one_each() {
     assert!(channels::trust(&mut scoped, &row, START).await.unwrap());
     assert!(!channels::trust(&mut scoped, &row, START).await.unwrap());
     let form = Form::default().with("address", "oncall@example.org");
-    let mail = channels::add(&mut scoped, &world.told.sealer(), (Kind::Email, &form), None, START).await.unwrap();
+    let mail =
+        channels::add(&mut scoped, &world.told.sealer(), (Kind::Email, &form), (None, false), START).await.unwrap();
     assert_eq!(mail.row.name, "oncall@example.org");
     channels::rename(&mut scoped, &mail.row, " on call ", START).await.unwrap();
     assert!(matches!(channels::rename(&mut scoped, &mail.row, "", START).await, Err(ChannelError::Name)));

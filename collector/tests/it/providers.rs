@@ -1,6 +1,8 @@
 //! What the tests of providers share: a client that finds them at a receiver, and one message of each sort.
 
 use picket_collector::config::{Config, Mail, Outbound};
+use picket_collector::domain::briefing::Briefing;
+use picket_collector::domain::incident::Severity;
 use picket_collector::domain::outage::vote::Vote;
 use picket_collector::domain::outage::{FailureFacts, Notice, NoticeKind, Over, RegionLine, Resolution};
 use picket_collector::notify::message::{self, Facts, IncidentFacts, Message, MonitorFacts, Occasion};
@@ -41,7 +43,13 @@ pub(crate) fn outbound(url: &str) -> Outbound {
 }
 
 fn facts(occasion: Occasion) -> Facts {
-    Facts { delivery: DeliveryId(Uuid::from_u128(1)), now: at("2026-03-01T10:08:00Z"), public_url: None, occasion }
+    Facts {
+        delivery: DeliveryId(Uuid::from_u128(1)),
+        now: at("2026-03-01T10:08:00Z"),
+        public_url: None,
+        minimal: false,
+        occasion,
+    }
 }
 
 /// What has to be told of the monitor `shop`, with or without an incident.
@@ -63,6 +71,7 @@ pub(crate) fn notice(kind: NoticeKind, with_incident: bool) -> Facts {
         resolved_at: None,
         failure: FailureKind::HttpStatus,
         message: FAILURE.to_owned(),
+        severity: Severity::Critical,
         evidence,
     });
     let started = incident.as_ref().map(|incident| incident.started_at);
@@ -72,8 +81,21 @@ pub(crate) fn notice(kind: NoticeKind, with_incident: bool) -> Facts {
         name: "shop <EU> & more".to_owned(),
         kind: "http".to_owned(),
         target: "https://shop.example/cart?token=canary&id=1".to_owned(),
+        briefing: Briefing::default(),
     };
     facts(Occasion::Notice { notice, monitor, incident })
+}
+
+/// An outage of a monitor that is less pressing, has an owner and a runbook.
+pub(crate) fn briefed() -> Facts {
+    let mut facts = notice(NoticeKind::Down, true);
+    if let Occasion::Notice { monitor, incident: Some(incident), .. } = &mut facts.occasion {
+        incident.severity = Severity::Error;
+        let (owner, runbook_url) =
+            ("Team <Shop> & Co".to_owned(), "https://wiki.example.org/shop_down?v=1&w=2".to_owned());
+        monitor.briefing = Briefing { severity: Severity::Error, owner: Some(owner), runbook_url: Some(runbook_url) };
+    }
+    facts
 }
 
 pub(crate) fn test() -> Facts {
@@ -97,6 +119,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Message)> {
     let facts = [
         ("down", notice(NoticeKind::Down, true)),
         ("down, with a page to look at", linked),
+        ("down, with owner, runbook and severity", briefed()),
         ("up", notice(NoticeKind::Up { over }, true)),
         ("regional", notice(NoticeKind::Regional { failing: ["eu-1".parse().unwrap()].into() }, false)),
         ("flapping", notice(NoticeKind::Flapping { openings: 4 }, false)),

@@ -93,7 +93,7 @@ async fn everything_seen_of(provider: &Receiver, kind: Kind, form: &Form, secret
     let (log, _guard) = Log::listen();
     let told = Told::new().await;
     let mut scoped = told.scoped().await;
-    let made = channels::add(&mut scoped, &told.sealer(), (kind, form), None, START).await.unwrap();
+    let made = channels::add(&mut scoped, &told.sealer(), (kind, form), (None, false), START).await.unwrap();
     assert!(channels::trust(&mut scoped, &made.row, START).await.unwrap());
     scoped.commit().await.unwrap();
     let mut seen = format!("{made:?} {form:?} {:?}", Settings::parse(kind, form));

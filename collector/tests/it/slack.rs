@@ -1,4 +1,5 @@
-//! Slack's incoming webhooks, field by field: <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>.
+//! Slack's incoming webhooks, field by field: <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>; and a bot's
+//! messages: <https://docs.slack.dev/reference/methods/chat.postMessage>.
 
 use picket_collector::notify::Settings;
 use picket_collector::notify::channels::slack::Slack;
@@ -11,7 +12,13 @@ use crate::providers::{down, is_final, is_for_later, json, judged, send, written
 const PATH: &str = "/services/T024BE7LD/B024BE7LX/canaryXXXXXXXXXXXXXXXXXX";
 
 fn slack() -> Settings {
-    Settings::Slack(Slack { url: SecretString::new(format!("https://hooks.slack.com{PATH}")) })
+    Settings::Slack(Slack { url: SecretString::new(format!("https://hooks.slack.com{PATH}")), channel: None })
+}
+
+const TOKEN: &str = "xoxb-canary-7f3a";
+
+fn bot() -> Settings {
+    Settings::Slack(Slack { url: SecretString::new(TOKEN.to_owned()), channel: Some("C024BE91L".to_owned()) })
 }
 
 #[tokio::test]
@@ -95,4 +102,66 @@ fn no_url_leads_anywhere_but_to_slacks_own_host() {
     {
         assert!(!takes(&format!("https://hooks.slack.com{path}")), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_bot_posts_to_its_channel_as_the_documentation_says() {
+    let (answer, calls) = send(&bot(), &down()).await;
+    assert_eq!(answer, Ok("202 Accepted ok".to_owned()));
+    let [call] = &calls[..] else { unreachable!("one request was made") };
+    assert_eq!((call.method.as_str(), call.path.as_str()), ("POST", "/api/chat.postMessage"));
+    assert_eq!(call.header("content-type"), "application/json");
+    assert_eq!(call.header("authorization"), format!("Bearer {TOKEN}"));
+    let body: Value = serde_json::from_slice(&call.body).unwrap();
+    let mut keys: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["blocks", "channel", "text", "unfurl_links"]);
+    assert_eq!((&body["channel"], &body["unfurl_links"]), (&"C024BE91L".into(), &false.into()));
+    assert!(!String::from_utf8_lossy(&call.body).contains("canary"), "{body}");
+}
+
+#[tokio::test]
+async fn what_slack_says_to_a_bot_with_a_good_status_may_be_a_refusal() {
+    let bot = bot();
+    let said = judged(&bot, 200, &[], r#"{"ok":true,"channel":"C024BE91L","ts":"1503435956.000247"}"#).await;
+    assert_eq!(said, Ok("200 OK ok 1503435956.000247".to_owned()));
+    is_for_later(
+        &judged(&bot, 429, &[("retry-after", "30")], r#"{"ok":false,"error":"ratelimited"}"#).await,
+        Some(30),
+        "429",
+    );
+    for error in ["internal_error", "fatal_error", "service_unavailable", "request_timeout"] {
+        let body = format!(r#"{{"ok":false,"error":"{error}"}}"#);
+        is_for_later(&judged(&bot, 200, &[], &body).await, None, error);
+    }
+    for (error, advice) in [
+        ("invalid_auth", "enter the token"),
+        ("account_inactive", "enter the token"),
+        ("missing_scope", "chat:write"),
+        ("not_in_channel", "/invite"),
+        ("channel_not_found", "check the channel's id"),
+        ("is_archived", "check the channel's id"),
+        ("msg_too_long", ""),
+    ] {
+        is_final(&judged(&bot, 200, &[], &format!(r#"{{"ok":false,"error":"{error}"}}"#)).await, &[error, advice]);
+    }
+    is_final(&judged(&bot, 200, &[], "").await, &["200 OK"]);
+    let echo = judged(&bot, 200, &[], &format!(r#"{{"ok":false,"error":"no {TOKEN}"}}"#)).await;
+    is_final(&echo, &["***"]);
+    assert!(!format!("{echo:?} {bot:?} {} {}", bot.hint(), bot.name()).contains("canary"), "{echo:?}");
+}
+
+#[test]
+fn a_token_has_a_channel_and_a_webhook_has_none() {
+    let wrong = |url: &str, channel: &str| {
+        let form = Form::default().with("url", url).with("channel", channel);
+        Settings::parse(Kind::Slack, &form).err().map(|wrong| wrong.iter().map(|wrong| wrong.field).collect::<Vec<_>>())
+    };
+    let hook = format!("https://hooks.slack.com{PATH}");
+    assert_eq!((wrong(TOKEN, "C024BE91L"), wrong(&hook, "")), (None, None));
+    for channel in ["", "#general", "c024be91l", "C02"] {
+        assert_eq!(wrong(TOKEN, channel), Some(vec!["channel"]), "{channel}");
+    }
+    assert_eq!(wrong(&hook, "C024BE91L"), Some(vec!["channel"]));
+    assert_eq!(wrong("xoxp-canary-7f3a-0000", "C024BE91L"), Some(vec!["url"]), "a person's token is none of a bot");
 }

@@ -5,7 +5,7 @@ use picket_collector::notify::{SendError, Settings};
 use picket_shared::secret::SecretString;
 use serde_json::{Value, json};
 
-use crate::providers::{client_at, down, is_final, is_for_later, json, judged, send, written};
+use crate::providers::{client_at, code, down, is_final, is_for_later, json, judged, send, send_at, written};
 
 const TOKEN: &str = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw";
 
@@ -14,6 +14,8 @@ fn chat(chat: &str, topic: Option<&str>) -> Settings {
         token: SecretString::new(TOKEN.to_owned()),
         chat: chat.to_owned(),
         topic: topic.map(ToOwned::to_owned),
+        silent: false,
+        server: None,
     })
 }
 
@@ -99,4 +101,48 @@ async fn the_token_which_is_part_of_the_path_is_in_no_error() {
         seen += &format!("{:?}", judged(&chat, status, &[], &error).await);
     }
     assert!(seen.contains("no /bot***/sendMessage") && !seen.contains(key), "{seen}");
+}
+
+fn own(server: &str, silent: bool) -> Settings {
+    Settings::Telegram(Telegram {
+        token: SecretString::new(TOKEN.to_owned()),
+        chat: "42".to_owned(),
+        topic: None,
+        silent,
+        server: Some(format!("{server}/bots")),
+    })
+}
+
+#[tokio::test]
+async fn a_server_of_ones_own_takes_the_place_of_telegrams_and_a_message_may_make_no_sound() {
+    let (answer, calls) = send_at(|server| own(server, true), &down()).await;
+    assert_eq!(answer, Ok("202 Accepted message 7".to_owned()));
+    assert_eq!(calls[0].path, format!("/bots/bot{TOKEN}/sendMessage"));
+    let body: Value = serde_json::from_slice(&calls[0].body).unwrap();
+    assert_eq!(body["disable_notification"], true);
+    let (_, calls) = send_at(|server| own(server, false), &down()).await;
+    let body: Value = serde_json::from_slice(&calls[0].body).unwrap();
+    assert_eq!(body.get("disable_notification"), None);
+}
+
+#[tokio::test]
+async fn a_server_of_ones_own_is_judged_and_what_it_says_to_a_code_is_kept_as_a_status() {
+    let receiver = crate::receiver::Receiver::start().await;
+    receiver.answers(200, &[], r#"{"ok":true,"description":"4 8 2 9 1 3","result":{"message_id":482913}}"#);
+    let told = own(&receiver.url(""), false);
+    // The address that the operator named for Telegram is nobody's, and is not asked.
+    let nobody = client_at("http://127.0.0.1:1");
+    assert_eq!(told.send(&code_message(), &nobody).await.map(|answer| answer.0), Ok("200 OK".to_owned()));
+    let guarded = picket_collector::notify::Client::new(
+        picket_collector::config::Mail::default(),
+        crate::providers::outbound("http://127.0.0.1:1"),
+        picket_shared::egress::EgressGuard::default(),
+    );
+    let refused = told.send(&down(), &guarded.unwrap()).await;
+    assert!(matches!(refused, Err(SendError::Permanent(_))), "{refused:?}");
+    assert_eq!(receiver.calls().len(), 1, "a private address is not reached");
+}
+
+fn code_message() -> picket_collector::notify::Message {
+    picket_collector::notify::message::write(&code())
 }

@@ -74,8 +74,14 @@ impl Told {
         let id = ChannelId::at(START);
         let plain = serde_json::to_vec(settings).unwrap();
         let sealed = self.sealer().seal(Class::ChannelSettings, id.0.as_bytes(), &plain).unwrap();
-        let new =
-            NewChannel { id, name, kind: settings.kind().as_str(), hint: &settings.hint(), abroad: settings.abroad() };
+        let new = NewChannel {
+            id,
+            name,
+            kind: settings.kind().as_str(),
+            hint: &settings.hint(),
+            abroad: settings.abroad(),
+            minimal: false,
+        };
         let mut scoped = self.scoped().await;
         channels::insert(&mut scoped, &new, &sealed, START).await.unwrap();
         scoped.commit().await.unwrap();
@@ -156,12 +162,17 @@ pub(crate) fn settings(name: &str, region: RegionKey) -> Settings {
         quorum: None,
         eu_only: false,
         tags: vec![],
+        briefing: picket_collector::domain::briefing::Briefing::default(),
         regions: vec![region],
     }
 }
 
 pub(crate) fn webhook(url: &str) -> Channel {
-    Channel::Webhook(Webhook { url: SecretString::new(url.to_owned()), secret: SecretString::new(SECRET.to_owned()) })
+    Channel::Webhook(Webhook {
+        url: SecretString::new(url.to_owned()),
+        secret: SecretString::new(SECRET.to_owned()),
+        template: None,
+    })
 }
 
 pub(crate) fn email(to: &str) -> Channel {

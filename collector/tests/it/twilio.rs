@@ -1,5 +1,6 @@
 //! Twilio's Messages resource, field by field:
-//! <https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource>.
+//! <https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource>; and calls:
+//! <https://www.twilio.com/docs/voice/api/call-resource#create-a-call-resource>.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use picket_collector::notify::channels::{Form, Kind};
 use picket_shared::secret::SecretString;
 use serde_json::json;
 
-use crate::providers::{down, is_final, is_for_later, judged, send, written};
+use crate::providers::{code, down, is_final, is_for_later, judged, send, written};
 use crate::receiver::Call;
 
 const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
@@ -27,7 +28,14 @@ fn sms(key: Option<&str>, from: &str) -> Settings {
         from: from.to_owned(),
         to: "+4915735983764".to_owned(),
         region: "us1".to_owned(),
+        call: false,
     })
+}
+
+/// The same settings, by a call.
+fn call() -> Settings {
+    let Settings::Twilio(sms) = sms(None, "+4915735982000") else { unreachable!() };
+    Settings::Twilio(Twilio { call: true, ..sms })
 }
 
 fn form(call: &Call) -> BTreeMap<String, String> {
@@ -129,4 +137,50 @@ fn numbers_are_taken_as_people_write_them_and_what_is_none_is_told() {
     }
     let wrong = parse(&form("+4915735983764", "Picket").with("region", "mars").with("key", "AC1")).unwrap_err();
     assert_eq!(wrong.iter().map(|wrong| wrong.field).collect::<Vec<_>>(), ["key", "region"]);
+}
+
+#[tokio::test]
+async fn every_message_as_it_is_read_aloud() {
+    insta::assert_snapshot!(written(&call(), |call| form(call)["Twiml"].clone()).await);
+}
+
+#[tokio::test]
+async fn a_call_is_asked_for_as_the_documentation_says() {
+    let (answer, calls) = send(&call(), &down()).await;
+    assert_eq!(answer, Ok("202 Accepted queued SM1".to_owned()));
+    let [made] = &calls[..] else { unreachable!("one request was made") };
+    assert_eq!(
+        (made.method.as_str(), made.path.clone()),
+        ("POST", format!("/2010-04-01/Accounts/{ACCOUNT}/Calls.json"))
+    );
+    let form = form(made);
+    let keys: Vec<_> = form.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["From", "To", "Twiml"]);
+    let said = "<Say>Down: shop &lt;EU&gt; &amp; more. Since: ";
+    assert!(
+        form["Twiml"].starts_with(&format!("<Response>{said}")) && form["Twiml"].ends_with("</Say></Response>"),
+        "{form:?}"
+    );
+    assert!(!form["Twiml"].contains("canary") && !form["Twiml"].contains("http"), "{form:?}");
+    let mut long = down();
+    long.brief.rows.push(("Seen", "\"&\"".repeat(3000)));
+    let (_, calls) = send(&call(), &long).await;
+    assert!(self::form(&calls[0])["Twiml"].encode_utf16().count() <= 4000);
+    let (_, calls) = send(&call(), &picket_collector::notify::message::write(&code())).await;
+    assert!(self::form(&calls[0])["Twiml"].contains("4, 8, 2, 9, 1, 3"), "{:?}", self::form(&calls[0]));
+}
+
+#[test]
+fn only_a_number_calls() {
+    let wrong = |from: &str| {
+        let form = Form::default().with("account", ACCOUNT).with("secret", SECRET).with("to", "+4915735983764");
+        let form = form.with("from", from).with("by", "call");
+        Settings::parse(Kind::Twilio, &form)
+            .err()
+            .map(|wrong| wrong.iter().map(|wrong| wrong.field).collect::<Vec<_>>())
+    };
+    assert_eq!(wrong("+4915735982000"), None);
+    for sender in [SERVICE, "Picket", "4711", "<>"] {
+        assert_eq!(wrong(sender), Some(vec!["from"]), "{sender}");
+    }
 }

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use picket_collector::config::{Config, Mail, Outbound};
+use picket_collector::notify::channels::{Form, Kind};
 use picket_collector::notify::message::{self, Facts, Message, Occasion};
-use picket_collector::notify::{Client, SendError};
+use picket_collector::notify::{Client, SendError, Settings};
 use picket_shared::egress::{Blocked, EgressGuard};
 use picket_shared::ids::DeliveryId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
@@ -18,6 +19,7 @@ fn test_message() -> Message {
         delivery: DeliveryId::at(START),
         now: START,
         public_url: None,
+        minimal: false,
         occasion: Occasion::Test { channel: "hook".to_owned() },
     })
 }
@@ -193,4 +195,42 @@ async fn loopback_and_what_no_proxy_names_go_around_the_proxy() {
     let direct = client(proxy.outbound(""), &["127.0.0.0/8"]);
     assert_eq!(send(&receiver.url("/"), &direct).await, Ok("204 No Content".to_owned()));
     assert!(proxy.asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_template_makes_the_body_and_nothing_in_a_value_ends_its_string() {
+    let receiver = Receiver::start().await;
+    let template = r#"{ "blocks": [{"title": "{{headline}}!", "n": 7, "by": "{{monitor.owner}}"}], "text": "{{text}}", "target": "{{ monitor.target }}",
+        "incident": "{{incident.severity}} {{incident.resolved_at}}", "nothing": null, "braces": "}} {" }"#;
+    let form = Form::default().with("url", receiver.url("/x")).with("secret", SECRET).with("template", template);
+    let hook = Settings::parse(Kind::Webhook, &form).unwrap();
+    let mut facts = crate::providers::briefed();
+    if let Occasion::Notice { monitor, .. } = &mut facts.occasion {
+        monitor.name = "a\", \"admin\": \"{{code}}\n".to_owned();
+    }
+    let client = client(Outbound::default(), &["127.0.0.0/8"]);
+    hook.send(&message::write(&facts), &client).await.unwrap();
+    let [call] = &receiver.calls()[..] else { unreachable!("one request was made") };
+    assert!(call.is_signed_with(SECRET), "what is sent is what is signed");
+    let body: serde_json::Value = serde_json::from_slice(&call.body).unwrap();
+    let mut keys: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["blocks", "braces", "incident", "nothing", "target", "text"]);
+    // A placeholder in a value is a value.
+    assert_eq!(body["blocks"][0]["title"], "Down: a\", \"admin\": \"{{code}} !");
+    assert_eq!((&body["blocks"][0]["n"], &body["blocks"][0]["by"]), (&7.into(), &"Team <Shop> & Co".into()));
+    assert_eq!((&body["incident"], &body["braces"]), (&"error ".into(), &"}} {".into()));
+    assert!(body["text"].as_str().unwrap().contains("Severity: error"), "{body}");
+    assert_eq!(body["target"], "https://shop.example/cart?token=canary&id=1");
+}
+
+#[tokio::test]
+async fn the_code_comes_by_a_template_too() {
+    let receiver = Receiver::start().await;
+    let form = Form::default().with("url", receiver.url("/x")).with("template", r#"{"content": "{{text}}"}"#);
+    let hook = Settings::parse(Kind::Webhook, &form).unwrap();
+    let code = message::write(&crate::providers::code());
+    hook.send(&code, &client(Outbound::default(), &["127.0.0.0/8"])).await.unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&receiver.calls()[0].body).unwrap();
+    assert!(body["content"].as_str().unwrap().contains("482913"), "{body}");
 }

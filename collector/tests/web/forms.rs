@@ -241,3 +241,44 @@ async fn the_list_is_searched_filtered_sorted_and_turned() {
     let answer = browser.get("/?q='%3BDROP+TABLE+monitors--%00&state=up%00&rank=0&id=1&name=%00").await;
     assert_eq!((answer.status, names(&answer.text).len()), (StatusCode::OK, 0));
 }
+
+#[tokio::test]
+async fn a_monitor_has_an_owner_a_runbook_and_a_severity_that_are_checked_and_kept() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    browser.get("/monitors/new").await;
+    let with = |owner: &'static str, runbook: &'static str, severity: &'static str| {
+        [
+            ("kind", "http"),
+            ("target", "example.org"),
+            ("owner", owner),
+            ("runbook_url", runbook),
+            ("severity", severity),
+        ]
+    };
+    for runbook in ["wiki", "javascript:alert(1)", "https://me:canary@wiki.example/"] {
+        let answer = browser.post("/monitors/new", &with("ops", runbook, "error")).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{runbook}");
+        answer.shows("without user and password");
+    }
+    browser.post("/monitors/new", &with("ops", "", "dreadful")).await.shows("Choose how bad it is");
+    let fields = with("Team <Shop>", "https://wiki.example/shop?page=down", "error");
+    let path = browser.post("/monitors/new", &fields).await.to().split('?').next().unwrap().to_owned();
+    let stored = "SELECT severity || ' ' || owner || ' ' || runbook_url FROM monitors";
+    assert_eq!(world.one(stored).await, "error Team <Shop> https://wiki.example/shop?page=down");
+    let form = browser.get(&format!("{path}/edit")).await;
+    form.shows("value=\"Team &#60;Shop&#62;\"");
+    form.shows("<option value=\"error\" selected>");
+    let edited =
+        [("target", "example.org"), ("owner", ""), ("runbook_url", "https://wiki.example/"), ("severity", "warning")];
+    assert_eq!(browser.post(&format!("{path}/edit"), &edited).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(
+        world.one("SELECT severity || coalesce(owner, '-') || runbook_url FROM monitors").await,
+        "warning-https://wiki.example/"
+    );
+    let told = world.one("SELECT detail::text FROM audit WHERE action = 'monitor.edit'").await;
+    for part in ["\"severity\":\"error\"", "Team <Shop>", "\"runbook\":\"https://wiki.example\""] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    assert!(!told.contains("page=down"), "{told}");
+}

@@ -28,11 +28,14 @@ async fn before(world: &World) -> (String, String) {
     let monitor = editor.post("/monitors/new", &fields).await.to().split('?').next().unwrap().to_owned();
     let mut scoped = world.pools().scoped(OrgKey(1)).await.unwrap();
     let pager = Form::default().with("key", KEY).with("region", "us");
-    let made = channels::add(&mut scoped, &world.sealer, (Kind::Pagerduty, &pager), Some("night"), world.clock.now());
+    let made =
+        channels::add(&mut scoped, &world.sealer, (Kind::Pagerduty, &pager), (Some("night"), false), world.clock.now());
     let channel = made.await.unwrap().row;
     assert_eq!(channel.abroad.as_deref(), Some("PagerDuty"));
     let mail = Form::default().with("address", "ops@example.org");
-    channels::add(&mut scoped, &world.sealer, (Kind::Email, &mail), Some("day"), world.clock.now()).await.unwrap();
+    channels::add(&mut scoped, &world.sealer, (Kind::Email, &mail), (Some("day"), false), world.clock.now())
+        .await
+        .unwrap();
     scoped.commit().await.unwrap();
     (monitor, format!("/channels/{}", channel.id))
 }

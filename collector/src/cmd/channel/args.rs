@@ -56,6 +56,9 @@ pub(super) struct Common {
     /// What to call the channel; what it reaches unless given.
     #[arg(long)]
     pub(super) name: Option<String>,
+    /// Send no more than what sort of thing happened, since when, and where to look.
+    #[arg(long)]
+    pub(super) minimal: bool,
     /// Take your word that the destination is yours and wants to be told: nothing is sent to prove it, and the audit log
     /// says that you vouched for it.
     #[arg(long)]
@@ -82,6 +85,9 @@ pub struct WebhookArgs {
     /// A file with the signing secret (whsec_...); made and shown once unless given.
     #[arg(long, value_name = "FILE", value_parser = file_text::read)]
     secret_file: Option<FileText>,
+    /// A file with the body as the receiver wants it: JSON with placeholders such as {{text}}; Picket's own event unless given.
+    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
+    template_file: Option<FileText>,
     #[command(flatten)]
     common: Common,
 }
@@ -98,6 +104,12 @@ pub struct TelegramArgs {
     /// The topic's number, in a group that has topics.
     #[arg(long)]
     topic: Option<String>,
+    /// Messages make no sound there.
+    #[arg(long)]
+    silent: bool,
+    /// A Bot API server of your own in the place of api.telegram.org.
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
     #[command(flatten)]
     common: Common,
 }
@@ -122,6 +134,9 @@ pub struct TwilioArgs {
     /// Where Twilio handles it: us1 (unless given), or ie1 in Ireland with credentials of that region.
     #[arg(long)]
     region: Option<String>,
+    /// Call the phone and read the message aloud, in the place of an SMS.
+    #[arg(long)]
+    call: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -129,9 +144,12 @@ pub struct TwilioArgs {
 /// Arguments of `slack`.
 #[derive(Debug, clap::Args)]
 pub struct SlackArgs {
-    /// A file with the webhook's URL, which is a secret (hooks.slack.com/services/...).
+    /// A file with the webhook's URL, which is a secret (hooks.slack.com/services/...), or with a bot's token (xoxb-...).
     #[arg(long, value_name = "FILE", value_parser = file_text::read)]
     url_file: FileText,
+    /// With a bot's token: the channel's id (C...).
+    #[arg(long)]
+    channel: Option<String>,
     #[command(flatten)]
     common: Common,
 }
@@ -144,11 +162,14 @@ impl SettingsCommand {
             Self::Email(args) => (Kind::Email, form.with("address", args.address), args.common),
             Self::Webhook(args) => {
                 let form = form.with("url", args.url).with_some("secret", args.secret_file.as_ref().map(text));
+                let form = form.with_some("template", args.template_file.as_ref().map(text));
                 (Kind::Webhook, form, args.common)
             }
             Self::Telegram(args) => {
                 let form = form.with("chat", args.chat).with("token", text(&args.token_file));
-                (Kind::Telegram, form.with_some("topic", args.topic), args.common)
+                let form = form.with_some("topic", args.topic).with_some("server", args.server);
+                let silent = args.silent.then(|| "yes".to_owned());
+                (Kind::Telegram, form.with_some("silent", silent), args.common)
             }
             Self::Twilio(args) => {
                 let form = form
@@ -157,10 +178,14 @@ impl SettingsCommand {
                     .with("account", args.account)
                     .with("secret", text(&args.secret_file))
                     .with_some("key", args.key)
-                    .with_some("region", args.region);
+                    .with_some("region", args.region)
+                    .with_some("by", args.call.then(|| "call".to_owned()));
                 (Kind::Twilio, form, args.common)
             }
-            Self::Slack(args) => (Kind::Slack, form.with("url", text(&args.url_file)), args.common),
+            Self::Slack(args) => {
+                let form = form.with("url", text(&args.url_file)).with_some("channel", args.channel);
+                (Kind::Slack, form, args.common)
+            }
             Self::Pagerduty(args) => of(Kind::Pagerduty, args.form()),
             Self::Discord(args) => of(Kind::Discord, args.form()),
             Self::Mattermost(args) => of(Kind::Mattermost, args.form()),

@@ -37,6 +37,8 @@ pub enum ChannelCommand {
     Edit(EditArgs),
     /// Give a channel another name.
     Rename(RenameArgs),
+    /// Say whether messages to a channel say no more than what sort of thing happened, since when, and where to look.
+    Minimal(MinimalArgs),
     /// Verify a channel by the code that was sent to it; without a code, send another.
     Verify(VerifyArgs),
     /// Show every channel.
@@ -63,6 +65,19 @@ pub struct RenameArgs {
     channel: String,
     /// The new name.
     name: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `channel minimal`.
+#[derive(Debug, clap::Args)]
+pub struct MinimalArgs {
+    /// The channel: id, beginning of the id, or name.
+    channel: String,
+    /// Whether they do.
+    #[arg(value_parser = clap::builder::BoolishValueParser::new(), value_name = "on|off")]
+    minimal: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -114,8 +129,8 @@ pub async fn run(command: ChannelCommand, app: &App) -> Result<ExitCode, CmdErro
     match command {
         ChannelCommand::Add(settings) => {
             let (kind, form, common) = settings.taken_apart();
-            let name = common.name.as_deref();
-            let made = channels::add(&mut scoped, &app.sealer, (kind, &form), name, now).await?;
+            let said = (common.name.as_deref(), common.minimal);
+            let made = channels::add(&mut scoped, &app.sealer, (kind, &form), said, now).await?;
             if kind == Kind::Email && app.config.mail.host.is_none() {
                 tracing::warn!("No mail server is set, so this channel cannot send yet: set [mail] host");
             }
@@ -129,6 +144,9 @@ pub async fn run(command: ChannelCommand, app: &App) -> Result<ExitCode, CmdErro
                 return Err(CmdError::new(why));
             }
             let mut made = channels::edit(&mut scoped, &app.sealer, &row, &form, now).await?;
+            if common.minimal {
+                channels::set_minimal(&mut scoped, &row, true, now).await?;
+            }
             if let Some(name) = &common.name {
                 channels::rename(&mut scoped, &row, name, now).await?;
                 made.row.name.clone_from(name);
@@ -141,6 +159,14 @@ pub async fn run(command: ChannelCommand, app: &App) -> Result<ExitCode, CmdErro
             scoped.commit().await?;
             let text = format!("{} is called {} now.", row.name, args.name);
             said(args.json, &json!({ "id": row.id, "name": args.name }), &text)?;
+        }
+        ChannelCommand::Minimal(args) => {
+            let row = find(&mut scoped, &args.channel).await?;
+            channels::set_minimal(&mut scoped, &row, args.minimal, now).await?;
+            scoped.commit().await?;
+            let what = if args.minimal { "nothing that is watched" } else { "what they are about" };
+            let text = format!("Messages to {} name {what} now.", row.name);
+            said(args.json, &json!({ "id": row.id, "name": row.name, "minimal": args.minimal }), &text)?;
         }
         ChannelCommand::Verify(args) => return verify(app, scoped, &args, now).await,
         ChannelCommand::List(args) => show::list(&mut scoped, args.json).await?,

@@ -59,6 +59,7 @@ fn value(row: &ChannelRow) -> Value {
         "name": row.name,
         "kind": row.kind,
         "hint": row.hint,
+        "minimal": row.minimal,
         "created_at": row.created_at.to_string(),
         "verified_at": row.verified_at.map(|at| at.to_string()),
         "verified_by": row.verified_by,

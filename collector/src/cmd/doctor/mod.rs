@@ -22,6 +22,7 @@ use crate::config::{Config, DatabaseMode};
 use crate::domain::passkey::RelyingParty;
 use crate::notify::Client;
 use crate::notify::channels::email;
+use crate::notify::dkim::Signer;
 use crate::postgres::{Access, roles};
 use crate::vault::{Authority, KeyRing, authority, source};
 use crate::web::tls::Pair;
@@ -86,6 +87,7 @@ pub async fn run(args: DoctorArgs, config: &Config, clock: &Clock) -> Result<Exi
                 findings.extend(reach::public_url(config, &client).await);
                 findings.push(mail(config, &client).await);
             }
+            findings.extend(client.signer().map(signature));
         }
         Err(error) => findings.push(Finding::new("outbound", State::Fail, error.to_string())),
     }
@@ -235,6 +237,16 @@ async fn mail(config: &Config, client: &Client) -> Finding {
             format!("{server} does not answer within 15 s: check [mail], and that a firewall lets it through"),
         ),
     }
+}
+
+/// By whom mails are signed; a key that is none is no client, which was told already.
+fn signature(signer: &Signer) -> Finding {
+    let name = signer.name();
+    Finding::new(
+        "mail signature",
+        State::Pass,
+        format!("mails are signed; others look for the key at {name}: `mail dkim-record`"),
+    )
 }
 
 fn certificate(config: &Config, now: Timestamp) -> Option<Finding> {

@@ -14,7 +14,9 @@ use uuid::Uuid;
 
 use crate::cmd::CmdError;
 use crate::cmd::file_text::{self, FileText};
+use crate::domain::briefing::{self, Briefing};
 use crate::domain::defaults;
+use crate::domain::incident::Severity;
 use crate::domain::outage::QuorumRule;
 use crate::store::monitors::Settings;
 use crate::vault::{Class, Sealer};
@@ -51,6 +53,15 @@ pub(super) struct Fields {
     /// A word to find it by, any number of times.
     #[arg(long)]
     pub(super) tag: Vec<String>,
+    /// How bad it is when the monitor is down: critical, error or warning; critical unless given.
+    #[arg(long)]
+    severity: Option<Severity>,
+    /// Who looks after it, as messages say; '' for nobody.
+    #[arg(long, value_name = "TEXT", value_parser = |text: &str| briefing::owner(text))]
+    owner: Option<Option<String>>,
+    /// Where it is written what to do, as messages say; '' for nowhere.
+    #[arg(long, value_name = "URL", value_parser = |text: &str| briefing::runbook_url(text))]
+    runbook_url: Option<Option<String>>,
     /// http: the method.
     #[arg(long)]
     method: Option<String>,
@@ -286,6 +297,15 @@ impl Fields {
             return Some(HttpAuth::Basic { user: user.clone(), password: file.secret() });
         }
         self.bearer_file.as_ref().map(|file| HttpAuth::Bearer { token: file.secret() })
+    }
+
+    /// What messages say of it, with what is named here changed.
+    pub(super) fn briefing(&self, old: Briefing) -> Briefing {
+        Briefing {
+            severity: self.severity.unwrap_or(old.severity),
+            owner: self.owner.clone().unwrap_or(old.owner),
+            runbook_url: self.runbook_url.clone().unwrap_or(old.runbook_url),
+        }
     }
 
     /// Seconds from slot to slot.

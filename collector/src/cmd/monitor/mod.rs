@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::{CmdError, print};
 use crate::app::App;
+use crate::domain::briefing::Briefing;
 use crate::store::monitors::{self, Found, MonitorRow, Settings};
 use crate::store::read::telling;
 use crate::store::regions::{self, RegionRow};
@@ -138,6 +139,7 @@ async fn add(args: AddArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> Re
         quorum: args.fields.quorum,
         eu_only,
         tags: args.fields.tag.clone(),
+        briefing: args.fields.briefing(Briefing::default()),
         regions: regions.iter().map(|region| region.key).collect(),
         sealed_secret: fields::seal(&app.sealer, id.0, credentials.as_ref())?,
         spec,
@@ -194,6 +196,7 @@ async fn edit(args: EditArgs, app: &App, mut scoped: Scoped, now: Timestamp) -> 
     if !args.fields.tag.is_empty() {
         settings.tags.clone_from(&args.fields.tag);
     }
+    settings.briefing = args.fields.briefing(settings.briefing);
     let wanted = if args.fields.region.is_empty() { &row.regions } else { &args.fields.region };
     if !args.fields.region.is_empty() || settings.eu_only != old.eu_only {
         let (chosen, _) = choose(&mut scoped, wanted).await?;

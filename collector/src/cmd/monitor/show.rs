@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::render::{self, state, symbol};
 use crate::cmd::{CmdError, print};
 use crate::domain::gap::SILENT_AFTER;
+use crate::domain::incident::Severity;
 use crate::domain::uptime;
 use crate::store::Scoped;
 use crate::store::monitors::MonitorRow;
@@ -228,6 +229,16 @@ fn remarks(row: &MonitorRow, telling: Telling) -> Result<(), CmdError> {
         } else {
             "  holds credentials; may run outside the EU"
         })?;
+    }
+    let briefing = &row.settings.briefing;
+    if briefing.severity != Severity::Critical {
+        print::line(&format!("  severity: {}", briefing.severity))?;
+    }
+    if let Some(owner) = &briefing.owner {
+        print::line(&format!("  owner: {owner}"))?;
+    }
+    if let Some(url) = &briefing.runbook_url {
+        print::line(&format!("  runbook: {url}"))?;
     }
     match telling.why() {
         Some(why) => print::line(&format!("  {why}")),

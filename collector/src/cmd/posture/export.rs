@@ -30,7 +30,7 @@ pub(super) struct ExportArgs {
 /// # Errors
 /// When the database cannot be reached.
 pub(super) async fn run(args: &ExportArgs, config: Config, clock: Clock) -> Result<ExitCode, CmdError> {
-    let (_, found, now) = look(config, clock).await?;
+    let (_, found, now) = Box::pin(look(config, clock)).await?;
     let looks: Vec<Look> =
         found.into_iter().map(|(control, finding)| Look { control: control.id.to_owned(), finding, at: now }).collect();
     let export = answers(Catalogue::ours(), args.framework, &looks, now);

@@ -117,7 +117,7 @@ async fn look(config: Config, clock: Clock) -> Result<(App, Vec<Found>, Timestam
 }
 
 async fn tell(args: &PostureArgs, config: Config, clock: Clock) -> Result<ExitCode, CmdError> {
-    let (app, found, now) = look(config, clock).await?;
+    let (app, found, now) = Box::pin(look(config, clock)).await?;
     let ok = found.iter().all(|(_, finding)| finding.state != State::Fail);
     if args.signed {
         print::json(&signed(&app, &found, now)?)?;

@@ -7,6 +7,7 @@ use picket_shared::check::{CheckSpec, HttpAuth};
 use picket_shared::ids::Region;
 use serde::Serialize;
 
+use crate::domain::briefing::Briefing;
 use crate::domain::outage::QuorumRule;
 
 const LONGEST_NAME: usize = 200;
@@ -43,6 +44,8 @@ pub struct Candidate {
     pub eu_only: Option<bool>,
     /// Words to find it by.
     pub tags: Vec<String>,
+    /// What messages say of it, if the file says.
+    pub briefing: Option<Briefing>,
     /// Where it runs, if the file says.
     pub regions: Vec<Region>,
     /// Whether it is paused.
@@ -86,6 +89,7 @@ pub(super) struct Draft {
     pub(super) quorum: Option<QuorumRule>,
     pub(super) eu_only: Option<bool>,
     pub(super) tags: Vec<String>,
+    pub(super) briefing: Option<Briefing>,
     pub(super) regions: Vec<Region>,
     pub(super) paused: bool,
     pub(super) auth_elsewhere: bool,
@@ -104,6 +108,7 @@ impl Draft {
             quorum: None,
             eu_only: None,
             tags: Vec::new(),
+            briefing: None,
             regions: Vec::new(),
             paused: false,
             auth_elsewhere: false,
@@ -149,6 +154,7 @@ impl Draft {
             quorum: self.quorum,
             eu_only: self.eu_only,
             tags,
+            briefing: self.briefing,
             regions: self.regions,
             paused: self.paused,
             lost: self.lost,

@@ -5,6 +5,9 @@ use picket_shared::ids::Region;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::domain::briefing::{self, Briefing};
+use crate::domain::incident::NoSeverity;
+
 use super::candidate::{Candidate, Draft, Refused};
 use super::{Found, MAX_MONITORS, Reading, Unreadable, Upload, auth, target};
 
@@ -67,6 +70,7 @@ fn fill(
             "timeout_ms" => draft.timeout_s = Some(read_as::<f64>(value, name)? / 1000.0),
             "quorum" => draft.quorum = Some(read_as(value, name)?),
             "eu_only" => draft.eu_only = Some(read_as(value, name)?),
+            "severity" | "owner" | "runbook_url" => brief(draft.briefing.get_or_insert_default(), name, value)?,
             "tags" => draft.tags = read_as(value, name)?,
             "region_names" | "regions" => draft.regions = read_as::<Vec<Region>>(value, name)?,
             "paused" => draft.paused |= read_as::<bool>(value, name)?,
@@ -84,6 +88,18 @@ fn fill(
         draft.lose("credentials", "they are in no export: give them by `monitor edit`");
     }
     Ok((spec, auth))
+}
+
+/// A field of what messages say of it.
+fn brief(briefing: &mut Briefing, name: &str, value: &Value) -> Result<(), String> {
+    let text: String = read_as(value, name)?;
+    let wrong = |why: &str| format!("{name}: {why}");
+    match name {
+        "severity" => briefing.severity = text.parse().map_err(|error: NoSeverity| wrong(&error.to_string()))?,
+        "owner" => briefing.owner = briefing::owner(&text).map_err(wrong)?,
+        _ => briefing.runbook_url = briefing::runbook_url(&text).map_err(wrong)?,
+    }
+    Ok(())
 }
 
 fn read_as<T: DeserializeOwned>(value: &Value, name: &str) -> Result<T, String> {

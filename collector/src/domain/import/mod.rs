@@ -118,6 +118,8 @@ pub struct FoundChannel {
     pub kind: String,
     /// Whom it reaches, shortened.
     pub hint: String,
+    /// Whether its messages name nothing that is watched.
+    pub minimal: bool,
 }
 
 /// Something that is no monitor and stays behind.

@@ -57,11 +57,25 @@ struct Channel {
     kind: String,
     #[serde(default)]
     hint: String,
+    #[serde(default)]
+    minimal: bool,
     deleted_at: Option<Value>,
 }
 
 /// Fields of a monitor's row that are taken as they stand.
-const SAME: [&str; 8] = ["name", "kind", "spec", "interval_s", "timeout_ms", "quorum", "eu_only", "external_key"];
+const SAME: [&str; 11] = [
+    "name",
+    "kind",
+    "spec",
+    "interval_s",
+    "timeout_ms",
+    "quorum",
+    "eu_only",
+    "external_key",
+    "severity",
+    "owner",
+    "runbook_url",
+];
 
 pub(super) fn read(file: &Upload<'_>, reading: &Reading) -> Result<Found, Unreadable> {
     let wrong = |why: &str| Unreadable::of(file, why);
@@ -104,7 +118,7 @@ pub(super) fn read(file: &Upload<'_>, reading: &Reading) -> Result<Found, Unread
     }
     let channels = tables.channels.into_iter().filter(|channel| channel.deleted_at.as_ref().is_none_or(Value::is_null));
     found.channels =
-        channels.map(|channel| FoundChannel { name: channel.name, kind: channel.kind, hint: channel.hint }).collect();
+        channels.map(|of| FoundChannel { name: of.name, kind: of.kind, hint: of.hint, minimal: of.minimal }).collect();
     found.second_factor =
         tables.organizations.iter().any(|row| row.second_factor_since.as_ref().is_some_and(|at| !at.is_null()));
     let left = [

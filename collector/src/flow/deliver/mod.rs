@@ -15,9 +15,8 @@ use picket_shared::time::{Stopwatch, Timestamp};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::domain::incident::Severity as Declared;
 use crate::meters::Meters;
-use crate::notify::message::{self, Alarm, DeclaredFacts, Facts, IncidentFacts, MonitorFacts, Occasion, Severity};
+use crate::notify::message::{self, Alarm, DeclaredFacts, Facts, IncidentFacts, MonitorFacts, Occasion};
 use crate::notify::{Client, Kind, SendError, Settings};
 use crate::store::deliveries::{self, About, Attempt, IncidentNow, Leased};
 use crate::store::{ChannelKey, Pools, StoreError, channel_proofs, limits};
@@ -237,7 +236,8 @@ fn ready(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<Ready, SendError>
         (None, Some((code, until))) => Occasion::Code { code, until },
         (None, None) => Occasion::Test { channel: leased.channel.name.clone() },
     };
-    let facts = Facts { delivery: leased.id, now, public_url: ctx.public_url.clone(), occasion };
+    let (minimal, public_url) = (channel.minimal, ctx.public_url.clone());
+    let facts = Facts { delivery: leased.id, now, public_url, minimal, occasion };
     Ok(Ready { settings, message: message::write(&facts) })
 }
 
@@ -290,15 +290,10 @@ fn hide(sent: Result<String, SendError>, code: &str) -> Result<String, SendError
 fn notice(about: &About) -> Result<Occasion, SendError> {
     let (notice, now) = (about.notice.clone(), about.incident.as_ref());
     if let Some((incident, declared)) = now.and_then(|now| Some((now, now.declared.as_ref()?))) {
-        let severity = match declared.severity {
-            Declared::Critical => Severity::Critical,
-            Declared::Error => Severity::Error,
-            Declared::Warning => Severity::Warning,
-        };
         let incident = DeclaredFacts {
             id: incident.id,
             title: declared.title.clone(),
-            severity,
+            severity: incident.severity.into(),
             monitors: declared.monitors.clone(),
             started_at: incident.started_at,
             resolved_at: incident.resolved_at,
@@ -307,7 +302,13 @@ fn notice(about: &About) -> Result<Occasion, SendError> {
     }
     let lost = || SendError::Permanent("what it is about is gone".to_owned());
     let of = about.monitor.as_ref().ok_or_else(lost)?;
-    let monitor = MonitorFacts { id: of.id, name: of.name.clone(), kind: of.kind.clone(), target: of.target.clone() };
+    let monitor = MonitorFacts {
+        id: of.id,
+        name: of.name.clone(),
+        kind: of.kind.clone(),
+        target: of.target.clone(),
+        briefing: of.briefing.clone(),
+    };
     Ok(Occasion::Notice { notice, monitor, incident: now.map(incident) })
 }
 
@@ -320,6 +321,7 @@ fn incident(now: &IncidentNow) -> IncidentFacts {
         resolved_at: now.resolved_at,
         failure: now.failure,
         message: now.message.clone(),
+        severity: now.severity,
         evidence: evidence.unwrap_or_default(),
     }
 }
@@ -378,6 +380,7 @@ mod tests {
             id: ChannelId::at(at),
             name: "hook".to_owned(),
             kind: "webhook".to_owned(),
+            minimal: false,
             settings: Sealed(Vec::new()),
         };
         Leased {
@@ -403,6 +406,7 @@ mod tests {
                 name: "shop".to_owned(),
                 kind: "tcp".to_owned(),
                 target: "shop.example:443".to_owned(),
+                briefing: crate::domain::briefing::Briefing::default(),
             }),
             incident: None,
         }

@@ -173,6 +173,11 @@ fn alert(message: &Message, alarm: &Alarm) -> Value {
         "startsAt": alarm.since.to_string(),
         "endsAt": ends.to_string(),
     });
+    for (name, said) in [("owner", brief.owner()), ("runbook_url", brief.runbook())] {
+        if let Some(said) = said {
+            alert["annotations"][name] = short::cut(said, TEXT_LIMIT).into();
+        }
+    }
     if let Some(link) = &brief.link {
         alert["generatorURL"] = link.as_str().into();
     }
@@ -181,7 +186,7 @@ fn alert(message: &Message, alarm: &Alarm) -> Value {
 
 const fn alert_name(class: Class) -> &'static str {
     match class {
-        Class::Outage => "PicketDown",
+        Class::Outage(_) => "PicketDown",
         Class::Declared(_) => "PicketIncident",
         Class::NeverCameUp => "PicketNeverCameUp",
         Class::NoData => "PicketNoData",

@@ -1,7 +1,8 @@
 //! Mail through the operator's own server. TLS is required and verified (the settings allow plain text to loopback only).
 //!
 //! The Message-ID is made of the delivery's id, so that a repeated message is known as one; all messages of an incident
-//! answer the same id and so form one thread. No header field takes a line break.
+//! answer the same id and so form one thread. No header field takes a line break. Where the operator has a key for it, each mail is
+//! signed ([`crate::notify::dkim`]).
 
 use std::fmt;
 use std::io;
@@ -92,10 +93,16 @@ pub async fn reach(client: &Client) -> Result<(), SendError> {
 async fn send(settings: &Email, message: &Message, client: &Client) -> Result<Answer, SendError> {
     let (host, from) = server(client)?;
     let letter = letter(settings, from.clone(), message)?;
+    let mail = match client.signer() {
+        Some(signer) => signer
+            .signed(&letter.formatted(), message.at)
+            .map_err(|_| SendError::retry("the mail could not be signed: the machine gives no random bytes"))?,
+        None => letter.formatted(),
+    };
     let hello = ClientId::Domain(from.email.domain().to_owned());
     let sending = async {
         let mut connection = connect(client, host, &hello).await?;
-        let answer = connection.send(letter.envelope(), &letter.formatted()).await;
+        let answer = connection.send(letter.envelope(), &mail).await;
         // The mail is taken or not by now; how the server says farewell does not matter.
         let _ = connection.quit().await;
         answer.map_err(|error| refusal(settings, &error))

@@ -17,11 +17,13 @@ pub struct Field {
     pub required: bool,
     /// The only values that it may have; none when it is free.
     pub choices: &'static [&'static str],
+    /// Whether it may have several lines.
+    pub lines: bool,
 }
 
 impl Field {
     pub(super) const fn new(name: &'static str, example: &'static str) -> Self {
-        Self { name, example, secret: false, required: true, choices: &[] }
+        Self { name, example, secret: false, required: true, choices: &[], lines: false }
     }
 
     pub(super) const fn secret(self) -> Self {
@@ -30,6 +32,10 @@ impl Field {
 
     pub(super) const fn optional(self) -> Self {
         Self { required: false, ..self }
+    }
+
+    pub(super) const fn lines(self) -> Self {
+        Self { lines: true, ..self }
     }
 
     pub(super) const fn one_of(self, choices: &'static [&'static str]) -> Self {
@@ -66,6 +72,15 @@ impl Form {
     /// The same, empty when nothing was entered: the check then says what is missing.
     pub(super) fn text(&self, name: &str) -> String {
         self.get(name).unwrap_or_default().to_owned()
+    }
+
+    /// Whether `yes` was entered; `no` and nothing are the other.
+    pub(super) fn yes(&self, name: &'static str) -> Result<bool, InvalidSettings> {
+        match self.text(name).to_ascii_lowercase().as_str() {
+            "yes" => Ok(true),
+            "" | "no" => Ok(false),
+            _ => Err(InvalidSettings::new(name, "use yes or no")),
+        }
     }
 
     /// The same as a secret.

@@ -22,6 +22,7 @@ pub mod webhook;
 mod form;
 mod markdown;
 mod server;
+mod template;
 mod tone;
 
 use std::time::Duration;

@@ -128,9 +128,14 @@ impl Pagerduty {
                 "custom_details": brief.details(DETAIL_LIMIT),
             });
             event["client"] = "Picket".into();
-            if let Some(link) = &message.brief.link {
+            let mut links = Vec::new();
+            if let Some(link) = &brief.link {
                 event["client_url"] = link.as_str().into();
-                event["links"] = json!([{ "href": link, "text": "Open in Picket" }]);
+                links.push(json!({ "href": link, "text": "Open in Picket" }));
+            }
+            links.extend(brief.runbook().map(|url| json!({ "href": url, "text": "Runbook" })));
+            if !links.is_empty() {
+                event["links"] = links.into();
             }
         }
         event

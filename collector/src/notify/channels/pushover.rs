@@ -21,7 +21,7 @@ use super::form::{is_alphanumeric, masked};
 use super::tone::Tone;
 use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten};
 use crate::notify::client::{Ask, Client, Reply, To, wait};
-use crate::notify::message::{Act, Alarm, Class, Message, short};
+use crate::notify::message::{Act, Alarm, Class, Message, Severity, short};
 
 const API: &str = "https://api.pushover.net";
 const MESSAGE_LIMIT: usize = 1024;
@@ -101,7 +101,7 @@ impl Channel for Pushover {
     }
 
     async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
-        let rings = |alarm: &&Alarm| alarm.class == Class::Outage && self.priority == "emergency";
+        let rings = |alarm: &&Alarm| matches!(alarm.class, Class::Outage(_)) && self.priority == "emergency";
         let over = message.alarms.first().filter(|alarm| alarm.act == Act::Clear).filter(rings);
         if let Some(alarm) = over {
             let token = Serializer::new(String::new()).append_pair("token", self.token.expose()).finish();
@@ -148,8 +148,8 @@ impl Pushover {
     fn body(&self, message: &Message) -> String {
         let brief = &message.brief;
         let loud = matches!(Tone::of(message), Tone::Bad | Tone::Unknown);
-        // An emergency rings until somebody does something: only an outage calls for that, and ends it.
-        let is_outage = message.alarms.first().is_some_and(|alarm| alarm.class == Class::Outage);
+        // An emergency rings until somebody does something: only an outage that is critical calls for that, and ends it.
+        let is_outage = message.alarms.first().is_some_and(|alarm| alarm.class == Class::Outage(Severity::Critical));
         let priority = match self.priority.as_str() {
             "emergency" if loud && is_outage => "2",
             "high" | "emergency" if loud => "1",

@@ -7,6 +7,9 @@
 //! `invalid_token`; 404 `channel_not_found`, `no_service`; 410 `channel_is_archived`; 500 `rollup_error`. 429 names
 //! `Retry-After`. 429 and 5xx help by waiting; the rest is the webhook's and stays.
 //!
+//! Or a bot: `chat.postMessage` of the Web API, <https://docs.slack.dev/reference/methods/chat.postMessage>: 200 with `ok`, and `error` where it
+//! is false; by a token with the scope `chat:write` (<https://docs.slack.dev/authentication/tokens>), to a channel that the app is in.
+//!
 //! The whole URL is the secret. It must lead to Slack's own host, so that no tenant can name another by it.
 
 use std::fmt;
@@ -16,12 +19,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::form::masked;
+use super::form::{is_token, masked};
 use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten};
 use crate::notify::client::{Ask, Client, Reply, To};
 use crate::notify::escape::text as escape;
 use crate::notify::message::{Message, short};
 
+const API: &str = "https://slack.com";
 const HOST: &str = "https://hooks.slack.com";
 /// Slack for governments of the United States.
 const GOV: &str = "https://hooks.slack-gov.com";
@@ -36,8 +40,11 @@ const TEXT_LIMIT: usize = 4000;
 /// Settings of an incoming webhook of Slack.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Slack {
-    /// The webhook's URL.
+    /// The webhook's URL, or a bot's token.
     pub url: SecretString,
+    /// With a token: the id of the channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
 }
 
 impl fmt::Debug for Slack {
@@ -49,23 +56,40 @@ impl fmt::Debug for Slack {
 impl Channel for Slack {
     const KIND: &'static str = "slack";
     const FIELDS: &'static [Field] =
-        &[Field::new("url", "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX").secret()];
+        &[Field::new("url", "xoxb-not-a-real-token").secret(), Field::new("channel", "C0123456789").optional()];
 
     fn read(form: &Form) -> Result<Self, InvalidSettings> {
-        Ok(Self { url: form.secret("url") })
+        Ok(Self { url: form.secret("url"), channel: form.get("channel").map(ToOwned::to_owned) })
     }
 
     fn check(&self) -> Vec<InvalidSettings> {
-        let why = "it is not an incoming webhook of Slack: those are https://hooks.slack.com/services/T.../B.../...";
-        InvalidSettings::unless(self.parts().is_some(), "url", why).into_iter().collect()
+        let why = "it is no incoming webhook of Slack and no bot's token: those are https://hooks.slack.com/services/T.../B.../... and xoxb-...";
+        let (is_bot, is_hook) = (self.token().is_some(), self.parts().is_some());
+        let id = |id: &str| id.starts_with(['C', 'G', 'D']) && is_token(id, 9, 32, "");
+        let (goes_with, said) = match self.channel.as_deref() {
+            _ if !is_bot && !is_hook => (true, ""),
+            channel if is_bot => (
+                channel.is_some_and(id),
+                "give the channel's id, such as C0123456789: it is at the end of what Slack shows of a channel",
+            ),
+            channel => (channel.is_none(), "a webhook has its channel already: leave it empty"),
+        };
+        let wrong = [
+            InvalidSettings::unless(is_bot || is_hook, "url", why),
+            InvalidSettings::unless(goes_with, "channel", said),
+        ];
+        wrong.into_iter().flatten().collect()
     }
 
-    /// The last characters of the webhook's id, which is no secret: the third part is.
     fn abroad(&self) -> Option<&'static str> {
         Some("Slack")
     }
 
+    /// Of a bot the channel; else the last characters of the webhook's id, which is no secret: the third part is.
     fn hint(&self) -> String {
+        if let (Some(_), Some(channel)) = (self.token(), &self.channel) {
+            return format!("channel {}", masked(channel, 1, 4));
+        }
         let id = self.parts().and_then(|(_, path)| path.split('/').nth(3).map(|id| masked(id, 1, 4)));
         format!("webhook {}", id.unwrap_or_else(|| "***".to_owned()))
     }
@@ -75,12 +99,30 @@ impl Channel for Slack {
     }
 
     async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
+        if let (Some(token), Some(channel)) = (self.token(), &self.channel) {
+            let mut body = body(message);
+            body["channel"] = channel.as_str().into();
+            body["unfurl_links"] = false.into();
+            let ask = Ask::json(Self::KIND, To::Provider(API), "/api/chat.postMessage".to_owned(), &body);
+            return self.judge_api(&client.call(ask.authorized(format!("Bearer {token}"))).await?);
+        }
         let Some((usual, path)) = self.parts() else {
             return Err(SendError::Permanent("the settings cannot be used: enter the webhook's URL anew".to_owned()));
         };
         let ask = Ask::json(Self::KIND, To::Provider(usual), path, &body(message));
         self.judge(&client.call(ask).await?)
     }
+}
+
+/// What the Web API answers.
+#[derive(Default, Deserialize)]
+struct Said {
+    #[serde(default)]
+    ok: bool,
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    ts: String,
 }
 
 impl Slack {
@@ -93,6 +135,49 @@ impl Slack {
         let parts: Vec<_> = url.path().strip_prefix(PATH)?.split('/').collect();
         let good = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric());
         (plain && parts.len() == 3 && parts.iter().all(good)).then(|| (usual, url.path().to_owned()))
+    }
+
+    /// A bot's token.
+    fn token(&self) -> Option<&str> {
+        let token = self.url.expose().as_str();
+        token.strip_prefix("xoxb-").filter(|rest| is_token(rest, 10, 200, "-")).map(|_| token)
+    }
+
+    /// The Web API answers 200 with `ok`, also where it refuses.
+    fn judge_api(&self, reply: &Reply) -> Result<Answer, SendError> {
+        let said: Option<Said> = serde_json::from_slice(&reply.body).ok();
+        let words = match &said {
+            Some(said) if said.ok => format!("ok {}", said.ts),
+            Some(said) => said.error.clone(),
+            None => String::from_utf8_lossy(&reply.body).into_owned(),
+        };
+        let reason = shorten(&format!("{} {words}", reply.status), &[self.url.expose()]);
+        if reply.is_for_later() {
+            return Err(SendError::Retry { reason, after: reply.retry_after() });
+        }
+        let said = said.unwrap_or_default();
+        if reply.status.is_success() && said.ok {
+            return Ok(Answer(reason));
+        }
+        Err(match said.error.as_str() {
+            "ratelimited"
+            | "rate_limited"
+            | "internal_error"
+            | "fatal_error"
+            | "request_timeout"
+            | "service_unavailable" => SendError::retry(reason),
+            "invalid_auth" | "not_authed" | "token_revoked" | "token_expired" | "account_inactive" => {
+                SendError::Permanent(reason).but("edit the channel and enter the token that Slack shows")
+            }
+            "missing_scope" | "no_permission" => {
+                SendError::Permanent(reason).but("give the app the scope chat:write, and install it anew")
+            }
+            "not_in_channel" => SendError::Permanent(reason).but("invite the app to the channel in Slack: /invite"),
+            "channel_not_found" | "is_archived" => {
+                SendError::Permanent(reason).but("check the channel's id, and that the app is in it")
+            }
+            _ => SendError::Permanent(reason),
+        })
     }
 
     fn judge(&self, reply: &Reply) -> Result<Answer, SendError> {

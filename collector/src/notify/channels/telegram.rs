@@ -4,7 +4,7 @@
 //!
 //! By Telegram's design the bot's token is part of the path, so no error, answer or log names the path: what the server says
 //! is kept without the token. `ok: false` carries `error_code` and `description`; 429 names `parameters.retry_after` in
-//! seconds; a group that became a supergroup names its new id. 429 and 5xx help by waiting, everything else does not.
+//! seconds; a server of one's own: <https://core.telegram.org/bots/api#using-a-local-bot-api-server>; a group that became a supergroup names its new id. 429 and 5xx help by waiting, everything else does not.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::form::{is_digits, is_token, masked};
-use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten};
+use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, server, shorten};
 use crate::notify::client::{Ask, Client, Reply, To, wait};
 use crate::notify::escape::text as escape;
 use crate::notify::message::{Message, short};
@@ -33,6 +33,12 @@ pub struct Telegram {
     /// The topic in a forum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
+    /// Whether messages make no sound.
+    #[serde(default)]
+    pub silent: bool,
+    /// A Bot API server in the place of Telegram's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
 }
 
 impl fmt::Debug for Telegram {
@@ -47,11 +53,19 @@ impl Channel for Telegram {
         Field::new("token", "123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc").secret(),
         Field::new("chat", "-1001234567890"),
         Field::new("topic", "42").optional(),
+        Field::new("silent", "yes").optional().one_of(&["no", "yes"]),
+        Field::new("server", "https://bots.example.org").optional(),
     ];
 
     fn read(form: &Form) -> Result<Self, InvalidSettings> {
         let topic = form.get("topic").map(ToOwned::to_owned);
-        Ok(Self { token: form.secret("token"), chat: form.text("chat"), topic })
+        Ok(Self {
+            token: form.secret("token"),
+            chat: form.text("chat"),
+            topic,
+            silent: form.yes("silent")?,
+            server: form.get("server").map(ToOwned::to_owned),
+        })
     }
 
     fn check(&self) -> Vec<InvalidSettings> {
@@ -74,6 +88,7 @@ impl Channel for Telegram {
             ),
             InvalidSettings::unless(chat, "chat", "it is not a chat: use its number, such as -1001234567890, or @name"),
             InvalidSettings::unless(topic, "topic", "it is not a topic: use its number, or leave it empty"),
+            self.server.as_deref().and_then(|server| server::complaint(server, "server", "https://bots.example.org")),
         ];
         wrong.into_iter().flatten().collect()
     }
@@ -103,9 +118,28 @@ impl Channel for Telegram {
         if let Some(topic) = self.topic.as_deref().and_then(|topic| topic.parse::<i64>().ok()) {
             body["message_thread_id"] = topic.into();
         }
+        if self.silent {
+            body["disable_notification"] = true.into();
+        }
         let path = format!("/bot{}/sendMessage", self.token.expose());
-        let ask = Ask::json(Self::KIND, To::Provider(API), path, &body);
-        self.judge(&client.call(ask).await?)
+        match &self.server {
+            Some(server) => {
+                let ask = Ask::json(Self::KIND, To::Own(server::target(server)?), path, &body);
+                let reply = client.call(ask).await?;
+                let judged = self.judge(&reply);
+                if message.code.is_none() {
+                    return judged;
+                }
+                // Whoever named the server must not read the code from what it says: the status is all that is kept.
+                let status = reply.status.to_string();
+                match judged {
+                    Ok(_) => Ok(Answer(status)),
+                    Err(SendError::Permanent(_)) => Err(SendError::Permanent(status)),
+                    Err(SendError::Retry { after, .. }) => Err(SendError::Retry { reason: status, after }),
+                }
+            }
+            None => self.judge(&client.call(Ask::json(Self::KIND, To::Provider(API), path, &body)).await?),
+        }
     }
 }
 

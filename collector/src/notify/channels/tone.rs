@@ -1,6 +1,6 @@
 //! How a message sounds: what colours, priorities and levels of providers are chosen by.
 
-use crate::notify::message::{Act, Message, Severity};
+use crate::notify::message::{Act, Class, Message, Severity};
 
 /// How it sounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ impl Tone {
     /// That of a message.
     pub(super) fn of(message: &Message) -> Self {
         match message.alarms.first().map(|alarm| (alarm.act, alarm.severity)) {
+            // How pressing it is was said by a person; that it is down is known.
+            Some((Act::Raise, Severity::Error)) if is_outage(message) => Self::Bad,
             Some((Act::Clear, _)) => Self::Good,
             Some((Act::Raise, Severity::Critical)) => Self::Bad,
             Some((Act::Raise, Severity::Error)) => Self::Unknown,
@@ -39,4 +41,8 @@ impl Tone {
             Self::Plain => 0x0054_6E7A,
         }
     }
+}
+
+fn is_outage(message: &Message) -> bool {
+    message.alarms.first().is_some_and(|alarm| matches!(alarm.class, Class::Outage(_)))
 }

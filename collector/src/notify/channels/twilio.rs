@@ -1,4 +1,6 @@
-//! SMS by Twilio: `POST /2010-04-01/Accounts/{AccountSid}/Messages.json`.
+//! SMS by Twilio: `POST /2010-04-01/Accounts/{AccountSid}/Messages.json`; or a call that reads the message aloud: `.../Calls.json` with
+//! `Twiml`, <https://www.twilio.com/docs/voice/api/call-resource#create-a-call-resource>,
+//! <https://www.twilio.com/docs/voice/twiml/say>.
 //! <https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource>, errors:
 //! <https://www.twilio.com/docs/usage/twilios-response> and <https://www.twilio.com/docs/api/errors>, keys:
 //! <https://www.twilio.com/docs/iam/api-keys>, regions: <https://www.twilio.com/docs/global-infrastructure/understanding-twilio-regions>,
@@ -20,7 +22,11 @@ use url::form_urlencoded::Serializer;
 use super::form::{is_alphanumeric, is_digits, is_token, masked};
 use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten};
 use crate::notify::client::{Ask, Client, Reply, To};
+use crate::notify::escape::html as escape;
 use crate::notify::message::{Message, short};
+
+/// `Twiml` takes 4000 characters; of the text, which is in it twice, an escaped character takes six at most.
+const SAID_LIMIT: usize = 320;
 
 const US1: &str = "https://api.twilio.com";
 /// Twilio's region in Ireland; it has credentials of its own.
@@ -43,6 +49,9 @@ pub struct Twilio {
     /// `us1` or `ie1`.
     #[serde(default = "us1")]
     pub region: String,
+    /// Whether the phone is called and the message read aloud, in the place of an SMS.
+    #[serde(default)]
+    pub call: bool,
 }
 
 fn us1() -> String {
@@ -65,6 +74,7 @@ impl Channel for Twilio {
         Field::new("from", "+4915735982000"),
         Field::new("to", "+4915735983764"),
         Field::new("region", "ie1").optional().one_of(&["us1", "ie1"]),
+        Field::new("by", "call").optional().one_of(&["sms", "call"]),
     ];
 
     fn read(form: &Form) -> Result<Self, InvalidSettings> {
@@ -77,6 +87,11 @@ impl Channel for Twilio {
             from: if from.starts_with('+') { number("from") } else { from },
             to: number("to"),
             region: form.get("region").map_or_else(us1, str::to_ascii_lowercase),
+            call: match form.text("by").to_ascii_lowercase().as_str() {
+                "" | "sms" => false,
+                "call" => true,
+                _ => return Err(InvalidSettings::new("by", "use sms or call")),
+            },
         })
     }
 
@@ -111,6 +126,12 @@ impl Channel for Twilio {
                 "region",
                 "there is no such region: use us1 or ie1",
             ),
+            // Only a number calls; the field is at fault once only.
+            InvalidSettings::unless(
+                !self.call || is_number(&self.from) || !sender,
+                "from",
+                "a call comes from a number: use one such as +4915735982000",
+            ),
         ];
         wrong.into_iter().flatten().collect()
     }
@@ -124,21 +145,25 @@ impl Channel for Twilio {
     }
 
     fn name(&self) -> String {
-        format!("SMS {}", self.hint())
+        format!("{} {}", if self.call { "Call to" } else { "SMS" }, self.hint())
     }
 
     async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
         let sender = if is_sid(&self.from, "MG") { "MessagingServiceSid" } else { "From" };
+        let (resource, field, said) = match self.call {
+            true => ("Calls", "Twiml", twiml(message)),
+            false => ("Messages", "Body", short::sms(&message.brief)),
+        };
         let body = Serializer::new(String::new())
             .append_pair("To", &self.to)
             .append_pair(sender, &self.from)
-            .append_pair("Body", &short::sms(&message.brief))
+            .append_pair(field, &said)
             .finish();
         let ask = Ask {
             kind: Self::KIND,
             to: To::Provider(if self.region == "ie1" { IE1 } else { US1 }),
             method: Method::POST,
-            path: SecretString::new(format!("/2010-04-01/Accounts/{}/Messages.json", self.account)),
+            path: SecretString::new(format!("/2010-04-01/Accounts/{}/{resource}.json", self.account)),
             content_type: "application/x-www-form-urlencoded",
             authorization: Some(SecretString::new(format!("Basic {}", self.basic()))),
             body: body.into_bytes(),
@@ -192,6 +217,30 @@ impl Twilio {
             _ => refused,
         })
     }
+}
+
+/// What is said: the headline, since when and what was seen; twice, for who answers a phone hears the beginning badly. No links: nobody
+/// types one from a call. The digits of a code are said one by one.
+fn twiml(message: &Message) -> String {
+    let brief = &message.brief;
+    let told = ["Since", "Until", "Severity", "Seen", "Owner"];
+    let rows = brief
+        .rows
+        .iter()
+        .filter(|(label, _)| told.contains(label))
+        .map(|(label, value)| format!("{label}: {}.", value.trim_end_matches('.')));
+    let prose = brief.prose.as_deref().map(|prose| match &message.code {
+        Some(code) => prose.replace(code.expose().as_str(), &spelt(code.expose())),
+        None => prose.to_owned(),
+    });
+    let said = std::iter::once(format!("{}.", brief.headline)).chain(rows).chain(prose).collect::<Vec<_>>().join(" ");
+    let said = escape(&short::cut(&said, SAID_LIMIT));
+    let say = format!("<Say>{said}</Say>");
+    format!("<Response>{say}<Pause length=\"1\"/>{say}</Response>")
+}
+
+fn spelt(code: &str) -> String {
+    code.chars().map(|digit| digit.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn is_sid(text: &str, kind: &str) -> bool {

@@ -1,6 +1,8 @@
 //! Webhooks, signed as <https://www.standardwebhooks.com> says: `v1,` and the base64 form of HMAC-SHA256 over
 //! `id.timestamp.body`. The id is the delivery's and the same at every try.
 //!
+//! The body is Picket's event, or what a template of the tenant's makes of it.
+//!
 //! The URL was named by a tenant: its address is judged by the egress guard, redirects are not followed.
 
 use aws_lc_rs::{hmac, rand};
@@ -14,7 +16,7 @@ use picket_shared::egress::{BadTarget, parse_target};
 use picket_shared::secret::SecretString;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten};
+use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten, template};
 use crate::notify::client::{AGENT, Client, Reply};
 use crate::notify::message::Message;
 
@@ -31,6 +33,9 @@ pub struct Webhook {
     pub url: SecretString,
     /// The signing secret: `whsec_` and base64.
     pub secret: SecretString,
+    /// The body, where it is not Picket's own event: JSON with placeholders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
 }
 
 /// Makes a signing secret.
@@ -48,11 +53,12 @@ impl Channel for Webhook {
     const FIELDS: &'static [Field] = &[
         Field::new("url", "https://hooks.example.org/picket?token=5f2c91d07b3e").secret(),
         Field::new("secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").secret().optional(),
+        Field::new("template", r#"{"title": "{{headline}}", "body": "{{text}}"}"#).optional().lines(),
     ];
 
     fn read(form: &Form) -> Result<Self, InvalidSettings> {
         let secret = if form.get("secret").is_some() { form.secret("secret") } else { make_secret()? };
-        Ok(Self { url: form.secret("url"), secret })
+        Ok(Self { url: form.secret("url"), secret, template: form.get("template").map(ToOwned::to_owned) })
     }
 
     fn check(&self) -> Vec<InvalidSettings> {
@@ -69,7 +75,8 @@ impl Channel for Webhook {
             Ok(_) => None,
         };
         let url = url.map(|why| InvalidSettings::new("url", why));
-        url.into_iter().chain(key(&self.secret).err()).collect()
+        let template = self.template.as_deref().and_then(template::complaint);
+        url.into_iter().chain(key(&self.secret).err()).chain(template).collect()
     }
 
     fn hint(&self) -> String {
@@ -120,7 +127,10 @@ fn request(settings: &Webhook, message: &Message) -> Result<Request<Full<Bytes>>
     let broken = |error: &dyn std::fmt::Display| SendError::Permanent(format!("the settings cannot be used: {error}"));
     let target = parse_target(settings.url.expose()).map_err(|_| broken(&"the URL is none"))?;
     let key = key(&settings.secret).map_err(|error| broken(&error))?;
-    let body = serde_json::to_vec(&message.event).map_err(|error| broken(&error))?;
+    let body = match &settings.template {
+        Some(template) => template::body(template, message).map_err(|error| broken(&error))?,
+        None => serde_json::to_vec(&message.event).map_err(|error| broken(&error))?,
+    };
     let (id, timestamp) = (format!("msg_{}", message.id), message.at.seconds());
     let signature = signature(&key, &id, timestamp, &body);
     let path = &target.url[url::Position::BeforePath..url::Position::AfterQuery];
@@ -181,7 +191,8 @@ mod tests {
     use super::*;
 
     fn settings(url: &str, secret: &str) -> Webhook {
-        Webhook { url: SecretString::new(url.to_owned()), secret: SecretString::new(secret.to_owned()) }
+        let secret = SecretString::new(secret.to_owned());
+        Webhook { url: SecretString::new(url.to_owned()), secret, template: None }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use picket_shared::time::Timestamp;
 
 use super::{Facts, IncidentFacts, MonitorFacts, Occasion, declared, short};
+use crate::domain::incident;
 use crate::domain::outage::{Notice, NoticeKind};
 
 /// What happens to an alarm.
@@ -21,7 +22,7 @@ pub enum Act {
 pub enum Severity {
     /// A monitor is down.
     Critical,
-    /// Nobody knows whether it is.
+    /// A monitor is down that is less pressing, or nobody knows whether one is.
     Error,
     /// Part of it, or part of the watching, is in trouble; or it is over already.
     Warning,
@@ -41,11 +42,21 @@ impl Severity {
     }
 }
 
+impl From<incident::Severity> for Severity {
+    fn from(severity: incident::Severity) -> Self {
+        match severity {
+            incident::Severity::Critical => Self::Critical,
+            incident::Severity::Error => Self::Error,
+            incident::Severity::Warning => Self::Warning,
+        }
+    }
+}
+
 /// What sort of alarm it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// A monitor is down.
-    Outage,
+    /// A monitor is down, and that is this bad.
+    Outage(Severity),
     /// A person opened an incident, this bad.
     Declared(Severity),
     /// A monitor was never seen up.
@@ -68,8 +79,7 @@ impl Class {
     /// How bad one that stands is.
     pub const fn severity(self) -> Severity {
         match self {
-            Self::Outage => Severity::Critical,
-            Self::Declared(severity) => severity,
+            Self::Outage(severity) | Self::Declared(severity) => severity,
             Self::NeverCameUp | Self::NoData => Severity::Error,
             Self::Regional | Self::Flapping | Self::RegionSilent | Self::RegionNetwork => Severity::Warning,
             Self::Test => Severity::Info,
@@ -122,11 +132,13 @@ pub(super) fn alarms(facts: &Facts) -> Vec<Alarm> {
 }
 
 fn alarm(notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentFacts>) -> Alarm {
+    let how_bad = incident.map_or(monitor.briefing.severity, |incident| incident.severity);
+    let outage = Class::Outage(how_bad.into());
     let over = incident.is_some_and(|incident| incident.resolved_at.is_some());
     let (act, class) = match &notice.kind {
-        NoticeKind::Down | NoticeKind::Reopened | NoticeKind::Declared => (Act::Raise, Class::Outage),
-        NoticeKind::Acknowledged => (Act::Acknowledge, Class::Outage),
-        NoticeKind::Up { .. } | NoticeKind::DeclaredOver => (Act::Clear, Class::Outage),
+        NoticeKind::Down | NoticeKind::Reopened | NoticeKind::Declared => (Act::Raise, outage),
+        NoticeKind::Acknowledged => (Act::Acknowledge, outage),
+        NoticeKind::Up { .. } | NoticeKind::DeclaredOver => (Act::Clear, outage),
         NoticeKind::NeverCameUp => (Act::Raise, Class::NeverCameUp),
         NoticeKind::NoData { .. } => (Act::Raise, Class::NoData),
         NoticeKind::Regional { .. } => (Act::Raise, Class::Regional),
@@ -141,7 +153,7 @@ fn alarm(notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentFact
     let severity = match act {
         Act::Acknowledge | Act::Clear => Severity::Info,
         // It is over by the time it is told.
-        Act::Raise if class == Class::Outage && over => Severity::Warning,
+        Act::Raise if class == outage && over => Severity::Warning,
         Act::Raise => class.severity(),
     };
     let (key, about) = known_by(notice, monitor, incident);

@@ -9,6 +9,7 @@ pub(super) fn event(notice: &Notice, monitor: &MonitorFacts, incident: Option<&I
     let incident = incident.map(|incident| {
         json!({
             "id": incident.id,
+            "severity": incident.severity,
             "started_at": incident.started_at.to_string(),
             "confirmed_at": incident.confirmed_at.to_string(),
             "resolved_at": incident.resolved_at.map(|at| at.to_string()),

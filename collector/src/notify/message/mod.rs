@@ -8,6 +8,7 @@ mod closure;
 mod data;
 mod declared;
 mod event;
+mod minimal;
 mod operator;
 mod papers;
 mod sheet;
@@ -21,6 +22,8 @@ use picket_shared::time::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::domain::briefing::Briefing;
+use crate::domain::incident;
 use crate::domain::outage::{Notice, NoticeKind};
 
 pub use alarm::{Act, Alarm, Class, Severity};
@@ -37,6 +40,8 @@ pub struct Facts {
     pub now: Timestamp,
     /// Where people find the collector; no link without one.
     pub public_url: Option<String>,
+    /// Whether it says no more than what sort of thing happened, since when, and where to look.
+    pub minimal: bool,
     /// What has to be told.
     pub occasion: Occasion,
 }
@@ -88,6 +93,9 @@ pub struct MonitorFacts {
     pub kind: String,
     /// A URL, a name with record type, host and port.
     pub target: String,
+    /// What was said of it for those who are told.
+    #[serde(flatten)]
+    pub briefing: Briefing,
 }
 
 /// An incident.
@@ -105,6 +113,8 @@ pub struct IncidentFacts {
     pub failure: FailureKind,
     /// The same for a person.
     pub message: String,
+    /// How bad it is.
+    pub severity: incident::Severity,
     /// What was seen.
     pub evidence: Evidence,
 }
@@ -136,6 +146,10 @@ pub struct Message {
 
 /// Writes the message.
 pub fn write(facts: &Facts) -> Message {
+    // A code names nothing of a tenant's as it is.
+    if facts.minimal && !matches!(facts.occasion, Occasion::Code { .. }) {
+        return minimal::write(facts);
+    }
     let (sheet, event, thread) = match &facts.occasion {
         Occasion::Test { channel } => (words::test(channel), json!({ "channel": channel }), None),
         Occasion::Code { code, until } => {
@@ -153,12 +167,6 @@ pub fn write(facts: &Facts) -> Message {
             (sheet, declared::event(kind, *at, incident), Some(incident.id))
         }
     };
-    let kind = match &facts.occasion {
-        Occasion::Test { .. } => "test".to_owned(),
-        Occasion::Code { .. } => "channel.code".to_owned(),
-        Occasion::Notice { notice, .. } => format!("monitor.{}", notice.kind.as_str()),
-        Occasion::Declared { kind, .. } => format!("incident.{}", kind.as_str()),
-    };
     Message {
         id: facts.delivery,
         thread,
@@ -166,13 +174,23 @@ pub fn write(facts: &Facts) -> Message {
         subject: words::one_line(&sheet.subject),
         text: sheet.text(),
         html: sheet.html(),
-        event: json!({ "type": kind, "timestamp": facts.now.to_string(), "data": event }),
+        event: json!({ "type": kind(&facts.occasion), "timestamp": facts.now.to_string(), "data": event }),
         brief: short::brief(facts, &sheet),
         alarms: alarm::alarms(facts),
         code: match &facts.occasion {
             Occasion::Code { code, .. } => Some(code.clone()),
             Occasion::Test { .. } | Occasion::Notice { .. } | Occasion::Declared { .. } => None,
         },
+    }
+}
+
+/// The type of an event, for programs.
+fn kind(occasion: &Occasion) -> String {
+    match occasion {
+        Occasion::Test { .. } => "test".to_owned(),
+        Occasion::Code { .. } => "channel.code".to_owned(),
+        Occasion::Notice { notice, .. } => format!("monitor.{}", notice.kind.as_str()),
+        Occasion::Declared { kind, .. } => format!("incident.{}", kind.as_str()),
     }
 }
 

@@ -4,6 +4,9 @@ use std::fmt::Write;
 
 use crate::notify::escape::html as escape;
 
+/// The label of a line that holds a URL.
+pub(super) const RUNBOOK: &str = "Runbook";
+
 /// A message before it is laid out: a headline and labelled lines.
 pub(super) struct Sheet {
     pub(super) subject: String,
@@ -32,15 +35,19 @@ impl Sheet {
         if !self.rows.is_empty() {
             html.push_str("<table>\n");
             for (label, value) in &self.rows {
-                let value = escape(value).replace('\n', "<br>");
+                let value = if *label == RUNBOOK { linked(value) } else { escape(value).replace('\n', "<br>") };
                 let _ = writeln!(html, "<tr><th align=\"left\" valign=\"top\">{label}</th><td>{value}</td></tr>");
             }
             html.push_str("</table>\n");
         }
         if let Some(link) = &self.link {
-            let _ = writeln!(html, "<p><a href=\"{0}\">{0}</a></p>", escape(link));
+            let _ = writeln!(html, "<p>{}</p>", linked(link));
         }
         html.push_str("</body></html>\n");
         html
     }
+}
+
+fn linked(url: &str) -> String {
+    format!("<a href=\"{0}\">{0}</a>", escape(url))
 }

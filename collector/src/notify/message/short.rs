@@ -1,8 +1,8 @@
 //! The message for a small screen and for others' servers: what, since when, from where, what was seen; no page bodies, and
 //! no query of a URL, which may hold a token.
 
-use super::sheet::Sheet;
-use super::words::{duration, one_line, vote, when};
+use super::sheet::{RUNBOOK, Sheet};
+use super::words::{briefing, duration, one_line, vote, when};
 use super::{Facts, IncidentFacts, MonitorFacts, Occasion};
 use crate::domain::outage::vote::Vote;
 use crate::domain::outage::{Notice, RegionLine};
@@ -21,7 +21,7 @@ const GSM_TWICE: &str = "^{}\\[~]|€";
 pub struct Brief {
     /// What happened, in one line.
     pub headline: String,
-    /// Labelled lines: What, Since, Until, From, Seen.
+    /// Labelled lines: What, Since, Until, From, Seen, Severity, Owner, Runbook.
     pub rows: Vec<(&'static str, String)>,
     /// Sentences instead, where there is nothing to label.
     pub prose: Option<String>,
@@ -53,6 +53,16 @@ impl Brief {
             Some(seen) => format!("{}: {seen}", self.headline),
             None => self.headline.clone(),
         }
+    }
+
+    /// Where it is written what to do.
+    pub fn runbook(&self) -> Option<&str> {
+        self.row(RUNBOOK)
+    }
+
+    /// Who looks after what is in trouble.
+    pub fn owner(&self) -> Option<&str> {
+        self.row("Owner")
     }
 
     fn row(&self, label: &str) -> Option<&str> {
@@ -96,6 +106,7 @@ fn rows(notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentFacts
     let failure = notice.regions.iter().find_map(|line| line.failure.as_ref());
     let seen = incident.map(|incident| &incident.message).or_else(|| failure.map(|failure| &failure.message));
     rows.extend(seen.map(|seen| ("Seen", one_line(seen))));
+    rows.extend(briefing(notice, monitor, incident));
     rows
 }
 
@@ -133,14 +144,17 @@ pub(in crate::notify) fn cut_bytes(text: &str, limit: usize) -> String {
 
 /// The whole in two segments of an SMS; what matters least is left out first.
 pub(in crate::notify) fn sms(brief: &Brief) -> String {
-    let order = ["Since", "Until", "At", "Heard", "Seen", "From", "What"];
+    let order = ["Since", "Until", "At", "Heard", "Severity", "Seen", "From", "What", "Owner"];
     let rows = order.iter().filter_map(|label| brief.row(label).map(|value| format!("{label}: {value}")));
     let mut text = brief.headline.clone();
     for line in rows.chain(brief.prose.clone()) {
         text = format!("{text}\n{line}");
     }
-    let whole = brief.link.as_ref().map(|link| format!("{text}\n{link}")).filter(|whole| cost(whole) <= room(whole));
-    let text = whole.unwrap_or(text);
+    // An address is there whole or not at all.
+    for url in brief.link.as_deref().into_iter().chain(brief.runbook()) {
+        let whole = format!("{text}\n{url}");
+        text = if cost(&whole) <= room(&whole) { whole } else { text };
+    }
     fit(&text, room(&text), |c| if room(&text) == SMS_GSM { place(c) } else { c.len_utf16() })
 }
 

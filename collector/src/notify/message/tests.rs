@@ -20,6 +20,7 @@ fn monitor() -> MonitorFacts {
         name: "shop".to_owned(),
         kind: "http".to_owned(),
         target: "https://shop.example/".to_owned(),
+        briefing: Briefing::default(),
     }
 }
 
@@ -34,6 +35,7 @@ fn incident(resolved: Option<&str>) -> IncidentFacts {
         resolved_at: resolved.map(at),
         failure: FailureKind::HttpStatus,
         message: "The status 503 is not an accepted one (200-399).".to_owned(),
+        severity: incident::Severity::Critical,
         evidence,
     }
 }
@@ -53,6 +55,7 @@ fn facts(kind: NoticeKind, incident: Option<IncidentFacts>, now: &str) -> Facts 
         delivery: DeliveryId(Uuid::from_u128(1)),
         now: at(now),
         public_url: Some("https://picket.example/".to_owned()),
+        minimal: false,
         occasion: Occasion::Notice { notice, monitor: monitor(), incident },
     }
 }
@@ -189,12 +192,16 @@ fn the_event_is_one_object_for_programs() {
           },
           "id": "00000000-0000-0000-0000-000000000003",
           "resolved_at": null,
+          "severity": "critical",
           "started_at": "2026-03-01T10:00:00.000Z"
         },
         "monitor": {
           "id": "00000000-0000-0000-0000-000000000002",
           "kind": "http",
           "name": "shop",
+          "owner": null,
+          "runbook_url": null,
+          "severity": "critical",
           "target": "https://shop.example/"
         },
         "notice": "down",
@@ -235,6 +242,133 @@ fn what_a_target_or_a_name_holds_cannot_become_markup_or_a_line() {
     let message = write(&facts);
     assert!(!message.subject.contains(['\r', '\n']), "{:?}", message.subject);
     assert!(!message.html.contains("<script>") && !message.html.contains("<h1>"), "{}", message.html);
+}
+
+#[test]
+fn a_message_says_whose_a_monitor_is_what_to_do_and_how_bad_it_is_where_that_is_not_the_usual() {
+    let briefed = |kind: NoticeKind, with_incident: bool| {
+        let mut facts = facts(kind, with_incident.then(|| incident(None)), "2026-03-01T10:00:13Z");
+        if let Occasion::Notice { monitor, incident, .. } = &mut facts.occasion {
+            monitor.briefing = Briefing {
+                severity: incident::Severity::Error,
+                owner: Some("Team <Shop>".to_owned()),
+                runbook_url: Some("https://wiki.example/shop?page=\"down\"&x=1".to_owned()),
+            };
+            // The monitor became less pressing since its incident was opened.
+            if let Some(incident) = incident {
+                incident.severity = incident::Severity::Warning;
+            }
+        }
+        write(&facts)
+    };
+    let down = briefed(NoticeKind::Down, true);
+    let unlinked = Brief { link: None, ..down.brief.clone() };
+    assert!(
+        short::sms(&down.brief).contains("Team <Shop>") && !short::sms(&down.brief).contains("wiki"),
+        "no room for it"
+    );
+    for form in [&down.text, &down.brief.lines("\n"), &short::sms(&unlinked)] {
+        assert!(
+            form.contains("Team <Shop>")
+                && form.contains("warning")
+                && form.contains("https://wiki.example/shop?page="),
+            "{form}"
+        );
+    }
+    assert!(down.html.contains("<td>Team &lt;Shop&gt;</td>"), "{}", down.html);
+    assert!(
+        down.html.contains("<td><a href=\"https://wiki.example/shop?page=&quot;down&quot;&amp;x=1\">"),
+        "{}",
+        down.html
+    );
+    assert_eq!(down.event["data"]["monitor"]["severity"], "error");
+    assert_eq!(down.event["data"]["monitor"]["owner"], "Team <Shop>");
+    assert_eq!(down.event["data"]["incident"]["severity"], "warning");
+    assert_eq!((down.alarms[0].severity, down.alarms[0].class), (Severity::Warning, Class::Outage(Severity::Warning)));
+    let no_data = briefed(NoticeKind::NoData { since: at("2026-03-01T10:00:00Z") }, false);
+    assert!(no_data.text.contains("Team <Shop>") && !no_data.text.contains("Severity"), "{}", no_data.text);
+    assert_eq!(no_data.alarms[0].severity, Severity::Error, "how bad it is not to know is not the monitor's to say");
+    let silent = briefed(NoticeKind::RegionSilent { region: "eu-1".parse().unwrap(), heard: None }, false);
+    assert!(!silent.text.contains("Team") && !silent.text.contains("wiki"), "{}", silent.text);
+}
+
+#[test]
+fn a_minimal_message_names_nothing_that_is_watched_in_any_form() {
+    let region = || "eu-1".parse().unwrap();
+    let over = Over { at: at("2026-03-01T10:07:05Z"), resolution: Resolution::Recovered };
+    let kinds = [
+        NoticeKind::Down,
+        NoticeKind::Up { over },
+        NoticeKind::Reopened,
+        NoticeKind::Acknowledged,
+        NoticeKind::NeverCameUp,
+        NoticeKind::NoData { since: at("2026-03-01T10:00:00Z") },
+        NoticeKind::Regional { failing: [region()].into() },
+        NoticeKind::RegionalOver,
+        NoticeKind::Flapping { openings: 4 },
+        NoticeKind::FlappingOver,
+        NoticeKind::RegionSilent { region: region(), heard: None },
+        NoticeKind::RegionHeard { region: region() },
+        NoticeKind::RegionNetworkBad { region: region(), since: at("2026-03-01T10:00:00Z") },
+        NoticeKind::RegionNetworkGood { region: region() },
+    ];
+    let all = kinds.into_iter().flat_map(|kind| [(kind.clone(), None), (kind, Some(incident(None)))]);
+    let mut said = all
+        .map(|(kind, incident)| {
+            let mut facts = Facts { minimal: true, ..facts(kind, incident, "2026-03-01T10:00:13Z") };
+            if let Occasion::Notice { monitor, .. } = &mut facts.occasion {
+                let severity = incident::Severity::Warning;
+                let (owner, runbook_url) = (Some("Team Shop".to_owned()), Some("https://wiki.example/".to_owned()));
+                monitor.briefing = Briefing { severity, owner, runbook_url };
+            }
+            write(&facts)
+        })
+        .collect::<Vec<_>>();
+    for (kind, resolved) in [(NoticeKind::Declared, None), (NoticeKind::DeclaredOver, Some(at("2026-03-01T11:00:00Z")))]
+    {
+        let incident = DeclaredFacts {
+            id: IncidentId(Uuid::from_u128(3)),
+            title: "shop is slow".to_owned(),
+            severity: Severity::Error,
+            monitors: vec!["shop".to_owned()],
+            started_at: at("2026-03-01T10:00:00Z"),
+            resolved_at: resolved,
+        };
+        let occasion = Occasion::Declared { kind, at: at("2026-03-01T10:00:00Z"), incident };
+        said.push(write(&Facts { minimal: true, occasion, ..facts(NoticeKind::Down, None, "2026-03-01T11:00:00Z") }));
+    }
+    let occasion = Occasion::Test { channel: "shop".to_owned() };
+    said.push(write(&Facts { minimal: true, occasion, ..facts(NoticeKind::Down, None, "2026-03-01T11:00:00Z") }));
+    let monitor_id = Uuid::from_u128(2).to_string();
+    for message in &said {
+        let whole = format!("{message:?} {}", short::sms(&message.brief)).to_lowercase();
+        for secret in ["shop", "http_status", "503", "eu-1", "us-1", "team", "wiki", "backend", &monitor_id] {
+            assert!(!whole.contains(secret), "{secret} in {whole}");
+        }
+        assert!(message.brief.link.as_deref().is_some_and(|link| link.starts_with("https://picket.example/")));
+    }
+}
+
+#[test]
+fn a_minimal_message_says_what_sort_of_thing_since_when_and_where_to_look() {
+    let minimal = |kind, incident| Facts { minimal: true, ..facts(kind, incident, "2026-03-01T10:00:13Z") };
+    let down = write(&minimal(NoticeKind::Down, Some(incident(None))));
+    assert_snapshot!(format!("{}\n\n{}\n{}", down.subject, down.text, down.event), @r#"
+    Down
+
+    A monitor is down.
+
+    Since     2026-03-01T10:00:00Z (sure after 12 s)
+
+    https://picket.example/incidents/00000000-0000-0000-0000-000000000003
+
+    {"data":{"incident":"00000000-0000-0000-0000-000000000003","notice":"down","since":"2026-03-01T10:00:00.000Z","until":null},"timestamp":"2026-03-01T10:00:13.000Z","type":"monitor.down"}
+    "#);
+    // Its end is known by the same key.
+    let key = |kind| write(&minimal(kind, None)).alarms[0].key.clone();
+    let regional = key(NoticeKind::Regional { failing: ["eu-1".parse().unwrap()].into() });
+    assert_eq!(regional, key(NoticeKind::RegionalOver));
+    assert_ne!(regional, key(NoticeKind::FlappingOver));
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::time::Duration;
 use picket_shared::secret::SecretString;
 use picket_shared::time::Timestamp;
 
-use super::sheet::Sheet;
+use super::sheet::{RUNBOOK, Sheet};
 use super::{Facts, IncidentFacts, MonitorFacts};
+use crate::domain::incident::Severity;
 use crate::domain::outage::vote::Vote;
 use crate::domain::outage::{Notice, NoticeKind, Over, RegionLine, Resolution};
 
@@ -55,6 +56,7 @@ pub(super) fn tell(facts: &Facts, notice: &Notice, monitor: &MonitorFacts, incid
     if !notice.regions.is_empty() {
         rows.push(("Regions", notice.regions.iter().map(says).collect::<Vec<_>>().join("\n")));
     }
+    rows.extend(briefing(notice, monitor, incident));
     let link = facts.public_url.as_deref().map(|url| {
         let url = url.trim_end_matches('/');
         match incident {
@@ -63,6 +65,30 @@ pub(super) fn tell(facts: &Facts, notice: &Notice, monitor: &MonitorFacts, incid
         }
     });
     Sheet { subject, lead, rows, link }
+}
+
+/// What was said of the monitor for those who are told: how bad it is where that is not the usual, whose it is, and what to do. What
+/// is told of a region is told once for all its monitors, of which each may have other words.
+pub(super) fn briefing(
+    notice: &Notice,
+    monitor: &MonitorFacts,
+    incident: Option<&IncidentFacts>,
+) -> Vec<(&'static str, String)> {
+    let of = &monitor.briefing;
+    let severity = incident.map_or(of.severity, |incident| incident.severity);
+    let severity = (is_of_outage(&notice.kind) && severity != Severity::Critical).then(|| severity.as_str().to_owned());
+    let rows = match &notice.kind {
+        NoticeKind::RegionSilent { .. }
+        | NoticeKind::RegionHeard { .. }
+        | NoticeKind::RegionNetworkBad { .. }
+        | NoticeKind::RegionNetworkGood { .. } => [None, None, None],
+        _ => [
+            severity.map(|severity| ("Severity", severity)),
+            of.owner.as_deref().map(|owner| ("Owner", one_line(owner))),
+            of.runbook_url.clone().map(|url| (RUNBOOK, url)),
+        ],
+    };
+    rows.into_iter().flatten().collect()
 }
 
 /// How an incident ended.

@@ -9,6 +9,8 @@ use picket_shared::time::Timestamp;
 use sqlx::types::Json;
 
 use super::{About, DeclaredNow, IncidentNow, Leased, LeasedChannel, MonitorNow, Proof};
+use crate::domain::briefing::Briefing;
+use crate::domain::incident::Severity;
 use crate::domain::outage::Notice;
 use crate::store::{ChannelKey, Conn, DeliveryKey, OrgKey, StoreError, Worker};
 
@@ -97,8 +99,8 @@ const LEASE: &str = "UPDATE deliveries SET leased_until = $4 WHERE id IN (
 /// What became unwanted since it was leased is not read: it is superseded when its lease has run out.
 const READ: &str =
     "SELECT d.id, d.org_id, d.uuid, d.attempts, d.created_at, c.id AS channel_id, c.uuid AS channel_uuid,
-        c.name AS channel_name, c.kind AS channel_kind, c.sealed_settings, n.payload -> 'notice' AS payload, m.uuid AS monitor_uuid,
-        m.name AS monitor_name, m.kind AS monitor_kind, m.target, i.uuid AS incident_uuid, i.started_at, i.confirmed_at,
+        c.name AS channel_name, c.kind AS channel_kind, c.minimal, c.sealed_settings, n.payload -> 'notice' AS payload, m.uuid AS monitor_uuid,
+        m.name AS monitor_name, m.kind AS monitor_kind, m.target, m.severity AS monitor_severity, m.owner, m.runbook_url, i.uuid AS incident_uuid, i.started_at, i.confirmed_at,
         i.resolved_at, i.failure, i.message, i.detail, i.title, i.severity, p.sealed_code, p.expires_at,
         ARRAY(SELECT a.name FROM incident_monitors im JOIN monitors a ON a.id = im.monitor_id
               WHERE im.incident_id = i.id ORDER BY a.name) AS affected
@@ -121,12 +123,16 @@ struct Row {
     channel_uuid: uuid::Uuid,
     channel_name: String,
     channel_kind: String,
+    minimal: bool,
     sealed_settings: Vec<u8>,
     payload: Option<Json<Notice>>,
     monitor_uuid: Option<uuid::Uuid>,
     monitor_name: Option<String>,
     monitor_kind: Option<String>,
     target: Option<String>,
+    monitor_severity: Option<String>,
+    owner: Option<String>,
+    runbook_url: Option<String>,
     incident_uuid: Option<uuid::Uuid>,
     started_at: Option<i64>,
     confirmed_at: Option<i64>,
@@ -145,7 +151,7 @@ impl Row {
     fn leased(self, until: Timestamp) -> Result<Leased, StoreError> {
         let row = self.id;
         let lost = |column| StoreError::Inconsistent { table: "deliveries", column, row };
-        let (incident, monitor) = (self.incident()?, self.monitor());
+        let (incident, monitor) = (self.incident()?, self.monitor()?);
         if self.payload.is_some() && monitor.is_none() && incident.as_ref().is_none_or(|now| now.declared.is_none()) {
             return Err(lost("notice_id"));
         }
@@ -162,6 +168,7 @@ impl Row {
                 id: ChannelId(self.channel_uuid),
                 name: self.channel_name,
                 kind: self.channel_kind,
+                minimal: self.minimal,
                 settings: Sealed(self.sealed_settings),
             },
             about,
@@ -171,29 +178,35 @@ impl Row {
         })
     }
 
-    fn monitor(&self) -> Option<MonitorNow> {
+    fn monitor(&self) -> Result<Option<MonitorNow>, StoreError> {
+        let severity = self.severity_in("monitors", self.monitor_severity.as_deref())?;
+        Ok(severity.and_then(|severity| self.monitor_as(severity)))
+    }
+
+    fn monitor_as(&self, severity: Severity) -> Option<MonitorNow> {
+        let briefing = Briefing { severity, owner: self.owner.clone(), runbook_url: self.runbook_url.clone() };
         Some(MonitorNow {
             id: MonitorId(self.monitor_uuid?),
             name: self.monitor_name.clone()?,
             kind: self.monitor_kind.clone()?,
             target: self.target.clone()?,
+            briefing,
         })
     }
 
-    fn declared(&self) -> Result<Option<DeclaredNow>, StoreError> {
-        let Some(title) = self.title.clone() else { return Ok(None) };
-        let unreadable = || StoreError::Inconsistent { table: "incidents", column: "severity", row: self.id };
-        let severity = self.severity.as_deref().and_then(|text| text.parse().ok()).ok_or_else(unreadable)?;
-        Ok(Some(DeclaredNow { title, severity, monitors: self.affected.clone() }))
+    fn severity_in(&self, table: &'static str, text: Option<&str>) -> Result<Option<Severity>, StoreError> {
+        let unreadable = |_| StoreError::Inconsistent { table, column: "severity", row: self.id };
+        text.map(|text| text.parse().map_err(unreadable)).transpose()
     }
 
     fn incident(&self) -> Result<Option<IncidentNow>, StoreError> {
-        let declared = self.declared()?;
-        Ok(self.incident_as(declared))
+        let severity = self.severity_in("incidents", self.severity.as_deref())?;
+        Ok(severity.and_then(|severity| self.incident_as(severity)))
     }
 
-    fn incident_as(&self, declared: Option<DeclaredNow>) -> Option<IncidentNow> {
+    fn incident_as(&self, severity: Severity) -> Option<IncidentNow> {
         let failure = self.failure.as_deref()?;
+        let declared = self.title.clone().map(|title| DeclaredNow { title, monitors: self.affected.clone() });
         Some(IncidentNow {
             id: IncidentId(self.incident_uuid?),
             started_at: Timestamp::from_micros(self.started_at?),
@@ -206,6 +219,7 @@ impl Row {
                 .find(|kind| kind.as_str() == failure)
                 .unwrap_or(FailureKind::Other),
             message: self.message.clone()?,
+            severity,
             detail: self.detail.clone().unwrap_or_default(),
         })
     }

@@ -14,6 +14,7 @@ use picket_shared::secret::Sealed;
 use picket_shared::time::Timestamp;
 
 use super::{ChannelKey, Conn, DeliveryKey, OrgKey, Scoped, StoreError, Worker, channel_proofs};
+use crate::domain::briefing::Briefing;
 use crate::domain::incident::Severity;
 use crate::domain::outage::Notice;
 
@@ -64,6 +65,8 @@ pub struct LeasedChannel {
     pub name: String,
     /// Which of `notify::channels` it is.
     pub kind: String,
+    /// Whether its messages name nothing that is watched.
+    pub minimal: bool,
     /// Its settings.
     pub settings: Sealed,
 }
@@ -90,6 +93,8 @@ pub struct MonitorNow {
     pub kind: String,
     /// What it watches.
     pub target: String,
+    /// What messages say of it beside what was found.
+    pub briefing: Briefing,
 }
 
 /// What a person said of an incident when opening it.
@@ -97,8 +102,6 @@ pub struct MonitorNow {
 pub struct DeclaredNow {
     /// What it is called.
     pub title: String,
-    /// How bad it is.
-    pub severity: Severity,
     /// The names of the monitors that are affected.
     pub monitors: Vec<String>,
 }
@@ -118,6 +121,8 @@ pub struct IncidentNow {
     pub failure: FailureKind,
     /// The same for a person.
     pub message: String,
+    /// How bad it is.
+    pub severity: Severity,
     /// Votes and evidence of the first failing check.
     pub detail: serde_json::Value,
     /// What a person said who opened it.

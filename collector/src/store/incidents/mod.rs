@@ -95,8 +95,9 @@ pub async fn openings(worker: &mut Worker, monitors: &[i64], since: Timestamp) -
 /// # Errors
 /// When another is open for the monitor, or the database fails.
 pub async fn open(worker: &mut Worker, new: &NewIncident<'_>) -> Result<IncidentKey, StoreError> {
-    let insert = "INSERT INTO incidents (uuid, org_id, monitor_id, started_at, confirmed_at, failure, message, detail)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
+    let insert =
+        "INSERT INTO incidents (uuid, org_id, monitor_id, started_at, confirmed_at, failure, message, detail, severity)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, (SELECT severity FROM monitors WHERE id = $3)) RETURNING id";
     Ok(bound(insert, new).fetch_one(worker.conn()).await?)
 }
 
@@ -183,8 +184,8 @@ pub async fn write_past(
     resolution: &str,
 ) -> Result<Option<IncidentKey>, StoreError> {
     let insert = "INSERT INTO incidents (uuid, org_id, monitor_id, started_at, confirmed_at, failure, message, detail,
-                resolved_at, resolution)
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+                resolved_at, resolution, severity)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, (SELECT severity FROM monitors WHERE id = $3)
          WHERE NOT EXISTS (SELECT FROM incidents WHERE monitor_id = $3 AND started_at <= $9
              AND (resolved_at IS NULL OR resolved_at >= $4))
          RETURNING id";

@@ -36,6 +36,11 @@ fn changes(before: &MonitorRow, after: &MonitorRow) -> Value {
             new.insert(name.to_owned(), is);
         }
     }
+    let runbook = |row: &MonitorRow| row.settings.briefing.runbook_url.clone();
+    if runbook(before) != runbook(after) {
+        old.insert("runbook".to_owned(), json!(runbook(before).as_deref().map(place)));
+        new.insert("runbook".to_owned(), json!(runbook(after).as_deref().map(place)));
+    }
     detail["before"] = Value::Object(old);
     detail["after"] = Value::Object(new);
     let parts = parts(before, after);
@@ -53,7 +58,7 @@ fn changes(before: &MonitorRow, after: &MonitorRow) -> Value {
     detail
 }
 
-fn fields(row: &MonitorRow) -> [(&'static str, Value); 9] {
+fn fields(row: &MonitorRow) -> [(&'static str, Value); 11] {
     let set = &row.settings;
     [
         ("name", json!(place(&set.name))),
@@ -63,6 +68,8 @@ fn fields(row: &MonitorRow) -> [(&'static str, Value); 9] {
         ("quorum", json!(set.quorum)),
         ("eu_only", json!(set.eu_only)),
         ("tags", json!(set.tags)),
+        ("severity", json!(set.briefing.severity.as_str())),
+        ("owner", json!(set.briefing.owner)),
         ("regions", json!(row.regions)),
         ("paused", json!(row.paused_at.is_some())),
     ]

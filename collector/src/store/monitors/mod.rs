@@ -19,6 +19,7 @@ use sqlx::{Postgres, Row as _};
 
 use super::imports::Imported;
 use super::{Conn, MonitorKey, RegionKey, Scoped, StoreError, audit};
+use crate::domain::briefing::Briefing;
 use crate::domain::manual::same_place;
 use crate::domain::outage::{QuorumRule, RegionalAlert, Standing};
 use crate::wake::Bell;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub eu_only: bool,
     /// Words to find it by.
     pub tags: Vec<String>,
+    /// What messages say of it beside what was found.
+    pub briefing: Briefing,
     /// Where it runs.
     pub regions: Vec<RegionKey>,
 }
@@ -119,8 +122,8 @@ pub async fn insert(
     let assigned = next_version(conn).await?;
     let insert = sqlx::query(
         "INSERT INTO monitors (uuid, org_id, name, kind, target, spec, sealed_secret, interval_s, timeout_ms, quorum,
-                eu_only, tags, assigned_at_version, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14) RETURNING id",
+                eu_only, tags, severity, owner, runbook_url, assigned_at_version, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17) RETURNING id",
     )
     .bind(id.0)
     .bind(org);
@@ -142,7 +145,7 @@ pub async fn insert(
     Ok(key)
 }
 
-/// Binds what a person sets as `$3` to `$12`, then the number of the assignment clock and the time.
+/// Binds what a person sets as `$3` to `$15`, then the number of the assignment clock and the time.
 fn bind_settings<'q>(
     query: Query<'q, Postgres, PgArguments>,
     settings: &'q Settings,
@@ -160,6 +163,9 @@ fn bind_settings<'q>(
         .bind(settings.quorum.as_ref().map(Json))
         .bind(settings.eu_only)
         .bind(&settings.tags)
+        .bind(settings.briefing.severity.as_str())
+        .bind(&settings.briefing.owner)
+        .bind(&settings.briefing.runbook_url)
         .bind(assigned)
         .bind(now.micros())
 }
@@ -183,8 +189,8 @@ pub async fn edit(
     gone.bind(key).bind(kept).execute(conn.conn()).await?;
     let update = sqlx::query(
         "UPDATE monitors SET name = $3, kind = $4, target = $5, spec = $6, sealed_secret = $7, interval_s = $8,
-                timeout_ms = $9, quorum = $10, eu_only = $11, tags = $12, assigned_at_version = $13, updated_at = $14,
-                version = version + 1
+                timeout_ms = $9, quorum = $10, eu_only = $11, tags = $12, severity = $13, owner = $14, runbook_url = $15,
+                assigned_at_version = $16, updated_at = $17, version = version + 1
          WHERE id = $1 AND version = $2 AND deleted_at IS NULL",
     )
     .bind(key)

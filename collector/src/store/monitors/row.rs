@@ -7,12 +7,13 @@ use picket_shared::time::Timestamp;
 use sqlx::types::Json;
 
 use super::{FailingFrom, MonitorRow, Settings};
+use crate::domain::briefing::Briefing;
 use crate::domain::outage::{QuorumRule, RegionalAlert};
 use crate::store::{MonitorKey, RegionKey, StoreError};
 
 pub(super) const SELECT: &str =
     "SELECT m.id, m.uuid, m.name, m.spec, m.sealed_secret, m.interval_s, m.timeout_ms, m.quorum, m.eu_only,
-        m.tags, m.version, m.created_at, m.paused_at, m.muted_at, m.external_key, m.imported, s.state, s.since,
+        m.tags, m.severity, m.owner, m.runbook_url, m.version, m.created_at, m.paused_at, m.muted_at, m.external_key, m.imported, s.state, s.since,
         m.tells_regional, m.regional_muted_until, failing_from(m.id, s.data) AS failing_from,
         coalesce(array_agg(r.id ORDER BY r.code) FILTER (WHERE r.id IS NOT NULL), '{}') AS region_keys,
         coalesce(array_agg(r.code ORDER BY r.code) FILTER (WHERE r.id IS NOT NULL), '{}') AS regions
@@ -33,6 +34,9 @@ pub(super) struct Row {
     quorum: Option<Json<QuorumRule>>,
     eu_only: bool,
     tags: Vec<String>,
+    severity: String,
+    owner: Option<String>,
+    runbook_url: Option<String>,
     version: i32,
     created_at: i64,
     paused_at: Option<i64>,
@@ -53,6 +57,8 @@ impl TryFrom<Row> for MonitorRow {
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
         let unreadable = |_| StoreError::Inconsistent { table: "regions", column: "code", row: row.id };
+        let unsaid = |_| StoreError::Inconsistent { table: "monitors", column: "severity", row: row.id };
+        let severity = row.severity.parse().map_err(unsaid)?;
         let regions = row.regions.iter().map(|code| code.parse().map_err(unreadable)).collect::<Result<_, _>>()?;
         Ok(Self {
             key: MonitorKey(row.id),
@@ -66,6 +72,7 @@ impl TryFrom<Row> for MonitorRow {
                 quorum: row.quorum.map(|json| json.0),
                 eu_only: row.eu_only,
                 tags: row.tags,
+                briefing: Briefing { severity, owner: row.owner, runbook_url: row.runbook_url },
                 regions: row.region_keys.into_iter().map(RegionKey).collect(),
             },
             regions,

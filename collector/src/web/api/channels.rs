@@ -38,7 +38,7 @@ pub const GET: Operation =
 /// `PATCH /api/v1/channels/{id}`.
 pub const RENAME: Operation =
     Operation::patch("/api/v1/channels/{id}", Right::ChannelsWrite, "renameChannel", || patch(rename_channel))
-        .does("Gives a channel another name.")
+        .does("Gives a channel another name, or says whether its messages name nothing that is watched.")
         .body("ChannelPatch")
         .answers(&[(200, Some("Channel"))]);
 /// `PUT /api/v1/channels/{id}/settings`.
@@ -96,9 +96,11 @@ async fn create_channel(call: Call) -> Outcome {
     })?;
     let form = settings(kind, &call.body)?;
     let name = call.body.get("name").and_then(Value::as_str);
+    let minimal = call.body.get("minimal").and_then(Value::as_bool).unwrap_or(false);
     let mut scoped = call.caller.scoped(&call.site).await?;
     let now = call.site.clock.now();
-    let made = channels::add(&mut scoped, &call.site.sealer, (kind, &form), name, now).await.map_err(refused)?;
+    let made =
+        channels::add(&mut scoped, &call.site.sealer, (kind, &form), (name, minimal), now).await.map_err(refused)?;
     let (row, secret) = begin(&call, scoped, made).await?;
     Ok(Answer::created(format!("/api/v1/channels/{}", row.id), made_of(&row, secret.as_ref())))
 }
@@ -117,8 +119,18 @@ async fn put_settings(call: Call) -> Outcome {
 async fn rename_channel(call: Call) -> Outcome {
     let mut scoped = call.caller.scoped(&call.site).await?;
     let row = find(&mut scoped, &call).await?;
-    let name = call.body.get("name").and_then(Value::as_str).unwrap_or_default();
-    channels::rename(&mut scoped, &row, name, call.site.clock.now()).await.map_err(refused)?;
+    let now = call.site.clock.now();
+    let name = call.body.get("name").and_then(Value::as_str);
+    let minimal = call.body.get("minimal").and_then(Value::as_bool);
+    if name.is_none() && minimal.is_none() {
+        return Err(invalid("", "name what to change: name, minimal or both"));
+    }
+    if let Some(name) = name.filter(|name| *name != row.name) {
+        channels::rename(&mut scoped, &row, name, now).await.map_err(refused)?;
+    }
+    if let Some(minimal) = minimal {
+        channels::set_minimal(&mut scoped, &row, minimal, now).await.map_err(refused)?;
+    }
     let row = find(&mut scoped, &call).await?;
     scoped.commit().await?;
     Ok(Answer::ok(shown(&row)))
@@ -252,6 +264,7 @@ fn shown(row: &ChannelRow) -> Value {
         "kind": row.kind,
         "hint": row.hint,
         "provider_abroad": row.abroad,
+        "minimal": row.minimal,
         "created_at": row.created_at.exact(),
         "verified_at": row.verified_at.map(Timestamp::exact),
         "without_destination": row.unset.as_ref().map(|(at, why)| json!({ "since": at.exact(), "why": why })),

@@ -79,6 +79,8 @@ async fn what_cannot_be_is_named_field_by_field_and_nothing_is_written() {
         (tcp(json!({ "regions": ["eu-1", "mars"] })), vec!["regions[1]"]),
         (tcp(json!({ "regions": ["us-1"], "eu_only": true })), vec!["regions[0]"]),
         (tcp(json!({ "tags": ["a\nb"], "name": "a\nb" })), vec!["name", "tags[0]"]),
+        (tcp(json!({ "owner": "a\nb", "runbook_url": "ftp://a.example/" })), vec!["owner", "runbook_url"]),
+        (tcp(json!({ "severity": "dreadful" })), vec!["severity"]),
         (tcp(json!({ "name": "shop" })), vec!["name"]),
         (tcp(json!({ "id": "x", "state": "up" })), vec!["id", "state"]),
     ] {
@@ -288,4 +290,28 @@ async fn a_limit_of_the_organization_is_a_problem_of_its_own_and_nothing_is_writ
     assert_eq!(program.patch(&path, json!({ "name": "renamed", "interval_s": 90 })).await.status, 200);
     assert_eq!(program.patch(&path, json!({ "regions": ["eu-1"] })).await.status, 200);
     assert_eq!(program.patch(&path, json!({ "regions": ["eu-1", "us-1"] })).await.problem().1, "limit");
+}
+
+#[tokio::test]
+async fn what_messages_say_of_a_monitor_is_written_changed_and_shown() {
+    let world = World::new().await;
+    let program = Program::of(&world, "editor").await;
+    let made = program.post("/monitors", shop()).await;
+    let id = made.text("/monitor/id").to_owned();
+    assert_eq!((made.text("/monitor/severity"), made.at("/monitor/owner")), ("critical", &Value::Null));
+    let path = format!("/monitors/{id}");
+    let said = json!({ "severity": "warning", "owner": "Team Shop", "runbook_url": "https://wiki.example" });
+    let changed = program.patch(&path, said.clone()).await;
+    assert_eq!((changed.status, changed.text("/monitor/runbook_url")), (200, "https://wiki.example/"));
+    assert_eq!(
+        changed.at("/changes"),
+        &json!([{ "field": "owner", "from": null, "to": "Team Shop" },
+            { "field": "runbook_url", "from": null, "to": "https://wiki.example/" },
+            { "field": "severity", "from": "critical", "to": "warning" }])
+    );
+    assert_eq!(program.patch(&path, said).await.text("/action"), "unchanged");
+    let other = program.patch(&path, json!({ "name": "store" })).await;
+    assert_eq!(other.text("/monitor/owner"), "Team Shop", "what is not named stays");
+    let taken = program.patch(&path, json!({ "owner": null, "severity": null })).await;
+    assert_eq!((taken.at("/monitor/owner"), taken.text("/monitor/severity")), (&Value::Null, "critical"));
 }

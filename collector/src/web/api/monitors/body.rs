@@ -9,6 +9,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::view;
+use crate::domain::briefing::{self, Briefing};
+use crate::domain::incident::Severity;
 use crate::domain::manual::same_place;
 use crate::domain::outage::QuorumRule;
 use crate::domain::{defaults, written};
@@ -28,6 +30,9 @@ struct Body {
     quorum: Option<QuorumRule>,
     eu_only: Option<bool>,
     tags: Option<Vec<String>>,
+    severity: Option<String>,
+    owner: Option<String>,
+    runbook_url: Option<String>,
     regions: Option<Vec<String>>,
     paused: Option<bool>,
     external_key: Option<String>,
@@ -55,6 +60,7 @@ pub(super) struct Wanted {
     pub(super) quorum: Option<QuorumRule>,
     pub(super) eu_only: bool,
     pub(super) tags: Vec<String>,
+    pub(super) briefing: Briefing,
     pub(super) regions: Vec<(RegionKey, String)>,
     pub(super) paused: bool,
     pub(super) external_key: Option<String>,
@@ -83,10 +89,10 @@ pub(super) fn read(
     all: &[RegionRow],
     held: bool,
 ) -> Result<Wanted, Vec<Fault>> {
-    let body: Body =
+    let mut body: Body =
         serde_json::from_value(Value::Object(body)).map_err(|error| vec![Fault::new("", error.to_string())])?;
     let mut faults = Vec::new();
-    let (spec, credentials) = spec(body.spec, old).map_err(|fault| vec![fault])?;
+    let (spec, credentials) = spec(std::mem::take(&mut body.spec), old).map_err(|fault| vec![fault])?;
     let interval = body.interval_s.map_or(defaults::INTERVAL, |s| Duration::from_secs(u64::try_from(s).unwrap_or(0)));
     let interval_s = i32::try_from(interval.as_secs()).unwrap_or(i32::MAX);
     let default = || i32::try_from(defaults::timeout(interval).as_millis()).unwrap_or(i32::MAX);
@@ -98,6 +104,7 @@ pub(super) fn read(
         faults.push(fault);
         String::new()
     });
+    let briefing = briefing(&body, &mut faults);
     let tags = tags(body.tags.unwrap_or_default(), old, &mut faults);
     let stays = old.is_some_and(|old| old.settings.sealed_secret.is_some());
     let holds = match &credentials {
@@ -128,6 +135,7 @@ pub(super) fn read(
         quorum: body.quorum.filter(|rule| *rule != QuorumRule::Default),
         eu_only,
         tags,
+        briefing,
         regions,
         paused: body.paused.unwrap_or_else(|| old.is_some_and(|old| old.paused_at.is_some())),
         external_key: body.external_key,
@@ -177,6 +185,23 @@ fn name(given: Option<&str>, spec: &CheckSpec) -> Result<String, Fault> {
         return Ok(spec.target().chars().take(200).collect());
     }
     if name.chars().any(char::is_control) { Err(Fault::new("name", "must be one line")) } else { Ok(name.to_owned()) }
+}
+
+/// What messages say of it.
+fn briefing(body: &Body, faults: &mut Vec<Fault>) -> Briefing {
+    let mut wrong = |field: &str, why: &str| {
+        faults.push(Fault::new(field, why));
+        None
+    };
+    let severity = body.severity.as_deref().map_or(Ok(Severity::Critical), str::parse).unwrap_or_else(|error| {
+        wrong("severity", &error.to_string());
+        Severity::Critical
+    });
+    let owner = briefing::owner(body.owner.as_deref().unwrap_or_default());
+    let owner = owner.unwrap_or_else(|why| wrong("owner", why));
+    let runbook_url = briefing::runbook_url(body.runbook_url.as_deref().unwrap_or_default());
+    let runbook_url = runbook_url.unwrap_or_else(|why| wrong("runbook_url", why));
+    Briefing { severity, owner, runbook_url }
 }
 
 /// Each once; in the order in which they are stored, if they are the same.

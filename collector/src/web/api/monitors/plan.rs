@@ -180,12 +180,22 @@ impl Desk<'_> {
         };
         let id = body::id_of(old.as_ref(), self.now);
         let (sealed_secret, mark, credentials_differ) = self.seal(id, &wanted.credentials, old.as_ref())?;
-        let Wanted { name, spec, interval_s, timeout_ms, quorum, eu_only, tags, regions, paused, external_key, .. } =
-            wanted;
+        let Wanted { name, spec, interval_s, timeout_ms, quorum, eu_only, tags, briefing, regions, .. } = wanted;
+        let (paused, external_key) = (wanted.paused, wanted.external_key);
         let (keys, codes): (Vec<_>, Vec<String>) = regions.into_iter().unzip();
         let holds = sealed_secret.is_some();
-        let settings =
-            Settings { name, spec, sealed_secret, interval_s, timeout_ms, quorum, eu_only, tags, regions: keys };
+        let settings = Settings {
+            name,
+            spec,
+            sealed_secret,
+            interval_s,
+            timeout_ms,
+            quorum,
+            eu_only,
+            tags,
+            briefing,
+            regions: keys,
+        };
         let imported = Imported {
             source: imports::API.to_owned(),
             version: old.as_ref().map_or(1, |old| old.version + 1),

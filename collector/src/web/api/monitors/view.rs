@@ -23,6 +23,9 @@ pub(super) fn whole(row: &MonitorRow) -> Value {
         "quorum": settings.quorum,
         "eu_only": settings.eu_only,
         "tags": settings.tags,
+        "severity": settings.briefing.severity,
+        "owner": settings.briefing.owner,
+        "runbook_url": settings.briefing.runbook_url,
         "regions": row.regions,
         "paused": row.paused_at.is_some(),
         "version": row.version,
@@ -53,6 +56,9 @@ pub(super) fn fields(settings: &Settings, regions: &[String], paused: bool) -> M
     add("quorum", json!(settings.quorum));
     add("eu_only", json!(settings.eu_only));
     add("tags", json!(settings.tags));
+    add("severity", json!(settings.briefing.severity));
+    add("owner", json!(settings.briefing.owner));
+    add("runbook_url", json!(settings.briefing.runbook_url));
     add("regions", json!(regions));
     add("paused", json!(paused));
     for (name, value) in spec(&settings.spec) {

@@ -29,6 +29,7 @@ struct Page {
     is_new: bool,
     name: String,
     name_fault: Option<String>,
+    minimal: bool,
     kinds: Vec<(&'static str, &'static str, bool)>,
     fields: Vec<Field>,
     lead: &'static str,
@@ -45,6 +46,7 @@ struct Field {
     secret: bool,
     required: bool,
     choices: &'static [&'static str],
+    lines: bool,
     fault: Option<String>,
 }
 
@@ -72,7 +74,9 @@ pub async fn post_new(State(site): State<Site>, user: User, form: Form) -> Respo
     let made = async {
         let mut scoped = user.scoped(&site).await?;
         let name = Some(form.text("name")).filter(|name| !name.is_empty());
-        let made = channels::add(&mut scoped, &site.sealer, (kind, &fields(kind, &form)), name, now).await?;
+        let made =
+            channels::add(&mut scoped, &site.sealer, (kind, &fields(kind, &form)), (name, form.ticked("minimal")), now)
+                .await?;
         prove(&site, &user, scoped, made).await
     };
     answer(&user, None, kind, &form, made.await)
@@ -174,6 +178,7 @@ fn show(user: &User, row: Option<&ChannelRow>, kind: Kind, form: &Form, faults: 
         secret: field.secret,
         required: field.required,
         choices: field.choices,
+        lines: field.lines,
         fault: fault(field.name),
     };
     let title =
@@ -185,6 +190,7 @@ fn show(user: &User, row: Option<&ChannelRow>, kind: Kind, form: &Form, faults: 
         is_new: row.is_none(),
         name: form.text("name").to_owned(),
         name_fault: fault("name"),
+        minimal: form.ticked("minimal"),
         kinds: Kind::ALL.iter().map(|one| (one.as_str(), kind_word(one.as_str()), *one == kind)).collect(),
         fields: kind.fields().iter().map(field).collect(),
         lead: words("lead"),

@@ -28,6 +28,7 @@ struct Page {
     name: String,
     kind: &'static str,
     hint: String,
+    minimal: bool,
     shape: Shape,
     verified: Option<When>,
     unset: Option<(When, &'static str)>,
@@ -117,7 +118,9 @@ pub async fn post_rename(State(site): State<Site>, user: User, Path(id): Path<St
     let renames = async {
         let mut scoped = user.scoped(&site).await?;
         let Some(row) = find(&mut scoped, &id).await? else { return Ok(None) };
-        match channels::rename(&mut scoped, &row, form.text("name"), site.clock.now()).await {
+        let now = site.clock.now();
+        channels::set_minimal(&mut scoped, &row, form.ticked("minimal"), now).await?;
+        match channels::rename(&mut scoped, &row, form.text("name"), now).await {
             Ok(()) => {
                 scoped.commit().await?;
                 Ok(Some(see(&format!("/channels/{}?done=renamed", row.id))))
@@ -173,6 +176,7 @@ fn show(
         name: row.name.clone(),
         kind: kind_word(&row.kind),
         hint: row.hint.clone(),
+        minimal: row.minimal,
         shape: standing(row),
         verified: row.verified_at.map(|at| when(at, now)),
         unset: row.unset.as_ref().map(|(at, why)| {

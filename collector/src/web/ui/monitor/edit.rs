@@ -244,6 +244,7 @@ async fn settings(
         quorum: parsed.quorum,
         eu_only: parsed.eu_only,
         tags: parsed.tags,
+        briefing: parsed.briefing,
         regions: chosen.iter().map(|region| region.key).collect(),
     };
     if row.is_some_and(|row| settings.moves_credentials(&row.settings)) {

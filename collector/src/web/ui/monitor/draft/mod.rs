@@ -2,6 +2,8 @@
 //!
 //! Every field is text as typed. [`Draft::read`] gives what can be stored, or a message for each field that cannot be.
 
+mod briefing;
+mod credentials;
 mod stored;
 
 use std::time::Duration;
@@ -12,6 +14,7 @@ use picket_shared::check::{
 };
 use picket_shared::secret::SecretString;
 
+use crate::domain::briefing::Briefing;
 use crate::domain::defaults;
 use crate::domain::outage::QuorumRule;
 use crate::domain::written::{self, BadHeader};
@@ -29,6 +32,9 @@ pub struct Draft {
     pub timeout: String,
     pub regions: Vec<String>,
     pub tags: String,
+    pub severity: String,
+    pub owner: String,
+    pub runbook_url: String,
     pub quorum: String,
     /// `yes`, `no`, or nothing: where it holds credentials.
     pub eu_only: String,
@@ -65,6 +71,7 @@ pub struct Parsed {
     pub quorum: Option<QuorumRule>,
     pub eu_only: bool,
     pub tags: Vec<String>,
+    pub briefing: Briefing,
     /// New ones; the old ones stay when `keep` says so.
     pub credentials: Option<HttpAuth>,
     pub keep: bool,
@@ -97,6 +104,9 @@ impl Draft {
             timeout: text("timeout"),
             regions: form.all("region").into_iter().map(str::to_owned).collect(),
             tags: text("tags"),
+            severity: text("severity"),
+            owner: text("owner"),
+            runbook_url: text("runbook_url"),
             quorum: text("quorum"),
             eu_only: text("eu_only"),
             method: text("method"),
@@ -132,6 +142,7 @@ impl Draft {
         let timeout_ms = self.timeout(interval, &mut faults);
         let quorum = self.quorum(&mut faults);
         let tags = self.tags(&mut faults);
+        let briefing = self.briefing(&mut faults);
         let name = if self.name.is_empty() { spec.target().chars().take(200).collect() } else { self.name.clone() };
         if !self.target.is_empty() && (name.chars().count() > 200 || name.chars().any(char::is_control)) {
             faults.push(("name", text("form.bad_name").to_owned()));
@@ -162,6 +173,7 @@ impl Draft {
                 _ => credentials.is_some() || keep,
             },
             tags,
+            briefing,
             credentials,
             keep,
         })
@@ -332,26 +344,6 @@ impl Draft {
             }
         }
         tags
-    }
-
-    fn credentials(&self, faults: &mut Faults) -> Option<HttpAuth> {
-        if self.kind != Kind::Http {
-            return None;
-        }
-        let secret = || self.secret.clone();
-        match self.auth.as_str() {
-            "basic" if self.user.is_empty() => {
-                faults.push(("user", text("form.no_user").to_owned()));
-                None
-            }
-            "basic" => Some(HttpAuth::Basic { user: self.user.clone(), password: secret() }),
-            "bearer" if self.secret.expose().trim().is_empty() => {
-                faults.push(("secret", text("form.no_token").to_owned()));
-                None
-            }
-            "bearer" => Some(HttpAuth::Bearer { token: SecretString::new(self.secret.expose().trim().to_owned()) }),
-            _ => None,
-        }
     }
 }
 

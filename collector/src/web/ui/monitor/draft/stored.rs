@@ -17,6 +17,9 @@ impl Draft {
             timeout: format!("{}ms", settings.timeout_ms),
             regions: row.regions.iter().map(ToString::to_string).collect(),
             tags: settings.tags.join(", "),
+            severity: settings.briefing.severity.as_str().to_owned(),
+            owner: settings.briefing.owner.clone().unwrap_or_default(),
+            runbook_url: settings.briefing.runbook_url.clone().unwrap_or_default(),
             quorum: settings.quorum.map_or_else(String::new, quorum_text),
             eu_only: match (settings.eu_only, settings.sealed_secret.is_some()) {
                 (true, _) => "yes",
