@@ -73,6 +73,12 @@ uuid_ids! {
     ProbeId,
     /// One start of a probe; a newer boot of the same probe supersedes it.
     BootId,
+    /// An escalation policy.
+    PolicyId,
+    /// A schedule of who is on call.
+    ScheduleId,
+    /// A time for which somebody stands in on a schedule.
+    OverrideId,
     /// What is watched.
     MonitorId,
     /// A batch of outcomes; its embedded time is when the batch was cut.

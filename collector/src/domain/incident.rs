@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The longest title, in characters.
 pub const MOST_TITLE: usize = 200;
@@ -17,8 +17,8 @@ pub const MOST_MUTED: Duration = Duration::from_secs(366 * 86_400);
 /// Most monitors that one incident names.
 pub const MOST_MONITORS: usize = 100;
 
-/// How bad an incident is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// How bad an incident is, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Something does not work.
