@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::notify::Settings;
 use crate::notify::channels::{Form, InvalidSettings, Kind};
 use crate::store::audit::{self, Author};
-use crate::store::channels::{self, ChannelRow, NewChannel};
+use crate::store::channels::{self, ChannelRow, NewChannel, SealedParts};
 use crate::store::deliveries::{self, WithoutNotice};
 use crate::store::residency::{self, Keeping};
 use crate::store::{Auth, OrgKey, Scoped, StoreError};
@@ -198,10 +198,14 @@ fn allowed(settings: &Settings, keeping: Keeping) -> Result<Option<&'static str>
     }
 }
 
-fn seal(sealer: &Sealer, id: ChannelId, settings: &Settings) -> Result<picket_shared::secret::Sealed, ChannelError> {
+fn seal(sealer: &Sealer, id: ChannelId, settings: &Settings) -> Result<SealedParts, ChannelError> {
     // Serialising cannot fail: every part is text.
     let plain = SecretString::new(serde_json::to_string(settings).map_err(|_| ChannelError::Gone)?);
-    Ok(sealer.seal(Class::ChannelSettings, id.0.as_bytes(), plain.expose().as_bytes())?)
+    let hook = settings
+        .hook_secret()
+        .map(|secret| sealer.seal(Class::HookSecret, id.0.as_bytes(), secret.expose().as_bytes()));
+    let settings = sealer.seal(Class::ChannelSettings, id.0.as_bytes(), plain.expose().as_bytes())?;
+    Ok(SealedParts { settings, hook: hook.transpose()? })
 }
 
 fn checked(name: String) -> Result<String, ChannelError> {

@@ -93,8 +93,12 @@ pub fn paragraphs(text: &str) -> Vec<Vec<&str>> {
     found
 }
 
-/// Who did something, for people: of `key:ID user:EMAIL` and `user:EMAIL through:ID` the address, of a service member its name.
+/// Who did something, for people: of `channel:WHO` who answered a message; of `key:ID user:EMAIL` and `user:EMAIL through:ID` the address, of a service member its name.
 pub fn called(actor: &str) -> &str {
+    // What follows is of others' wording.
+    if let Some(who) = actor.strip_prefix("channel:") {
+        return who;
+    }
     let named = actor.split(' ').find(|part| part.starts_with("user:"));
     match (named, actor.split_once("service:")) {
         (Some(user), _) => user.trim_start_matches("user:"),

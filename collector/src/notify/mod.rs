@@ -1,10 +1,12 @@
-//! Telling people: [`message`] writes the texts, [`channels`] is the table of ways to send them, [`client`] the one way out, [`dkim`] what signs mails.
+//! Telling people: [`message`] writes the texts, [`channels`] is the table of ways to send them, [`client`] the one way out, [`dkim`] what
+//! signs mails, [`inbound`] what providers say back.
 //!
 //! Nothing here knows of deliveries, leases or retries: `flow::deliver` hands in a message and obeys the answer.
 
 pub mod channels;
 pub mod client;
 pub mod dkim;
+pub mod inbound;
 pub mod message;
 
 mod escape;

@@ -131,6 +131,7 @@ pub const fn class(place: Place) -> Class {
         Place::Mails => Class::AccountMail,
         Place::Codes => Class::ChannelCode,
         Place::Channels => Class::ChannelSettings,
+        Place::Hooks => Class::HookSecret,
         Place::Monitors => Class::MonitorSecret,
         Place::Probes => Class::ProbeSecret,
         Place::Totp => Class::TotpSecret,

@@ -27,6 +27,21 @@ pub struct NewChannel<'a> {
     pub minimal: bool,
 }
 
+/// The sealed parts of a channel.
+#[derive(Clone, Debug)]
+pub struct SealedParts {
+    /// Its settings.
+    pub settings: Sealed,
+    /// What its provider signs by, where that says something back.
+    pub hook: Option<Sealed>,
+}
+
+impl SealedParts {
+    fn hook(&self) -> Option<&[u8]> {
+        self.hook.as_ref().map(|hook| hook.0.as_slice())
+    }
+}
+
 /// A channel as stored, without its settings.
 #[derive(Clone, Debug)]
 pub struct ChannelRow {
@@ -60,11 +75,11 @@ pub struct ChannelRow {
 /// The last message to a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastDelivery {
-    /// `pending`, `sent`, `failed` or `superseded`.
+    /// `pending`, `sent`, `failed` or `superseded`; `delivered` or `undelivered` where the provider said what became of it.
     pub state: String,
-    /// When it was made, or ended.
+    /// When it was made, ended, or that was said.
     pub at: Timestamp,
-    /// The provider's answer to the last try, if there was one.
+    /// The provider's answer to the last try, if there was one, or why it did not arrive.
     pub answer: Option<String>,
 }
 
@@ -75,23 +90,24 @@ pub struct LastDelivery {
 pub async fn insert(
     conn: &mut Scoped,
     channel: &NewChannel<'_>,
-    settings: &Sealed,
+    sealed: &SealedParts,
     now: Timestamp,
 ) -> Result<ChannelKey, StoreError> {
     let org = conn.org();
     let key = sqlx::query_scalar(
-        "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at, abroad, minimal)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id",
+        "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at, abroad, minimal, sealed_hook)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
     )
     .bind(channel.id.0)
     .bind(org)
     .bind(channel.name)
     .bind(channel.kind)
     .bind(channel.hint)
-    .bind(settings.0.as_slice())
+    .bind(sealed.settings.0.as_slice())
     .bind(now.micros())
     .bind(channel.abroad)
     .bind(channel.minimal)
+    .bind(sealed.hook())
     .fetch_one(conn.conn())
     .await?;
     let detail = json!({ "name": channel.name, "kind": channel.kind, "hint": channel.hint });
@@ -131,23 +147,24 @@ pub async fn insert_first(
     auth: &mut Auth,
     org: OrgKey,
     channel: &NewChannel<'_>,
-    settings: &Sealed,
+    sealed: &SealedParts,
     by: &Author,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let done = sqlx::query(
-        "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at, abroad, minimal)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at, abroad, minimal, sealed_hook)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(channel.id.0)
     .bind(org)
     .bind(channel.name)
     .bind(channel.kind)
     .bind(channel.hint)
-    .bind(settings.0.as_slice())
+    .bind(sealed.settings.0.as_slice())
     .bind(now.micros())
     .bind(channel.abroad)
     .bind(channel.minimal)
+    .bind(sealed.hook())
     .execute(auth.conn())
     .await?;
     StoreError::expect_rows("channels", 1, done.rows_affected())?;
@@ -208,8 +225,9 @@ pub async fn list(conn: &mut Scoped) -> Result<Vec<ChannelRow>, StoreError> {
                 c.unset_why, l.state AS last_state, l.at AS last_at, l.answer AS last_answer
          FROM channels c
          LEFT JOIN LATERAL (
-             SELECT d.state, coalesce(d.ended_at, d.created_at) AS at,
-                    (SELECT a.answer FROM delivery_attempts a WHERE a.delivery_id = d.id ORDER BY a.at DESC, a.id DESC LIMIT 1)
+             SELECT coalesce(d.reported, d.state) AS state, coalesce(d.reported_at, d.ended_at, d.created_at) AS at,
+                    coalesce(d.reported_why,
+                        (SELECT a.answer FROM delivery_attempts a WHERE a.delivery_id = d.id ORDER BY a.at DESC, a.id DESC LIMIT 1)) AS answer
              FROM deliveries d WHERE d.channel_id = c.id ORDER BY d.id DESC LIMIT 1) l ON true
          WHERE c.deleted_at IS NULL ORDER BY c.name",
     )
@@ -295,18 +313,19 @@ pub async fn replace_settings(
     conn: &mut Scoped,
     row: &ChannelRow,
     (hint, abroad): (&str, Option<&str>),
-    settings: &Sealed,
+    sealed: &SealedParts,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "UPDATE channels SET sealed_settings = $2, hint = $3, abroad = $4, verified_at = NULL, verified_by = NULL, unset_at = NULL,
-             unset_why = NULL
+             unset_why = NULL, sealed_hook = $5
          WHERE id = $1 AND deleted_at IS NULL",
     )
     .bind(row.key)
-    .bind(settings.0.as_slice())
+    .bind(sealed.settings.0.as_slice())
     .bind(hint)
     .bind(abroad)
+    .bind(sealed.hook())
     .execute(conn.conn())
     .await?;
     let replaced = done.rows_affected() == 1;
@@ -365,7 +384,7 @@ pub async fn mark_verified(
 /// When the database fails.
 pub async fn remove(conn: &mut Scoped, key: ChannelKey, now: Timestamp) -> Result<bool, StoreError> {
     let removed: Option<(uuid::Uuid, String)> = sqlx::query_as(
-        "UPDATE channels SET deleted_at = $2, sealed_settings = '' WHERE id = $1 AND deleted_at IS NULL
+        "UPDATE channels SET deleted_at = $2, sealed_settings = '', sealed_hook = NULL WHERE id = $1 AND deleted_at IS NULL
          RETURNING uuid, name",
     )
     .bind(key)

@@ -35,6 +35,7 @@ pub mod gaps;
 pub mod health;
 pub mod heartbeats;
 pub mod holdings;
+pub mod hooks;
 pub mod imports;
 pub mod incidents;
 pub mod instance;

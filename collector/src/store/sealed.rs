@@ -13,6 +13,8 @@ pub enum Place {
     Codes,
     /// Settings of channels.
     Channels,
+    /// What providers sign by.
+    Hooks,
     /// What monitors log in with.
     Monitors,
     /// Secrets of probes.
@@ -25,8 +27,16 @@ pub enum Place {
 
 impl Place {
     /// Every one, but that of manual checks, which live for an hour and are not for these roles to read.
-    pub const ALL: [Self; 7] =
-        [Self::Mails, Self::Codes, Self::Channels, Self::Exports, Self::Monitors, Self::Probes, Self::Totp];
+    pub const ALL: [Self; 8] = [
+        Self::Mails,
+        Self::Codes,
+        Self::Channels,
+        Self::Hooks,
+        Self::Exports,
+        Self::Monitors,
+        Self::Probes,
+        Self::Totp,
+    ];
 
     /// Table and column.
     pub const fn name(self) -> &'static str {
@@ -34,6 +44,7 @@ impl Place {
             Self::Mails => "account_mails.sealed_parameters",
             Self::Codes => "channel_proofs.sealed_code",
             Self::Channels => "channels.sealed_settings",
+            Self::Hooks => "channels.sealed_hook",
             Self::Monitors => "monitors.sealed_secret",
             Self::Probes => "probes.sealed_secret",
             Self::Totp => "totp_secrets.sealed_secret",
@@ -61,6 +72,10 @@ impl Place {
                 "SELECT id, uuid, sealed_settings FROM channels
                  WHERE substr(sealed_settings, 1, 5) <> $1 AND sealed_settings <> '' AND id > $2 ORDER BY id LIMIT 200"
             }
+            Self::Hooks => {
+                "SELECT id, uuid, sealed_hook FROM channels
+                 WHERE substr(sealed_hook, 1, 5) <> $1 AND id > $2 ORDER BY id LIMIT 200"
+            }
             Self::Monitors => {
                 "SELECT id, uuid, sealed_secret FROM monitors
                  WHERE substr(sealed_secret, 1, 5) <> $1 AND id > $2 ORDER BY id LIMIT 200"
@@ -87,6 +102,7 @@ impl Place {
             Self::Mails => "UPDATE account_mails SET sealed_parameters = $2 WHERE id = $1 AND sealed_parameters = $3",
             Self::Codes => "UPDATE channel_proofs SET sealed_code = $2 WHERE channel_id = $1 AND sealed_code = $3",
             Self::Channels => "UPDATE channels SET sealed_settings = $2 WHERE id = $1 AND sealed_settings = $3",
+            Self::Hooks => "UPDATE channels SET sealed_hook = $2 WHERE id = $1 AND sealed_hook = $3",
             Self::Monitors => "UPDATE monitors SET sealed_secret = $2 WHERE id = $1 AND sealed_secret = $3",
             Self::Probes => "UPDATE probes SET sealed_secret = $2 WHERE id = $1 AND sealed_secret = $3",
             Self::Totp => "UPDATE totp_secrets SET sealed_secret = $2 WHERE user_id = $1 AND sealed_secret = $3",
@@ -137,6 +153,7 @@ pub async fn put(conn: &mut impl Conn, place: Place, value: &Value, new: &[u8]) 
 pub async fn count(worker: &mut Worker, auth: &mut Auth) -> Result<Vec<(String, Vec<u8>, i64)>, StoreError> {
     let mut found: Vec<(String, Vec<u8>, i64)> = sqlx::query_as(
         "SELECT 'channels.sealed_settings', substr(sealed_settings, 1, 5), count(*) FROM channels WHERE sealed_settings <> '' GROUP BY 2
+         UNION ALL SELECT 'channels.sealed_hook', substr(sealed_hook, 1, 5), count(*) FROM channels WHERE sealed_hook IS NOT NULL GROUP BY 2
          UNION ALL SELECT 'monitors.sealed_secret', substr(sealed_secret, 1, 5), count(*) FROM monitors WHERE sealed_secret IS NOT NULL GROUP BY 2
          UNION ALL SELECT 'channel_proofs.sealed_code', substr(sealed_code, 1, 5), count(*) FROM channel_proofs WHERE sealed_code IS NOT NULL GROUP BY 2
          UNION ALL SELECT 'account_mails.sealed_parameters', substr(sealed_parameters, 1, 5), count(*) FROM account_mails

@@ -289,6 +289,7 @@ fn delivering(app: &App) -> flow::deliver::Ctx {
     flow::deliver::Ctx {
         pools: app.pools.clone(),
         opener: app.opener.clone(),
+        sealer: app.sealer.clone(),
         client: app.client.clone(),
         meters: app.meters.clone(),
         bells: app.bells.clone(),

@@ -3,7 +3,7 @@
 //! [`keyring`] is the master keys, [`source`] where they come from; [`sealer`] turns secrets into [`Sealed`] bytes for a
 //! table; [`opener`] turns them back, for the few who must read them; [`token`] makes random bytes, codes and what
 //! browsers hold; [`api_key`] is the form of what programs hold; [`totp`] makes codes by time; [`password`] hashes passwords;
-//! [`kit`] seals the keys for who has lost everything else; [`authority`] signs the collector's own certificates, [`notary`] what it vouches for outside its database.
+//! [`kit`] seals the keys for who has lost everything else; [`row_link`] is addresses that only we can make; [`authority`] signs the collector's own certificates, [`notary`] what it vouches for outside its database.
 //!
 //! A sealed value is `version (1) | key id (4) | nonce (12) | ciphertext and tag`: AES-256-GCM under a key that
 //! HKDF-SHA256 derives from a master key for each [`Class`]. Class and context (the row's uuid) are authenticated, so a
@@ -19,6 +19,7 @@ pub mod kit;
 pub mod notary;
 pub mod opener;
 pub mod password;
+mod row_link;
 pub mod sealer;
 pub mod source;
 pub mod token;
@@ -63,11 +64,17 @@ pub enum Class {
     ErasedAddress,
     /// A piece of the file of an export. Context: the piece's uuid.
     ExportPiece,
+    /// What a provider signs by, of what it says of a channel's messages. Context: the channel's uuid.
+    HookSecret,
+    /// Addresses where providers say that. As a mark alone.
+    Hook,
+    /// Links by which an incident is acknowledged. As a mark alone.
+    Acknowledgement,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::ProbeSecret,
         Self::MonitorSecret,
         Self::ChannelSettings,
@@ -78,6 +85,9 @@ impl Class {
         Self::TrustLink,
         Self::ErasedAddress,
         Self::ExportPiece,
+        Self::HookSecret,
+        Self::Hook,
+        Self::Acknowledgement,
     ];
 
     /// Its name, part of every key and every sealed value: never change one.
@@ -93,6 +103,9 @@ impl Class {
             Self::TrustLink => "trust-link",
             Self::ErasedAddress => "erased-address",
             Self::ExportPiece => "export-piece",
+            Self::HookSecret => "hook-secret",
+            Self::Hook => "hook",
+            Self::Acknowledgement => "acknowledgement",
         }
     }
 }

@@ -3,7 +3,7 @@
 //! [`serve`] accepts connections, by the certificate of [`tls`]; [`router`] puts the table of [`route`]s together; [`guard`] holds the
 //! request-time controls, one a file; [`extract`] is what handlers are given; [`probe`] is the probe protocol; [`ui`] is
 //! the pages, with [`texts`] and [`assets`]; [`file`](mod@file) sends what is kept as a file, [`csv`] writes tables as files,
-//! [`export`] everything about who asks; [`api`] is what programs may ask; [`health`] says whether this works,
+//! [`export`] everything about who asks; [`api`] is what programs may ask; [`hook`] what providers of channels say back; [`health`] says whether this works,
 //! [`metrics`] how well, [`well_known`] whom to tell of a weakness.
 
 pub mod api;
@@ -15,6 +15,7 @@ pub mod extract;
 pub mod file;
 pub mod guard;
 pub mod health;
+pub mod hook;
 pub mod metrics;
 pub mod probe;
 pub mod route;

@@ -24,6 +24,8 @@ pub enum Who {
     /// Who administers the instance, with a second factor, who proved within ten minutes who it is. To everybody else it is
     /// not there.
     Admin,
+    /// The provider of a channel, by the address and the signature of each request. The handler looks.
+    Provider,
     /// Probes, by the token of each request.
     Probe,
     /// Probes that have no time yet to sign by.
@@ -79,6 +81,8 @@ impl Route {
             (Who::Probe | Who::Scraper, _) => None,
             _ if self.path == HEALTH => None,
             (Who::Visitor, "POST") => Some(Class::Entry),
+            // All that go to one provider come from few addresses.
+            (Who::Provider, _) => None,
             (_, method) if HEAVY.contains(&(method, self.path)) => Some(Class::Heavy),
             (_, "GET") => Some(Class::Read),
             _ => Some(Class::Write),

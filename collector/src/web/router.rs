@@ -43,7 +43,7 @@ pub fn router(site: Site, transport: Transport, audience: Audience, proxies: Arc
         // What is not counted is not asked for an account or a key either.
         let class = route.class().unwrap_or(Class::Read);
         let handler = match route.who {
-            Who::Anyone | Who::Scraper | Who::Probe | Who::NewProbe => handler,
+            Who::Anyone | Who::Scraper | Who::Provider | Who::Probe | Who::NewProbe => handler,
             Who::Visitor => handler.layer(from_fn_with_state(Arc::clone(&site.front.origins), csrf::check)),
             Who::Person => handler
                 .layer(from_fn_with_state((site.clone(), class), session::require_person))

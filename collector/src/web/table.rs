@@ -7,8 +7,9 @@ use picket_shared::manual;
 use picket_shared::wire::{ASSIGNMENTS_PATH, BATCHES_PATH, HELLO_PATH, KEYS_PATH, MANUAL_PATH, TIME_PATH};
 
 use super::route::{HEALTH, Route, Who, api, change, page, probes};
-use super::{api, assets, health, metrics, probe, ui, well_known};
+use super::{api, assets, health, hook, metrics, probe, ui, well_known};
 use crate::domain::access::Right;
+use crate::notify::inbound;
 
 /// The table.
 pub const ROUTES: &[Route] = &[
@@ -88,6 +89,16 @@ pub const ROUTES: &[Route] = &[
     change("/incidents/{id}/resolve", Who::User(Right::IncidentsWrite), || post(ui::incident::post_resolve)),
     change("/incidents/{id}/reopen", Who::User(Right::IncidentsWrite), || post(ui::incident::post_reopen)),
     change("/incidents/{id}/post-mortem", Who::User(Right::IncidentsWrite), || post(ui::incident::post_post_mortem)),
+    page("/acknowledge/{link}", Who::Visitor, || get(ui::acknowledge::get_acknowledge)),
+    change("/acknowledge/{link}", Who::Visitor, || post(ui::acknowledge::post_acknowledge)),
+    Route {
+        method: "POST",
+        path: "/hooks/{link}",
+        who: Who::Provider,
+        body_limit: inbound::LIMIT,
+        operation: None,
+        handler: || post(hook::post_hook),
+    },
     page("/monitors/{id}/series", Who::User(Right::ResultsRead), || get(ui::monitor::series::get_series)),
     page("/monitors/{id}/edit", Who::User(Right::MonitorsWrite), || get(ui::monitor::edit::get_edit)),
     change("/monitors/{id}/edit", Who::User(Right::MonitorsWrite), || post(ui::monitor::edit::post_edit)),

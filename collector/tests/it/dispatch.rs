@@ -70,7 +70,8 @@ async fn that_somebody_looks_after_an_incident_goes_to_pagers_alone() {
     let told = Told::new().await;
     told.channel("hook", &webhook("https://hook.example/")).await;
     let key = picket_shared::secret::SecretString::new("0123456789abcdef0123456789abcdef".to_owned());
-    let pager = picket_collector::notify::channels::pagerduty::Pagerduty { key, region: "eu".to_owned() };
+    let pager =
+        picket_collector::notify::channels::pagerduty::Pagerduty { key, region: "eu".to_owned(), webhook_secret: None };
     told.channel("pager", &picket_collector::notify::Settings::Pagerduty(pager)).await;
     told.notice(NoticeKind::Acknowledged, START).await;
     assert_eq!(dispatch::run(&told.database.pools, START).await.unwrap(), Report { notices: 1, deliveries: 1 });

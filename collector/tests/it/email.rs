@@ -139,6 +139,7 @@ fn client(config: Config) -> Client {
 
 fn test_message() -> Message {
     message::write(&Facts {
+        back: message::Back::default(),
         delivery: DeliveryId::at(START),
         now: START,
         public_url: None,

@@ -5,6 +5,7 @@
 
 mod alertmanager;
 mod anchors;
+mod answers;
 mod archive;
 mod audit;
 mod audit_chain;

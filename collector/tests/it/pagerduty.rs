@@ -14,7 +14,11 @@ const KEY: &str = "canary6789abcdef0123456789abcdef";
 const TAKEN: &str = r#"{"status":"success","message":"Event processed","dedup_key":"srv01/HTTP"}"#;
 
 fn pager() -> Settings {
-    Settings::Pagerduty(Pagerduty { key: SecretString::new(KEY.to_owned()), region: "eu".to_owned() })
+    Settings::Pagerduty(Pagerduty {
+        key: SecretString::new(KEY.to_owned()),
+        region: "eu".to_owned(),
+        webhook_secret: None,
+    })
 }
 
 fn body(call: &Call) -> Value {

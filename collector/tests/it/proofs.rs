@@ -259,7 +259,7 @@ async fn a_code_of_one_channel_verifies_no_other_and_no_tenant_sees_anothers() {
 async fn an_event_that_pagerduty_accepts_verifies_and_is_resolved() {
     let world = Proving::new().await;
     let key = SecretString::new("0123456789abcdef0123456789abcdef".to_owned());
-    let pager = Settings::Pagerduty(Pagerduty { key, region: "eu".to_owned() });
+    let pager = Settings::Pagerduty(Pagerduty { key, region: "eu".to_owned(), webhook_secret: None });
     world.told.unverified("pager", &pager).await;
     world.hook.answers(400, &[], r#"{"status":"invalid event","message":"Event object is invalid"}"#);
     assert_eq!(world.ask("pager", START).await.unwrap().proof, Proof::Acceptance);
@@ -282,7 +282,7 @@ async fn an_event_that_pagerduty_accepts_verifies_and_is_resolved() {
 async fn an_acceptance_proves_nothing_of_settings_that_were_replaced_meanwhile() {
     let world = Proving::new().await;
     let key = |last: char| SecretString::new(format!("0123456789abcdef0123456789abcde{last}"));
-    let pager = Settings::Pagerduty(Pagerduty { key: key('f'), region: "us".to_owned() });
+    let pager = Settings::Pagerduty(Pagerduty { key: key('f'), region: "us".to_owned(), webhook_secret: None });
     world.told.unverified("pager", &pager).await;
     world.hook.answers(202, &[], "{}");
     world.hook.hangs();

@@ -5,7 +5,7 @@ use picket_collector::domain::briefing::Briefing;
 use picket_collector::domain::incident::Severity;
 use picket_collector::domain::outage::vote::Vote;
 use picket_collector::domain::outage::{FailureFacts, Notice, NoticeKind, Over, RegionLine, Resolution};
-use picket_collector::notify::message::{self, Facts, IncidentFacts, Message, MonitorFacts, Occasion};
+use picket_collector::notify::message::{self, Back, Facts, IncidentFacts, Message, MonitorFacts, Occasion};
 use picket_collector::notify::{Client, SendError, Settings};
 use picket_shared::egress::EgressGuard;
 use picket_shared::ids::{DeliveryId, IncidentId, MonitorId};
@@ -48,6 +48,7 @@ fn facts(occasion: Occasion) -> Facts {
         now: at("2026-03-01T10:08:00Z"),
         public_url: None,
         minimal: false,
+        back: Back::default(),
         occasion,
     }
 }

@@ -12,13 +12,21 @@ use crate::providers::{down, is_final, is_for_later, json, judged, send, written
 const PATH: &str = "/services/T024BE7LD/B024BE7LX/canaryXXXXXXXXXXXXXXXXXX";
 
 fn slack() -> Settings {
-    Settings::Slack(Slack { url: SecretString::new(format!("https://hooks.slack.com{PATH}")), channel: None })
+    Settings::Slack(Slack {
+        url: SecretString::new(format!("https://hooks.slack.com{PATH}")),
+        channel: None,
+        signing_secret: None,
+    })
 }
 
 const TOKEN: &str = "xoxb-canary-7f3a";
 
 fn bot() -> Settings {
-    Settings::Slack(Slack { url: SecretString::new(TOKEN.to_owned()), channel: Some("C024BE91L".to_owned()) })
+    Settings::Slack(Slack {
+        url: SecretString::new(TOKEN.to_owned()),
+        channel: Some("C024BE91L".to_owned()),
+        signing_secret: None,
+    })
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ fn chat(chat: &str, topic: Option<&str>) -> Settings {
         topic: topic.map(ToOwned::to_owned),
         silent: false,
         server: None,
+        hook: None,
     })
 }
 
@@ -110,6 +111,7 @@ fn own(server: &str, silent: bool) -> Settings {
         topic: None,
         silent,
         server: Some(format!("{server}/bots")),
+        hook: None,
     })
 }
 

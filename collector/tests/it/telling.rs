@@ -9,7 +9,7 @@ use picket_collector::meters::Meters;
 use picket_collector::notify::channels::email::Email;
 use picket_collector::notify::channels::webhook::Webhook;
 use picket_collector::notify::{Client, Settings as Channel};
-use picket_collector::store::channels::{self, ChannelRow, NewChannel};
+use picket_collector::store::channels::{self, ChannelRow, NewChannel, SealedParts};
 use picket_collector::store::monitors::{self, Settings};
 use picket_collector::store::{ChannelKey, MonitorKey, OrgKey, RegionKey, Scoped, facts, notices};
 use picket_collector::vault::{Class, KeyRing, Opener, Sealer};
@@ -73,7 +73,9 @@ impl Told {
     pub(crate) async fn unverified(&self, name: &str, settings: &Channel) -> ChannelRow {
         let id = ChannelId::at(START);
         let plain = serde_json::to_vec(settings).unwrap();
-        let sealed = self.sealer().seal(Class::ChannelSettings, id.0.as_bytes(), &plain).unwrap();
+        let sealed = |class, plain: &[u8]| self.sealer().seal(class, id.0.as_bytes(), plain).unwrap();
+        let hook = settings.hook_secret().map(|secret| sealed(Class::HookSecret, secret.expose().as_bytes()));
+        let sealed = SealedParts { settings: sealed(Class::ChannelSettings, &plain), hook };
         let new = NewChannel {
             id,
             name,
@@ -117,6 +119,7 @@ impl Told {
         Ctx {
             pools: self.database.pools.clone(),
             opener: Opener::new(&self.ring),
+            sealer: self.sealer(),
             client: Client::new(mail, outbound, guard).unwrap(),
             meters: Meters::default(),
             bells: Bells::default(),

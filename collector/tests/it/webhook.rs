@@ -16,6 +16,7 @@ use crate::telling::{SECRET, START, seconds, webhook};
 
 fn test_message() -> Message {
     message::write(&Facts {
+        back: message::Back::default(),
         delivery: DeliveryId::at(START),
         now: START,
         public_url: None,

@@ -216,6 +216,9 @@ fn the_document_on_access_is_made_from_the_tables() {
             }
             Who::Visitor => "nothing; what changes something comes from a page of Picket".to_owned(),
             Who::Anyone => "nothing".to_owned(),
+            Who::Provider => {
+                "an address that only Picket can make, and the signature of the channel's provider".to_owned()
+            }
             Who::Probe => "a probe's token".to_owned(),
             Who::NewProbe => "nothing; for probes that have no time yet to sign by".to_owned(),
             Who::Scraper => "this machine, a listed address, or the token for metrics".to_owned(),

@@ -21,6 +21,7 @@ mod front_door;
 mod guessing;
 mod headers;
 mod holdings;
+mod hooks;
 mod incidents;
 mod invitations;
 mod journey;

@@ -149,7 +149,7 @@ async fn what_lets_somebody_in_or_is_much_work_may_be_asked_less() {
 fn every_route_is_counted_but_those_that_have_limits_of_their_own_or_say_whether_this_works() {
     for route in ROUTES {
         let what = format!("{} {}", route.method, route.path);
-        let uncounted = matches!(route.who, Who::Probe | Who::Scraper) || route.path == "/healthz";
+        let uncounted = matches!(route.who, Who::Probe | Who::Provider | Who::Scraper) || route.path == "/healthz";
         assert_eq!(route.class().is_none(), uncounted, "{what}");
         let reads = matches!(route.class(), Some(Class::Read));
         assert!(!reads || route.method == "GET", "{what} changes something");

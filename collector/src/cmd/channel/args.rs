@@ -11,6 +11,7 @@ use super::push::AlertmanagerArgs;
 use super::push::GotifyArgs;
 use super::push::KeyArgs;
 use super::push::NtfyArgs;
+use super::push::PagerdutyArgs;
 use super::push::PushoverArgs;
 use crate::cmd::file_text::{self, FileText};
 use crate::notify::channels::{Form, Kind};
@@ -29,7 +30,7 @@ pub enum SettingsCommand {
     /// To a channel of a Slack workspace, by an incoming webhook.
     Slack(SlackArgs),
     /// To who is on call, by an Events API v2 integration.
-    Pagerduty(KeyArgs),
+    Pagerduty(PagerdutyArgs),
     /// To a channel of a Discord server, by a webhook.
     Discord(DiscordArgs),
     /// To a channel of a Mattermost server, by an incoming webhook.
@@ -110,6 +111,9 @@ pub struct TelegramArgs {
     /// A Bot API server of your own in the place of api.telegram.org.
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    /// Messages have a button that acknowledges; the bot then tells Picket alone who presses one.
+    #[arg(long)]
+    buttons: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -150,6 +154,9 @@ pub struct SlackArgs {
     /// With a bot's token: the channel's id (C...).
     #[arg(long)]
     channel: Option<String>,
+    /// With a bot's token: a file with the app's signing secret; messages then have a button that acknowledges.
+    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
+    signing_secret_file: Option<FileText>,
     #[command(flatten)]
     common: Common,
 }
@@ -168,8 +175,9 @@ impl SettingsCommand {
             Self::Telegram(args) => {
                 let form = form.with("chat", args.chat).with("token", text(&args.token_file));
                 let form = form.with_some("topic", args.topic).with_some("server", args.server);
-                let silent = args.silent.then(|| "yes".to_owned());
-                (Kind::Telegram, form.with_some("silent", silent), args.common)
+                let yes = |wanted: bool| wanted.then(|| "yes".to_owned());
+                let form = form.with_some("silent", yes(args.silent)).with_some("buttons", yes(args.buttons));
+                (Kind::Telegram, form, args.common)
             }
             Self::Twilio(args) => {
                 let form = form
@@ -184,6 +192,7 @@ impl SettingsCommand {
             }
             Self::Slack(args) => {
                 let form = form.with("url", text(&args.url_file)).with_some("channel", args.channel);
+                let form = form.with_some("signing_secret", args.signing_secret_file.as_ref().map(text));
                 (Kind::Slack, form, args.common)
             }
             Self::Pagerduty(args) => of(Kind::Pagerduty, args.form()),

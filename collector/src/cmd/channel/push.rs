@@ -74,6 +74,23 @@ impl PushoverArgs {
     }
 }
 
+/// Arguments of `pagerduty`.
+#[derive(Debug, clap::Args)]
+pub struct PagerdutyArgs {
+    #[command(flatten)]
+    key: KeyArgs,
+    /// A file with the secret of a Generic Webhook (v3) of PagerDuty: who acknowledges there then acknowledges here.
+    #[arg(long, value_name = "FILE", value_parser = file_text::read)]
+    webhook_secret_file: Option<FileText>,
+}
+
+impl PagerdutyArgs {
+    pub(super) fn form(self) -> (Form, Common) {
+        let (form, common) = self.key.form();
+        (form.with_some("webhook_secret", self.webhook_secret_file.as_ref().map(text)), common)
+    }
+}
+
 /// Arguments of `pagerduty` and `opsgenie`.
 #[derive(Debug, clap::Args)]
 pub struct KeyArgs {

@@ -16,11 +16,13 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::meters::Meters;
-use crate::notify::message::{self, Alarm, DeclaredFacts, Facts, IncidentFacts, MonitorFacts, Occasion};
+use crate::notify::message::{
+    self, Acknowledge, Alarm, Back, DeclaredFacts, Facts, IncidentFacts, MonitorFacts, Occasion,
+};
 use crate::notify::{Client, Kind, SendError, Settings};
 use crate::store::deliveries::{self, About, Attempt, IncidentNow, Leased};
 use crate::store::{ChannelKey, Pools, StoreError, channel_proofs, limits};
-use crate::vault::{Class, Opener};
+use crate::vault::{Class, Opener, Sealer, VaultError};
 use crate::wake::{Bell, Bells};
 
 pub use again::{Again, again};
@@ -49,6 +51,8 @@ pub struct Ctx {
     pub pools: Pools,
     /// Opens the settings of channels.
     pub opener: Opener,
+    /// Makes the addresses by which messages are answered.
+    pub sealer: Sealer,
     /// The ways out.
     pub client: Client,
     /// Counts attempts.
@@ -236,9 +240,21 @@ fn ready(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<Ready, SendError>
         (None, Some((code, until))) => Occasion::Code { code, until },
         (None, None) => Occasion::Test { channel: leased.channel.name.clone() },
     };
+    let back = back(ctx, leased).map_err(|error| retry(format!("an address for answers cannot be made: {error}")))?;
     let (minimal, public_url) = (channel.minimal, ctx.public_url.clone());
-    let facts = Facts { delivery: leased.id, now, public_url, minimal, occasion };
+    let facts = Facts { delivery: leased.id, now, public_url, minimal, back, occasion };
     Ok(Ready { settings, message: message::write(&facts) })
+}
+
+/// How a message is answered: only where people find the collector. Providers come by https alone.
+fn back(ctx: &Ctx, leased: &Leased) -> Result<Back, VaultError> {
+    let Some(url) = ctx.public_url.as_deref().map(|url| url.trim_end_matches('/')) else { return Ok(Back::default()) };
+    let link = |class, row| ctx.sealer.row_link(class, leased.org.0, row);
+    let at = |part: &str, link: &SecretString| SecretString::new(format!("{url}/{part}/{}", link.expose()));
+    let token = link(Class::Acknowledgement, leased.id.0)?;
+    let hook = url.starts_with("https:").then(|| link(Class::Hook, leased.channel.id.0)).transpose()?;
+    let page = at("acknowledge", &token);
+    Ok(Back { acknowledge: Some(Acknowledge { token, page }), hook: hook.map(|link| at("hooks", &link)) })
 }
 
 impl Ready {

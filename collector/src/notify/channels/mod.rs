@@ -85,6 +85,11 @@ trait Channel: Sized {
         None
     }
 
+    /// What its provider signs by, of what it says of messages and of who pressed a button; none where it says nothing to us.
+    fn hook_secret(&self) -> Option<&SecretString> {
+        None
+    }
+
     /// Sends one message.
     fn send(&self, message: &Message, client: &Client) -> impl Future<Output = Result<Answer, SendError>> + Send;
 }
@@ -181,6 +186,11 @@ macro_rules! channels {
             /// A secret that was made because the form has none; show it once.
             pub fn made(&self, form: &Form) -> Option<&SecretString> {
                 match self { $(Self::$name(settings) => settings.made(form)),+ }
+            }
+
+            /// What its provider signs by, of what it says of messages and of who pressed a button.
+            pub fn hook_secret(&self) -> Option<&SecretString> {
+                match self { $(Self::$name(settings) => settings.hook_secret()),+ }
             }
 
             /// Sends one message.

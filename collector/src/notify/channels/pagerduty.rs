@@ -7,14 +7,15 @@
 //! to a person to resolve. 202 is taken; 400 is an event or a key that never will be; 429 and 5xx help by waiting.
 //!
 //! An integration key is made by who owns the service, for events to come: a test event that is accepted, and resolved
-//! at once, proves the channel. Who acknowledges an incident here acknowledges it there, under the same key.
+//! at once, proves the channel. Who acknowledges an incident here acknowledges it there, under the same key; and the other way round where
+//! PagerDuty tells us by a webhook, [`crate::notify::inbound`].
 
 use http::StatusCode;
 use picket_shared::secret::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::form::{is_alphanumeric, masked};
+use super::form::{is_alphanumeric, is_token, masked};
 use super::{Answer, Channel, Field, Form, InvalidSettings, Proof, SendError, shorten};
 use crate::notify::client::{Ask, Client, Reply, To};
 use crate::notify::message::{Act, Alarm, Message, short};
@@ -34,6 +35,9 @@ pub struct Pagerduty {
     /// `us` or `eu`.
     #[serde(default = "us")]
     pub region: String,
+    /// What PagerDuty signs its webhooks by, which say who acknowledged there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_secret: Option<SecretString>,
 }
 
 fn us() -> String {
@@ -47,10 +51,15 @@ impl Channel for Pagerduty {
     const FIELDS: &'static [Field] = &[
         Field::new("key", "0123456789abcdef0123456789abcdef").secret(),
         Field::new("region", "eu").optional().one_of(&["us", "eu"]),
+        Field::new("webhook_secret", "PrNq0sNq5v4hWQyYxLwXyM1ZJm0cC0rHqv7kQ3b8a1c").secret().optional(),
     ];
 
     fn read(form: &Form) -> Result<Self, InvalidSettings> {
-        Ok(Self { key: form.secret("key"), region: form.get("region").map_or_else(us, str::to_ascii_lowercase) })
+        Ok(Self {
+            key: form.secret("key"),
+            region: form.get("region").map_or_else(us, str::to_ascii_lowercase),
+            webhook_secret: form.get("webhook_secret").map(|_| form.secret("webhook_secret")),
+        })
     }
 
     fn check(&self) -> Vec<InvalidSettings> {
@@ -64,6 +73,11 @@ impl Channel for Pagerduty {
                 matches!(self.region.as_str(), "us" | "eu"),
                 "region",
                 "there is no such service region: use us or eu",
+            ),
+            InvalidSettings::unless(
+                self.webhook_secret.as_ref().is_none_or(|secret| is_token(secret.expose(), 16, 128, "-_+/=")),
+                "webhook_secret",
+                "it is not a webhook's secret: PagerDuty shows it once, when the webhook is made",
             ),
         ];
         wrong.into_iter().flatten().collect()
@@ -79,6 +93,10 @@ impl Channel for Pagerduty {
 
     fn name(&self) -> String {
         format!("PagerDuty {}", self.hint())
+    }
+
+    fn hook_secret(&self) -> Option<&SecretString> {
+        self.webhook_secret.as_ref()
     }
 
     async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {

@@ -8,7 +8,9 @@
 //! `Retry-After`. 429 and 5xx help by waiting; the rest is the webhook's and stays.
 //!
 //! Or a bot: `chat.postMessage` of the Web API, <https://docs.slack.dev/reference/methods/chat.postMessage>: 200 with `ok`, and `error` where it
-//! is false; by a token with the scope `chat:write` (<https://docs.slack.dev/authentication/tokens>), to a channel that the app is in.
+//! is false; by a token with the scope `chat:write` (<https://docs.slack.dev/authentication/tokens>), to a channel that the app is in. With
+//! the app's signing secret its messages have a button that acknowledges: what Slack sends when it is pressed is read in
+//! [`crate::notify::inbound`].
 //!
 //! The whole URL is the secret. It must lead to Slack's own host, so that no tenant can name another by it.
 
@@ -19,12 +21,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::form::{is_token, masked};
+use super::form::{is_alphanumeric, is_token, masked};
 use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten};
 use crate::notify::client::{Ask, Client, Reply, To};
 use crate::notify::escape::text as escape;
 use crate::notify::message::{Message, short};
 
+/// Which button it is.
+pub(in crate::notify) const ACKNOWLEDGE: &str = "acknowledge";
 const API: &str = "https://slack.com";
 const HOST: &str = "https://hooks.slack.com";
 /// Slack for governments of the United States.
@@ -45,6 +49,9 @@ pub struct Slack {
     /// With a token: the id of the channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
+    /// With a token: what Slack signs by when somebody presses a button.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_secret: Option<SecretString>,
 }
 
 impl fmt::Debug for Slack {
@@ -55,11 +62,16 @@ impl fmt::Debug for Slack {
 
 impl Channel for Slack {
     const KIND: &'static str = "slack";
-    const FIELDS: &'static [Field] =
-        &[Field::new("url", "xoxb-not-a-real-token").secret(), Field::new("channel", "C0123456789").optional()];
+    const ACKNOWLEDGES: bool = true;
+    const FIELDS: &'static [Field] = &[
+        Field::new("url", "xoxb-not-a-real-token").secret(),
+        Field::new("channel", "C0123456789").optional(),
+        Field::new("signing_secret", "0123456789abcdef0123456789abcdef").secret().optional(),
+    ];
 
     fn read(form: &Form) -> Result<Self, InvalidSettings> {
-        Ok(Self { url: form.secret("url"), channel: form.get("channel").map(ToOwned::to_owned) })
+        let signing_secret = form.get("signing_secret").map(|_| form.secret("signing_secret"));
+        Ok(Self { url: form.secret("url"), channel: form.get("channel").map(ToOwned::to_owned), signing_secret })
     }
 
     fn check(&self) -> Vec<InvalidSettings> {
@@ -77,6 +89,16 @@ impl Channel for Slack {
         let wrong = [
             InvalidSettings::unless(is_bot || is_hook, "url", why),
             InvalidSettings::unless(goes_with, "channel", said),
+            self.signing_secret.as_ref().and_then(|secret| {
+                let (good, why) = match is_hook {
+                    true => (false, "a webhook has no buttons: leave it empty, or use a bot's token"),
+                    false => (
+                        is_alphanumeric(secret.expose(), 32, 32),
+                        "it is not a signing secret: Slack shows one of 32 digits or letters a-f under Basic Information",
+                    ),
+                };
+                InvalidSettings::unless(good, "signing_secret", why)
+            }),
         ];
         wrong.into_iter().flatten().collect()
     }
@@ -98,11 +120,18 @@ impl Channel for Slack {
         format!("Slack {}", self.hint())
     }
 
+    fn hook_secret(&self) -> Option<&SecretString> {
+        self.signing_secret.as_ref()
+    }
+
     async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
         if let (Some(token), Some(channel)) = (self.token(), &self.channel) {
             let mut body = body(message);
             body["channel"] = channel.as_str().into();
             body["unfurl_links"] = false.into();
+            if let (Some(_), Some(token)) = (&self.signing_secret, message.back.token()) {
+                push(&mut body["blocks"], button(token));
+            }
             let ask = Ask::json(Self::KIND, To::Provider(API), "/api/chat.postMessage".to_owned(), &body);
             return self.judge_api(&client.call(ask.authorized(format!("Bearer {token}"))).await?);
         }
@@ -204,6 +233,19 @@ impl Slack {
             }
             _ => refused,
         })
+    }
+}
+
+/// A button: <https://docs.slack.dev/reference/block-kit/block-elements/button-element>.
+fn button(token: &str) -> Value {
+    let text = json!({ "type": "plain_text", "text": "Acknowledge" });
+    let button = json!({ "type": "button", "action_id": ACKNOWLEDGE, "text": text, "value": token });
+    json!({ "type": "actions", "elements": [button] })
+}
+
+fn push(blocks: &mut Value, block: Value) {
+    if let Some(blocks) = blocks.as_array_mut() {
+        blocks.push(block);
     }
 }
 

@@ -8,10 +8,13 @@
 
 use std::fmt;
 
+use aws_lc_rs::rand;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use http::StatusCode;
 use picket_shared::secret::SecretString;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::form::{is_digits, is_token, masked};
 use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, server, shorten};
@@ -19,9 +22,13 @@ use crate::notify::client::{Ask, Client, Reply, To, wait};
 use crate::notify::escape::text as escape;
 use crate::notify::message::{Message, short};
 
+/// How what a button carries begins that acknowledges.
+pub(in crate::notify) const ACKNOWLEDGE: &str = "a:";
 const API: &str = "https://api.telegram.org";
 /// "1-4096 characters after entities parsing".
 const LIMIT: usize = 4096;
+/// Of `secret_token`, which may have 256 letters, digits, `_` and `-`.
+const HOOK_BYTES: usize = 32;
 
 /// Settings of a Telegram chat.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +46,9 @@ pub struct Telegram {
     /// A Bot API server in the place of Telegram's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
+    /// What Telegram names when somebody presses a button; no buttons without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<SecretString>,
 }
 
 impl fmt::Debug for Telegram {
@@ -49,12 +59,14 @@ impl fmt::Debug for Telegram {
 
 impl Channel for Telegram {
     const KIND: &'static str = "telegram";
+    const ACKNOWLEDGES: bool = true;
     const FIELDS: &'static [Field] = &[
         Field::new("token", "123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc").secret(),
         Field::new("chat", "-1001234567890"),
         Field::new("topic", "42").optional(),
         Field::new("silent", "yes").optional().one_of(&["no", "yes"]),
         Field::new("server", "https://bots.example.org").optional(),
+        Field::new("buttons", "yes").optional().one_of(&["no", "yes"]),
     ];
 
     fn read(form: &Form) -> Result<Self, InvalidSettings> {
@@ -65,6 +77,7 @@ impl Channel for Telegram {
             topic,
             silent: form.yes("silent")?,
             server: form.get("server").map(ToOwned::to_owned),
+            hook: if form.yes("buttons")? { Some(make_hook()?) } else { None },
         })
     }
 
@@ -108,6 +121,10 @@ impl Channel for Telegram {
         format!("Telegram {}", self.hint())
     }
 
+    fn hook_secret(&self) -> Option<&SecretString> {
+        self.hook.as_ref()
+    }
+
     async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
         let mut body = json!({
             "chat_id": self.chat,
@@ -121,24 +138,19 @@ impl Channel for Telegram {
         if self.silent {
             body["disable_notification"] = true.into();
         }
-        let path = format!("/bot{}/sendMessage", self.token.expose());
-        match &self.server {
-            Some(server) => {
-                let ask = Ask::json(Self::KIND, To::Own(server::target(server)?), path, &body);
-                let reply = client.call(ask).await?;
-                let judged = self.judge(&reply);
-                if message.code.is_none() {
-                    return judged;
-                }
-                // Whoever named the server must not read the code from what it says: the status is all that is kept.
-                let status = reply.status.to_string();
-                match judged {
-                    Ok(_) => Ok(Answer(status)),
-                    Err(SendError::Permanent(_)) => Err(SendError::Permanent(status)),
-                    Err(SendError::Retry { after, .. }) => Err(SendError::Retry { reason: status, after }),
-                }
-            }
-            None => self.judge(&client.call(Ask::json(Self::KIND, To::Provider(API), path, &body)).await?),
+        if let (Some(_), Some(token)) = (&self.hook, message.back.token()) {
+            let button = json!({ "text": "Acknowledge", "callback_data": format!("{ACKNOWLEDGE}{token}") });
+            body["reply_markup"] = json!({ "inline_keyboard": [[button]] });
+        }
+        if message.is_trial() {
+            self.take_over(message, client).await?;
+        }
+        let reply = self.call("sendMessage", &body, client).await?;
+        let judged = self.judge(&reply);
+        match self.server {
+            // Whoever named the server must not read the code from what it says: the status is all that is kept.
+            Some(_) if message.code.is_some() => without_words(judged, &reply),
+            _ => judged,
         }
     }
 }
@@ -151,15 +163,9 @@ struct Said {
     #[serde(default)]
     description: String,
     #[serde(default)]
-    result: Sent,
+    result: Value,
     #[serde(default)]
     parameters: Parameters,
-}
-
-#[derive(Default, Deserialize)]
-struct Sent {
-    #[serde(default)]
-    message_id: i64,
 }
 
 #[derive(Default, Deserialize)]
@@ -169,11 +175,33 @@ struct Parameters {
 }
 
 impl Telegram {
+    /// Calls a method of the Bot API.
+    async fn call(&self, method: &str, body: &Value, client: &Client) -> Result<Reply, SendError> {
+        let to = match &self.server {
+            Some(server) => To::Own(server::target(server)?),
+            None => To::Provider(API),
+        };
+        client.call(Ask::json(Self::KIND, to, format!("/bot{}/{method}", self.token.expose()), body)).await
+    }
+
+    /// Has Telegram tell us who presses a button: `setWebhook`, <https://core.telegram.org/bots/api#setwebhook>. It is asked for with each
+    /// trial of the channel, since a bot has one address only.
+    async fn take_over(&self, message: &Message, client: &Client) -> Result<(), SendError> {
+        let Some(secret) = &self.hook else { return Ok(()) };
+        let Some(hook) = &message.back.hook else {
+            let why = "buttons need a Picket that Telegram finds by https";
+            return Err(SendError::Permanent(why.to_owned()).but("edit the channel and leave the buttons out"));
+        };
+        let body = json!({ "url": hook, "secret_token": secret, "allowed_updates": ["callback_query"] });
+        self.judge(&self.call("setWebhook", &body, client).await?).map(|_| ())
+    }
+
     fn judge(&self, reply: &Reply) -> Result<Answer, SendError> {
         let said: Option<Said> = serde_json::from_slice(&reply.body).ok();
         let (parsed, said) = (said.is_some(), said.unwrap_or_default());
         if reply.status.is_success() && said.ok {
-            return Ok(Answer(format!("{} message {}", reply.status, said.result.message_id)));
+            let id = said.result.get("message_id").and_then(Value::as_i64).unwrap_or_default();
+            return Ok(Answer(format!("{} message {id}", reply.status)));
         }
         let words = if parsed { said.description } else { String::from_utf8_lossy(&reply.body).into_owned() };
         let key = self.token.expose().split_once(':').map_or("", |(_, key)| key);
@@ -197,6 +225,21 @@ impl Telegram {
             _ => refused,
         })
     }
+}
+
+fn without_words(judged: Result<Answer, SendError>, reply: &Reply) -> Result<Answer, SendError> {
+    let status = reply.status.to_string();
+    match judged {
+        Ok(_) => Ok(Answer(status)),
+        Err(SendError::Permanent(_)) => Err(SendError::Permanent(status)),
+        Err(SendError::Retry { after, .. }) => Err(SendError::Retry { reason: status, after }),
+    }
+}
+
+fn make_hook() -> Result<SecretString, InvalidSettings> {
+    let mut key = [0_u8; HOOK_BYTES];
+    rand::fill(&mut key).map_err(|_| InvalidSettings::new("buttons", "the machine gives no random bytes"))?;
+    Ok(SecretString::new(URL_SAFE_NO_PAD.encode(key)))
 }
 
 /// The message as HTML of Telegram's kind; what would not fit is cut before it is escaped, for it counts unescaped.

@@ -4,7 +4,8 @@
 //! <https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource>, errors:
 //! <https://www.twilio.com/docs/usage/twilios-response> and <https://www.twilio.com/docs/api/errors>, keys:
 //! <https://www.twilio.com/docs/iam/api-keys>, regions: <https://www.twilio.com/docs/global-infrastructure/understanding-twilio-regions>,
-//! segments: <https://www.twilio.com/docs/glossary/what-sms-character-limit>.
+//! segments: <https://www.twilio.com/docs/glossary/what-sms-character-limit>, what became of a message or call:
+//! <https://www.twilio.com/docs/messaging/guides/track-outbound-message-status>, read in [`crate::notify::inbound`].
 //!
 //! Created is 201 with the message's `sid` and `status`. An error is JSON: `code`, `message`, `more_info`, `status`. 429
 //! (code 20429) and 5xx help by waiting; everything else (21211 no such number, 21610 the receiver said STOP, 20003 wrong
@@ -144,6 +145,11 @@ impl Channel for Twilio {
         masked(&self.to, 3, 2)
     }
 
+    /// Twilio signs by the auth token, not by a key's secret: <https://www.twilio.com/docs/usage/security#validating-requests>.
+    fn hook_secret(&self) -> Option<&SecretString> {
+        self.key.is_none().then_some(&self.secret)
+    }
+
     fn name(&self) -> String {
         format!("{} {}", if self.call { "Call to" } else { "SMS" }, self.hint())
     }
@@ -154,10 +160,13 @@ impl Channel for Twilio {
             true => ("Calls", "Twiml", twiml(message)),
             false => ("Messages", "Body", short::sms(&message.brief)),
         };
+        let told = self.hook_secret().and(message.back.hook.as_ref());
+        let told = told.map(|hook| ("StatusCallback", format!("{}?delivery={}", hook.expose(), message.id)));
         let body = Serializer::new(String::new())
             .append_pair("To", &self.to)
             .append_pair(sender, &self.from)
             .append_pair(field, &said)
+            .extend_pairs(told)
             .finish();
         let ask = Ask {
             kind: Self::KIND,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::sheet::Sheet;
 use super::short::Brief;
 use super::words::one_line;
-use super::{Message, closure, data, operator, papers};
+use super::{Back, Message, closure, data, operator, papers};
 use crate::domain::account_mail::{About, LinkFacts, Step};
 
 /// What to do about a deed that was not one's own.
@@ -36,6 +36,7 @@ pub fn write(id: AccountMailId, about: &About, public_url: &str, now: Timestamp)
         brief: Brief::default(),
         alarms: Vec::new(),
         code: None,
+        back: Back::default(),
     }
 }
 

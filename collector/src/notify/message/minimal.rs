@@ -43,17 +43,19 @@ pub(super) fn write(facts: &Facts) -> Message {
     });
     let sheet = Sheet { subject: subject.to_owned(), lead: lead.to_owned(), rows: rows.clone(), link: link.clone() };
     let prose = rows.is_empty().then(|| lead.to_owned());
+    let back = super::back::of(facts);
     Message {
         id: facts.delivery,
         thread,
         at: facts.now,
-        text: sheet.text(),
-        html: sheet.html(),
+        text: sheet.text_asking(back.page()),
+        html: sheet.html_asking(back.page()),
         event: json!({ "type": kind, "timestamp": facts.now.to_string(), "data": data }),
         brief: Brief { headline: sheet.subject.clone(), rows, prose, link },
         subject: sheet.subject,
         alarms: alarm::alarms(facts).into_iter().map(neutral).collect(),
         code: None,
+        back,
     }
 }
 

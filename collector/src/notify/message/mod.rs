@@ -4,6 +4,7 @@
 
 pub mod account;
 mod alarm;
+mod back;
 mod closure;
 mod data;
 mod declared;
@@ -27,6 +28,7 @@ use crate::domain::incident;
 use crate::domain::outage::{Notice, NoticeKind};
 
 pub use alarm::{Act, Alarm, Class, Severity};
+pub use back::{Acknowledge, Back};
 pub use declared::DeclaredFacts;
 pub use short::Brief;
 pub use words::{duration, vote};
@@ -42,6 +44,8 @@ pub struct Facts {
     pub public_url: Option<String>,
     /// Whether it says no more than what sort of thing happened, since when, and where to look.
     pub minimal: bool,
+    /// How it can be answered.
+    pub back: Back,
     /// What has to be told.
     pub occasion: Occasion,
 }
@@ -142,6 +146,15 @@ pub struct Message {
     pub alarms: Vec<Alarm>,
     /// What must not be read from an answer that repeats the message: the code in it.
     pub code: Option<SecretString>,
+    /// How it can be answered; nothing is to be acknowledged where no incident just began.
+    pub back: Back,
+}
+
+impl Message {
+    /// Whether it tries the channel out, and tells of nothing.
+    pub fn is_trial(&self) -> bool {
+        self.alarms.iter().any(|alarm| alarm.class == Class::Test)
+    }
 }
 
 /// Writes the message.
@@ -167,13 +180,14 @@ pub fn write(facts: &Facts) -> Message {
             (sheet, declared::event(kind, *at, incident), Some(incident.id))
         }
     };
+    let back = back::of(facts);
     Message {
         id: facts.delivery,
         thread,
         at: facts.now,
         subject: words::one_line(&sheet.subject),
-        text: sheet.text(),
-        html: sheet.html(),
+        text: sheet.text_asking(back.page()),
+        html: sheet.html_asking(back.page()),
         event: json!({ "type": kind(&facts.occasion), "timestamp": facts.now.to_string(), "data": event }),
         brief: short::brief(facts, &sheet),
         alarms: alarm::alarms(facts),
@@ -181,6 +195,7 @@ pub fn write(facts: &Facts) -> Message {
             Occasion::Code { code, .. } => Some(code.clone()),
             Occasion::Test { .. } | Occasion::Notice { .. } | Occasion::Declared { .. } => None,
         },
+        back,
     }
 }
 

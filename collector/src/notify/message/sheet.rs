@@ -17,6 +17,15 @@ pub(super) struct Sheet {
 
 impl Sheet {
     pub(super) fn text(&self) -> String {
+        self.text_asking(None)
+    }
+
+    pub(super) fn html(&self) -> String {
+        self.html_asking(None)
+    }
+
+    /// With the page on which the incident is acknowledged, where there is one.
+    pub(super) fn text_asking(&self, acknowledge: Option<&str>) -> String {
         let mut text = format!("{}\n", self.lead);
         if !self.rows.is_empty() {
             text.push('\n');
@@ -27,10 +36,14 @@ impl Sheet {
         if let Some(link) = &self.link {
             let _ = write!(text, "\n{link}\n");
         }
+        if let Some(page) = acknowledge {
+            let _ = write!(text, "\nAcknowledge: {page}\n");
+        }
         text
     }
 
-    pub(super) fn html(&self) -> String {
+    /// The same as HTML.
+    pub(super) fn html_asking(&self, acknowledge: Option<&str>) -> String {
         let mut html = format!("<!DOCTYPE html>\n<html><body>\n<p><strong>{}</strong></p>\n", escape(&self.lead));
         if !self.rows.is_empty() {
             html.push_str("<table>\n");
@@ -42,6 +55,9 @@ impl Sheet {
         }
         if let Some(link) = &self.link {
             let _ = writeln!(html, "<p>{}</p>", linked(link));
+        }
+        if let Some(page) = acknowledge {
+            let _ = writeln!(html, "<p><a href=\"{}\">Acknowledge</a></p>", escape(page));
         }
         html.push_str("</body></html>\n");
         html

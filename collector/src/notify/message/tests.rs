@@ -56,6 +56,7 @@ fn facts(kind: NoticeKind, incident: Option<IncidentFacts>, now: &str) -> Facts 
         now: at(now),
         public_url: Some("https://picket.example/".to_owned()),
         minimal: false,
+        back: Back::default(),
         occasion: Occasion::Notice { notice, monitor: monitor(), incident },
     }
 }

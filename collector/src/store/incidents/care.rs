@@ -48,6 +48,17 @@ pub enum Deed {
     MonitorGone,
 }
 
+/// By which channel somebody acknowledges who is not signed in.
+#[derive(Clone, Copy, Debug)]
+pub struct Through<'a> {
+    /// Its id.
+    pub channel: uuid::Uuid,
+    /// What it is called.
+    pub name: &'a str,
+    /// Who, as its provider calls them, if it said so.
+    pub who: Option<&'a str>,
+}
+
 /// What is added to a timeline.
 #[derive(Default)]
 pub(super) struct Fact<'a> {
@@ -84,6 +95,24 @@ pub async fn hold(conn: &mut Scoped, id: IncidentId) -> Result<Option<Held>, Sto
 /// # Errors
 /// When the database fails.
 pub async fn acknowledge(conn: &mut Scoped, held: &Held, now: Timestamp) -> Result<Deed, StoreError> {
+    acknowledged(conn, held, json!({}), now).await
+}
+
+/// The same by a link or a button of a message, or at the provider of a channel.
+///
+/// # Errors
+/// When the database fails.
+pub async fn acknowledge_through(
+    conn: &mut Scoped,
+    held: &Held,
+    through: Through<'_>,
+    now: Timestamp,
+) -> Result<Deed, StoreError> {
+    let detail = json!({ "channel": { "id": through.channel, "name": through.name }, "who": through.who });
+    acknowledged(conn, held, detail, now).await
+}
+
+async fn acknowledged(conn: &mut Scoped, held: &Held, detail: Value, now: Timestamp) -> Result<Deed, StoreError> {
     if held.resolved_at.is_some() {
         return Ok(Deed::NotOpen);
     }
@@ -93,7 +122,7 @@ pub async fn acknowledge(conn: &mut Scoped, held: &Held, now: Timestamp) -> Resu
     let update = sqlx::query("UPDATE incidents SET acknowledged_at = $2 WHERE id = $1 AND acknowledged_at IS NULL");
     let done = update.bind(held.key).bind(now.micros()).execute(conn.conn()).await?;
     StoreError::expect_rows("incidents", 1, done.rows_affected())?;
-    note(conn, held.key, now, Fact { event: "acknowledged", ..Fact::default() }).await?;
+    note(conn, held.key, now, Fact { event: "acknowledged", detail: detail.clone(), ..Fact::default() }).await?;
     let told: bool = sqlx::query_scalar(
         "SELECT EXISTS (SELECT FROM notices WHERE incident_id = $1 AND kind IN ('down', 'reopened', 'declared'))",
     )
@@ -103,7 +132,7 @@ pub async fn acknowledge(conn: &mut Scoped, held: &Held, now: Timestamp) -> Resu
     if told {
         tell(conn, held, NoticeKind::Acknowledged, now).await?;
     }
-    finish(conn, held, "incident.acknowledge", json!({}), now).await
+    finish(conn, held, "incident.acknowledge", detail, now).await
 }
 
 /// Gives it to a member, or to nobody. What names the member outside goes into the audit log, what the member is called into the

@@ -12,7 +12,10 @@ use sqlx::query::QueryScalar;
 
 use super::{Conn, IncidentKey, MonitorKey, OrgKey, StoreError, Worker};
 
-pub use care::{Deed, Held, acknowledge, assign, comment, hold, reopen, resolve_by_hand, write_post_mortem};
+pub use care::{
+    Deed, Held, Through, acknowledge, acknowledge_through, assign, comment, hold, reopen, resolve_by_hand,
+    write_post_mortem,
+};
 pub use declared::{Declared, declare};
 
 /// The open incident of a monitor.

@@ -23,7 +23,7 @@ pub struct IncidentOf {
     pub severity: String,
     pub tells: bool,
     pub reopened_at: Option<i64>,
-    /// Who acknowledged it, as the audit log names people.
+    /// Who acknowledged it, as the audit log names people; `channel:` and what they are called who answered a message.
     pub acknowledged_by: Option<String>,
     /// To whom it is given.
     pub assignee: Option<UserKey>,
@@ -71,7 +71,9 @@ pub struct Chosen<'a> {
 const SELECT: &str = " AS post_mortem, i.id, i.uuid, i.monitor_id, i.started_at, i.confirmed_at, i.resolved_at, i.resolution, i.failure, i.message,
         i.detail, i.origin, i.title, i.severity, i.tells, i.acknowledged_at, i.reopened_at, i.post_mortem_at,
         i.published_at, coalesce(s.state IN ('down', 'recovering'), false) AS fails, a.user_id AS assignee,
-        CASE WHEN i.acknowledged_at IS NOT NULL THEN (SELECT e.actor FROM incident_events e
+        CASE WHEN i.acknowledged_at IS NOT NULL THEN (SELECT CASE WHEN e.actor LIKE 'channel:%'
+                THEN 'channel:' || coalesce(e.detail ->> 'who' || ' (' || (e.detail #>> '{channel,name}') || ')', e.detail #>> '{channel,name}')
+                ELSE e.actor END FROM incident_events e
             WHERE e.incident_id = i.id AND e.event = 'acknowledged' ORDER BY e.id DESC LIMIT 1) END AS acknowledged_by,
         (SELECT coalesce(json_agg(json_build_object('id', m.uuid, 'name', m.name) ORDER BY m.name), '[]') FROM monitors m
          WHERE m.id IN (SELECT i.monitor_id UNION ALL SELECT im.monitor_id FROM incident_monitors im WHERE im.incident_id = i.id)) AS monitors

@@ -5,6 +5,7 @@
 //! there is nothing else to show.
 
 pub mod account;
+pub mod acknowledge;
 pub mod admin;
 pub mod audit;
 pub mod channel;

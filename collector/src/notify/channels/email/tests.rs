@@ -5,7 +5,7 @@ use picket_shared::time::Timestamp;
 use uuid::Uuid;
 
 use super::*;
-use crate::notify::message::Brief;
+use crate::notify::message::{Back, Brief};
 
 fn message(subject: &str) -> Message {
     Message {
@@ -19,6 +19,7 @@ fn message(subject: &str) -> Message {
         brief: Brief::default(),
         alarms: Vec::new(),
         code: None,
+        back: Back::default(),
     }
 }
 

@@ -42,6 +42,19 @@ impl Viewer {
         actor.filter(|_| self.members.is_some()).map(|actor| called(actor).to_owned())
     }
 
+    /// Who answered a message of a channel; takes out of the facts what is not for who asks.
+    fn through(&self, detail: &mut Value) -> Option<String> {
+        let text = |detail: &Value, name: &str| detail.pointer(name).and_then(Value::as_str).map(ToOwned::to_owned);
+        let channel = text(detail, "/channel/name").filter(|_| detail.get("who").is_some())?;
+        let who = text(detail, "/who").filter(|_| self.members.is_some());
+        detail["who"] = who.as_deref().into();
+        if !self.channels {
+            detail["channel"]["name"] = Value::Null;
+            return Some(who.unwrap_or_default()).filter(|who| !who.is_empty());
+        }
+        Some(who.unwrap_or(channel))
+    }
+
     pub(super) fn incident(&self, of: &IncidentOf) -> Value {
         let row = &of.incident;
         let by_judge = of.origin == "judge";
@@ -104,10 +117,11 @@ impl Viewer {
             query.append_pair("from", &(at - AROUND).exact()).append_pair("to", &(at + AROUND).exact());
             detail["results"] = format!("/api/v1/monitors/{}/results?{}", monitor.id, query.finish()).into();
         }
+        let by = self.through(&mut detail).or_else(|| self.who(fact.actor.as_deref()));
         json!({
             "at": micros(fact.at),
             "event": fact.event,
-            "by": self.who(fact.actor.as_deref()),
+            "by": by,
             "to": self.who(fact.assignee.as_deref()),
             "text": fact.body,
             "detail": detail,

@@ -42,7 +42,7 @@ fn kind_word(kind: &str) -> &'static str {
 
 /// Whether it is told, as a state with its shape.
 fn standing(row: &ChannelRow) -> Shape {
-    let failed = row.last.as_ref().is_some_and(|last| last.state == "failed");
+    let failed = row.last.as_ref().is_some_and(|last| matches!(last.state.as_str(), "failed" | "undelivered"));
     match (row.verified_at, failed) {
         _ if row.unset.is_some() => Shape { word: text("channel.unset"), ..shape("down") },
         (None, _) => Shape { word: text("channel.unverified"), ..shape("pending") },
@@ -57,6 +57,8 @@ fn result_word(state: &str) -> &'static str {
         "sent" => text("channel.sent"),
         "failed" => text("channel.failed"),
         "pending" => text("channel.pending"),
+        "delivered" => text("channel.delivered"),
+        "undelivered" => text("channel.undelivered"),
         _ => text("channel.superseded"),
     }
 }

@@ -10,8 +10,10 @@ use axum::response::Response;
 
 use super::{find, kind_word, result_word, shown, standing};
 use crate::channels::{self, ChannelError, Verdict};
+use crate::domain::access::Right;
 use crate::notify::channels::{Kind, Proof};
 use crate::store::channels::{self as store, ChannelRow};
+use crate::vault::Class;
 use crate::web::Site;
 use crate::web::extract::form::Form;
 use crate::web::extract::user::User;
@@ -33,6 +35,8 @@ struct Page {
     verified: Option<When>,
     unset: Option<(When, &'static str)>,
     by_code: bool,
+    /// Where its provider says something back: the address, and what it is called there.
+    hook: Option<(String, &'static str)>,
     last: Option<(&'static str, Shape, When, Option<String>)>,
     error: Option<String>,
 }
@@ -153,6 +157,21 @@ fn wrong(site: &Site, user: &User, row: &ChannelRow, error: String) -> Response 
     show(site, user, row, &HashMap::new(), Some(error))
 }
 
+/// The address that a person has to enter at the provider, where it comes by https.
+fn hook(site: &Site, user: &User, row: &ChannelRow) -> Option<(String, &'static str)> {
+    let entered = match Kind::parse(&row.kind)? {
+        Kind::Slack => "channel.hook_slack",
+        Kind::Pagerduty => "channel.hook_pagerduty",
+        _ => return None,
+    };
+    let url = site.front.public_url.as_str();
+    if !url.starts_with("https:") || !user.member.may(Right::ChannelsWrite) {
+        return None;
+    }
+    let link = site.sealer.row_link(Class::Hook, user.member.org.0, row.id.0).ok()?;
+    Some((format!("{url}/hooks/{}", link.expose()), text(entered)))
+}
+
 fn show(
     site: &Site,
     user: &User,
@@ -164,8 +183,8 @@ fn show(
     let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let last = row.last.as_ref().map(|last| {
         let shape = crate::web::ui::shape::shape(match last.state.as_str() {
-            "sent" => "up",
-            "failed" => "down",
+            "sent" | "delivered" => "up",
+            "failed" | "undelivered" => "down",
             _ => "pending",
         });
         (result_word(&last.state), shape, when(last.at, now), last.answer.clone())
@@ -183,6 +202,7 @@ fn show(
             let key = if why == "erased" { "channel.unset_erased" } else { "channel.unset_imported" };
             (when(*at, now), text(key))
         }),
+        hook: hook(site, user, row),
         by_code: Kind::parse(&row.kind).is_none_or(|kind| kind.proof() == Proof::Code),
         last,
         error,

@@ -56,7 +56,7 @@ pub(super) fn line(user: &User, fact: &FactRow, now: Timestamp) -> Line {
         at: when(Timestamp::from_micros(fact.at), now),
         class: shape::shape(class).class,
         what,
-        by: who(user, fact.actor.as_deref()),
+        by: through(user, detail).or_else(|| who(user, fact.actor.as_deref())),
         text: fact.body.as_deref().map(written).unwrap_or_default(),
         facts: facts(user, fact),
         first: fact.event == "first_failure",
@@ -115,6 +115,17 @@ fn delivery(user: &User, detail: &Value) -> (&'static str, String) {
         _ => ("pending", "incident.delivery_pending"),
     };
     (class, format!("{}: {}", channel, text(key)))
+}
+
+/// Who answered a message of a channel, and is known by that alone.
+fn through(user: &User, detail: &Value) -> Option<String> {
+    let channel = detail.pointer("/channel/name").and_then(Value::as_str).filter(|_| detail.get("who").is_some())?;
+    let channel = if user.member.may(Right::ChannelsRead) { channel } else { text("incident.a_channel") };
+    let named = detail.get("who").and_then(Value::as_str).filter(|_| user.member.may(Right::MembersRead));
+    Some(match named {
+        Some(name) => format!("{name} ({channel})"),
+        None => filled("incident.through", channel),
+    })
 }
 
 /// What belongs to a fact and is not said by its words.

@@ -1,0 +1,93 @@
+//! What the link in a mail leads to: a page that says which incident it is, with a button that acknowledges it. A look does nothing, since
+//! mail scanners follow links.
+
+use askama::Template;
+use axum::extract::{Extension, Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use picket_shared::ids::DeliveryId;
+
+use super::error;
+use super::frame::Frame;
+use super::shape::{When, when};
+use super::{filters, page_with, see};
+use crate::store::hooks::{self, Asked};
+use crate::store::incidents::{self, Deed, Through};
+use crate::store::{OrgKey, Scoped, StoreError};
+use crate::vault::Class;
+use crate::web::Site;
+use crate::web::extract::form::Form;
+use crate::web::guard::client::ClientAddress;
+use crate::web::texts::text;
+
+#[derive(Template)]
+#[template(path = "incident/acknowledge.html")]
+struct Page<'a> {
+    frame: Frame,
+    link: &'a str,
+    id: String,
+    called: Option<String>,
+    since: When,
+    /// What there is to say instead of a button.
+    said: Option<&'static str>,
+}
+
+/// `GET /acknowledge/{link}`.
+pub async fn get_acknowledge(State(site): State<Site>, Path(link): Path<String>) -> Response {
+    let shows = async {
+        let Some((_, asked)) = asked(&site, &link).await? else { return Ok(gone()) };
+        Ok(show(&site, &link, asked))
+    };
+    shows.await.unwrap_or_else(|failed: StoreError| error::unavailable(&failed))
+}
+
+/// `POST /acknowledge/{link}`.
+pub async fn post_acknowledge(
+    State(site): State<Site>,
+    Path(link): Path<String>,
+    address: Option<Extension<ClientAddress>>,
+    _: Form,
+) -> Response {
+    let does = async {
+        let Some((scoped, asked)) = asked(&site, &link).await? else { return Ok(gone()) };
+        let address = address.map(|Extension(address)| address.0);
+        let mut scoped = scoped.by(format!("channel:{}", asked.channel)).from(address);
+        let Some(held) = incidents::hold(&mut scoped, asked.incident).await? else { return Ok(gone()) };
+        let through = Through { channel: asked.channel, name: &asked.channel_name, who: None };
+        let deed = incidents::acknowledge_through(&mut scoped, &held, through, site.clock.now()).await?;
+        if deed == Deed::Done {
+            scoped.commit().await?;
+        }
+        Ok(see(&format!("/acknowledge/{link}")))
+    };
+    does.await.unwrap_or_else(|failed: StoreError| error::unavailable(&failed))
+}
+
+/// What a link is for, with a connection of its organization.
+async fn asked(site: &Site, link: &str) -> Result<Option<(Scoped, Asked)>, StoreError> {
+    let Some((org, delivery)) = site.sealer.row_of_link(Class::Acknowledgement, link) else { return Ok(None) };
+    let mut scoped = site.pools.scoped(OrgKey(org)).await?;
+    Ok(hooks::asked(&mut scoped, DeliveryId(delivery)).await?.map(|asked| (scoped, asked)))
+}
+
+fn show(site: &Site, link: &str, asked: Asked) -> Response {
+    let now = site.clock.now();
+    let said = match (asked.resolved_at, asked.acknowledged_at) {
+        (Some(_), _) => Some("acknowledge.over"),
+        (None, Some(_)) => Some("acknowledge.done"),
+        (None, None) => None,
+    };
+    let page = Page {
+        frame: Frame::open(text("acknowledge.title")),
+        link,
+        id: asked.incident.to_string(),
+        called: asked.called,
+        since: when(asked.started_at, now),
+        said: said.map(text),
+    };
+    page_with(StatusCode::OK, &page)
+}
+
+fn gone() -> Response {
+    error::page(StatusCode::NOT_FOUND, "acknowledge.gone")
+}
