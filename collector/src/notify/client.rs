@@ -7,7 +7,7 @@ mod tls;
 
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -52,7 +52,41 @@ pub(super) const AGENT: &str = concat!("Picket/", env!("CARGO_PKG_VERSION"));
 
 /// Everything that sending needs. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Client(Arc<Inner>);
+pub struct Client(Arc<Inner>, Option<Watcher>);
+
+/// What the last answer to a client was.
+#[derive(Clone, Debug, Default)]
+pub struct Watcher(Arc<Mutex<Option<Seen>>>);
+
+/// An answer, as far as it is kept beside its words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The code of HTTP or SMTP.
+    pub status: u16,
+    /// What the provider calls the request, to ask it by.
+    pub request_id: Option<String>,
+}
+
+/// How providers name a request.
+const REQUEST_IDS: [&str; 5] =
+    ["x-request-id", "request-id", "twilio-request-id", "x-slack-req-id", "x-correlation-id"];
+
+impl Watcher {
+    /// What was seen last.
+    pub fn seen(&self) -> Option<Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, seen: Seen) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+    }
+}
+
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let named = REQUEST_IDS.iter().find_map(|name| headers.get(*name)?.to_str().ok())?;
+    let named: String = named.chars().filter(char::is_ascii_graphic).take(100).collect();
+    (!named.is_empty()).then_some(named)
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -152,7 +186,20 @@ impl Client {
     pub fn new(mail: Mail, outbound: Outbound, guard: EgressGuard) -> Result<Self, BadClient> {
         let tls = Arc::new(tls::config(outbound.ca_pem())?);
         let signer = mail.dkim.as_ref().map(Signer::new).transpose()?;
-        Ok(Self(Arc::new(Inner { guard, mail, signer, outbound, tls })))
+        Ok(Self(Arc::new(Inner { guard, mail, signer, outbound, tls }), None))
+    }
+
+    /// The same, with what shows what the last answer was.
+    pub fn watched(&self) -> (Self, Watcher) {
+        let watcher = Watcher::default();
+        (Self(Arc::clone(&self.0), Some(watcher.clone())), watcher)
+    }
+
+    /// Notes the code of an answer.
+    pub(super) fn answered(&self, status: u16, headers: &HeaderMap) {
+        if let Some(watcher) = &self.1 {
+            watcher.note(Seen { status, request_id: request_id(headers) });
+        }
     }
 
     /// The operator's mail server.
@@ -218,9 +265,11 @@ impl Client {
             }
         };
         let who = if guarded { "the receiver" } else { host };
-        timeout(PATIENCE, exchange)
+        let reply = timeout(PATIENCE, exchange)
             .await
-            .unwrap_or_else(|_| Err(SendError::retry(format!("{who} did not answer in 30 s"))))
+            .unwrap_or_else(|_| Err(SendError::retry(format!("{who} did not answer in 30 s"))))?;
+        self.answered(reply.status.as_u16(), &reply.headers);
+        Ok(reply)
     }
 
     /// A connection to a host that the operator named.

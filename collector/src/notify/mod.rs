@@ -12,5 +12,5 @@ pub mod message;
 mod escape;
 
 pub use channels::{Answer, Kind, SendError, Settings};
-pub use client::Client;
+pub use client::{Client, Seen, Watcher};
 pub use message::{Facts, Message};

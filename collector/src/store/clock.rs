@@ -45,7 +45,7 @@ pub const TIMES: &[(&str, &[&str])] = &[
     ("incident_events", &["at"]),
     ("channels", &["created_at", "deleted_at", "verified_at", "unset_at"]),
     ("notices", &["at", "dispatched_at"]),
-    ("deliveries", &["next_at", "leased_until", "created_at", "ended_at", "reported_at"]),
+    ("deliveries", &["next_at", "leased_until", "created_at", "ended_at", "reported_at", "asked_again_at"]),
     ("standing_alarms", &["next_at", "leased_until"]),
     ("delivery_attempts", &["at"]),
     ("replays", &["from_at", "to_at", "noted_at"]),

@@ -2,7 +2,7 @@
 
 use picket_collector::domain::outage::NoticeKind;
 use picket_collector::flow::dispatch::{self, Report};
-use picket_collector::store::deliveries::{self, Attempt, Leased};
+use picket_collector::store::deliveries::{self, Attempt, Leased, Tried};
 use picket_collector::store::monitors::{self, Found};
 use picket_collector::store::{RegionKey, channels};
 use picket_shared::ids::{MonitorId, Region};
@@ -32,8 +32,10 @@ async fn lease(told: &Told, at: Timestamp) -> Vec<Leased> {
 }
 
 async fn record(told: &Told, leased: &Leased, at: Timestamp) -> bool {
+    let (attempt, answer) = (Attempt::Sent, "200".to_owned());
+    let tried = Tried { attempt, answer, status: Some(200), request_id: None, took: TERM, at };
     let mut worker = told.database.pools.worker().await.unwrap();
-    let held = deliveries::record(&mut worker, leased, Attempt::Sent, "200", TERM, at).await.unwrap();
+    let held = deliveries::record(&mut worker, leased, &tried).await.unwrap();
     worker.commit().await.unwrap();
     held
 }

@@ -12,9 +12,10 @@ use crate::managements::managed;
 
 /// What routes name, by the beginning of their path; the other organization's, and one that nobody has. A route of another
 /// beginning fails until a row of it is here.
-const NAMED: [(&str, &str, &str); 16] = [
+const NAMED: [(&str, &str, &str); 17] = [
     ("/monitors/", THEIRS, NOBODYS),
     ("/channels/", THEIRS, NOBODYS),
+    ("/deliveries/", THEIRS, NOBODYS),
     ("/incidents/", THEIRS, NOBODYS),
     ("/keys/", "Theirs00", "Nobodys0"),
     ("/members/", THEIRS, NOBODYS),
@@ -48,6 +49,8 @@ async fn other_organization(world: &World) {
                  SELECT '{THEIRS}', 2, id, 1, 1, 'tcp_refused', 'their trouble', '{{}}' FROM monitors WHERE uuid = '{THEIRS}';
              INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at)
                  VALUES ('{THEIRS}', 2, 'their mail', 'email', 't***@example.org', 'x', 0);
+             INSERT INTO deliveries (uuid, org_id, channel_id, payload, state, next_at, created_at)
+                 SELECT '{THEIRS}', 2, id, '{{\"kind\":\"test\"}}', 'failed', 0, 0 FROM channels WHERE uuid = '{THEIRS}';
              INSERT INTO invitations (uuid, org_id, email, role, token_hash, invited_by, created_at, expires_at)
                  SELECT '{THEIRS}', 2, 'their@example.org', 'viewer', sha256('x'), id, 0, 9e15 FROM users WHERE uuid = '{THEIRS}';
              INSERT INTO api_keys (org_id, user_id, public_id, key_hash, name, scopes, created_at)
@@ -70,6 +73,7 @@ async fn all_of_theirs(world: &World) -> String {
         "incidents",
         "incident_events",
         "channels",
+        "deliveries",
         "invitations",
         "api_keys",
         "probes",

@@ -13,6 +13,7 @@ mod authenticator;
 mod canaries;
 mod common;
 mod consents;
+mod deliveries;
 mod ends;
 mod erasure;
 mod foreign;

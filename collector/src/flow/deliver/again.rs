@@ -56,7 +56,7 @@ async fn tell(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<bool, StoreE
     let sent = match ready(ctx, leased, now) {
         Ok(ready) => {
             ctx.pools.confirm().await?;
-            ready.send(ctx).await
+            ready.send(ctx).await.0
         }
         Err(error) => Err(error),
     };

@@ -19,8 +19,8 @@ use crate::meters::Meters;
 use crate::notify::message::{
     self, Acknowledge, Alarm, Back, DeclaredFacts, Facts, IncidentFacts, MonitorFacts, Occasion,
 };
-use crate::notify::{Client, Kind, SendError, Settings};
-use crate::store::deliveries::{self, About, Attempt, IncidentNow, Leased};
+use crate::notify::{Client, Kind, Seen, SendError, Settings};
+use crate::store::deliveries::{self, About, Attempt, IncidentNow, Leased, Tried};
 use crate::store::{ChannelKey, Pools, StoreError, channel_proofs, limits};
 use crate::vault::{Class, Opener, Sealer, VaultError};
 use crate::wake::{Bell, Bells};
@@ -175,21 +175,24 @@ async fn deliver(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<Attempt, 
         }
         ready => ready,
     };
-    let (result, alarms) = match ready {
+    let (result, seen, alarms) = match ready {
         Ok(ready) => {
             // Whoever stood still since the lease may have been deposed, and another sends it.
             ctx.pools.confirm().await?;
-            (ready.send(ctx).await, ready.message.alarms)
+            let (result, seen) = ready.send(ctx).await;
+            (result, seen, ready.message.alarms)
         }
-        Err(error) => (Err(error), Vec::new()),
+        Err(error) => (Err(error), None, Vec::new()),
     };
     let (took, at) = (watch.elapsed(), now + watch.elapsed());
     let (attempt, answer) = weigh(leased, result, at, fastrand::f64());
     ctx.meters.delivery(&leased.channel.kind, attempt.as_str());
     log(leased, attempt, &answer);
+    let status = seen.as_ref().map(|seen| seen.status);
+    let tried = Tried { attempt, answer, status, request_id: seen.and_then(|seen| seen.request_id), took, at };
     let mut tries = 1;
     loop {
-        match record(ctx, leased, &alarms, attempt, &answer, (took, at)).await {
+        match record(ctx, leased, &alarms, &tried).await {
             // Once it is sent, only this record keeps it from being sent again.
             Err(error) if error.is_transient() && tries < RECORD_TRIES => {
                 tries += 1;
@@ -200,18 +203,11 @@ async fn deliver(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<Attempt, 
     }
 }
 
-async fn record(
-    ctx: &Ctx,
-    leased: &Leased,
-    alarms: &[Alarm],
-    attempt: Attempt,
-    answer: &str,
-    (took, at): (Duration, Timestamp),
-) -> Result<(), StoreError> {
+async fn record(ctx: &Ctx, leased: &Leased, alarms: &[Alarm], tried: &Tried) -> Result<(), StoreError> {
     let mut conn = ctx.pools.worker().await?;
-    let held = deliveries::record(&mut conn, leased, attempt, answer, took, at).await?;
+    let held = deliveries::record(&mut conn, leased, tried).await?;
     if held {
-        again::note(&mut conn, leased, alarms, attempt, at).await?;
+        again::note(&mut conn, leased, alarms, tried.attempt, tried.at).await?;
     }
     conn.commit().await?;
     if !held {
@@ -258,12 +254,13 @@ fn back(ctx: &Ctx, leased: &Leased) -> Result<Back, VaultError> {
 }
 
 impl Ready {
-    async fn send(&self, ctx: &Ctx) -> Result<String, SendError> {
-        let sent = self.settings.send(&self.message, &ctx.client).await.map(|answer| answer.0);
+    async fn send(&self, ctx: &Ctx) -> (Result<String, SendError>, Option<Seen>) {
+        let (client, watcher) = ctx.client.watched();
+        let sent = self.settings.send(&self.message, &client).await.map(|answer| answer.0);
         // A receiver may repeat what it was sent, and who reads its answer need not be who reads its messages.
         match &self.message.code {
-            Some(code) => hide(sent, code.expose()),
-            None => sent,
+            Some(code) => (hide(sent, code.expose()), watcher.seen().map(|seen| Seen { request_id: None, ..seen })),
+            None => (sent, watcher.seen()),
         }
     }
 }
@@ -351,7 +348,7 @@ fn weigh(leased: &Leased, result: Result<String, SendError>, at: Timestamp, rand
             let failures = u32::try_from(leased.attempts).unwrap_or(0).saturating_add(1);
             let next_at = at + RETRY.delay(failures, after, random);
             let (patience, words) = if leased.about.is_some() { GIVE_UP } else { GIVE_UP_TEST };
-            if next_at.since(leased.created_at) > patience {
+            if next_at.since(leased.asked_at) > patience {
                 (Attempt::Failed, format!("given up after {words}: {reason}"))
             } else {
                 (Attempt::Retry { next_at }, reason)
@@ -405,7 +402,7 @@ mod tests {
             id: DeliveryId::at(at),
             until: at + LEASE,
             attempts,
-            created_at: at,
+            asked_at: at,
             channel,
             about: Some(about()),
             proof: None,

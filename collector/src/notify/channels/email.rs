@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
+use http::HeaderMap;
 use lettre::Address;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
@@ -103,6 +104,8 @@ async fn send(settings: &Email, message: &Message, client: &Client) -> Result<An
     let sending = async {
         let mut connection = connect(client, host, &hello).await?;
         let answer = connection.send(letter.envelope(), &mail).await;
+        let code = answer.as_ref().map_or_else(|error| error.status(), |answer| Some(answer.code()));
+        code.into_iter().for_each(|code| client.answered(code.into(), &HeaderMap::new()));
         // The mail is taken or not by now; how the server says farewell does not matter.
         let _ = connection.quit().await;
         answer.map_err(|error| refusal(settings, &error))

@@ -98,7 +98,7 @@ const LEASE: &str = "UPDATE deliveries SET leased_until = $4 WHERE id IN (
 
 /// What became unwanted since it was leased is not read: it is superseded when its lease has run out.
 const READ: &str =
-    "SELECT d.id, d.org_id, d.uuid, d.attempts, d.created_at, c.id AS channel_id, c.uuid AS channel_uuid,
+    "SELECT d.id, d.org_id, d.uuid, d.attempts, coalesce(d.asked_again_at, d.created_at) AS created_at, c.id AS channel_id, c.uuid AS channel_uuid,
         c.name AS channel_name, c.kind AS channel_kind, c.minimal, c.sealed_settings, n.payload -> 'notice' AS payload, m.uuid AS monitor_uuid,
         m.name AS monitor_name, m.kind AS monitor_kind, m.target, m.severity AS monitor_severity, m.owner, m.runbook_url, i.uuid AS incident_uuid, i.started_at, i.confirmed_at,
         i.resolved_at, i.failure, i.message, i.detail, i.title, i.severity, p.sealed_code, p.expires_at,
@@ -162,7 +162,7 @@ impl Row {
             id: DeliveryId(self.uuid),
             until,
             attempts: self.attempts,
-            created_at: Timestamp::from_micros(self.created_at),
+            asked_at: Timestamp::from_micros(self.created_at),
             channel: LeasedChannel {
                 key: self.channel_id,
                 id: ChannelId(self.channel_uuid),

@@ -1,9 +1,10 @@
-//! Deliveries are made: of a notice for every channel that was verified, and without one for a test or a proof.
+//! Deliveries are made: of a notice for every channel that was verified, and without one for a test or a proof; and what was given up is
+//! asked for again.
 
 use picket_shared::ids::DeliveryId;
 use picket_shared::time::Timestamp;
 
-use crate::store::{ChannelKey, Conn, DeliveryKey, NoticeKey, OrgKey, Scoped, StoreError, Worker};
+use crate::store::{ChannelKey, Conn, DeliveryKey, NoticeKey, OrgKey, Scoped, StoreError, Worker, audit};
 use crate::wake::Bell;
 
 /// A message that no notice asked for.
@@ -132,4 +133,29 @@ pub async fn count_without_notice(
     .bind(what.as_str())
     .fetch_one(conn.conn())
     .await?)
+}
+
+/// Asks again for a message that was given up, if its channel still wants it and was told nothing of the incident since; for as long as a
+/// new one it is tried. False where that is not so.
+///
+/// # Errors
+/// When the database fails.
+pub async fn ask_again(conn: &mut Scoped, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE deliveries d SET state = 'pending', next_at = $2, ended_at = NULL, asked_again_at = $2 FROM channels c
+         WHERE d.uuid = $1 AND d.state = 'failed' AND d.notice_id IS NOT NULL AND c.id = d.channel_id AND c.deleted_at IS NULL
+            AND c.verified_at IS NOT NULL AND c.unset_at IS NULL
+            AND NOT EXISTS (SELECT FROM deliveries l JOIN notices ln ON ln.id = l.notice_id JOIN notices n ON n.id = d.notice_id
+                WHERE l.channel_id = d.channel_id AND l.id > d.id AND l.state IN ('pending', 'sent') AND ln.incident_id = n.incident_id)",
+    )
+    .bind(id.0)
+    .bind(now.micros())
+    .execute(conn.conn())
+    .await?;
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    audit::note(conn, "delivery.ask_again", id.0, serde_json::json!({}), now).await?;
+    conn.ring(Bell::Deliver).await?;
+    Ok(true)
 }

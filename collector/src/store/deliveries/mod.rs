@@ -20,7 +20,7 @@ use crate::domain::outage::Notice;
 
 pub(super) use lease::one_at_a_time;
 pub use lease::{lease, read, supersede_unwanted};
-pub use make::{Made, WithoutNotice, count_without_notice, insert_for_notice, insert_without_notice};
+pub use make::{Made, WithoutNotice, ask_again, count_without_notice, insert_for_notice, insert_without_notice};
 
 /// A delivery that is this process's to send until `until`.
 #[derive(Clone, Debug)]
@@ -35,8 +35,8 @@ pub struct Leased {
     pub until: Timestamp,
     /// How many attempts were made.
     pub attempts: i32,
-    /// When it was made.
-    pub created_at: Timestamp,
+    /// When it was made, or asked for again.
+    pub asked_at: Timestamp,
     /// Where it goes.
     pub channel: LeasedChannel,
     /// What it tells; none in a test message or a proof.
@@ -154,6 +154,23 @@ impl Attempt {
     }
 }
 
+/// A try, and how it went.
+#[derive(Clone, Debug)]
+pub struct Tried {
+    /// What follows.
+    pub attempt: Attempt,
+    /// What the provider said, shortened, without secrets.
+    pub answer: String,
+    /// The code of its answer, if there was one.
+    pub status: Option<u16>,
+    /// What it calls the request.
+    pub request_id: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+    /// When it had ended.
+    pub at: Timestamp,
+}
+
 /// Where a delivery stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -170,23 +187,20 @@ pub struct Progress {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn record(
-    conn: &mut Worker,
-    leased: &Leased,
-    attempt: Attempt,
-    answer: &str,
-    took: Duration,
-    at: Timestamp,
-) -> Result<bool, StoreError> {
+pub async fn record(conn: &mut Worker, leased: &Leased, tried: &Tried) -> Result<bool, StoreError> {
+    let Tried { attempt, at, .. } = *tried;
     sqlx::query(
-        "INSERT INTO delivery_attempts (org_id, delivery_id, at, took_us, result, answer) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO delivery_attempts (org_id, delivery_id, at, took_us, result, answer, status, request_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(leased.org)
     .bind(leased.key)
     .bind(at.micros())
-    .bind(i64::try_from(took.as_micros()).unwrap_or(i64::MAX))
+    .bind(i64::try_from(tried.took.as_micros()).unwrap_or(i64::MAX))
     .bind(attempt.as_str())
-    .bind(answer)
+    .bind(&tried.answer)
+    .bind(tried.status.filter(|status| (100..1000).contains(status)).map(i32::from))
+    .bind(&tried.request_id)
     .execute(conn.conn())
     .await?;
     let (state, next_at) = match attempt {

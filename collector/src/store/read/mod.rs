@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod dashboard;
+pub mod deliveries;
 pub mod drill;
 pub mod gauges;
 pub mod incidents;

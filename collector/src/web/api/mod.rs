@@ -7,6 +7,7 @@
 pub mod account;
 pub mod audit;
 pub mod channels;
+pub mod deliveries;
 pub mod erasure;
 pub mod exports;
 pub mod holdings;

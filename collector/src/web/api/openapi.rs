@@ -143,6 +143,7 @@ fn refusals(operation: &Operation) -> Vec<(u16, Vec<Kind>)> {
         Kind::NotVerified => ["/test", "/prove"].iter().any(|end| operation.path.ends_with(end)),
         Kind::NotOpen => operation.path.ends_with("/acknowledge"),
         Kind::NotReopened => operation.path.ends_with("/reopen"),
+        Kind::NotSentAgain => operation.path.ends_with("/send-again"),
         Kind::ExportTooLarge => operation.path == super::account::EXPORT.path,
         Kind::NotReady => operation.path.ends_with("/file"),
         // Every query is read: one that knows no parameter refuses all.

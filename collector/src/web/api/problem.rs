@@ -76,6 +76,8 @@ kinds! {
     NotReopened: "not-reopened", CONFLICT, "The incident cannot be opened again",
     /// The channel has to be verified first.
     NotVerified: "not-verified", CONFLICT, "The channel is not verified",
+    /// The message cannot be sent again.
+    NotSentAgain: "not-sent-again", CONFLICT, "The message cannot be sent again",
     /// An export has more rows than a request is answered with.
     ExportTooLarge: "export-too-large", CONFLICT, "The export is too large for one answer",
     /// An export is not made yet, or was not made.

@@ -86,6 +86,7 @@ const DONE: &[(&str, &str, bool)] = &[
     ("regional_alert", "done.regional_alert", false),
     ("verified", "done.verified", false),
     ("renamed", "done.renamed", false),
+    ("asked_again", "done.asked_again", false),
     ("removed", "done.removed", true),
     ("revoked", "done.revoked", false),
     ("released", "done.released", true),

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod channel;
 pub mod closing;
 pub mod dashboard;
+pub mod delivery;
 pub mod error;
 pub mod events;
 mod filters;
