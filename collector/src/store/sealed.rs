@@ -30,8 +30,8 @@ impl Place {
     pub const ALL: [Self; 8] = [
         Self::Mails,
         Self::Codes,
-        Self::Channels,
         Self::Hooks,
+        Self::Channels,
         Self::Exports,
         Self::Monitors,
         Self::Probes,

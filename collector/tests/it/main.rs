@@ -19,6 +19,7 @@ mod dispatch;
 mod email;
 mod evidence;
 mod exports;
+mod folding;
 mod gotify;
 mod heartbeats;
 mod import;

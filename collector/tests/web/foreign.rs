@@ -49,8 +49,8 @@ async fn other_organization(world: &World) {
                  SELECT '{THEIRS}', 2, id, 1, 1, 'tcp_refused', 'their trouble', '{{}}' FROM monitors WHERE uuid = '{THEIRS}';
              INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at)
                  VALUES ('{THEIRS}', 2, 'their mail', 'email', 't***@example.org', 'x', 0);
-             INSERT INTO deliveries (uuid, org_id, channel_id, payload, state, next_at, created_at)
-                 SELECT '{THEIRS}', 2, id, '{{\"kind\":\"test\"}}', 'failed', 0, 0 FROM channels WHERE uuid = '{THEIRS}';
+             INSERT INTO deliveries (uuid, org_id, channel_id, payload, state, next_at, created_at, ended_at)
+                 SELECT '{THEIRS}', 2, id, '{{\"kind\":\"test\"}}', 'failed', 0, 0, 0 FROM channels WHERE uuid = '{THEIRS}';
              INSERT INTO invitations (uuid, org_id, email, role, token_hash, invited_by, created_at, expires_at)
                  SELECT '{THEIRS}', 2, 'their@example.org', 'viewer', sha256('x'), id, 0, 9e15 FROM users WHERE uuid = '{THEIRS}';
              INSERT INTO api_keys (org_id, user_id, public_id, key_hash, name, scopes, created_at)

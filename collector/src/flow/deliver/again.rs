@@ -53,7 +53,7 @@ pub async fn again(ctx: &Ctx, now: Timestamp) -> Result<Again, DeliverError> {
 }
 
 async fn tell(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<bool, StoreError> {
-    let sent = match ready(ctx, leased, now) {
+    let sent = match ready(ctx, leased, &[], now) {
         Ok(ready) => {
             ctx.pools.confirm().await?;
             ready.send(ctx).await.0

@@ -29,6 +29,8 @@ pub use again::{Again, again};
 
 /// Longer than any channel may take, so that a lease runs out only after a crash.
 pub const LEASE: Duration = Duration::from_secs(120);
+/// What is told to people less than this after another message goes out as one.
+const FOLD_WITHIN: Duration = Duration::from_secs(30);
 /// So many messages are under way at once.
 const AT_ONCE: usize = 16;
 /// While messages are under way, others are looked for this often, and when the bell rings.
@@ -142,12 +144,20 @@ impl Round {
         let now = self.now + self.watch.elapsed();
         let mut conn = self.ctx.pools.worker().await?;
         let limit = i64::try_from(room).unwrap_or(1);
-        let leased = deliveries::lease(&mut conn, &self.busy, limit, LEASE, now).await?;
+        deliveries::put_off(&mut conn, &at_once(), FOLD_WITHIN, now).await?;
+        let mut ready = Vec::new();
+        for leased in deliveries::lease(&mut conn, &self.busy, limit, LEASE, now).await? {
+            let folded = match leased.about.is_some() && Kind::parse(&leased.channel.kind).is_some_and(Kind::folds) {
+                true => deliveries::fold(&mut conn, &leased, now).await?,
+                false => Vec::new(),
+            };
+            ready.push((leased, folded));
+        }
         conn.commit().await?;
-        for leased in leased {
+        for (leased, folded) in ready {
             self.busy.push(leased.channel.key);
             let ctx = Arc::clone(&self.ctx);
-            self.under_way.spawn(async move { (leased.channel.key, deliver(&ctx, &leased, now).await) });
+            self.under_way.spawn(async move { (leased.channel.key, deliver(&ctx, &leased, &folded, now).await) });
         }
         Ok(())
     }
@@ -167,9 +177,14 @@ impl Round {
     }
 }
 
-async fn deliver(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<Attempt, StoreError> {
+/// The kinds of channel that are told each notice by itself, at once.
+fn at_once() -> Vec<&'static str> {
+    Kind::ALL.iter().filter(|kind| !kind.folds()).map(|kind| kind.as_str()).collect()
+}
+
+async fn deliver(ctx: &Ctx, leased: &Leased, folded: &[Leased], now: Timestamp) -> Result<Attempt, StoreError> {
     let watch = Stopwatch::start();
-    let ready = match ready(ctx, leased, now) {
+    let ready = match ready(ctx, leased, folded, now) {
         Ok(ready) if Kind::parse(&leased.channel.kind).is_some_and(Kind::is_sms) => {
             within_limit(ctx, leased, now).await.map(|()| ready)
         }
@@ -223,7 +238,7 @@ struct Ready {
 }
 
 /// Opens the channel's settings and writes the message.
-fn ready(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<Ready, SendError> {
+fn ready(ctx: &Ctx, leased: &Leased, folded: &[Leased], now: Timestamp) -> Result<Ready, SendError> {
     let channel = &leased.channel;
     let plain = ctx
         .opener
@@ -232,7 +247,8 @@ fn ready(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<Ready, SendError>
     let settings: Settings = serde_json::from_slice(plain.expose())
         .map_err(|_| SendError::Permanent("the channel's settings cannot be read: make the channel anew".into()))?;
     let occasion = match (&leased.about, code(ctx, leased, now)?) {
-        (Some(about), _) => notice(about)?,
+        (Some(about), _) if folded.is_empty() => notice(about)?,
+        (Some(_), _) => many(leased, folded)?,
         (None, Some((code, until))) => Occasion::Code { code, until },
         (None, None) => Occasion::Test { channel: leased.channel.name.clone() },
     };
@@ -297,6 +313,17 @@ fn hide(sent: Result<String, SendError>, code: &str) -> Result<String, SendError
         Ok(answer) => Ok(without(answer)),
         Err(SendError::Permanent(reason)) => Err(SendError::Permanent(without(reason))),
         Err(SendError::Retry { reason, after }) => Err(SendError::Retry { reason: without(reason), after }),
+    }
+}
+
+/// What goes out as one; what is gone is left out.
+fn many(leased: &Leased, folded: &[Leased]) -> Result<Occasion, SendError> {
+    let mut all: Vec<&Leased> = std::iter::once(leased).chain(folded).collect();
+    all.sort_by_key(|one| one.key.0);
+    let items: Vec<_> = all.iter().filter_map(|one| notice(one.about.as_ref()?).ok()).collect();
+    match items.is_empty() {
+        true => Err(SendError::Permanent("what it is about is gone".to_owned())),
+        false => Ok(Occasion::Many { items }),
     }
 }
 

@@ -58,6 +58,7 @@ impl fmt::Debug for Alertmanager {
 
 impl Channel for Alertmanager {
     const KIND: &'static str = "alertmanager";
+    const FOLDS: bool = false;
     const AGAIN: Option<Duration> = Some(AGAIN);
     const FIELDS: &'static [Field] = &[
         Field::new("server", "https://alertmanager.example.org"),

@@ -59,6 +59,8 @@ trait Channel: Sized {
     const IS_SMS: bool = false;
     /// Whether it knows that somebody looks after an alarm.
     const ACKNOWLEDGES: bool = false;
+    /// Whether several notices may come as one message: people read them, programs want each.
+    const FOLDS: bool = true;
 
     /// Takes the fields as they are.
     fn read(form: &Form) -> Result<Self, InvalidSettings>;
@@ -136,6 +138,11 @@ macro_rules! channels {
             /// Whether it knows that somebody looks after an alarm.
             pub const fn acknowledges(self) -> bool {
                 match self { $(Self::$name => <$settings as Channel>::ACKNOWLEDGES),+ }
+            }
+
+            /// Whether several notices may come as one message.
+            pub const fn folds(self) -> bool {
+                match self { $(Self::$name => <$settings as Channel>::FOLDS),+ }
             }
 
             /// What proves that it is wanted.

@@ -45,6 +45,7 @@ fn us() -> String {
 
 impl Channel for Opsgenie {
     const KIND: &'static str = "opsgenie";
+    const FOLDS: bool = false;
     const PROOF: Proof = Proof::Acceptance;
     const ACKNOWLEDGES: bool = true;
     const FIELDS: &'static [Field] = &[

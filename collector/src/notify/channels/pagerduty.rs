@@ -46,6 +46,7 @@ fn us() -> String {
 
 impl Channel for Pagerduty {
     const KIND: &'static str = "pagerduty";
+    const FOLDS: bool = false;
     const PROOF: Proof = Proof::Acceptance;
     const ACKNOWLEDGES: bool = true;
     const FIELDS: &'static [Field] = &[

@@ -27,6 +27,8 @@ const API: &str = "https://api.pushover.net";
 const MESSAGE_LIMIT: usize = 1024;
 const TITLE_LIMIT: usize = 250;
 const URL_LIMIT: usize = 512;
+/// So many rings of one message are ended by what they are about.
+const MOST_TAGS: usize = 20;
 /// Between two rings of an emergency, and until it ends by itself, in seconds: at least 30, at most 10800.
 const RING: (&str, &str) = ("60", "10800");
 /// "no sooner than 5 seconds".
@@ -102,8 +104,8 @@ impl Channel for Pushover {
 
     async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
         let rings = |alarm: &&Alarm| matches!(alarm.class, Class::Outage(_)) && self.priority == "emergency";
-        let over = message.alarms.first().filter(|alarm| alarm.act == Act::Clear).filter(rings);
-        if let Some(alarm) = over {
+        let over = message.alarms.iter().filter(|alarm| alarm.act == Act::Clear).filter(rings);
+        for alarm in over.take(MOST_TAGS) {
             let token = Serializer::new(String::new()).append_pair("token", self.token.expose()).finish();
             let reply = client.call(ask(format!("/1/receipts/cancel_by_tag/{}.json", alarm.key), token)).await?;
             // One that ended by itself cannot be taken back: only what waiting helps against holds the message up.
@@ -165,8 +167,10 @@ impl Pushover {
         if let Some(link) = brief.link.as_deref().filter(|link| link.len() <= URL_LIMIT) {
             body.append_pair("url", link).append_pair("url_title", "Open in Picket");
         }
-        if let Some(alarm) = message.alarms.first().filter(|_| priority == "2") {
-            body.append_pair("retry", RING.0).append_pair("expire", RING.1).append_pair("tags", &alarm.key);
+        if priority == "2" {
+            let tags = message.alarms.iter().filter(|alarm| alarm.act == Act::Raise).take(MOST_TAGS);
+            let tags: Vec<&str> = tags.map(|alarm| alarm.key.as_str()).collect();
+            body.append_pair("retry", RING.0).append_pair("expire", RING.1).append_pair("tags", &tags.join(","));
         }
         body.finish()
     }

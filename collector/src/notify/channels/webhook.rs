@@ -50,6 +50,7 @@ pub fn make_secret() -> Result<SecretString, InvalidSettings> {
 
 impl Channel for Webhook {
     const KIND: &'static str = "webhook";
+    const FOLDS: bool = false;
     const FIELDS: &'static [Field] = &[
         Field::new("url", "https://hooks.example.org/picket?token=5f2c91d07b3e").secret(),
         Field::new("secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").secret().optional(),

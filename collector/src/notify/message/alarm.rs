@@ -17,8 +17,8 @@ pub enum Act {
     Clear,
 }
 
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How bad it is, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// A monitor is down.
     Critical,
@@ -128,7 +128,20 @@ pub(super) fn alarms(facts: &Facts) -> Vec<Alarm> {
         }
         Occasion::Declared { kind, incident, .. } => vec![declared::alarm(kind, incident)],
         Occasion::Notice { notice, monitor, incident } => vec![alarm(notice, monitor, incident.as_ref())],
+        Occasion::Many { items } => many(facts, items),
     }
+}
+
+/// The last thing to do to each, the worst that stands first: how a message of many sounds. Pagers get each by itself.
+fn many(facts: &Facts, items: &[Occasion]) -> Vec<Alarm> {
+    let of = |item: &Occasion| alarms(&Facts { occasion: item.clone(), ..facts.clone() });
+    let mut last: Vec<Alarm> = Vec::new();
+    for alarm in items.iter().flat_map(of) {
+        last.retain(|other| other.key != alarm.key);
+        last.push(alarm);
+    }
+    last.sort_by_key(|alarm| (alarm.act != Act::Raise, alarm.severity));
+    last
 }
 
 fn alarm(notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentFacts>) -> Alarm {

@@ -5,6 +5,7 @@ use aws_lc_rs::digest;
 use serde_json::{Value, json};
 
 use super::alarm::{self, Alarm};
+use super::many;
 use super::sheet::Sheet;
 use super::words::{self, duration};
 use super::{Brief, Facts, Message, Occasion};
@@ -15,7 +16,13 @@ const ABOUT: &str = "picket";
 
 pub(super) fn write(facts: &Facts) -> Message {
     let kind = super::kind(&facts.occasion);
+    let counts;
     let (subject, lead, rows, data) = match &facts.occasion {
+        Occasion::Many { items } => {
+            counts = many::counts(items);
+            let lead = "Several messages in one, since the last was sent within half a minute.";
+            (counts.as_str(), lead, Vec::new(), json!({ "notices": items.len() }))
+        }
         Occasion::Test { .. } | Occasion::Code { .. } => {
             ("Test: the channel works", "This is a test message from Picket. It works.", Vec::new(), json!({}))
         }
@@ -63,7 +70,7 @@ fn thread(occasion: &Occasion) -> Option<picket_shared::ids::IncidentId> {
     match occasion {
         Occasion::Notice { incident, .. } => incident.as_ref().map(|incident| incident.id),
         Occasion::Declared { incident, .. } => Some(incident.id),
-        Occasion::Test { .. } | Occasion::Code { .. } => None,
+        Occasion::Test { .. } | Occasion::Code { .. } | Occasion::Many { .. } => None,
     }
 }
 

@@ -9,6 +9,7 @@ mod closure;
 mod data;
 mod declared;
 mod event;
+mod many;
 mod minimal;
 mod operator;
 mod papers;
@@ -83,6 +84,11 @@ pub enum Occasion {
         at: Timestamp,
         /// The incident, as it is now.
         incident: DeclaredFacts,
+    },
+    /// Several of these at once, in the order in which they were decided.
+    Many {
+        /// Notices of the judge, and what people did.
+        items: Vec<Occasion>,
     },
 }
 
@@ -179,6 +185,7 @@ pub fn write(facts: &Facts) -> Message {
             let sheet = declared::sheet(facts, kind, incident);
             (sheet, declared::event(kind, *at, incident), Some(incident.id))
         }
+        Occasion::Many { items } => (many::sheet(facts, items), many::event(items), None),
     };
     let back = back::of(facts);
     Message {
@@ -193,7 +200,7 @@ pub fn write(facts: &Facts) -> Message {
         alarms: alarm::alarms(facts),
         code: match &facts.occasion {
             Occasion::Code { code, .. } => Some(code.clone()),
-            Occasion::Test { .. } | Occasion::Notice { .. } | Occasion::Declared { .. } => None,
+            _ => None,
         },
         back,
     }
@@ -206,6 +213,7 @@ fn kind(occasion: &Occasion) -> String {
         Occasion::Code { .. } => "channel.code".to_owned(),
         Occasion::Notice { notice, .. } => format!("monitor.{}", notice.kind.as_str()),
         Occasion::Declared { kind, .. } => format!("incident.{}", kind.as_str()),
+        Occasion::Many { .. } => "several".to_owned(),
     }
 }
 

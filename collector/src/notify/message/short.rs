@@ -78,6 +78,7 @@ pub(super) fn brief(facts: &Facts, sheet: &Sheet) -> Brief {
             Brief { rows: rows(notice, monitor, incident.as_ref()), ..brief }
         }
         Occasion::Declared { incident, .. } => Brief { rows: super::declared::rows(incident), ..brief },
+        Occasion::Many { items } => Brief { rows: super::many::rows(facts, items), ..brief },
         Occasion::Test { .. } => Brief { prose: Some(sheet.lead.clone()), ..brief },
         Occasion::Code { code, until, .. } => Brief {
             prose: Some(format!(

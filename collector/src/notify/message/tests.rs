@@ -426,3 +426,37 @@ fn the_code_is_in_every_form_of_its_message_but_the_subject() {
     }
     assert!(!message.subject.contains("482913") && !message.brief.headline.contains("482913"));
 }
+
+fn many() -> Facts {
+    let named = |name: &str, id: u128, kind: NoticeKind, resolved: Option<&str>| {
+        let mut facts = facts(kind, Some(incident(resolved)), "2026-03-01T10:08:00Z");
+        if let Occasion::Notice { monitor, incident: Some(incident), .. } = &mut facts.occasion {
+            monitor.name = name.to_owned();
+            incident.id = IncidentId(Uuid::from_u128(id));
+            incident.evidence.add("address", "192.0.2.7");
+        }
+        facts.occasion
+    };
+    let up = || NoticeKind::Up { over: Over { at: at("2026-03-01T10:07:05Z"), resolution: Resolution::Recovered } };
+    let items = vec![
+        named("shop", 1, NoticeKind::Down, None),
+        named("api <v2>", 2, NoticeKind::Down, None),
+        named("mail", 3, NoticeKind::Down, Some("2026-03-01T10:07:05Z")),
+        named("db", 4, NoticeKind::Down, None),
+        named("mail", 3, up(), Some("2026-03-01T10:07:05Z")),
+        named("web", 5, NoticeKind::Acknowledged, None),
+    ];
+    Facts { occasion: Occasion::Many { items }, ..facts(NoticeKind::Down, None, "2026-03-01T10:08:00Z") }
+}
+
+#[test]
+fn several_notices_are_one_message_with_what_they_have_in_common() {
+    let message = write(&many());
+    assert_snapshot!(format!("{}\n\n{}", message.subject, message.text));
+    assert_snapshot!("several_in_short", format!("{}{}", message.brief.headline, message.brief.lines("\n")));
+    assert!(message.html.contains("api &lt;v2&gt;"));
+    assert_eq!(message.event["data"]["notices"].as_array().unwrap().len(), 6, "programs get all");
+    let minimal = write(&Facts { minimal: true, ..many() });
+    assert_snapshot!("several_as_little_as_possible", format!("{}\n\n{}", minimal.subject, minimal.text));
+    assert!(["shop", "api", "192.0.2.7"].iter().all(|name| !format!("{minimal:?}").contains(name)), "{minimal:?}");
+}

@@ -76,25 +76,37 @@ pub async fn read(conn: &mut Worker, keys: &[DeliveryKey], until: Timestamp) -> 
     rows.into_iter().map(|row| row.leased(until)).collect()
 }
 
-const LEASE: &str = "UPDATE deliveries SET leased_until = $4 WHERE id IN (
+/// That a delivery `e` with notice `en` is of the same incident as one with notice `n`, or of the same trouble of a monitor or region.
+macro_rules! same_trouble {
+    () => {
+        "(en.incident_id = n.incident_id OR (en.kind, n.kind) IN (
+            ('flapping', 'flapping_over'), ('flapping_over', 'flapping'),
+            ('regional', 'regional_over'), ('regional_over', 'regional'),
+            ('region_silent', 'region_heard'), ('region_heard', 'region_silent'),
+            ('region_network_bad', 'region_network_good'), ('region_network_good', 'region_network_bad'))
+            AND coalesce(en.payload #>> '{notice,kind,region}', en.monitor_id::text)
+                = coalesce(n.payload #>> '{notice,kind,region}', n.monitor_id::text))"
+    };
+}
+pub(super) use same_trouble;
+
+const LEASE: &str = concat!(
+    "UPDATE deliveries SET leased_until = $4 WHERE id IN (
         SELECT d.id FROM deliveries d WHERE d.state = 'pending' AND d.next_at <= $1
             AND (d.leased_until IS NULL OR d.leased_until <= $1) AND d.id IN (
                 SELECT DISTINCT ON (w.channel_id) w.id FROM deliveries w LEFT JOIN notices n ON n.id = w.notice_id
                 WHERE w.state = 'pending' AND w.next_at <= $1 AND (w.leased_until IS NULL OR w.leased_until <= $1)
-                    AND w.channel_id <> ALL ($2::bigint[])
+                    AND w.folded_into IS NULL AND w.channel_id <> ALL ($2::bigint[])
                     AND NOT EXISTS (SELECT 1 FROM standing_alarms s WHERE s.channel_id = w.channel_id AND s.leased_until > $1)
                     AND NOT EXISTS (SELECT 1 FROM deliveries e JOIN notices en ON en.id = e.notice_id
                         WHERE e.state = 'pending' AND e.channel_id = w.channel_id AND e.id < w.id
-                            AND (en.incident_id = n.incident_id OR (en.kind, n.kind) IN (
-                                ('flapping', 'flapping_over'), ('flapping_over', 'flapping'),
-                                ('regional', 'regional_over'), ('regional_over', 'regional'),
-                                ('region_silent', 'region_heard'), ('region_heard', 'region_silent'),
-                                ('region_network_bad', 'region_network_good'), ('region_network_good', 'region_network_bad'))
-                                AND coalesce(en.payload #>> '{notice,kind,region}', en.monitor_id::text)
-                                    = coalesce(n.payload #>> '{notice,kind,region}', n.monitor_id::text)))
+                            AND ",
+    same_trouble!(),
+    ")
                 ORDER BY w.channel_id, w.next_at, w.id)
         ORDER BY d.next_at, d.id LIMIT $3 FOR UPDATE SKIP LOCKED)
-    RETURNING id";
+    RETURNING id"
+);
 
 /// What became unwanted since it was leased is not read: it is superseded when its lease has run out.
 const READ: &str =

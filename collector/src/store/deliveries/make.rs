@@ -142,7 +142,7 @@ pub async fn count_without_notice(
 /// When the database fails.
 pub async fn ask_again(conn: &mut Scoped, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
     let done = sqlx::query(
-        "UPDATE deliveries d SET state = 'pending', next_at = $2, ended_at = NULL, asked_again_at = $2 FROM channels c
+        "UPDATE deliveries d SET state = 'pending', next_at = $2, ended_at = NULL, asked_again_at = $2, folded_into = NULL FROM channels c
          WHERE d.uuid = $1 AND d.state = 'failed' AND d.notice_id IS NOT NULL AND c.id = d.channel_id AND c.deleted_at IS NULL
             AND c.verified_at IS NOT NULL AND c.unset_at IS NULL
             AND NOT EXISTS (SELECT FROM deliveries l JOIN notices ln ON ln.id = l.notice_id JOIN notices n ON n.id = d.notice_id

@@ -3,6 +3,7 @@
 //! A lease that ran out is taken by the next: the message then goes out again under the same id, by which the receiver
 //! knows it. Only the holder of the lease may end a delivery.
 
+mod fold;
 mod lease;
 mod make;
 
@@ -18,6 +19,7 @@ use crate::domain::briefing::Briefing;
 use crate::domain::incident::Severity;
 use crate::domain::outage::Notice;
 
+pub use fold::{fold, put_off};
 pub(super) use lease::one_at_a_time;
 pub use lease::{lease, read, supersede_unwanted};
 pub use make::{Made, WithoutNotice, ask_again, count_without_notice, insert_for_notice, insert_without_notice};
@@ -220,6 +222,9 @@ pub async fn record(conn: &mut Worker, leased: &Leased, tried: &Tried) -> Result
     .execute(conn.conn())
     .await?;
     let held = done.rows_affected() == 1;
+    if held {
+        fold::follow(conn, leased.key, attempt, at).await?;
+    }
     if let Some(proof) = leased.proof.as_ref().filter(|_| held && next_at.is_none()) {
         channel_proofs::settle(conn, leased, attempt == Attempt::Sent && proof.code.is_none(), at).await?;
     }
