@@ -16,7 +16,9 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::meters::Meters;
-use crate::notify::message::{self, Alarm, DeclaredFacts, Facts, IncidentFacts, MonitorFacts, Occasion};
+use crate::notify::message::{
+    self, Alarm, DeclaredFacts, Facts, IncidentFacts, MaintenanceFacts, MonitorFacts, Occasion,
+};
 use crate::notify::{Client, Kind, SendError, Settings};
 use crate::store::deliveries::{self, About, Attempt, IncidentNow, Leased};
 use crate::store::{ChannelKey, Pools, StoreError, channel_proofs, limits};
@@ -289,6 +291,19 @@ fn hide(sent: Result<String, SendError>, code: &str) -> Result<String, SendError
 
 fn notice(about: &About) -> Result<Occasion, SendError> {
     let (notice, now) = (about.notice.clone(), about.incident.as_ref());
+    if let Some(now) = &about.maintenance {
+        let maintenance = MaintenanceFacts {
+            id: now.id,
+            title: now.title.clone(),
+            note: now.note.clone(),
+            zone: now.zone.clone(),
+            starts_at: now.starts_at,
+            ends_at: now.ends_at,
+            all: now.all,
+            monitors: now.monitors.clone(),
+        };
+        return Ok(Occasion::Maintenance { kind: notice.kind, at: notice.at, maintenance });
+    }
     if let Some((incident, declared)) = now.and_then(|now| Some((now, now.declared.as_ref()?))) {
         let incident = DeclaredFacts {
             id: incident.id,
@@ -408,6 +423,7 @@ mod tests {
                 target: "shop.example:443".to_owned(),
                 briefing: crate::domain::briefing::Briefing::default(),
             }),
+            maintenance: None,
             incident: None,
         }
     }
