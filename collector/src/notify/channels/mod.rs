@@ -133,6 +133,11 @@ macro_rules! channels {
                 match self { $(Self::$name => <$settings as Channel>::ACKNOWLEDGES),+ }
             }
 
+            /// Whether it knows alarms that begin and end, and nothing else.
+            pub const fn is_paged(self) -> bool {
+                self.acknowledges() || self.again().is_some()
+            }
+
             /// What proves that it is wanted.
             pub const fn proof(self) -> Proof {
                 match self { $(Self::$name => <$settings as Channel>::PROOF),+ }

@@ -8,6 +8,7 @@ mod closure;
 mod data;
 mod declared;
 mod event;
+mod maintenance;
 mod minimal;
 mod operator;
 mod papers;
@@ -28,6 +29,7 @@ use crate::domain::outage::{Notice, NoticeKind};
 
 pub use alarm::{Act, Alarm, Class, Severity};
 pub use declared::DeclaredFacts;
+pub use maintenance::MaintenanceFacts;
 pub use short::Brief;
 pub use words::{duration, vote};
 
@@ -79,6 +81,15 @@ pub enum Occasion {
         at: Timestamp,
         /// The incident, as it is now.
         incident: DeclaredFacts,
+    },
+    /// Maintenance is coming, began, or is over.
+    Maintenance {
+        /// Which of these.
+        kind: NoticeKind,
+        /// When that was found.
+        at: Timestamp,
+        /// What it is, as it is now.
+        maintenance: MaintenanceFacts,
     },
 }
 
@@ -166,6 +177,9 @@ pub fn write(facts: &Facts) -> Message {
             let sheet = declared::sheet(facts, kind, incident);
             (sheet, declared::event(kind, *at, incident), Some(incident.id))
         }
+        Occasion::Maintenance { kind, at, maintenance } => {
+            (maintenance::sheet(facts, kind, maintenance), maintenance::event(kind, *at, maintenance), None)
+        }
     };
     Message {
         id: facts.delivery,
@@ -179,7 +193,10 @@ pub fn write(facts: &Facts) -> Message {
         alarms: alarm::alarms(facts),
         code: match &facts.occasion {
             Occasion::Code { code, .. } => Some(code.clone()),
-            Occasion::Test { .. } | Occasion::Notice { .. } | Occasion::Declared { .. } => None,
+            Occasion::Test { .. }
+            | Occasion::Notice { .. }
+            | Occasion::Declared { .. }
+            | Occasion::Maintenance { .. } => None,
         },
     }
 }
@@ -191,6 +208,7 @@ fn kind(occasion: &Occasion) -> String {
         Occasion::Code { .. } => "channel.code".to_owned(),
         Occasion::Notice { notice, .. } => format!("monitor.{}", notice.kind.as_str()),
         Occasion::Declared { kind, .. } => format!("incident.{}", kind.as_str()),
+        Occasion::Maintenance { kind, .. } => kind.as_str().replacen('_', ".", 1),
     }
 }
 
