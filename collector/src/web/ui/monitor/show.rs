@@ -17,7 +17,7 @@ use crate::domain::uptime::{self, Sums};
 use crate::store::StoreError;
 use crate::store::monitors::{FailingFrom, MonitorRow};
 use crate::store::read::monitor::{self as read, IncidentRow, RegionRow};
-use crate::store::read::telling;
+use crate::store::read::{maintenance, telling};
 use crate::store::results::OutcomeRow;
 use crate::web::Site;
 use crate::web::extract::user::User;
@@ -35,6 +35,7 @@ struct Page {
     shape: Shape,
     since: When,
     notes: Vec<String>,
+    maintenance: Vec<InMaintenance>,
     failing_from: Vec<(String, Option<When>)>,
     told_regional: bool,
     muted_until: Option<String>,
@@ -56,6 +57,12 @@ struct Page {
     gaps: Vec<Gap>,
     certificate: Option<Shown>,
     answers: Option<Vec<String>>,
+}
+
+/// A window that the monitor is in, or comes into.
+struct InMaintenance {
+    id: String,
+    says: String,
 }
 
 /// One part of the availability bar: `class` over the whole height, and `down` of it from the bottom.
@@ -152,7 +159,20 @@ async fn gather(
     let recent = now - (interval * 40).max(Duration::from_secs(900));
     let found = read::page(&mut scoped, row.key, now, recent, now - MONTH).await?;
     let told = telling::of(&mut scoped).await?.is_told();
-    Ok(Some(build(user, &row, &found, told, now, query)))
+    let windows = maintenance::of_monitors(&mut scoped, &[row.key], now).await?;
+    let mut page = build(user, &row, &found, told, now, query);
+    page.maintenance = windows.iter().map(|window| in_maintenance(window, now)).collect();
+    Ok(Some(page))
+}
+
+fn in_maintenance(window: &maintenance::Shown, now: Timestamp) -> InMaintenance {
+    let (zone, title) = (&window.zone, &window.title);
+    let (key, at) = if window.starts_at <= now {
+        ("maintenance.monitor_until", window.ends_at)
+    } else {
+        ("maintenance.monitor_next", window.starts_at)
+    };
+    InMaintenance { id: window.id.to_string(), says: format!("{}: {title}", filled(key, zone.text(at))) }
 }
 
 fn build(
@@ -173,6 +193,7 @@ fn build(
         shape: shape::shape(if paused { "paused" } else { &row.state }),
         since: when(row.paused_at.unwrap_or(row.since), now),
         notes: notes(row, found, now),
+        maintenance: Vec::new(),
         failing_from: row.failing_from.iter().map(|one| failing(one, now)).collect(),
         told_regional: row.regional.told,
         muted_until: row.regional.muted_until.filter(|until| *until > now).map(|until| format!("{until:.0}")),

@@ -1,0 +1,62 @@
+//! Maintenance: the list of windows, one with its next times, the form, and what the buttons do.
+//!
+//! [`list`] has what runs, comes and was, [`show`] one window, [`form`] plans and changes one, [`deeds`] is what the buttons do.
+
+mod deeds;
+pub mod form;
+pub mod list;
+pub mod show;
+
+use axum::response::Response;
+
+use super::error;
+use crate::domain::maintenance::settings::{CountsAs, Scope, Settings};
+use crate::domain::zone::Zone;
+use crate::store::StoreError;
+use crate::web::texts::{filled, text};
+use picket_shared::time::Timestamp;
+
+pub use deeds::{post_delete, post_end, post_restore, post_skip};
+
+/// A handler's answer, or what to show instead.
+fn shown(result: Result<Option<Response>, StoreError>) -> Response {
+    match result {
+        Ok(Some(response)) => response,
+        Ok(None) => error::not_found(),
+        Err(failed) => error::unavailable(&failed),
+    }
+}
+
+/// A time for people and for programs.
+pub(in crate::web::ui) struct Clock {
+    pub(in crate::web::ui) text: String,
+    pub(in crate::web::ui) exact: String,
+}
+
+/// `at` by the clocks of `zone`.
+pub(in crate::web::ui) fn clock(zone: &Zone, at: Timestamp) -> Clock {
+    Clock { text: zone.text(at), exact: at.to_string() }
+}
+
+/// What a window is of, in words.
+fn scope(settings: &Settings) -> String {
+    match &settings.scope {
+        Scope::All => text("maintenance.of_all").to_owned(),
+        Scope::Monitors(ids) => filled("maintenance.of_monitors", ids.len()),
+        Scope::Tags(tags) => filled("maintenance.of_tags", tags.join(", ")),
+    }
+}
+
+/// What follows from a window, in words.
+fn effects(settings: &Settings) -> Vec<&'static str> {
+    let effects = settings.effects;
+    let mut said = vec![text(if effects.holds_alerts { "maintenance.is_quiet" } else { "maintenance.is_told" })];
+    said.push(text(match effects.counts_as {
+        CountsAs::Maintenance => "maintenance.counts_apart",
+        CountsAs::Normal => "maintenance.counts_normal",
+    }));
+    if effects.shows_on_page {
+        said.push(text("maintenance.on_page"));
+    }
+    said
+}
