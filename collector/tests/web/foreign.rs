@@ -12,10 +12,11 @@ use crate::managements::managed;
 
 /// What routes name, by the beginning of their path; the other organization's, and one that nobody has. A route of another
 /// beginning fails until a row of it is here.
-const NAMED: [(&str, &str, &str); 16] = [
+const NAMED: [(&str, &str, &str); 17] = [
     ("/monitors/", THEIRS, NOBODYS),
     ("/channels/", THEIRS, NOBODYS),
     ("/incidents/", THEIRS, NOBODYS),
+    ("/maintenance/", THEIRS, NOBODYS),
     ("/keys/", "Theirs00", "Nobodys0"),
     ("/members/", THEIRS, NOBODYS),
     ("/invitations/", THEIRS, NOBODYS),
@@ -46,6 +47,9 @@ async fn other_organization(world: &World) {
                  VALUES ('{THEIRS}', 2, 'their own', 'tcp', 'their.example:1', '{{\"kind\":\"tcp\",\"host\":\"their.example\",\"port\":1}}', 60, 1000, 1, 0, 0, 'their-key');
              INSERT INTO incidents (uuid, org_id, monitor_id, started_at, confirmed_at, failure, message, detail)
                  SELECT '{THEIRS}', 2, id, 1, 1, 'tcp_refused', 'their trouble', '{{}}' FROM monitors WHERE uuid = '{THEIRS}';
+             INSERT INTO maintenances (uuid, org_id, title, zone, start, duration_s, scope, holds_alerts, shows_on_page, counts_as, created_by,
+                     created_at, updated_at)
+                 VALUES ('{THEIRS}', 2, 'their maintenance', 'UTC', '2099-01-01T00:00:00', 3600, 'all', true, true, 'normal', 'user:eve@example.org', 0, 0);
              INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at)
                  VALUES ('{THEIRS}', 2, 'their mail', 'email', 't***@example.org', 'x', 0);
              INSERT INTO invitations (uuid, org_id, email, role, token_hash, invited_by, created_at, expires_at)
@@ -69,6 +73,7 @@ async fn all_of_theirs(world: &World) -> String {
         "monitors",
         "incidents",
         "incident_events",
+        "maintenances",
         "channels",
         "invitations",
         "api_keys",
@@ -94,6 +99,7 @@ fn body(route: &Route) -> &'static str {
         ("POST", "/api/v1/incidents/{id}/comments") => r#"{"text": "mine"}"#,
         ("PUT", "/api/v1/incidents/{id}/post-mortem") => r#"{"text": "mine"}"#,
         ("PUT", "/api/v1/monitors/{id}/regional-alert") => r#"{"told": true}"#,
+        ("PATCH", "/api/v1/maintenance/{id}") => r#"{"title": "mine"}"#,
         ("PATCH", _) => r#"{"name": "mine"}"#,
         ("PUT", path) if path.ends_with("/settings") => r#"{"settings": {"to": "mine@example.org"}}"#,
         ("POST", path) if path.ends_with("/verify") => r#"{"code": "123456"}"#,
