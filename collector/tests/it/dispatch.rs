@@ -195,13 +195,13 @@ async fn maintenance_goes_to_channels_that_are_no_pagers_and_what_is_called_off_
     told.channel("mail", &email("oncall@example.org")).await;
     let mut scoped = told.scoped().await;
     let kept = deeds::hold(&mut scoped, id).await.unwrap().unwrap();
-    deeds::delete(&mut scoped, &kept, START + seconds(60)).await.unwrap();
+    deeds::delete(&mut scoped, &kept, START + seconds(10)).await.unwrap();
     scoped.commit().await.unwrap();
-    maintenance::run(pools, START + seconds(60)).await.unwrap();
-    assert_eq!(dispatch::run(pools, START + seconds(60)).await.unwrap(), Report { notices: 1, deliveries: 1 });
-    assert!(lease(&told, START + seconds(61)).await.is_empty(), "first that it is planned, then that it is not");
-    assert!(record(&told, &leased[0], START + seconds(61)).await);
-    let leased = lease(&told, START + seconds(61)).await;
+    maintenance::run(pools, START + seconds(10)).await.unwrap();
+    assert_eq!(dispatch::run(pools, START + seconds(10)).await.unwrap(), Report { notices: 1, deliveries: 1 });
+    assert!(lease(&told, START + seconds(11)).await.is_empty(), "first that it is planned, then that it is not");
+    assert!(record(&told, &leased[0], START + seconds(11)).await);
+    let leased = lease(&told, START + seconds(11)).await;
     assert_eq!(leased[0].about.as_ref().unwrap().notice.kind, NoticeKind::MaintenanceCalledOff);
     assert_eq!(leased[0].channel.name, "hook");
 }

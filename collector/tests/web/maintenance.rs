@@ -62,7 +62,7 @@ async fn a_person_plans_maintenance_leaves_a_time_out_changes_it_and_deletes_and
     assert_eq!(done.to(), format!("{path}?done=maintenance_skipped"));
     responder.get(&path).await.shows("<dd>2026-09-28 02:00 Europe/Berlin (UTC+02:00)</dd>");
     let form = responder.get(&format!("{path}/edit")).await;
-    form.shows("value=\"FREQ=WEEKLY\"");
+    form.shows("<option value=\"weekly\" selected>");
     form.shows(">2026-09-28T02:00</textarea>");
     form.shows("value=\"mail, queue\"");
     // What is left out comes again.
@@ -165,6 +165,7 @@ async fn an_edit_keeps_the_seconds_that_the_form_cannot_say() {
         .get(&format!("{path}/edit"))
         .await
         .shows("name=\"minutes\" type=\"number\" min=\"0\" max=\"59\" value=\"30\"");
+    responder.get(&format!("{path}/edit")).await.shows("<option value=\"weekday\" selected>");
     let fields = with(&WEEKLY, &[("title", "Other"), ("repeat", "rule"), ("rule", "FREQ=MONTHLY;BYDAY=4MO")]);
     responder.post(&format!("{path}/edit"), &fields).await;
     assert_eq!(world.one("SELECT title || ' ' || duration_s FROM maintenances").await, "Other 5445");

@@ -72,6 +72,14 @@ const REPEATS: [(&str, &str); 7] = [
     ("yearly", "maintenance.yearly"),
     ("rule", "maintenance.by_rule"),
 ];
+/// Those that say the same whenever the window begins; the empty rule is none.
+const SIMPLE: [(&str, &str); 5] = [
+    ("", ""),
+    ("daily", "FREQ=DAILY"),
+    ("weekly", "FREQ=WEEKLY"),
+    ("monthly", "FREQ=MONTHLY"),
+    ("yearly", "FREQ=YEARLY"),
+];
 const SCOPES: [(&str, &str); 3] =
     [("all", "maintenance.of_all"), ("monitors", "maintenance.named"), ("tags", "maintenance.tagged")];
 const COUNTS: [(&str, &str); 2] =
@@ -109,7 +117,10 @@ impl Typed {
 
     fn of(settings: &Settings) -> Self {
         let seconds = settings.window.duration.as_secs();
-        let rule = settings.window.rule.as_ref().map(|rule| rule.text().to_owned());
+        let start = settings.window.start;
+        let rule = settings.window.rule.as_ref().map(|rule| rule.text().to_owned()).unwrap_or_default();
+        let simple = SIMPLE.iter().find(|(_, said)| *said == rule).map(|(name, _)| *name);
+        let repeat = simple.unwrap_or(if rule == nth_weekday(start) { "weekday" } else { "rule" });
         let (monitors, tags) = match &settings.scope {
             Scope::All => (Vec::new(), String::new()),
             Scope::Monitors(ids) => (ids.iter().map(ToString::to_string).collect(), String::new()),
@@ -118,12 +129,12 @@ impl Typed {
         Self {
             title: settings.title.clone(),
             note: settings.note.clone(),
-            start: minutes(&settings.window.start),
+            start: minutes(&start),
             hours: (seconds / 3600).to_string(),
             minutes: (seconds / 60 % 60).to_string(),
             zone: settings.window.zone.to_string(),
-            repeat: if rule.is_some() { "rule".to_owned() } else { String::new() },
-            rule: rule.unwrap_or_default(),
+            repeat: repeat.to_owned(),
+            rule: if repeat == "rule" { rule } else { String::new() },
             exceptions: settings.window.exceptions.iter().map(minutes).collect::<Vec<_>>().join("\n"),
             scope: settings.scope.as_str().to_owned(),
             monitors,
@@ -167,13 +178,9 @@ impl Typed {
             part(&self.hours, 3600).zip(part(&self.minutes, 60)).map(|(hours, minutes)| hours.saturating_add(minutes));
         let start = settings::local(&self.start).or_else(|| Some(self.zone.parse::<Zone>().ok()?.civil(now)));
         let rule = match self.repeat.as_str() {
-            "daily" => Some("FREQ=DAILY".to_owned()),
-            "weekly" => Some("FREQ=WEEKLY".to_owned()),
-            "monthly" => Some("FREQ=MONTHLY".to_owned()),
             "weekday" => start.map(nth_weekday),
-            "yearly" => Some("FREQ=YEARLY".to_owned()),
             "rule" => Some(self.rule.clone()),
-            _ => None,
+            simple => SIMPLE.iter().find(|(name, _)| *name == simple).map(|(_, rule)| (*rule).to_owned()),
         };
         let exceptions: Vec<_> = self.exceptions.split_whitespace().collect();
         let tags: Vec<_> = self.tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).collect();
