@@ -12,7 +12,8 @@ use axum::response::Response;
 use super::error;
 use crate::domain::maintenance::settings::{CountsAs, Scope, Settings};
 use crate::domain::zone::Zone;
-use crate::store::StoreError;
+use crate::store::read::maintenance::{self, Shown};
+use crate::store::{MonitorKey, Scoped, StoreError};
 use crate::web::texts::{filled, text};
 use picket_shared::time::Timestamp;
 
@@ -36,6 +37,30 @@ pub(in crate::web::ui) struct Clock {
 /// `at` by the clocks of `zone`.
 pub(in crate::web::ui) fn clock(zone: &Zone, at: Timestamp) -> Clock {
     Clock { text: zone.text(at), exact: at.to_string() }
+}
+
+/// A window that a monitor is in, or comes into.
+pub(in crate::web::ui) struct OfMonitor {
+    pub(in crate::web::ui) id: String,
+    pub(in crate::web::ui) says: String,
+}
+
+/// The windows of a monitor at `now`, the earliest first.
+pub(in crate::web::ui) async fn of_monitor(
+    scoped: &mut Scoped,
+    monitor: MonitorKey,
+    now: Timestamp,
+) -> Result<Vec<OfMonitor>, StoreError> {
+    let said = |window: Shown| {
+        let (key, at) = if window.starts_at <= now {
+            ("maintenance.monitor_until", window.ends_at)
+        } else {
+            ("maintenance.monitor_next", window.starts_at)
+        };
+        let says = format!("{}: {}", filled(key, window.zone.text(at)), window.title);
+        OfMonitor { id: window.id.to_string(), says }
+    };
+    Ok(maintenance::of_monitors(scoped, &[monitor], now).await?.into_iter().map(said).collect())
 }
 
 /// What a window is of, in words.

@@ -17,13 +17,14 @@ use crate::domain::uptime::{self, Sums};
 use crate::store::StoreError;
 use crate::store::monitors::{FailingFrom, MonitorRow};
 use crate::store::read::monitor::{self as read, IncidentRow, RegionRow};
-use crate::store::read::{maintenance, telling};
+use crate::store::read::telling;
 use crate::store::results::OutcomeRow;
 use crate::web::Site;
 use crate::web::extract::user::User;
 use crate::web::texts::{filled, text};
 use crate::web::ui::dashboard::overlays;
 use crate::web::ui::frame::Frame;
+use crate::web::ui::maintenance::{self, OfMonitor};
 use crate::web::ui::shape::{self, Shape, When, duration_us, lasting, percent, when};
 use crate::web::ui::{filters, page};
 
@@ -35,7 +36,7 @@ struct Page {
     shape: Shape,
     since: When,
     notes: Vec<String>,
-    maintenance: Vec<InMaintenance>,
+    maintenance: Vec<OfMonitor>,
     failing_from: Vec<(String, Option<When>)>,
     told_regional: bool,
     muted_until: Option<String>,
@@ -57,12 +58,6 @@ struct Page {
     gaps: Vec<Gap>,
     certificate: Option<Shown>,
     answers: Option<Vec<String>>,
-}
-
-/// A window that the monitor is in, or comes into.
-struct InMaintenance {
-    id: String,
-    says: String,
 }
 
 /// One part of the availability bar: `class` over the whole height, and `down` of it from the bottom.
@@ -159,20 +154,10 @@ async fn gather(
     let recent = now - (interval * 40).max(Duration::from_secs(900));
     let found = read::page(&mut scoped, row.key, now, recent, now - MONTH).await?;
     let told = telling::of(&mut scoped).await?.is_told();
-    let windows = maintenance::of_monitors(&mut scoped, &[row.key], now).await?;
+    let windows = maintenance::of_monitor(&mut scoped, row.key, now).await?;
     let mut page = build(user, &row, &found, told, now, query);
-    page.maintenance = windows.iter().map(|window| in_maintenance(window, now)).collect();
+    page.maintenance = windows;
     Ok(Some(page))
-}
-
-fn in_maintenance(window: &maintenance::Shown, now: Timestamp) -> InMaintenance {
-    let (zone, title) = (&window.zone, &window.title);
-    let (key, at) = if window.starts_at <= now {
-        ("maintenance.monitor_until", window.ends_at)
-    } else {
-        ("maintenance.monitor_next", window.starts_at)
-    };
-    InMaintenance { id: window.id.to_string(), says: format!("{}: {title}", filled(key, zone.text(at))) }
 }
 
 fn build(
