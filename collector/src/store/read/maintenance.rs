@@ -22,6 +22,8 @@ pub struct Standing {
     pub next: Option<Timestamp>,
     /// When it ended last, where it did.
     pub last: Option<Timestamp>,
+    /// The names of its monitors, where it is of some by their ids.
+    pub named: Vec<String>,
 }
 
 /// How many times to come are shown.
@@ -75,13 +77,15 @@ struct StandingRow {
     runs_from: Option<i64>,
     runs_to: Option<i64>,
     last: Option<i64>,
+    named: Vec<String>,
 }
 
 /// [`select`] with the columns of [`StandingRow`] and what follows in the statement; `$1` is now.
 macro_rules! standing {
     ($rest:literal) => {
         select!(
-            ", s.runs_from, s.runs_to, s.last",
+            ", s.runs_from, s.runs_to, s.last, ARRAY(SELECT m.name FROM maintenance_monitors mm JOIN monitors m ON m.id = mm.monitor_id
+                  WHERE mm.maintenance_id = w.id AND m.deleted_at IS NULL ORDER BY m.name) AS named",
             "CROSS JOIN LATERAL (SELECT min(o.starts_at) FILTER (WHERE o.starts_at <= $1 AND o.ends_at > $1) AS runs_from,
                  max(o.ends_at) FILTER (WHERE o.starts_at <= $1 AND o.ends_at > $1) AS runs_to,
                  max(o.ends_at) FILTER (WHERE o.ends_at <= $1) AS last
@@ -97,7 +101,7 @@ impl StandingRow {
         let running = self.runs_from.zip(self.runs_to).map(|(from, to)| (time(from), time(to)));
         let kept = self.row.kept()?;
         let next = kept.settings.window.after(now).find(|one| one.start > now).map(|one| one.start);
-        Ok(Standing { kept, running, next, last: self.last.map(time) })
+        Ok(Standing { kept, running, next, last: self.last.map(time), named: self.named })
     }
 }
 
