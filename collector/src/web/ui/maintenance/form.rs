@@ -94,6 +94,11 @@ const ANNOUNCES: [(&str, &str); 6] = [
 ];
 
 impl Typed {
+    /// Whether what most windows do not need is shown at once.
+    fn is_unusual(&self) -> bool {
+        self.repeat == "rule" || !self.rule.is_empty() || !self.exceptions.is_empty()
+    }
+
     fn new() -> Self {
         Self {
             title: String::new(),

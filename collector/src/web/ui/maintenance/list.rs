@@ -71,7 +71,7 @@ fn item(one: &Standing) -> Item {
         id: one.kept.id.to_string(),
         title: settings.title.clone(),
         words: settings.window.words(),
-        scope: scope(settings),
+        scope: scope(one),
         at: at.map(|at| clock(&settings.window.zone, at)),
     }
 }

@@ -12,7 +12,7 @@ use axum::response::Response;
 use super::error;
 use crate::domain::maintenance::settings::{CountsAs, Scope, Settings};
 use crate::domain::zone::Zone;
-use crate::store::read::maintenance::{self, Shown};
+use crate::store::read::maintenance::{self, Shown, Standing};
 use crate::store::{MonitorKey, Scoped, StoreError};
 use crate::web::texts::{filled, text};
 use picket_shared::time::Timestamp;
@@ -63,11 +63,20 @@ pub(in crate::web::ui) async fn of_monitor(
     Ok(maintenance::of_monitors(scoped, &[monitor], now).await?.into_iter().map(said).collect())
 }
 
+/// So many monitors are named on a line.
+const NAMED: usize = 5;
+
 /// What a window is of, in words.
-fn scope(settings: &Settings) -> String {
-    match &settings.scope {
+fn scope(one: &Standing) -> String {
+    match &one.kept.settings.scope {
         Scope::All => text("maintenance.of_all").to_owned(),
-        Scope::Monitors(ids) => filled("maintenance.of_monitors", ids.len()),
+        Scope::Monitors(_) if one.named.is_empty() => text("maintenance.of_none").to_owned(),
+        Scope::Monitors(_) => match one.named.len().checked_sub(NAMED) {
+            Some(more) if more > 0 => {
+                format!("{} {}", one.named[..NAMED].join(", "), filled("maintenance.and_more", more))
+            }
+            _ => one.named.join(", "),
+        },
         Scope::Tags(tags) => filled("maintenance.of_tags", tags.join(", ")),
     }
 }

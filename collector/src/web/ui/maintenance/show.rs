@@ -10,7 +10,8 @@ use picket_shared::time::Timestamp;
 use super::{Clock, clock, effects, scope, shown};
 use crate::domain::access::Right;
 use crate::domain::incident::called;
-use crate::domain::maintenance::{Window, in_words};
+use crate::domain::maintenance::{Occurrence, Window, in_words};
+use crate::domain::zone::Zone;
 use crate::store::read::maintenance;
 use crate::web::Site;
 use crate::web::extract::user::User;
@@ -30,6 +31,7 @@ struct Page {
     announced: String,
     note: Vec<String>,
     until: Option<Clock>,
+    clocks: String,
     next: Vec<(Clock, Clock)>,
     last: Option<Clock>,
     made_by: Option<String>,
@@ -55,7 +57,7 @@ pub async fn get_maintenance(
             id: id.to_string(),
             words: window.words(),
             left_out: coming(window, now),
-            scope: scope(settings),
+            scope: scope(&one),
             effects: effects(settings),
             announced: match settings.announce_before {
                 None => text("maintenance.not_announced").to_owned(),
@@ -64,7 +66,8 @@ pub async fn get_maintenance(
             },
             note: settings.note.lines().map(str::to_owned).collect(),
             until: one.running.map(|(_, to)| clock(zone, to)),
-            next: next.map(|time| (clock(zone, time.start), clock(zone, time.end))).collect(),
+            clocks: filled("maintenance.by_clocks", zone),
+            next: next.map(|time| both(zone, &time)).collect(),
             last: one.last.map(|at| clock(zone, at)),
             made_by: user.member.may(Right::MembersRead).then(|| called(&one.kept.created_by).to_owned()),
         })))
@@ -76,4 +79,16 @@ pub async fn get_maintenance(
 fn coming(window: &Window, now: Timestamp) -> Vec<String> {
     let times = window.exceptions.iter().map(|local| window.occurrence(*local).start);
     times.filter(|start| *start > now).map(|start| window.zone.text(start)).collect()
+}
+
+/// Start and end in short, by the clocks of a zone that is named elsewhere: of the end what differs.
+fn both(zone: &Zone, time: &Occurrence) -> (Clock, Clock) {
+    let (from, to) = (zone.civil(time.start), zone.civil(time.end));
+    let (before, after) = (zone.offset_text(time.start), zone.offset_text(time.end));
+    let mut end = to.strftime(if from.date() == to.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" }).to_string();
+    if before != after {
+        end = format!("{end} {after}");
+    }
+    let start = format!("{} {before}", from.strftime("%Y-%m-%d %H:%M"));
+    (Clock { text: start, exact: time.start.to_string() }, Clock { text: end, exact: time.end.to_string() })
 }
