@@ -49,8 +49,10 @@ async fn a_person_plans_maintenance_leaves_a_time_out_changes_it_and_deletes_and
     page.shows("first<br>&#60;b&#62;second&#60;/b&#62;");
     page.shows("every Monday at 02:00 Europe/Berlin for 1 h 30 min");
     page.shows("Monitors with the tags mail, queue");
-    page.shows("2026-09-28 02:00 Europe/Berlin (UTC+02:00)");
-    page.shows("2026-10-26 02:00 Europe/Berlin (UTC+01:00)");
+    page.shows("By the clocks of Europe/Berlin.");
+    page.shows(">2026-09-28 02:00 UTC+02:00</time>");
+    page.shows(">2026-10-26 02:00 UTC+01:00</time>");
+    page.shows(">03:30</time>");
     page.shows("Channels are told 1 d before");
     page.shows("responder@example.org");
     page.hides("Status pages show it");
@@ -112,7 +114,9 @@ async fn what_begins_now_is_shown_as_running_on_its_monitor_too_and_is_ended() {
     let path = planned(&mut editor, &fields).await;
     maintenance::run(&world.pools(), world.clock.now()).await.unwrap();
     editor.get(&path).await.shows("In maintenance until 2026-09-21 16:13 UTC.");
-    editor.get("/maintenance").await.shows("Running");
+    let list = editor.get("/maintenance").await;
+    list.shows("Running");
+    list.shows(" for 2 h · shop</span>");
     let on_monitor = format!("<a href=\"{path}\">In maintenance until 2026-09-21 16:13 UTC: Disks</a>");
     editor.get(&format!("/monitors/{monitor}")).await.shows(&on_monitor);
     assert_eq!(editor.post(&format!("{path}/skip"), &[]).await.status, StatusCode::CONFLICT, "nothing comes");
@@ -138,7 +142,7 @@ async fn a_form_that_cannot_be_says_why_and_keeps_what_was_typed() {
         ("title", " ", "Title: must be 1 to 200 characters on one line"),
         ("zone", "Berlin", "Time zone: There is no time zone “Berlin”"),
         ("start", "soon", "Start: must be a local time"),
-        ("hours", "many", "Takes: must be a number of seconds"),
+        ("hours", "many", "Duration: must be a number of seconds"),
         ("hours", "700", "begins before that of"),
         ("tags", " ,", "Monitors: must be 1 to 500 tags"),
         ("exceptions", "<i>", "Left out: must be at most 200 local times"),
