@@ -14,6 +14,7 @@ use crate::cmd::doctor::DoctorArgs;
 use crate::cmd::drill::DrillArgs;
 use crate::cmd::keys::KeysCommand;
 use crate::cmd::mail::MailCommand;
+use crate::cmd::maintenance::MaintenanceCommand;
 use crate::cmd::monitor::MonitorCommand;
 use crate::cmd::organization::OrganizationCommand;
 use crate::cmd::posture::PostureArgs;
@@ -63,6 +64,9 @@ pub enum Command {
     /// Manage probes.
     #[command(subcommand)]
     Probe(ProbeCommand),
+    /// Plan maintenance, begin it now, end it.
+    #[command(subcommand)]
+    Maintenance(MaintenanceCommand),
     /// Show regions.
     #[command(subcommand)]
     Region(RegionCommand),

@@ -33,6 +33,8 @@ pub enum Bell {
     Probes,
     /// There are mails about accounts to send.
     Mails,
+    /// A window of maintenance was made, changed or ended.
+    Maintenance,
 }
 
 impl Bell {
@@ -46,6 +48,7 @@ impl Bell {
         Self::Manual,
         Self::Probes,
         Self::Mails,
+        Self::Maintenance,
     ];
 
     /// Its name in the payload.
@@ -59,6 +62,7 @@ impl Bell {
             Self::Manual => "manual",
             Self::Probes => "probes",
             Self::Mails => "mails",
+            Self::Maintenance => "maintenance",
         }
     }
 }

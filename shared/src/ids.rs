@@ -89,6 +89,8 @@ uuid_ids! {
     ManualId,
     /// From a monitor's first failing check to its first good one.
     IncidentId,
+    /// A window of maintenance.
+    MaintenanceId,
     /// One configured way to tell people.
     ChannelId,
     /// One message to one channel.

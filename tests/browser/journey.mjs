@@ -6,6 +6,7 @@ import fs from "node:fs";
 import readline from "node:readline";
 import { lookAtAccount } from "./account.mjs";
 import { end, look, lookHere, problems, start, watch } from "./look.mjs";
+import { lookAtMaintenance } from "./maintenance.mjs";
 
 const [base, link, target, shots] = process.argv.slice(2);
 fs.mkdirSync(shots, { recursive: true });
@@ -67,6 +68,8 @@ try {
     ["/probes", "probes"], ["/probes/new", "probe-new"], ["/channels", "channels"], ["/channels/new?kind=twilio", "channel-new"],
     ["/import", "import"], ["/posture", "posture"], ["/sub-processors", "sub-processors"], ["/organization/dpa", "dpa"], ["/organization/dpa/accept", "dpa-accept"], ["/nowhere", "not-found", [404]],
   ]) await seen(where, name, expected);
+
+  await lookAtMaintenance(browser, base, state, shots, monitor);
 
   // What forms are answered with.
   const forms = await browser.newContext({ storageState: state });

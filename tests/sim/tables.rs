@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use picket_collector::domain::gap::{Range, Watched};
 use picket_collector::domain::outage::{
-    FailureFacts, Input, MonitorFacts, Notice, OpenIncident, QuorumRule, RegionFacts, RegionResult, RegionalAlert,
-    Span, Standing,
+    FailureFacts, Input, Maintenance, MonitorFacts, Notice, OpenIncident, QuorumRule, RegionFacts, RegionResult,
+    RegionalAlert, Span, Standing,
 };
 use picket_collector::store::assignments::KnownRow;
 use picket_collector::store::gaps::SilenceRow;
@@ -273,7 +273,7 @@ impl Tables {
                 quorum: QuorumRule::Default,
                 paused_at: None,
                 deleted_at: None,
-                maintenance_since: None,
+                maintenance: Maintenance::default(),
                 muted_since: None,
                 regional: RegionalAlert { told: true, muted_until: None },
             },

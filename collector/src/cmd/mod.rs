@@ -17,6 +17,7 @@ mod import_report;
 pub mod keys;
 mod lead;
 pub mod mail;
+pub mod maintenance;
 pub mod migrate;
 pub mod monitor;
 pub mod organization;

@@ -13,7 +13,7 @@
 //! [`address`] whether a text names somebody; [`ended`] what stays ended in a restored copy;
 //! [`sub_processors`] who else works on the data, and what changed of that; [`breach`] what is said of a breach, and how much of 72 hours
 //! is left; [`leadership`] when one collector takes over from another; [`briefing`] what a message says of a monitor beside what was found;
-//! [`zone`] what clocks show somewhere.
+//! [`zone`] what clocks show somewhere, and [`maintenance`] when windows of maintenance are, by them.
 
 pub mod outage;
 
@@ -36,6 +36,7 @@ pub mod gap;
 pub mod import;
 pub mod incident;
 pub mod leadership;
+pub mod maintenance;
 pub mod management;
 pub mod manual;
 pub mod members;

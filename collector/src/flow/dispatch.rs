@@ -42,9 +42,9 @@ pub async fn run(pools: &Pools, now: Timestamp) -> Result<Report, StoreError> {
         for notice in &waiting {
             report.notices += 1;
             if !is_told_already(&mut conn, notice, now).await? {
-                let pagers = pagers(&notice.notice.kind);
+                let kinds = kinds(&notice.notice.kind);
                 let (org, key) = (notice.org, notice.key);
-                report.deliveries += deliveries::insert_for_notice(&mut conn, org, key, pagers.as_deref(), now).await?;
+                report.deliveries += deliveries::insert_for_notice(&mut conn, org, key, kinds.as_deref(), now).await?;
             }
             notices::mark_dispatched(&mut conn, notice.key, now).await?;
         }
@@ -53,13 +53,16 @@ pub async fn run(pools: &Pools, now: Timestamp) -> Result<Report, StoreError> {
 }
 
 /// The kinds of channel that a notice is for, where it is not for all.
-fn pagers(kind: &NoticeKind) -> Option<Vec<&'static str>> {
+fn kinds(kind: &NoticeKind) -> Option<Vec<&'static str>> {
     match kind.audience() {
         Audience::Members | Audience::OperatorAndMembersIfWanted | Audience::Operator => None,
-        Audience::Pagers => {
-            Some(Kind::ALL.iter().filter(|kind| kind.acknowledges()).map(|kind| kind.as_str()).collect())
-        }
+        Audience::MembersNotPaged => Some(named(|kind| !kind.is_paged())),
+        Audience::Pagers => Some(named(Kind::acknowledges)),
     }
+}
+
+fn named(wanted: fn(Kind) -> bool) -> Vec<&'static str> {
+    Kind::ALL.iter().copied().filter(|kind| wanted(*kind)).map(Kind::as_str).collect()
 }
 
 async fn is_told_already(conn: &mut Worker, notice: &NoticeRow, now: Timestamp) -> Result<bool, StoreError> {

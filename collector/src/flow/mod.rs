@@ -3,8 +3,9 @@
 //! bytes -> [`verify`] -> [`ingest`] -> `results, changes, region_states, gaps` -> [`judge`] -> `states, spans, incidents,
 //! notices` -> [`dispatch`] -> `deliveries` -> [`deliver`] -> the world.
 //!
-//! Beside them [`gaps`] writes down who is silent, [`replay`] finds outages in outcomes that came late, and [`clock`] sees to it
-//! that all of this is written in a time that does not leap. [`account_mails`] sends what `login` has to tell users.
+//! Beside them [`maintenance`] passes the edges of windows, [`gaps`] writes down who is silent, [`replay`] finds outages in
+//! outcomes that came late, and [`clock`] sees to it that all of this is written in a time that does not leap.
+//! [`account_mails`] sends what `login` has to tell users.
 
 pub mod account_mails;
 pub mod clock;
@@ -13,5 +14,6 @@ pub mod dispatch;
 pub mod gaps;
 pub mod ingest;
 pub mod judge;
+pub mod maintenance;
 pub mod replay;
 pub mod verify;

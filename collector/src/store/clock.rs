@@ -22,6 +22,7 @@ pub const TIMES: &[(&str, &[&str])] = &[
     ("probe_keys", &["not_before", "not_after"]),
     ("probe_requests", &["expires_at"]),
     ("monitors", &["created_at", "updated_at", "paused_at", "deleted_at", "muted_at"]),
+    ("maintenances", &["created_at", "updated_at", "deleted_at", "due_at"]),
     ("rechecks", &["asked_at", "due_at", "taken_at"]),
     ("results", &["at", "received_at", "fold_last"]),
     ("changes", &["at", "received_at"]),
@@ -60,6 +61,7 @@ pub const KEPT: &[(&str, &[&str])] = &[
     ("audit", &["at"]),
     // A time that a person named.
     ("monitors", &["regional_muted_until"]),
+    ("maintenance_occurrences", &["starts_at", "ends_at"]),
     ("audit_bases", &["removed_at"]),
     ("receipts", &["cut_at", "received_at"]),
     ("users", &["created_at", "password_changed_at", "signed_in_at", "deleted_at", "email_confirmed_at"]),

@@ -42,6 +42,7 @@ pub mod instance;
 pub mod invitations;
 pub mod leadership;
 pub mod limits;
+pub mod maintenances;
 pub mod managements;
 pub mod manual_checks;
 pub mod members;
@@ -104,6 +105,8 @@ row_keys! {
     MonitorKey,
     /// An incident's row.
     IncidentKey,
+    /// A window of maintenance's row.
+    MaintenanceKey,
     /// A channel's row.
     ChannelKey,
     /// A notice's row.

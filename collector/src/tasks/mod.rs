@@ -154,6 +154,7 @@ fn tasks() -> Vec<Task<Shared>> {
         breaks_off(task("exports", SECOND * 5, |app, _| Box::pin(safekeeping::make_exports(app)))),
         task("erasure", hour, |app, _| Box::pin(safekeeping::erasure(app))),
         rung(Bell::Judge, task("judge", SECOND, |app, shared| Box::pin(judge(app, shared)))),
+        rung(Bell::Maintenance, task("maintenance", SECOND, |app, _| Box::pin(maintenance(app)))),
         task("replay", SECOND * 30, |app, _| Box::pin(replay(app))),
         rung(Bell::Dispatch, task("dispatch", SECOND * 5, |app, _| Box::pin(dispatch(app)))),
         task("summaries", SECOND * 10, |app, _| Box::pin(summaries(app))),
@@ -262,6 +263,11 @@ async fn gaps(app: App) -> Ran {
     let found = flow::gaps::run(&mut worker, app.clock.now()).await?;
     worker.commit().await?;
     report(found)
+}
+
+async fn maintenance(app: App) -> Ran {
+    let _working = app.standstill.working().await;
+    report(flow::maintenance::run(&app.pools, app.clock.now()).await?)
 }
 
 async fn replay(app: App) -> Ran {

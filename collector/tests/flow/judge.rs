@@ -14,21 +14,27 @@ use picket_shared::ids::IncidentId;
 use picket_shared::outcome::{Outcome, Status, Trigger};
 use picket_shared::time::Timestamp;
 
-struct Story {
-    world: World,
+/// A monitor in one region, told by what its probe finds.
+pub(crate) struct Story {
+    pub(crate) world: World,
     probe: TestProbe,
     seq: u64,
 }
 
 impl Story {
     async fn begins() -> Self {
+        Self::begins_at(START).await
+    }
+
+    pub(crate) async fn begins_at(start: Timestamp) -> Self {
         let world = World::new().await;
+        world.clock.set(start);
         let probe = world.probe().await;
         Self { world, probe, seq: 0 }
     }
 
     /// Moves the clock and ships these outcomes, which began now.
-    async fn finds(&mut self, after: Duration, trigger: Trigger, status: Status) {
+    pub(crate) async fn finds(&mut self, after: Duration, trigger: Trigger, status: Status) {
         self.world.clock.advance(after);
         let outcome = Outcome { trigger, ..self.world.outcome(self.world.clock.now(), status) };
         self.ships(vec![outcome]).await;
@@ -41,16 +47,16 @@ impl Story {
         assert_eq!(status, 200, "{answer}");
     }
 
-    async fn is_judged(&self) -> judge::Report {
+    pub(crate) async fn is_judged(&self) -> judge::Report {
         judge::run(&self.world.pools, self.world.clock.now(), START).await.unwrap()
     }
 
-    async fn state(&self) -> String {
+    pub(crate) async fn state(&self) -> String {
         sqlx::query_scalar("SELECT state FROM states").fetch_one(&self.world.owner).await.unwrap()
     }
 
     /// Fails three times in a row, as one region alone must.
-    async fn goes_down(&mut self) {
+    pub(crate) async fn goes_down(&mut self) {
         self.finds(SLOT, Trigger::Scheduled, Status::Down).await;
         self.is_judged().await;
         self.finds(RETRY, Trigger::Confirm, Status::Down).await;
@@ -80,11 +86,11 @@ impl Story {
         deed
     }
 
-    async fn notices(&self) -> Vec<String> {
+    pub(crate) async fn notices(&self) -> Vec<String> {
         sqlx::query_scalar("SELECT kind FROM notices ORDER BY id").fetch_all(&self.world.owner).await.unwrap()
     }
 
-    async fn spans(&self) -> Vec<Span> {
+    pub(crate) async fn spans(&self) -> Vec<Span> {
         let rows: Vec<(i64, String)> = sqlx::query_as("SELECT from_at, verdict FROM spans ORDER BY from_at, id")
             .fetch_all(&self.world.owner)
             .await
@@ -101,8 +107,8 @@ enum By {
     Reopen,
 }
 
-const SLOT: Duration = Duration::from_secs(30);
-const RETRY: Duration = Duration::from_secs(3);
+pub(crate) const SLOT: Duration = Duration::from_secs(30);
+pub(crate) const RETRY: Duration = Duration::from_secs(3);
 
 #[tokio::test]
 async fn a_whole_outage_becomes_one_incident_with_one_notice_at_each_end() {

@@ -4,4 +4,5 @@ mod assignments;
 mod batches;
 mod common;
 mod judge;
+mod maintenance;
 mod manual;

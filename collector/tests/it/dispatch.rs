@@ -1,11 +1,14 @@
 //! Notices to deliveries, and the leases on them.
 
+use picket_collector::domain::maintenance::settings::read as settings_of_maintenance;
 use picket_collector::domain::outage::NoticeKind;
 use picket_collector::flow::dispatch::{self, Report};
+use picket_collector::flow::maintenance;
 use picket_collector::store::deliveries::{self, Attempt, Leased, Tried};
+use picket_collector::store::maintenances::deeds;
 use picket_collector::store::monitors::{self, Found};
 use picket_collector::store::{RegionKey, channels};
-use picket_shared::ids::{MonitorId, Region};
+use picket_shared::ids::{MaintenanceId, MonitorId, Region};
 use picket_shared::time::Timestamp;
 
 use crate::telling::{START, Told, email, seconds, settings, webhook};
@@ -169,4 +172,39 @@ async fn a_monitor_is_edited_by_version_paused_once_and_named_once() {
     let mut conn = told.database.pools.scoped(told.org).await.unwrap();
     let taken = monitors::insert(&mut conn, MonitorId::at(START), &settings, START).await.unwrap_err();
     assert_eq!(taken.constraint(), Some("monitors_org_name"));
+}
+
+#[tokio::test]
+async fn maintenance_goes_to_channels_that_are_no_pagers_and_what_is_called_off_to_those_that_were_told() {
+    let told = Told::new().await;
+    told.channel("hook", &webhook("https://hook.example/")).await;
+    let key = picket_shared::secret::SecretString::new("0123456789abcdef0123456789abcdef".to_owned());
+    let pager = picket_collector::notify::channels::pagerduty::Pagerduty { key, region: "eu".to_owned() };
+    told.channel("pager", &picket_collector::notify::Settings::Pagerduty(pager)).await;
+    let pools = &told.database.pools;
+    let body = serde_json::json!({ "title": "Later", "start": "2026-09-22T12:00", "duration_s": 3600, "announce_before_s": 86_400 });
+    let wanted = settings_of_maintenance(&body, None, START).unwrap();
+    let id = MaintenanceId::at(START);
+    let mut scoped = told.scoped().await;
+    assert!(deeds::add(&mut scoped, id, &wanted, START).await.unwrap());
+    scoped.commit().await.unwrap();
+    maintenance::run(pools, START).await.unwrap();
+    assert_eq!(dispatch::run(pools, START).await.unwrap(), Report { notices: 1, deliveries: 1 });
+    let leased = lease(&told, START).await;
+    let about = leased[0].about.as_ref().unwrap();
+    let now = about.maintenance.as_ref().unwrap();
+    assert_eq!((now.id, now.title.as_str(), now.all, about.monitor.is_none()), (id, "Later", true, true));
+    // One that is made later knows nothing of it.
+    told.channel("mail", &email("oncall@example.org")).await;
+    let mut scoped = told.scoped().await;
+    let kept = deeds::hold(&mut scoped, id).await.unwrap().unwrap();
+    deeds::delete(&mut scoped, &kept, START + seconds(10)).await.unwrap();
+    scoped.commit().await.unwrap();
+    maintenance::run(pools, START + seconds(10)).await.unwrap();
+    assert_eq!(dispatch::run(pools, START + seconds(10)).await.unwrap(), Report { notices: 1, deliveries: 1 });
+    assert!(lease(&told, START + seconds(11)).await.is_empty(), "first that it is planned, then that it is not");
+    assert!(record(&told, &leased[0], START + seconds(11)).await);
+    let leased = lease(&told, START + seconds(11)).await;
+    assert_eq!(leased[0].about.as_ref().unwrap().notice.kind, NoticeKind::MaintenanceCalledOff);
+    assert_eq!(leased[0].channel.name, "hook");
 }

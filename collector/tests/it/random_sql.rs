@@ -356,7 +356,14 @@ async fn a_policy_that_lets_a_tenant_too_far_is_found() {
         let (database, mut rng) = (TestDatabase::new().await, Rng::with_seed(2));
         let all = two_tenants(&database, &mut rng).await;
         raw_sql(weaken).execute(&mut database.login("postgres").await).await.unwrap();
-        let tally = run(&database, &all, 6_000, &mut rng).await;
+        let mut tally = Tally::default();
+        // Random statements come to a table the more seldom, the more tables there are.
+        for _ in 0..10 {
+            tally = run(&database, &all, 6_000, &mut rng).await;
+            if tally.foreign > 0 || !tally.changed.is_empty() {
+                break;
+            }
+        }
         assert!(tally.foreign > 0 || !tally.changed.is_empty(), "{weaken}: {tally:?}");
         assert!(tally.changed.is_empty() || tally.changed.contains(&table.to_owned()), "{weaken}: {tally:?}");
     }

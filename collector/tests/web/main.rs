@@ -30,6 +30,7 @@ mod keys;
 #[path = "../it/log.rs"]
 mod log;
 mod mailbox;
+mod maintenance;
 mod managed_matrix;
 mod managements;
 mod members;

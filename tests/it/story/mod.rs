@@ -46,3 +46,4 @@ mod the_api_answers_as_its_document_says;
 mod the_operator_is_told_of_the_instance_itself;
 mod two_of_three_regions_down_open_an_incident;
 mod what_ended_stays_ended_after_a_restore;
+mod what_fails_in_maintenance_is_told_when_it_ends;

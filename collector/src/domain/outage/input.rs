@@ -65,12 +65,27 @@ pub struct MonitorFacts {
     pub paused_at: Option<Timestamp>,
     /// When it was deleted.
     pub deleted_at: Option<Timestamp>,
-    /// Since when a maintenance window has been running.
-    pub maintenance_since: Option<Timestamp>,
+    /// The windows of maintenance that run, all as one.
+    pub maintenance: Maintenance,
     /// Since when it is judged and tells its members nothing, until somebody releases it.
     pub muted_since: Option<Timestamp>,
     /// Whether members are told when it fails from some regions and is up from elsewhere.
     pub regional: RegionalAlert,
+}
+
+/// The windows of maintenance that a monitor is in, and what follows from them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Maintenance {
+    /// Whether one runs.
+    pub runs: bool,
+    /// Whether one that runs withholds what would be told.
+    pub holds_alerts: bool,
+    /// Since when those run whose time counts as maintenance.
+    pub counts_since: Option<Timestamp>,
+    /// When the last of those ended that are over.
+    pub counted_until: Option<Timestamp>,
+    /// When the next edge is.
+    pub changes_at: Option<Timestamp>,
 }
 
 /// What members want to know of failures that are no incident.

@@ -46,7 +46,11 @@ pub(super) fn note_edit(draft: &mut Draft<'_>) {
 
 /// Puts the maintenance overlay on or off.
 pub(super) fn overlay(draft: &mut Draft<'_>) {
-    draft.standing.overlays.maintenance = draft.input.monitor.maintenance_since.is_some();
+    let maintenance = draft.input.monitor.maintenance;
+    draft.standing.overlays.maintenance = maintenance.runs;
+    if let Some(at) = maintenance.changes_at {
+        draft.wake_at(at);
+    }
 }
 
 /// What counts for the sums, and from when where that is not the time of the last transition.
@@ -55,10 +59,14 @@ pub(super) fn verdict(draft: &Draft<'_>) -> (Verdict, Option<Timestamp>) {
     if overlays.paused {
         return (Verdict::Paused, draft.verdict_from);
     }
-    if let Some(since) = draft.input.monitor.maintenance_since.filter(|_| overlays.maintenance) {
+    let maintenance = &draft.input.monitor.maintenance;
+    if let Some(since) = maintenance.counts_since {
         return (Verdict::Maintenance, Some(since));
     }
-    (state::verdict(&draft.standing.state), draft.verdict_from)
+    // However late the judge learns of it, the window ended when it did.
+    let was_counted = draft.input.span.is_some_and(|span| span.verdict == Verdict::Maintenance);
+    let from = maintenance.counted_until.filter(|_| was_counted).max(draft.verdict_from);
+    (state::verdict(&draft.standing.state), from)
 }
 
 fn stop(draft: &mut Draft<'_>, at: Timestamp, resolution: Resolution, because: Because) {

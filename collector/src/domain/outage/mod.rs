@@ -37,8 +37,8 @@ mod world;
 pub use decision::{Because, Decision};
 pub use incident::{ByHand, IncidentAction, OpenIncident, Over, Resolution};
 pub use input::{
-    Before, FailureFacts, Input, Memory, MonitorFacts, Overlays, Pending, Recovering, RegionFacts, RegionResult,
-    RegionalAlert, Span, Standing, State, Suspect, Told, Verdict,
+    Before, FailureFacts, Input, Maintenance, Memory, MonitorFacts, Overlays, Pending, Recovering, RegionFacts,
+    RegionResult, RegionalAlert, Span, Standing, State, Suspect, Told, Verdict,
 };
 pub use notice::{Audience, Notice, NoticeKind, RegionLine};
 pub use quorum::QuorumRule;

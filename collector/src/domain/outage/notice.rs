@@ -93,6 +93,14 @@ pub enum NoticeKind {
     },
     /// It has been up for 30 minutes; everything is told again.
     FlappingOver,
+    /// Maintenance is coming, of some monitors or all.
+    MaintenanceScheduled,
+    /// Maintenance began.
+    MaintenanceBegan,
+    /// Maintenance is over.
+    MaintenanceEnded,
+    /// Maintenance that was to come will not be.
+    MaintenanceCalledOff,
 }
 
 /// For whom a notice is.
@@ -100,6 +108,8 @@ pub enum NoticeKind {
 pub enum Audience {
     /// The monitor's channels.
     Members,
+    /// The channels that know messages: it is no alarm.
+    MembersNotPaged,
     /// Channels that know alarms which somebody looks after.
     Pagers,
     /// The operator, and the monitor's channels where they ask for it.
@@ -128,6 +138,10 @@ impl NoticeKind {
             Self::RegionNetworkGood { .. } => "region_network_good",
             Self::Flapping { .. } => "flapping",
             Self::FlappingOver => "flapping_over",
+            Self::MaintenanceScheduled => "maintenance_scheduled",
+            Self::MaintenanceBegan => "maintenance_began",
+            Self::MaintenanceEnded => "maintenance_ended",
+            Self::MaintenanceCalledOff => "maintenance_called_off",
         }
     }
 
@@ -144,6 +158,10 @@ impl NoticeKind {
             | Self::RegionalOver
             | Self::Flapping { .. }
             | Self::FlappingOver => Audience::Members,
+            Self::MaintenanceScheduled
+            | Self::MaintenanceBegan
+            | Self::MaintenanceEnded
+            | Self::MaintenanceCalledOff => Audience::MembersNotPaged,
             Self::Acknowledged => Audience::Pagers,
             Self::NoData { .. } => Audience::OperatorAndMembersIfWanted,
             Self::RegionSilent { .. }
@@ -170,6 +188,11 @@ impl Notice {
         Self { kind, at: draft.as_of(), incident_started_at, regions: lines(draft) }
     }
 
+    /// What is so of maintenance, at an edge of it.
+    pub const fn of_maintenance(kind: NoticeKind, at: Timestamp) -> Self {
+        Self { kind, at, incident_started_at: None, regions: Vec::new() }
+    }
+
     /// What a person did to an incident.
     pub const fn by_a_person(kind: NoticeKind, at: Timestamp, incident_started_at: Timestamp) -> Self {
         Self { kind, at, incident_started_at: Some(incident_started_at), regions: Vec::new() }
@@ -193,7 +216,7 @@ pub(super) fn make_up(draft: &mut Draft<'_>) {
     let settled = flap::settle(draft);
     let overlays = &draft.standing.overlays;
     let muted = draft.input.monitor.muted_since.is_some();
-    let withheld = muted || (!overlays.paused && (overlays.maintenance || overlays.flapping));
+    let withheld = muted || (!overlays.paused && (draft.input.monitor.maintenance.holds_alerts || overlays.flapping));
     if !withheld {
         outage(draft);
         if settled && draft.open_since.is_none() {

@@ -172,7 +172,13 @@ proptest! {
     #[test]
     fn judging_twice_changes_nothing_whatever_the_facts(seed in any::<u64>(), rows in prop::collection::vec(row(), 4)) {
         let mut facts = arbitrary_input(seed, &rows);
-        facts.monitor.maintenance_since = (seed % 5 == 0).then(|| at(3000));
+        facts.monitor.maintenance = Maintenance {
+            runs: seed % 5 == 0,
+            holds_alerts: seed % 5 == 0 && seed % 2 == 0,
+            counts_since: (seed % 5 == 0 && seed % 3 == 0).then(|| at(3000)),
+            counted_until: (seed % 11 == 0).then(|| at(2900)),
+            changes_at: (seed % 5 == 0).then(|| at(9000)),
+        };
         facts.monitor.paused_at = (seed % 7 == 0).then(|| at(3000));
         let decision = judge(&facts);
         let after = decision.applied_to(&facts);

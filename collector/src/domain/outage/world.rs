@@ -52,7 +52,7 @@ pub(super) fn input(regions: usize, interval_s: u64, timeout_s: u64) -> Input {
             quorum: QuorumRule::Default,
             paused_at: None,
             deleted_at: None,
-            maintenance_since: None,
+            maintenance: Maintenance::default(),
             muted_since: None,
             regional: RegionalAlert { told: true, muted_until: None },
         },

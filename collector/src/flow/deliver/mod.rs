@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use crate::meters::Meters;
 use crate::notify::message::{
-    self, Acknowledge, Alarm, Back, DeclaredFacts, Facts, IncidentFacts, MonitorFacts, Occasion,
+    self, Acknowledge, Alarm, Back, DeclaredFacts, Facts, IncidentFacts, MaintenanceFacts, MonitorFacts, Occasion,
 };
 use crate::notify::{Client, Kind, Seen, SendError, Settings};
 use crate::store::deliveries::{self, About, Attempt, IncidentNow, Leased, Tried};
@@ -329,6 +329,19 @@ fn many(leased: &Leased, folded: &[Leased]) -> Result<Occasion, SendError> {
 
 fn notice(about: &About) -> Result<Occasion, SendError> {
     let (notice, now) = (about.notice.clone(), about.incident.as_ref());
+    if let Some(now) = &about.maintenance {
+        let maintenance = MaintenanceFacts {
+            id: now.id,
+            title: now.title.clone(),
+            note: now.note.clone(),
+            zone: now.zone.clone(),
+            starts_at: now.starts_at,
+            ends_at: now.ends_at,
+            all: now.all,
+            monitors: now.monitors.clone(),
+        };
+        return Ok(Occasion::Maintenance { kind: notice.kind, at: notice.at, maintenance });
+    }
     if let Some((incident, declared)) = now.and_then(|now| Some((now, now.declared.as_ref()?))) {
         let incident = DeclaredFacts {
             id: incident.id,
@@ -448,6 +461,7 @@ mod tests {
                 target: "shop.example:443".to_owned(),
                 briefing: crate::domain::briefing::Briefing::default(),
             }),
+            maintenance: None,
             incident: None,
         }
     }

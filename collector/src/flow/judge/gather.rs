@@ -11,12 +11,12 @@ use serde_json::Value;
 
 use crate::domain::gap::SILENT_AFTER;
 use crate::domain::outage::{
-    ByHand, FailureFacts, Input, MonitorFacts, OpenIncident, QuorumRule, RegionFacts, RegionResult, RegionalAlert,
-    Span, Standing, Verdict,
+    ByHand, FailureFacts, Input, Maintenance, MonitorFacts, OpenIncident, QuorumRule, RegionFacts, RegionResult,
+    RegionalAlert, Span, Standing, Verdict,
 };
 use crate::store::facts::{MonitorRow, RegionRow};
 use crate::store::states::DueState;
-use crate::store::{MonitorKey, RegionKey, StoreError, Worker, facts, incidents, spans};
+use crate::store::{MonitorKey, RegionKey, StoreError, Worker, facts, incidents, maintenances, spans};
 
 /// How far back openings matter for flap damping.
 const OPENINGS: Duration = Duration::from_secs(1800);
@@ -54,6 +54,8 @@ pub(super) async fn cases(
     let mut by_hand: BTreeMap<i64, (i64, i64)> =
         incidents::by_hand(worker, &ids).await?.into_iter().map(|(id, start, end)| (id, (start, end))).collect();
     let mut openings = grouped(incidents::openings(worker, &ids, now - OPENINGS).await?, |row| row.0);
+    let mut windows: BTreeMap<i64, Maintenance> =
+        maintenances::of_monitors(worker, &ids, now).await?.into_iter().collect();
     let mut cases = Vec::with_capacity(due.len());
     for state in due {
         let id = state.monitor_id.0;
@@ -63,6 +65,7 @@ pub(super) async fn cases(
             span: spans.get(&id).cloned(),
             open: open.remove(&id),
             by_hand: by_hand.remove(&id),
+            maintenance: windows.remove(&id).unwrap_or_default(),
             openings: openings.remove(&id).unwrap_or_default().into_iter().map(|(_, at)| at).collect(),
         };
         let case = case(row, state, found, now, listening_since);
@@ -77,6 +80,7 @@ struct Found {
     span: Option<(i64, String)>,
     open: Option<incidents::OpenRow>,
     by_hand: Option<(i64, i64)>,
+    maintenance: Maintenance,
     openings: Vec<i64>,
 }
 
@@ -106,7 +110,7 @@ fn case(
     let input = Input {
         as_of: now,
         listening_since,
-        monitor: monitor_facts(&row, created_at, version)?,
+        monitor: monitor_facts(&row, created_at, version, found.maintenance)?,
         regions: found.regions.into_iter().map(region_facts).collect::<Result<_, _>>()?,
         standing,
         span,
@@ -124,7 +128,12 @@ fn case(
     Ok(Case { row, revision: state.revision, input, open: found.open, region_keys })
 }
 
-fn monitor_facts(row: &MonitorRow, created_at: Timestamp, version: u32) -> Result<MonitorFacts, StoreError> {
+fn monitor_facts(
+    row: &MonitorRow,
+    created_at: Timestamp,
+    version: u32,
+    maintenance: Maintenance,
+) -> Result<MonitorFacts, StoreError> {
     let quorum = match &row.quorum {
         Some(rule) => read(rule.clone(), "monitors", "quorum", row.id.0)?,
         None => QuorumRule::Default,
@@ -138,7 +147,7 @@ fn monitor_facts(row: &MonitorRow, created_at: Timestamp, version: u32) -> Resul
         quorum,
         paused_at: row.paused_at.map(Timestamp::from_micros),
         deleted_at: row.deleted_at.map(Timestamp::from_micros),
-        maintenance_since: None,
+        maintenance,
         muted_since: row.muted_at.map(Timestamp::from_micros),
         regional: RegionalAlert {
             told: row.tells_regional,

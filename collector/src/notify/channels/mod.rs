@@ -145,6 +145,11 @@ macro_rules! channels {
                 match self { $(Self::$name => <$settings as Channel>::FOLDS),+ }
             }
 
+            /// Whether it knows alarms that begin and end, and nothing else.
+            pub const fn is_paged(self) -> bool {
+                self.again().is_some() || (self.acknowledges() && !self.folds())
+            }
+
             /// What proves that it is wanted.
             pub const fn proof(self) -> Proof {
                 match self { $(Self::$name => <$settings as Channel>::PROOF),+ }

@@ -15,7 +15,7 @@ const FIELD: &str = "template";
 const LONGEST: usize = 8192;
 
 /// Each name, and where its value is in the event; those without a place are of the message itself.
-const NAMES: [(&str, &str); 20] = [
+const NAMES: [(&str, &str); 24] = [
     ("id", ""),
     ("headline", ""),
     ("text", ""),
@@ -36,6 +36,10 @@ const NAMES: [(&str, &str); 20] = [
     ("incident.started_at", "/data/incident/started_at"),
     ("incident.resolved_at", "/data/incident/resolved_at"),
     ("incident.failure", "/data/incident/failure/message"),
+    ("maintenance.id", "/data/maintenance/id"),
+    ("maintenance.title", "/data/maintenance/title"),
+    ("maintenance.starts_at", "/data/maintenance/starts_at"),
+    ("maintenance.ends_at", "/data/maintenance/ends_at"),
 ];
 
 /// What is wrong with a template, and what would be right.

@@ -126,6 +126,8 @@ pub(super) fn alarms(facts: &Facts) -> Vec<Alarm> {
             };
             vec![alarm(Act::Raise), alarm(Act::Clear)]
         }
+        // Nothing is in trouble.
+        Occasion::Maintenance { .. } => Vec::new(),
         Occasion::Declared { kind, incident, .. } => vec![declared::alarm(kind, incident)],
         Occasion::Notice { notice, monitor, incident } => vec![alarm(notice, monitor, incident.as_ref())],
         Occasion::Many { items } => many(facts, items),
@@ -158,6 +160,11 @@ fn alarm(notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentFact
         NoticeKind::RegionalOver => (Act::Clear, Class::Regional),
         NoticeKind::Flapping { .. } => (Act::Raise, Class::Flapping),
         NoticeKind::FlappingOver => (Act::Clear, Class::Flapping),
+        // Those are of no monitor, and no alarms.
+        NoticeKind::MaintenanceScheduled
+        | NoticeKind::MaintenanceBegan
+        | NoticeKind::MaintenanceEnded
+        | NoticeKind::MaintenanceCalledOff => (Act::Clear, Class::Test),
         NoticeKind::RegionSilent { .. } => (Act::Raise, Class::RegionSilent),
         NoticeKind::RegionHeard { .. } => (Act::Clear, Class::RegionSilent),
         NoticeKind::RegionNetworkBad { .. } => (Act::Raise, Class::RegionNetwork),
@@ -188,6 +195,10 @@ fn known_by(notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentF
         NoticeKind::NoData { .. } => of_monitor("no-data"),
         NoticeKind::Regional { .. } | NoticeKind::RegionalOver => of_monitor("regional"),
         NoticeKind::Flapping { .. } | NoticeKind::FlappingOver => of_monitor("flapping"),
+        NoticeKind::MaintenanceScheduled
+        | NoticeKind::MaintenanceBegan
+        | NoticeKind::MaintenanceEnded
+        | NoticeKind::MaintenanceCalledOff => of_monitor("maintenance"),
         // Told once for all monitors of a region, so the key is the region's.
         NoticeKind::RegionSilent { region, .. } | NoticeKind::RegionHeard { region } => {
             return (format!("picket-region-{region}-silent"), region.to_string());

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::sheet::Sheet;
 use super::words::{duration, one_line};
-use super::{Facts, IncidentFacts, MonitorFacts, Occasion, declared, event, words};
+use super::{Facts, IncidentFacts, MonitorFacts, Occasion, declared, event, maintenance, words};
 use crate::domain::outage::vote::Vote;
 use crate::domain::outage::{Notice, NoticeKind};
 use crate::domain::telling::cause::{self, Seen};
@@ -55,6 +55,7 @@ pub(super) fn event(items: &[Occasion]) -> Value {
     let one = |item: &Occasion| match item {
         Occasion::Notice { notice, monitor, incident } => Some(event::event(notice, monitor, incident.as_ref())),
         Occasion::Declared { kind, at, incident } => Some(declared::event(kind, *at, incident)),
+        Occasion::Maintenance { kind, at, maintenance } => Some(maintenance::event(kind, *at, maintenance)),
         _ => None,
     };
     json!({ "notices": items.iter().filter_map(one).collect::<Vec<_>>() })
@@ -138,6 +139,9 @@ fn line(facts: &Facts, item: &Occasion) -> Line {
         }
         Occasion::Declared { kind, incident, .. } => {
             (incident.title.clone(), declared::sheet(facts, kind, incident).subject)
+        }
+        Occasion::Maintenance { kind, maintenance, .. } => {
+            (maintenance.title.clone(), maintenance::sheet(facts, kind, maintenance).subject)
         }
         _ => (String::new(), String::new()),
     };

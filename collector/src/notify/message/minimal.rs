@@ -42,11 +42,18 @@ pub(super) fn write(facts: &Facts) -> Message {
             }
             (subject, lead, rows, event(kind, incident.started_at, incident.resolved_at, Some(incident.id)))
         }
+        Occasion::Maintenance { kind, maintenance, .. } => {
+            let (subject, lead) = said(kind);
+            let (from, until) = (maintenance.starts_at, maintenance.ends_at);
+            let rows = vec![("Begins", format!("{from:.0}")), ("Ends", format!("{until:.0}"))];
+            (subject, lead, rows, event(kind, from, Some(until), None))
+        }
     };
     let thread = thread(&facts.occasion);
-    let link = facts.public_url.as_deref().map(|url| match thread {
-        Some(incident) => format!("{}/incidents/{incident}", url.trim_end_matches('/')),
-        None => format!("{}/", url.trim_end_matches('/')),
+    let link = facts.public_url.as_deref().map(|url| match (thread, &facts.occasion) {
+        (Some(incident), _) => format!("{}/incidents/{incident}", url.trim_end_matches('/')),
+        (None, Occasion::Maintenance { kind, maintenance, .. }) => maintenance.link(kind, url),
+        (None, _) => format!("{}/", url.trim_end_matches('/')),
     });
     let sheet = Sheet { subject: subject.to_owned(), lead: lead.to_owned(), rows: rows.clone(), link: link.clone() };
     let prose = rows.is_empty().then(|| lead.to_owned());
@@ -70,7 +77,7 @@ fn thread(occasion: &Occasion) -> Option<picket_shared::ids::IncidentId> {
     match occasion {
         Occasion::Notice { incident, .. } => incident.as_ref().map(|incident| incident.id),
         Occasion::Declared { incident, .. } => Some(incident.id),
-        Occasion::Test { .. } | Occasion::Code { .. } | Occasion::Many { .. } => None,
+        Occasion::Test { .. } | Occasion::Code { .. } | Occasion::Many { .. } | Occasion::Maintenance { .. } => None,
     }
 }
 
@@ -110,6 +117,10 @@ const fn said(kind: &NoticeKind) -> (&'static str, &'static str) {
         }
         NoticeKind::Flapping { .. } => ("Flapping", "A monitor goes down again and again."),
         NoticeKind::FlappingOver => ("Settled", "A monitor has settled."),
+        NoticeKind::MaintenanceScheduled => ("Maintenance planned", "Maintenance is planned."),
+        NoticeKind::MaintenanceBegan => ("Maintenance began", "Maintenance has begun."),
+        NoticeKind::MaintenanceEnded => ("Maintenance over", "Maintenance is over."),
+        NoticeKind::MaintenanceCalledOff => ("Maintenance called off", "Maintenance that was planned will not be."),
     }
 }
 

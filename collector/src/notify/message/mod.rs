@@ -9,6 +9,7 @@ mod closure;
 mod data;
 mod declared;
 mod event;
+mod maintenance;
 mod many;
 mod minimal;
 mod operator;
@@ -31,6 +32,7 @@ use crate::domain::outage::{Notice, NoticeKind};
 pub use alarm::{Act, Alarm, Class, Severity};
 pub use back::{Acknowledge, Back};
 pub use declared::DeclaredFacts;
+pub use maintenance::MaintenanceFacts;
 pub use short::Brief;
 pub use words::{duration, vote};
 
@@ -89,6 +91,15 @@ pub enum Occasion {
     Many {
         /// Notices of the judge, and what people did.
         items: Vec<Occasion>,
+    },
+    /// Maintenance is coming, began, or is over.
+    Maintenance {
+        /// Which of these.
+        kind: NoticeKind,
+        /// When that was found.
+        at: Timestamp,
+        /// What it is, as it is now.
+        maintenance: MaintenanceFacts,
     },
 }
 
@@ -186,6 +197,9 @@ pub fn write(facts: &Facts) -> Message {
             (sheet, declared::event(kind, *at, incident), Some(incident.id))
         }
         Occasion::Many { items } => (many::sheet(facts, items), many::event(items), None),
+        Occasion::Maintenance { kind, at, maintenance } => {
+            (maintenance::sheet(facts, kind, maintenance), maintenance::event(kind, *at, maintenance), None)
+        }
     };
     let back = back::of(facts);
     Message {
@@ -214,6 +228,7 @@ fn kind(occasion: &Occasion) -> String {
         Occasion::Notice { notice, .. } => format!("monitor.{}", notice.kind.as_str()),
         Occasion::Declared { kind, .. } => format!("incident.{}", kind.as_str()),
         Occasion::Many { .. } => "several".to_owned(),
+        Occasion::Maintenance { kind, .. } => kind.as_str().replacen('_', ".", 1),
     }
 }
 

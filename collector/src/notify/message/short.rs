@@ -21,7 +21,7 @@ const GSM_TWICE: &str = "^{}\\[~]|€";
 pub struct Brief {
     /// What happened, in one line.
     pub headline: String,
-    /// Labelled lines: What, Since, Until, From, Seen, Severity, Owner, Runbook.
+    /// Labelled lines: What, Since, Until, Begins, Ends, From, Seen, Severity, Owner, Runbook.
     pub rows: Vec<(&'static str, String)>,
     /// Sentences instead, where there is nothing to label.
     pub prose: Option<String>,
@@ -79,6 +79,7 @@ pub(super) fn brief(facts: &Facts, sheet: &Sheet) -> Brief {
         }
         Occasion::Declared { incident, .. } => Brief { rows: super::declared::rows(incident), ..brief },
         Occasion::Many { items } => Brief { rows: super::many::rows(facts, items), ..brief },
+        Occasion::Maintenance { maintenance, .. } => Brief { rows: super::maintenance::rows(maintenance), ..brief },
         Occasion::Test { .. } => Brief { prose: Some(sheet.lead.clone()), ..brief },
         Occasion::Code { code, until, .. } => Brief {
             prose: Some(format!(
@@ -145,7 +146,7 @@ pub(in crate::notify) fn cut_bytes(text: &str, limit: usize) -> String {
 
 /// The whole in two segments of an SMS; what matters least is left out first.
 pub(in crate::notify) fn sms(brief: &Brief) -> String {
-    let order = ["Since", "Until", "At", "Heard", "Severity", "Seen", "From", "What", "Owner"];
+    let order = ["Since", "Until", "Begins", "Ends", "At", "Heard", "Severity", "Seen", "From", "What", "Owner"];
     let rows = order.iter().filter_map(|label| brief.row(label).map(|value| format!("{label}: {value}")));
     let mut text = brief.headline.clone();
     for line in rows.chain(brief.prose.clone()) {

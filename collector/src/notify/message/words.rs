@@ -143,6 +143,13 @@ fn headline(
         NoticeKind::Declared | NoticeKind::DeclaredOver => {
             (format!("Incident: {name}"), format!("A person opened or ended an incident of {name}."))
         }
+        // Those are of no monitor, and are written in `maintenance`.
+        NoticeKind::MaintenanceScheduled
+        | NoticeKind::MaintenanceBegan
+        | NoticeKind::MaintenanceEnded
+        | NoticeKind::MaintenanceCalledOff => {
+            (format!("Maintenance: {name}"), format!("Maintenance of {name} is planned, began or ended."))
+        }
         NoticeKind::NeverCameUp => (
             format!("Never came up: {name}"),
             format!("{name} has not been seen up since it was made; check its settings and its probes."),

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use picket_shared::ids::{ChannelId, DeliveryId, IncidentId, MonitorId};
+use picket_shared::ids::{ChannelId, DeliveryId, IncidentId, MaintenanceId, MonitorId};
 use picket_shared::outcome::FailureKind;
 use picket_shared::secret::Sealed;
 use picket_shared::time::Timestamp;
 use sqlx::types::Json;
 
-use super::{About, DeclaredNow, IncidentNow, Leased, LeasedChannel, MonitorNow, Proof};
+use super::{About, DeclaredNow, IncidentNow, Leased, LeasedChannel, MaintenanceNow, MonitorNow, Proof};
 use crate::domain::briefing::Briefing;
 use crate::domain::incident::Severity;
 use crate::domain::outage::Notice;
@@ -115,11 +115,15 @@ const READ: &str =
         m.name AS monitor_name, m.kind AS monitor_kind, m.target, m.severity AS monitor_severity, m.owner, m.runbook_url, i.uuid AS incident_uuid, i.started_at, i.confirmed_at,
         i.resolved_at, i.failure, i.message, i.detail, i.title, i.severity, p.sealed_code, p.expires_at,
         ARRAY(SELECT a.name FROM incident_monitors im JOIN monitors a ON a.id = im.monitor_id
-              WHERE im.incident_id = i.id ORDER BY a.name) AS affected
+              WHERE im.incident_id = i.id ORDER BY a.name) AS affected,
+        w.uuid AS maintenance_uuid, w.title AS maintenance_title, w.note, w.zone, w.scope = 'all' AS maintains_all, o.starts_at, o.ends_at,
+        ARRAY(SELECT a.name FROM monitors a WHERE a.org_id = w.org_id AND a.deleted_at IS NULL AND w.scope <> 'all'
+              AND maintains(w.id, w.scope, w.tags, a.id, a.tags) ORDER BY a.name) AS maintained
     FROM deliveries d JOIN channels c ON c.id = d.channel_id
     LEFT JOIN channel_proofs p ON p.delivery_id = d.id
     LEFT JOIN notices n ON n.id = d.notice_id LEFT JOIN monitors m ON m.id = n.monitor_id
     LEFT JOIN incidents i ON i.id = n.incident_id
+    LEFT JOIN maintenance_occurrences o ON o.id = n.occurrence_id LEFT JOIN maintenances w ON w.id = o.maintenance_id
     WHERE d.id = ANY ($1) AND c.deleted_at IS NULL AND c.unset_at IS NULL AND (d.notice_id IS NULL OR c.verified_at IS NOT NULL)
         AND (d.payload ->> 'kind' IS DISTINCT FROM 'proof' OR p.delivery_id IS NOT NULL)
     ORDER BY d.id";
@@ -155,6 +159,14 @@ struct Row {
     title: Option<String>,
     severity: Option<String>,
     affected: Vec<String>,
+    maintenance_uuid: Option<uuid::Uuid>,
+    maintenance_title: Option<String>,
+    note: Option<String>,
+    zone: Option<String>,
+    maintains_all: Option<bool>,
+    starts_at: Option<i64>,
+    ends_at: Option<i64>,
+    maintained: Vec<String>,
     sealed_code: Option<Vec<u8>>,
     expires_at: Option<i64>,
 }
@@ -163,11 +175,12 @@ impl Row {
     fn leased(self, until: Timestamp) -> Result<Leased, StoreError> {
         let row = self.id;
         let lost = |column| StoreError::Inconsistent { table: "deliveries", column, row };
-        let (incident, monitor) = (self.incident()?, self.monitor()?);
-        if self.payload.is_some() && monitor.is_none() && incident.as_ref().is_none_or(|now| now.declared.is_none()) {
+        let (incident, monitor, maintenance) = (self.incident()?, self.monitor()?, self.maintenance()?);
+        let has_subject = monitor.is_some() || maintenance.is_some();
+        if self.payload.is_some() && !has_subject && incident.as_ref().is_none_or(|now| now.declared.is_none()) {
             return Err(lost("notice_id"));
         }
-        let about = self.payload.map(|Json(notice)| About { notice, monitor, incident });
+        let about = self.payload.map(|Json(notice)| About { notice, monitor, incident, maintenance });
         Ok(Leased {
             key: DeliveryKey(row),
             org: self.org_id,
@@ -209,6 +222,23 @@ impl Row {
     fn severity_in(&self, table: &'static str, text: Option<&str>) -> Result<Option<Severity>, StoreError> {
         let unreadable = |_| StoreError::Inconsistent { table, column: "severity", row: self.id };
         text.map(|text| text.parse().map_err(unreadable)).transpose()
+    }
+
+    fn maintenance(&self) -> Result<Option<MaintenanceNow>, StoreError> {
+        let (Some(id), Some(start), Some(end)) = (self.maintenance_uuid, self.starts_at, self.ends_at) else {
+            return Ok(None);
+        };
+        let unreadable = || StoreError::Inconsistent { table: "maintenances", column: "zone", row: self.id };
+        Ok(Some(MaintenanceNow {
+            id: MaintenanceId(id),
+            title: self.maintenance_title.clone().unwrap_or_default(),
+            note: self.note.clone().unwrap_or_default(),
+            zone: self.zone.as_deref().and_then(|zone| zone.parse().ok()).ok_or_else(unreadable)?,
+            starts_at: Timestamp::from_micros(start),
+            ends_at: Timestamp::from_micros(end),
+            all: self.maintains_all.unwrap_or(false),
+            monitors: self.maintained.clone(),
+        }))
     }
 
     fn incident(&self) -> Result<Option<IncidentNow>, StoreError> {

@@ -26,7 +26,8 @@ impl WithoutNotice {
 }
 
 /// Makes one delivery for each channel of the organization that was verified when the notice was written, and rings; gives
-/// how many. Who is verified later is not told of what was before. Only channels of `kinds` get one, where some are named.
+/// how many. Who is verified later is not told of what was before. Only channels of `kinds` get one, where some are named; of
+/// maintenance that is called off only those that were told of it.
 ///
 /// # Errors
 /// When the database fails.
@@ -40,7 +41,9 @@ pub async fn insert_for_notice(
     let channels: Vec<ChannelKey> = sqlx::query_scalar(
         "SELECT c.id FROM channels c JOIN notices n ON n.org_id = c.org_id
              WHERE n.id = $1 AND c.deleted_at IS NULL AND c.verified_at <= n.at
-                AND ($2::text[] IS NULL OR c.kind = ANY ($2)) ORDER BY c.id",
+                AND ($2::text[] IS NULL OR c.kind = ANY ($2))
+                AND (n.kind <> 'maintenance_called_off' OR EXISTS (SELECT FROM deliveries d JOIN notices e ON e.id = d.notice_id
+                    WHERE d.channel_id = c.id AND e.occurrence_id = n.occurrence_id)) ORDER BY c.id",
     )
     .bind(notice)
     .bind(kinds.map(|kinds| kinds.iter().map(|kind| (*kind).to_owned()).collect::<Vec<_>>()))

@@ -9,7 +9,7 @@ mod make;
 
 use std::time::Duration;
 
-use picket_shared::ids::{ChannelId, DeliveryId, IncidentId, MonitorId};
+use picket_shared::ids::{ChannelId, DeliveryId, IncidentId, MaintenanceId, MonitorId};
 use picket_shared::outcome::FailureKind;
 use picket_shared::secret::Sealed;
 use picket_shared::time::Timestamp;
@@ -18,6 +18,7 @@ use super::{ChannelKey, Conn, DeliveryKey, OrgKey, Scoped, StoreError, Worker, c
 use crate::domain::briefing::Briefing;
 use crate::domain::incident::Severity;
 use crate::domain::outage::Notice;
+use crate::domain::zone::Zone;
 
 pub use fold::{fold, put_off};
 pub(super) use lease::one_at_a_time;
@@ -82,6 +83,8 @@ pub struct About {
     pub monitor: Option<MonitorNow>,
     /// Its incident.
     pub incident: Option<IncidentNow>,
+    /// The maintenance, where it is of one.
+    pub maintenance: Option<MaintenanceNow>,
 }
 
 /// A monitor as it is when the message is written.
@@ -105,6 +108,27 @@ pub struct DeclaredNow {
     /// What it is called.
     pub title: String,
     /// The names of the monitors that are affected.
+    pub monitors: Vec<String>,
+}
+
+/// An occurrence of maintenance as it is when the message is written.
+#[derive(Clone, Debug)]
+pub struct MaintenanceNow {
+    /// The window's id.
+    pub id: MaintenanceId,
+    /// What it is called.
+    pub title: String,
+    /// What is to be known of it.
+    pub note: String,
+    /// By whose clocks it is told.
+    pub zone: Zone,
+    /// When it begins.
+    pub starts_at: Timestamp,
+    /// When it ends.
+    pub ends_at: Timestamp,
+    /// Whether it is of all monitors.
+    pub all: bool,
+    /// The names of its monitors, where it is not of all.
     pub monitors: Vec<String>,
 }
 

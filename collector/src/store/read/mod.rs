@@ -7,6 +7,7 @@ pub mod drill;
 pub mod gauges;
 pub mod incidents;
 pub mod live;
+pub mod maintenance;
 pub mod monitor;
 pub mod organizations;
 pub mod papers;

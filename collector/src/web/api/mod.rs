@@ -15,6 +15,7 @@ pub mod import;
 pub mod incidents;
 pub mod invitations;
 pub mod keys;
+pub mod maintenance;
 pub mod managements;
 pub mod members;
 pub mod monitors;

@@ -142,6 +142,7 @@ fn refusals(operation: &Operation) -> Vec<(u16, Vec<Kind>)> {
         Kind::SuccessorNeeded => operation.method == "DELETE" && operation.path == "/api/v1/members/{id}",
         Kind::NotVerified => ["/test", "/prove"].iter().any(|end| operation.path.ends_with(end)),
         Kind::NotOpen => operation.path.ends_with("/acknowledge"),
+        Kind::NoMaintenance => ["/end", "/skip"].iter().any(|end| operation.path.ends_with(end)),
         Kind::NotReopened => operation.path.ends_with("/reopen"),
         Kind::NotSentAgain => operation.path.ends_with("/send-again"),
         Kind::ExportTooLarge => operation.path == super::account::EXPORT.path,

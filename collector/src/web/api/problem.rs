@@ -74,6 +74,8 @@ kinds! {
     NotOpen: "not-open", CONFLICT, "The incident is over",
     /// The incident cannot be opened again.
     NotReopened: "not-reopened", CONFLICT, "The incident cannot be opened again",
+    /// Nothing of the window runs, or nothing of it comes.
+    NoMaintenance: "no-maintenance", CONFLICT, "No maintenance runs or comes",
     /// The channel has to be verified first.
     NotVerified: "not-verified", CONFLICT, "The channel is not verified",
     /// The message cannot be sent again.

@@ -45,6 +45,7 @@ pub struct NavItem {
 const NAV: &[(&str, &str, Right)] = &[
     ("/", "nav.monitors", Right::MonitorsRead),
     ("/incidents", "nav.incidents", Right::IncidentsRead),
+    ("/maintenance", "nav.maintenance", Right::MaintenanceRead),
     ("/probes", "nav.probes", Right::ProbesRead),
     ("/channels", "nav.channels", Right::ChannelsRead),
     ("/import", "nav.import", Right::MonitorsWrite),
@@ -83,6 +84,12 @@ const DONE: &[(&str, &str, bool)] = &[
     ("post_mortem", "done.post_mortem", false),
     ("opened", "done.opened", false),
     ("opened_told", "done.opened_told", false),
+    ("maintenance_planned", "done.maintenance_planned", false),
+    ("maintenance_changed", "done.maintenance_changed", false),
+    ("maintenance_ended", "done.maintenance_ended", false),
+    ("maintenance_skipped", "done.maintenance_skipped", false),
+    ("maintenance_deleted", "done.maintenance_deleted", true),
+    ("maintenance_restored", "done.maintenance_restored", false),
     ("regional_alert", "done.regional_alert", false),
     ("verified", "done.verified", false),
     ("renamed", "done.renamed", false),
@@ -146,9 +153,14 @@ impl Frame {
     pub fn noting(mut self, query: &HashMap<String, String>) -> Self {
         let get = |key: &str| query.get(key).map(String::as_str).unwrap_or_default();
         let done = DONE.iter().find(|(done, ..)| *done == get("done"));
+        let (of, right) = match get("done") {
+            "maintenance_deleted" => ("maintenance", Right::MaintenanceWrite),
+            _ => ("monitors", Right::MonitorsWrite),
+        };
+        let deleted = get("undo").parse::<uuid::Uuid>().ok().filter(|_| self.has(right));
         self.note = done.map(|(_, key, named)| Note {
             text: if *named { filled(key, get("name")) } else { text(key).to_owned() },
-            undo: get("undo").parse::<uuid::Uuid>().ok().map(|id| format!("/monitors/{id}/restore")),
+            undo: deleted.map(|id| format!("/{of}/{id}/restore")),
         });
         self
     }

@@ -21,6 +21,7 @@ pub mod incident;
 pub mod invitation;
 pub mod key;
 pub mod link;
+pub mod maintenance;
 pub mod management;
 pub mod member;
 pub mod monitor;

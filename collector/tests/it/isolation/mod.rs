@@ -93,6 +93,7 @@ const OF_PEOPLE: &[&str] = &[
     "incident_assignees",
     "incident_events",
     "invitations",
+    "maintenances",
     "managements",
     "manual_checks",
     "memberships",

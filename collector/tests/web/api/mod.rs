@@ -16,6 +16,7 @@ mod import;
 mod incidents;
 mod invitations;
 mod keys;
+mod maintenance;
 mod managements;
 mod many;
 mod matrix;

@@ -46,13 +46,67 @@ fn an_edit_keeps_the_incident_and_marks_it_and_older_results_do_not_vote() {
 #[test]
 fn maintenance_withholds_notices_and_what_still_stands_is_told_when_it_ends() {
     let mut case = Case::up(3);
-    case.input.monitor.maintenance_since = Some(at(190));
+    case.input.monitor.maintenance = window(190, 225);
     case.fails_for_good(0, 200).fails_for_good(1, 200).at(204);
     assert_eq!((case.state(), case.told(), case.incidents.len()), ("down", vec![], 1));
     assert_eq!(case.verdict(), Some((Verdict::Maintenance, 190)));
-    case.input.monitor.maintenance_since = None;
+    assert!(case.last.next_due.is_some_and(|due| due <= at(225)));
+    case.input.monitor.maintenance = Maintenance { counted_until: Some(at(225)), ..Maintenance::default() };
     case.at(230);
-    assert_eq!((case.told(), case.verdict()), (vec!["down"], Some((Verdict::Down, 230))));
+    assert_eq!((case.told(), case.verdict()), (vec!["down"], Some((Verdict::Down, 225))));
+    assert_eq!(case.at(240).told(), ["down"]);
+}
+
+/// A window that runs with all its effects.
+fn window(from: i64, to: i64) -> Maintenance {
+    Maintenance {
+        runs: true,
+        holds_alerts: true,
+        counts_since: Some(at(from)),
+        counted_until: None,
+        changes_at: Some(at(to)),
+    }
+}
+
+#[test]
+fn what_was_told_before_maintenance_and_ends_in_it_is_told_as_over_when_it_ends() {
+    let mut case = Case::down();
+    assert_eq!(case.told(), ["down"]);
+    case.input.monitor.maintenance = window(210, 500);
+    case.good(0, 300).good(1, 300).good(2, 300).at(301);
+    case.good(0, 340).good(1, 340).good(2, 340).at(341);
+    assert_eq!((case.state(), case.told()), ("up", vec!["down"]));
+    case.input.monitor.maintenance = Maintenance { counted_until: Some(at(500)), ..Maintenance::default() };
+    assert_eq!(case.at(500).told(), ["down", "up"]);
+    assert_eq!(case.verdict(), Some((Verdict::Up, 500)));
+}
+
+#[test]
+fn what_began_and_ended_in_maintenance_is_never_told() {
+    let mut case = Case::up(3);
+    case.input.monitor.maintenance = window(190, 500);
+    case.fails_for_good(0, 200).fails_for_good(1, 200).at(204);
+    case.good(0, 300).good(1, 300).good(2, 300).at(301);
+    case.good(0, 340).good(1, 340).good(2, 340).at(341);
+    case.input.monitor.maintenance = Maintenance { counted_until: Some(at(500)), ..Maintenance::default() };
+    assert_eq!((case.at(500).told(), case.state(), case.incidents.len()), (vec![], "up", 2));
+}
+
+#[test]
+fn maintenance_whose_time_counts_as_usual_withholds_and_is_down_all_the_same() {
+    let mut case = Case::up(3);
+    case.input.monitor.maintenance = Maintenance { counts_since: None, ..window(190, 500) };
+    case.fails_for_good(0, 200).fails_for_good(1, 200).at(204);
+    assert_eq!((case.told(), case.verdict()), (vec![], Some((Verdict::Down, 200))));
+    assert!(case.input.standing.overlays.maintenance);
+}
+
+#[test]
+fn maintenance_that_holds_no_alerts_is_told_at_once_and_counts_as_maintenance() {
+    let mut case = Case::up(3);
+    case.input.monitor.maintenance = Maintenance { holds_alerts: false, ..window(190, 500) };
+    case.fails_for_good(0, 200).fails_for_good(1, 200).at(204);
+    assert_eq!((case.told(), case.verdict()), (vec!["down"], Some((Verdict::Maintenance, 190))));
 }
 
 #[test]

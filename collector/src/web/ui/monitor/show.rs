@@ -24,6 +24,7 @@ use crate::web::extract::user::User;
 use crate::web::texts::{filled, text};
 use crate::web::ui::dashboard::overlays;
 use crate::web::ui::frame::Frame;
+use crate::web::ui::maintenance::{self, OfMonitor};
 use crate::web::ui::shape::{self, Shape, When, duration_us, lasting, percent, when};
 use crate::web::ui::{filters, page};
 
@@ -35,6 +36,7 @@ struct Page {
     shape: Shape,
     since: When,
     notes: Vec<String>,
+    maintenance: Vec<OfMonitor>,
     failing_from: Vec<(String, Option<When>)>,
     told_regional: bool,
     muted_until: Option<String>,
@@ -152,7 +154,10 @@ async fn gather(
     let recent = now - (interval * 40).max(Duration::from_secs(900));
     let found = read::page(&mut scoped, row.key, now, recent, now - MONTH).await?;
     let told = telling::of(&mut scoped).await?.is_told();
-    Ok(Some(build(user, &row, &found, told, now, query)))
+    let windows = maintenance::of_monitor(&mut scoped, row.key, now).await?;
+    let mut page = build(user, &row, &found, told, now, query);
+    page.maintenance = windows;
+    Ok(Some(page))
 }
 
 fn build(
@@ -173,6 +178,7 @@ fn build(
         shape: shape::shape(if paused { "paused" } else { &row.state }),
         since: when(row.paused_at.unwrap_or(row.since), now),
         notes: notes(row, found, now),
+        maintenance: Vec::new(),
         failing_from: row.failing_from.iter().map(|one| failing(one, now)).collect(),
         told_regional: row.regional.told,
         muted_until: row.regional.muted_until.filter(|until| *until > now).map(|until| format!("{until:.0}")),
