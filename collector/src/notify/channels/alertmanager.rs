@@ -59,6 +59,7 @@ impl fmt::Debug for Alertmanager {
 impl Channel for Alertmanager {
     const KIND: &'static str = "alertmanager";
     const AGAIN: Option<Duration> = Some(AGAIN);
+    const HOLDS: bool = true;
     const FIELDS: &'static [Field] = &[
         Field::new("server", "https://alertmanager.example.org"),
         Field::new("user", "picket").optional(),

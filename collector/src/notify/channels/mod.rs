@@ -59,6 +59,8 @@ trait Channel: Sized {
     const IS_SMS: bool = false;
     /// Whether it knows that somebody looks after an alarm.
     const ACKNOWLEDGES: bool = false;
+    /// Whether it holds an alarm until it is told that it is over, which nobody may keep from it then.
+    const HOLDS: bool = false;
 
     /// Takes the fields as they are.
     fn read(form: &Form) -> Result<Self, InvalidSettings>;
@@ -131,6 +133,11 @@ macro_rules! channels {
             /// Whether it knows that somebody looks after an alarm.
             pub const fn acknowledges(self) -> bool {
                 match self { $(Self::$name => <$settings as Channel>::ACKNOWLEDGES),+ }
+            }
+
+            /// Whether it holds an alarm until it is told that it is over, which nobody may keep from it then.
+            pub const fn holds(self) -> bool {
+                match self { $(Self::$name => <$settings as Channel>::HOLDS),+ }
             }
 
             /// What proves that it is wanted.
