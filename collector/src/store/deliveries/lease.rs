@@ -14,7 +14,7 @@ use crate::domain::incident::Severity;
 use crate::domain::outage::Notice;
 use crate::store::{ChannelKey, Conn, DeliveryKey, OrgKey, StoreError, Worker};
 
-/// Ends what must not be sent any more: to a channel that was removed or has no destination, a notice to one that is not verified (its settings
+/// Ends what must not be sent any more: to a channel that was removed, has no destination or is of a member who left, a notice to one that is not verified (its settings
 /// were replaced), a proof that was replaced.
 ///
 /// # Errors
@@ -23,7 +23,9 @@ pub async fn supersede_unwanted(conn: &mut Worker, now: Timestamp) -> Result<u64
     let done = sqlx::query(
         "UPDATE deliveries d SET state = 'superseded', ended_at = $1, leased_until = NULL FROM channels c
          WHERE c.id = d.channel_id AND d.state = 'pending' AND (d.leased_until IS NULL OR d.leased_until <= $1)
-            AND (c.deleted_at IS NOT NULL OR c.unset_at IS NOT NULL OR EXISTS (SELECT FROM organizations o WHERE o.id = d.org_id AND o.deleted_at IS NOT NULL)
+            AND (c.deleted_at IS NOT NULL OR c.unset_at IS NOT NULL
+                OR (c.is_personal AND NOT EXISTS (SELECT FROM member_channels m WHERE m.channel_id = c.id))
+                OR EXISTS (SELECT FROM organizations o WHERE o.id = d.org_id AND o.deleted_at IS NOT NULL)
                 OR (d.notice_id IS NOT NULL AND c.verified_at IS NULL)
                 OR (d.payload ->> 'kind' = 'proof'
                     AND NOT EXISTS (SELECT FROM channel_proofs p WHERE p.delivery_id = d.id)))",
@@ -98,7 +100,7 @@ const LEASE: &str = "UPDATE deliveries SET leased_until = $4 WHERE id IN (
 
 /// What became unwanted since it was leased is not read: it is superseded when its lease has run out.
 const READ: &str =
-    "SELECT d.id, d.org_id, d.uuid, d.attempts, d.created_at, c.id AS channel_id, c.uuid AS channel_uuid,
+    "SELECT d.id, d.org_id, d.uuid, d.attempts, greatest(d.created_at, d.held_until) AS created_at, c.id AS channel_id, c.uuid AS channel_uuid,
         c.name AS channel_name, c.kind AS channel_kind, c.minimal, c.sealed_settings, n.payload -> 'notice' AS payload, m.uuid AS monitor_uuid,
         m.name AS monitor_name, m.kind AS monitor_kind, m.target, m.severity AS monitor_severity, m.owner, m.runbook_url, i.uuid AS incident_uuid, i.started_at, i.confirmed_at,
         i.resolved_at, i.failure, i.message, i.detail, i.title, i.severity, p.sealed_code, p.expires_at,
@@ -110,6 +112,7 @@ const READ: &str =
     LEFT JOIN incidents i ON i.id = n.incident_id
     WHERE d.id = ANY ($1) AND c.deleted_at IS NULL AND c.unset_at IS NULL AND (d.notice_id IS NULL OR c.verified_at IS NOT NULL)
         AND (d.payload ->> 'kind' IS DISTINCT FROM 'proof' OR p.delivery_id IS NOT NULL)
+        AND (NOT c.is_personal OR EXISTS (SELECT FROM member_channels o WHERE o.channel_id = c.id))
     ORDER BY d.id";
 
 #[derive(sqlx::FromRow)]

@@ -20,7 +20,7 @@ use crate::domain::outage::Notice;
 
 pub(super) use lease::one_at_a_time;
 pub use lease::{lease, read, supersede_unwanted};
-pub use make::{Made, WithoutNotice, count_without_notice, insert_for_notice, insert_without_notice};
+pub use make::{Chosen, Made, WithoutNotice, count_without_notice, insert_for_notice, insert_without_notice};
 
 /// A delivery that is this process's to send until `until`.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub struct Leased {
     pub until: Timestamp,
     /// How many attempts were made.
     pub attempts: i32,
-    /// When it was made.
+    /// When it was made, or its channel's quiet hours ended.
     pub created_at: Timestamp,
     /// Where it goes.
     pub channel: LeasedChannel,
