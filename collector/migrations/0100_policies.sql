@@ -132,6 +132,7 @@ CREATE TABLE member_channels (
     org_id     bigint NOT NULL,
     user_id    bigint NOT NULL,
     channel_id bigint NOT NULL,
+    created_at bigint NOT NULL,
     PRIMARY KEY (channel_id),
     FOREIGN KEY (org_id, user_id) REFERENCES memberships (org_id, user_id) ON DELETE CASCADE,
     FOREIGN KEY (org_id, channel_id) REFERENCES channels (org_id, id)
@@ -237,7 +238,8 @@ COMMENT ON COLUMN policy_targets.user_id IS 'subject=user; purpose=says which me
 COMMENT ON COLUMN policy_targets.schedule_id IS 'subject=tenant; purpose=says whose turn is told; retention=account; export=no; erase=delete';
 COMMENT ON COLUMN member_channels.org_id IS 'subject=tenant; purpose=says whose row it is; retention=account; export=no; erase=delete';
 COMMENT ON COLUMN member_channels.user_id IS 'subject=user; purpose=says who is reached by it; retention=account; export=no; erase=delete';
-COMMENT ON COLUMN member_channels.channel_id IS 'subject=tenant; purpose=says which channel it is; retention=account; export=yes; erase=delete';
+COMMENT ON COLUMN member_channels.channel_id IS 'subject=tenant; purpose=says which channel it is; retention=account; export=no; erase=delete';
+COMMENT ON COLUMN member_channels.created_at IS 'subject=tenant; purpose=tells since when; retention=account; export=yes; erase=delete';
 COMMENT ON COLUMN escalations.org_id IS 'subject=tenant; purpose=says whose row it is; retention=account; export=no; erase=delete';
 COMMENT ON COLUMN escalations.incident_id IS 'subject=tenant; purpose=says of which incident it is; retention=account; export=no; erase=delete';
 COMMENT ON COLUMN escalations.policy_id IS 'subject=tenant; purpose=says by which policy; retention=account; export=no; erase=delete';

@@ -64,6 +64,7 @@ pub const KEPT: &[(&str, &[&str])] = &[
     ("audit_bases", &["removed_at"]),
     ("policies", &["created_at", "updated_at", "deleted_at"]),
     ("schedules", &["created_at", "updated_at", "deleted_at"]),
+    ("member_channels", &["created_at"]),
     // Times that a person named.
     ("schedule_overrides", &["from_at", "to_at", "created_at"]),
     ("receipts", &["cut_at", "received_at"]),

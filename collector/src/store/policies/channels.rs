@@ -86,12 +86,15 @@ pub async fn set_member(
     }
     sqlx::query("DELETE FROM member_channels WHERE channel_id = $1").bind(row.key).execute(conn.conn()).await?;
     if let Some((user, _)) = member {
-        let done = sqlx::query("INSERT INTO member_channels (org_id, user_id, channel_id) VALUES ($1, $2, $3)")
-            .bind(conn.org())
-            .bind(user)
-            .bind(row.key)
-            .execute(conn.conn())
-            .await?;
+        let done = sqlx::query(
+            "INSERT INTO member_channels (org_id, user_id, channel_id, created_at) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(conn.org())
+        .bind(user)
+        .bind(row.key)
+        .bind(now.micros())
+        .execute(conn.conn())
+        .await?;
         StoreError::expect_rows("member_channels", 1, done.rows_affected())?;
     }
     let detail = json!({ "name": row.name, "member": member.map(|(_, id)| id) });

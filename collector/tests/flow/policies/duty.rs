@@ -1,5 +1,7 @@
 //! An organization with members, channels and policies, an incident, and who is told of it minute by minute.
 
+#![expect(clippy::unwrap_used, reason = "a story that cannot be told fails")]
+
 use std::time::Duration;
 
 use picket_collector::domain::incident::Severity;
@@ -83,7 +85,7 @@ impl Duty {
         self.sql(&format!(
             "INSERT INTO memberships (org_id, user_id, role, created_at) VALUES (1, {}, 'responder', 0);
              UPDATE channels SET is_personal = true WHERE id = {};
-             INSERT INTO member_channels (org_id, user_id, channel_id) VALUES (1, {}, {})",
+             INSERT INTO member_channels (org_id, user_id, channel_id, created_at) VALUES (1, {}, {}, 0)",
             user.0, channel.0, user.0, channel.0
         ))
         .await;
