@@ -1,7 +1,5 @@
 //! How an incident goes its way through a policy until somebody acknowledges or it is over.
 
-#![expect(clippy::unwrap_used, reason = "a story that cannot be told fails")]
-
 use picket_collector::flow::dispatch;
 use picket_collector::store::deliveries;
 use picket_collector::store::policies::reach::{By, Target};

@@ -1,7 +1,5 @@
 //! By which policy whom: what quiet hours, budgets and having been told before make of it.
 
-#![expect(clippy::unwrap_used, reason = "a story that cannot be told fails")]
-
 use picket_collector::domain::incident::Severity;
 use picket_collector::domain::outage::NoticeKind;
 use picket_collector::domain::telling::quiet::Quiet;
