@@ -141,15 +141,26 @@ impl Catalogue {
         left_out.map(|(table, column)| (&*table.name, &*column.name, &*column.class.purpose)).collect()
     }
 
-    /// What stands in the place of a column that holds the number of a row elsewhere: its name there, and how it is found.
-    fn reference(&self, column: &Column) -> Option<(String, String)> {
+    /// What a column refers to that holds the number of a row elsewhere: the table, and the column that names its rows outside.
+    fn referred(&self, column: &Column) -> Option<(&Table, &Column)> {
         let stem = column.name.strip_suffix("_id").filter(|_| column.kind == "bigint")?;
         let plural = stem.strip_suffix('y').map_or_else(|| format!("{stem}s"), |stem| format!("{stem}ies"));
         let table = self.table(&plural)?;
-        let name = ["uuid", "code"].into_iter().find(|name| table.has(name))?;
-        let told = column.class.export || (table.has("org_id") && table.column(name)?.class.export);
-        let found = format!("(SELECT r.{name} FROM {} r WHERE r.id = t.{})", quoted(&plural), quoted(&column.name));
-        told.then(|| (stem.to_owned(), found))
+        Some((table, ["uuid", "code"].into_iter().find_map(|name| table.column(name))?))
+    }
+
+    /// What stands in the place of such a column: its name there, and how it is found.
+    fn reference(&self, column: &Column) -> Option<(String, String)> {
+        let (table, named) = self.referred(column)?;
+        let told = column.class.export || (table.has("org_id") && named.class.export);
+        let found =
+            format!("(SELECT r.{} FROM {} r WHERE r.id = t.{})", named.name, quoted(&table.name), quoted(&column.name));
+        told.then(|| (column.name.trim_end_matches("_id").to_owned(), found))
+    }
+
+    /// Whether a column refers to what the role that exports an account may not look up: to what the organization has.
+    fn is_of_others(&self, column: &Column, part: Part) -> bool {
+        part == Part::Account && self.referred(column).is_some_and(|(_, named)| !named.readable.0)
     }
 }
 
@@ -198,7 +209,7 @@ impl Reading {
     fn of(catalogue: &Catalogue, table: &Table, part: Part) -> Option<Self> {
         let whose = whose(table, part).filter(|_| table.columns.iter().any(|column| column.class.export))?;
         let (mut fields, mut parts) = (Vec::new(), Vec::new());
-        for column in &table.columns {
+        for column in table.columns.iter().filter(|column| !catalogue.is_of_others(column, part)) {
             let is_user = part == Part::Organization && column.name == "user_id";
             let found = match catalogue.reference(column) {
                 Some(reference) => Some(reference),

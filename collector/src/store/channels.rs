@@ -378,7 +378,7 @@ pub async fn mark_verified(
     Ok(true)
 }
 
-/// Removes a channel and forgets its settings; what still waits for it is not sent. False when it was removed already.
+/// Removes a channel and forgets its settings, and which policies tell it; what still waits for it is not sent. False when it was removed already.
 ///
 /// # Errors
 /// When the database fails.
@@ -392,7 +392,13 @@ pub async fn remove(conn: &mut Scoped, key: ChannelKey, now: Timestamp) -> Resul
     .fetch_optional(conn.conn())
     .await?;
     let Some((id, name)) = removed else { return Ok(false) };
-    sqlx::query("DELETE FROM channel_proofs WHERE channel_id = $1").bind(key).execute(conn.conn()).await?;
+    for forget in [
+        "DELETE FROM channel_proofs WHERE channel_id = $1",
+        "DELETE FROM policy_targets WHERE channel_id = $1",
+        "DELETE FROM member_channels WHERE channel_id = $1",
+    ] {
+        sqlx::query(forget).bind(key).execute(conn.conn()).await?;
+    }
     audit::note(conn, "channel.remove", id, json!({ "name": name }), now).await?;
     Ok(true)
 }

@@ -46,13 +46,17 @@ pub const TIMES: &[(&str, &[&str])] = &[
     ("incident_events", &["at"]),
     ("channels", &["created_at", "deleted_at", "verified_at", "unset_at"]),
     ("notices", &["at", "dispatched_at"]),
-    ("deliveries", &["next_at", "leased_until", "created_at", "ended_at", "reported_at", "asked_again_at"]),
+    (
+        "deliveries",
+        &["next_at", "leased_until", "created_at", "ended_at", "reported_at", "asked_again_at", "held_until"],
+    ),
     ("standing_alarms", &["next_at", "leased_until"]),
     ("delivery_attempts", &["at"]),
     ("replays", &["from_at", "to_at", "noted_at"]),
     ("findings", &["first_at", "last_at"]),
     ("account_mails", &["created_at", "next_at", "leased_until", "gives_up_at", "ended_at"]),
     ("leadership", &["taken_at", "beat_at"]),
+    ("escalations", &["level_due_at", "reminder_due_at"]),
 ];
 
 /// Times that stay what they are: what was done to settings is on record as it was noted, and a receipt lies where the time
@@ -63,6 +67,11 @@ pub const KEPT: &[(&str, &[&str])] = &[
     ("monitors", &["regional_muted_until"]),
     ("maintenance_occurrences", &["starts_at", "ends_at"]),
     ("audit_bases", &["removed_at"]),
+    ("policies", &["created_at", "updated_at", "deleted_at"]),
+    ("schedules", &["created_at", "updated_at", "deleted_at"]),
+    ("member_channels", &["created_at"]),
+    // Times that a person named.
+    ("schedule_overrides", &["from_at", "to_at", "created_at"]),
     ("receipts", &["cut_at", "received_at"]),
     ("users", &["created_at", "password_changed_at", "signed_in_at", "deleted_at", "email_confirmed_at"]),
     ("memberships", &["created_at", "until_at", "end_told_at"]),

@@ -29,6 +29,7 @@ pub mod ended;
 pub mod ends;
 pub mod erasure_receipts;
 pub mod erasures;
+pub mod escalations;
 pub mod exports;
 pub mod facts;
 pub mod gaps;
@@ -53,6 +54,7 @@ pub mod organizations;
 pub mod partitions;
 pub mod passkeys;
 pub mod people;
+pub mod policies;
 pub mod posture;
 pub mod probe_keys;
 pub mod probes;
@@ -65,6 +67,7 @@ pub mod replays;
 pub mod requests;
 pub mod residency;
 pub mod results;
+pub mod schedules;
 pub mod sealed;
 pub mod second_factors;
 pub mod services;
@@ -109,6 +112,10 @@ row_keys! {
     MaintenanceKey,
     /// A channel's row.
     ChannelKey,
+    /// A policy's row.
+    PolicyKey,
+    /// A schedule's row.
+    ScheduleKey,
     /// A notice's row.
     NoticeKey,
     /// A delivery's row.

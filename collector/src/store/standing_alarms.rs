@@ -84,7 +84,8 @@ const END_WHAT_IS_OVER: &str = "DELETE FROM standing_alarms s USING deliveries d
         LEFT JOIN monitors m ON m.id = n.monitor_id LEFT JOIN incidents i ON i.id = n.incident_id
         LEFT JOIN states t ON t.monitor_id = n.monitor_id
     WHERE d.id = s.delivery_id AND s.next_at <= $1 AND (c.deleted_at IS NOT NULL OR c.verified_at IS NULL
-        OR m.deleted_at IS NOT NULL OR n.kind IN ('down', 'reopened', 'declared') AND i.resolved_at IS NOT NULL
+        OR c.is_personal AND NOT EXISTS (SELECT FROM member_channels o WHERE o.channel_id = c.id)
+        OR m.deleted_at IS NOT NULL OR n.kind IN ('down', 'reopened', 'declared', 'reminder') AND i.resolved_at IS NOT NULL
         OR n.kind = 'flapping' AND t.data #> '{overlays,flapping}' = 'false'
         OR n.kind = 'regional' AND t.data #> '{overlays,regional}' = '[]'
         OR n.kind IN ('region_silent', 'region_network_bad') AND NOT EXISTS (

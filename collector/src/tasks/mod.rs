@@ -157,6 +157,7 @@ fn tasks() -> Vec<Task<Shared>> {
         rung(Bell::Maintenance, task("maintenance", SECOND, |app, _| Box::pin(maintenance(app)))),
         task("replay", SECOND * 30, |app, _| Box::pin(replay(app))),
         rung(Bell::Dispatch, task("dispatch", SECOND * 5, |app, _| Box::pin(dispatch(app)))),
+        task("escalate", SECOND * 5, |app, _| Box::pin(escalate(app))),
         task("summaries", SECOND * 10, |app, _| Box::pin(summaries(app))),
         rung(Bell::Mails, task("account-mails", SECOND * 5, |app, _| Box::pin(account_mails(app)))),
         task("again", SECOND * 10, |app, _| Box::pin(again(app))),
@@ -278,6 +279,12 @@ async fn replay(app: App) -> Ran {
 async fn dispatch(app: App) -> Ran {
     let _working = app.standstill.working().await;
     report(flow::dispatch::run(&app.pools, app.clock.now()).await?)
+}
+
+/// Who is told next, where nobody acknowledged.
+async fn escalate(app: App) -> Ran {
+    let _working = app.standstill.working().await;
+    report(flow::dispatch::escalate(&app.pools, app.clock.now()).await?)
 }
 
 async fn deliver(app: App) -> Ran {

@@ -6,3 +6,4 @@ mod common;
 mod judge;
 mod maintenance;
 mod manual;
+mod policies;

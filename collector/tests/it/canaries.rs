@@ -61,7 +61,7 @@ impl Column {
             "text" if self.table == "users" && self.name == "service_name" => "NULL".to_owned(),
             "text" => format!("'{canary}'"),
             "text[]" => format!("ARRAY['{canary}']"),
-            "bigint[]" => format!("'{{{n}}}'"),
+            "bigint[]" | "integer[]" => format!("'{{{n}}}'"),
             "json" | "jsonb" => format!("'{{\"n\":\"{canary}\"}}'"),
             "bytea" => format!("sha256('{canary}')"),
             "uuid" => format!("'{:032x}'", n),

@@ -78,9 +78,18 @@ async fn that_somebody_looks_after_an_incident_goes_to_pagers_alone() {
     let pager =
         picket_collector::notify::channels::pagerduty::Pagerduty { key, region: "eu".to_owned(), webhook_secret: None };
     told.channel("pager", &picket_collector::notify::Settings::Pagerduty(pager)).await;
+    let mut conn = told.database.login("postgres").await;
+    let incident =
+        "INSERT INTO incidents (uuid, org_id, monitor_id, started_at, confirmed_at, failure, message, detail)
+                    SELECT gen_random_uuid(), org_id, id, 1, 1, 'timeout', 'late', '{}' FROM monitors";
+    sqlx::query(incident).execute(&mut conn).await.unwrap();
+    told.notice(NoticeKind::Down, START).await;
     told.notice(NoticeKind::Acknowledged, START).await;
-    assert_eq!(dispatch::run(&told.database.pools, START).await.unwrap(), Report { notices: 1, deliveries: 1 });
-    let kind = "SELECT c.kind FROM deliveries d JOIN channels c ON c.id = d.channel_id";
+    let tie = "UPDATE notices SET incident_id = (SELECT id FROM incidents)";
+    sqlx::query(tie).execute(&mut conn).await.unwrap();
+    assert_eq!(dispatch::run(&told.database.pools, START).await.unwrap(), Report { notices: 2, deliveries: 3 });
+    let kind = "SELECT c.kind FROM deliveries d JOIN channels c ON c.id = d.channel_id
+                JOIN notices n ON n.id = d.notice_id WHERE n.kind = 'acknowledged'";
     assert_eq!(told.text(kind).await, "pagerduty");
     told.notice(NoticeKind::Regional { failing: [region()].into() }, START).await;
     told.notice(NoticeKind::NoData { since: START }, START).await;
@@ -179,7 +188,8 @@ async fn maintenance_goes_to_channels_that_are_no_pagers_and_what_is_called_off_
     let told = Told::new().await;
     told.channel("hook", &webhook("https://hook.example/")).await;
     let key = picket_shared::secret::SecretString::new("0123456789abcdef0123456789abcdef".to_owned());
-    let pager = picket_collector::notify::channels::pagerduty::Pagerduty { key, region: "eu".to_owned() };
+    let pager =
+        picket_collector::notify::channels::pagerduty::Pagerduty { key, region: "eu".to_owned(), webhook_secret: None };
     told.channel("pager", &picket_collector::notify::Settings::Pagerduty(pager)).await;
     let pools = &told.database.pools;
     let body = serde_json::json!({ "title": "Later", "start": "2026-09-22T12:00", "duration_s": 3600, "announce_before_s": 86_400 });

@@ -122,6 +122,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Message)> {
         ("down, with a page to look at", linked),
         ("down, with owner, runbook and severity", briefed()),
         ("up", notice(NoticeKind::Up { over }, true)),
+        ("reminder", notice(NoticeKind::Reminder, true)),
         ("regional", notice(NoticeKind::Regional { failing: ["eu-1".parse().unwrap()].into() }, false)),
         ("flapping", notice(NoticeKind::Flapping { openings: 4 }, false)),
         ("test", test()),

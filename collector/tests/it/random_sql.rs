@@ -97,7 +97,7 @@ fn value(column: &Column, whose: &str, rng: &mut Rng) -> String {
         "boolean" => rng.bool().to_string(),
         "text" => format!("'{whose}-{n}'"),
         "text[]" => format!("'{{{whose}-{n}}}'"),
-        "bigint[]" => format!("'{{{n}}}'"),
+        "bigint[]" | "integer[]" => format!("'{{{n}}}'"),
         "json" | "jsonb" => format!("'{{\"n\":\"{whose}-{n}\"}}'"),
         "bytea" => format!("sha256('{whose}-{}')", rng.u32(..)),
         "uuid" => format!("'{:032x}'", u128::from(n)),

@@ -12,7 +12,7 @@ use crate::managements::managed;
 
 /// What routes name, by the beginning of their path; the other organization's, and one that nobody has. A route of another
 /// beginning fails until a row of it is here.
-const NAMED: [(&str, &str, &str); 17] = [
+const NAMED: [(&str, &str, &str); 18] = [
     ("/monitors/", THEIRS, NOBODYS),
     ("/channels/", THEIRS, NOBODYS),
     ("/deliveries/", THEIRS, NOBODYS),

@@ -15,6 +15,7 @@ use super::network;
 use super::state::JUST_AFTER;
 use super::timing::{NEVER_UP_AFTER, SILENCE_LOOK};
 use super::vote::Vote;
+use crate::domain::incident::Severity;
 
 /// One thing to tell, with the facts that a message needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,8 @@ pub enum NoticeKind {
     Reopened,
     /// Somebody looks after the incident that was told.
     Acknowledged,
+    /// The incident that was told still stands, and nobody looks after it.
+    Reminder,
     /// A person opened an incident, of some monitors or none.
     Declared,
     /// Such an incident is over.
@@ -125,6 +128,7 @@ impl NoticeKind {
             Self::Down => "down",
             Self::Reopened => "reopened",
             Self::Acknowledged => "acknowledged",
+            Self::Reminder => "reminder",
             Self::Declared => "declared",
             Self::DeclaredOver => "declared_over",
             Self::Up { .. } => "up",
@@ -150,6 +154,7 @@ impl NoticeKind {
         match self {
             Self::Down
             | Self::Reopened
+            | Self::Reminder
             | Self::Declared
             | Self::DeclaredOver
             | Self::Up { .. }
@@ -168,6 +173,71 @@ impl NoticeKind {
             | Self::RegionHeard { .. }
             | Self::RegionNetworkBad { .. }
             | Self::RegionNetworkGood { .. } => Audience::Operator,
+        }
+    }
+}
+
+/// The kinds by which people hear of an incident.
+pub const OF_INCIDENT: &[&str] = &["down", "reopened", "declared", "reminder"];
+
+impl NoticeKind {
+    /// The kinds on which it follows: who was told one of those is told it, and nobody else. `None` where it is news by itself.
+    pub const fn follows(&self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Up { .. } | Self::DeclaredOver | Self::Acknowledged | Self::Reminder => Some(OF_INCIDENT),
+            Self::RegionalOver => Some(&["regional"]),
+            Self::FlappingOver => Some(&["flapping"]),
+            Self::RegionHeard { .. } => Some(&["region_silent"]),
+            Self::RegionNetworkGood { .. } => Some(&["region_network_bad"]),
+            Self::Down
+            | Self::Reopened
+            | Self::Declared
+            | Self::NeverCameUp
+            | Self::Regional { .. }
+            | Self::NoData { .. }
+            | Self::RegionSilent { .. }
+            | Self::RegionNetworkBad { .. }
+            | Self::Flapping { .. }
+            | Self::MaintenanceScheduled
+            | Self::MaintenanceBegan
+            | Self::MaintenanceEnded
+            | Self::MaintenanceCalledOff => None,
+        }
+    }
+
+    /// Whether it begins an incident, which then is told further until somebody looks after it.
+    pub const fn begins_incident(&self) -> bool {
+        matches!(self, Self::Down | Self::Reopened | Self::Declared)
+    }
+
+    /// Whether it tells that something is over which a policy may keep to itself.
+    pub const fn is_recovery(&self) -> bool {
+        matches!(self, Self::Up { .. } | Self::DeclaredOver | Self::RegionalOver | Self::FlappingOver)
+    }
+
+    /// How bad it is, where the incident or monitor that it is about is as bad as `of`.
+    pub const fn severity(&self, of: Severity) -> Severity {
+        match self {
+            Self::NeverCameUp | Self::NoData { .. } => Severity::Error,
+            Self::Regional { .. }
+            | Self::RegionalOver
+            | Self::Flapping { .. }
+            | Self::FlappingOver
+            | Self::RegionSilent { .. }
+            | Self::RegionHeard { .. }
+            | Self::RegionNetworkBad { .. }
+            | Self::RegionNetworkGood { .. }
+            | Self::MaintenanceScheduled
+            | Self::MaintenanceBegan
+            | Self::MaintenanceEnded
+            | Self::MaintenanceCalledOff => Severity::Warning,
+            Self::Down
+            | Self::Reopened
+            | Self::Acknowledged
+            | Self::Reminder
+            | Self::Declared
+            | Self::DeclaredOver
+            | Self::Up { .. } => of,
         }
     }
 }
@@ -193,7 +263,7 @@ impl Notice {
         Self { kind, at, incident_started_at: None, regions: Vec::new() }
     }
 
-    /// What a person did to an incident.
+    /// What a person did to an incident, or nobody did.
     pub const fn by_a_person(kind: NoticeKind, at: Timestamp, incident_started_at: Timestamp) -> Self {
         Self { kind, at, incident_started_at: Some(incident_started_at), regions: Vec::new() }
     }

@@ -60,6 +60,7 @@ impl Channel for Alertmanager {
     const KIND: &'static str = "alertmanager";
     const FOLDS: bool = false;
     const AGAIN: Option<Duration> = Some(AGAIN);
+    const HOLDS: bool = true;
     const FIELDS: &'static [Field] = &[
         Field::new("server", "https://alertmanager.example.org"),
         Field::new("user", "picket").optional(),

@@ -61,6 +61,8 @@ trait Channel: Sized {
     const ACKNOWLEDGES: bool = false;
     /// Whether several notices may come as one message: people read them, programs want each.
     const FOLDS: bool = true;
+    /// Whether it holds an alarm until it is told that it is over, which nobody may keep from it then.
+    const HOLDS: bool = false;
 
     /// Takes the fields as they are.
     fn read(form: &Form) -> Result<Self, InvalidSettings>;
@@ -143,6 +145,11 @@ macro_rules! channels {
             /// Whether several notices may come as one message.
             pub const fn folds(self) -> bool {
                 match self { $(Self::$name => <$settings as Channel>::FOLDS),+ }
+            }
+
+            /// Whether it holds an alarm until it is told that it is over, which nobody may keep from it then.
+            pub const fn holds(self) -> bool {
+                match self { $(Self::$name => <$settings as Channel>::HOLDS),+ }
             }
 
             /// Whether it knows alarms that begin and end, and nothing else.

@@ -48,6 +48,7 @@ impl Channel for Opsgenie {
     const FOLDS: bool = false;
     const PROOF: Proof = Proof::Acceptance;
     const ACKNOWLEDGES: bool = true;
+    const HOLDS: bool = true;
     const FIELDS: &'static [Field] = &[
         Field::new("key", "01234567-89ab-cdef-0123-456789abcdef").secret(),
         Field::new("region", "eu").optional().one_of(&["us", "eu"]),

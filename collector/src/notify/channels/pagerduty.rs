@@ -49,6 +49,7 @@ impl Channel for Pagerduty {
     const FOLDS: bool = false;
     const PROOF: Proof = Proof::Acceptance;
     const ACKNOWLEDGES: bool = true;
+    const HOLDS: bool = true;
     const FIELDS: &'static [Field] = &[
         Field::new("key", "0123456789abcdef0123456789abcdef").secret(),
         Field::new("region", "eu").optional().one_of(&["us", "eu"]),

@@ -63,6 +63,7 @@ impl Channel for Pushover {
         Field::new("user", "uQiRzpo4DXghDmr9QzzfQu27cmVRsG").secret(),
         Field::new("priority", "emergency").optional().one_of(&["normal", "high", "emergency"]),
     ];
+    const HOLDS: bool = true;
 
     fn read(form: &Form) -> Result<Self, InvalidSettings> {
         let priority = form.get("priority").map_or_else(high, str::to_ascii_lowercase);

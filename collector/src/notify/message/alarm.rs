@@ -151,7 +151,7 @@ fn alarm(notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentFact
     let outage = Class::Outage(how_bad.into());
     let over = incident.is_some_and(|incident| incident.resolved_at.is_some());
     let (act, class) = match &notice.kind {
-        NoticeKind::Down | NoticeKind::Reopened | NoticeKind::Declared => (Act::Raise, outage),
+        NoticeKind::Down | NoticeKind::Reopened | NoticeKind::Reminder | NoticeKind::Declared => (Act::Raise, outage),
         NoticeKind::Acknowledged => (Act::Acknowledge, outage),
         NoticeKind::Up { .. } | NoticeKind::DeclaredOver => (Act::Clear, outage),
         NoticeKind::NeverCameUp => (Act::Raise, Class::NeverCameUp),
@@ -188,6 +188,7 @@ fn known_by(notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentF
         NoticeKind::Down
         | NoticeKind::Reopened
         | NoticeKind::Acknowledged
+        | NoticeKind::Reminder
         | NoticeKind::Declared
         | NoticeKind::DeclaredOver
         | NoticeKind::Up { .. } => incident.map_or_else(|| of_monitor("down"), |incident| incident.id.to_string()),

@@ -48,5 +48,5 @@ pub(super) fn of(facts: &Facts) -> Back {
 }
 
 const fn begins(kind: &NoticeKind) -> bool {
-    matches!(kind, NoticeKind::Down | NoticeKind::Reopened | NoticeKind::Declared)
+    matches!(kind, NoticeKind::Down | NoticeKind::Reopened | NoticeKind::Reminder | NoticeKind::Declared)
 }

@@ -48,6 +48,10 @@ pub(super) fn sheet(facts: &Facts, kind: &NoticeKind, incident: &DeclaredFacts) 
         (NoticeKind::Acknowledged, _) => {
             (format!("Acknowledged: {title}"), format!("Somebody looks after the incident \"{title}\"."))
         }
+        (NoticeKind::Reminder, None) => (
+            format!("Still open, not acknowledged: {title}"),
+            format!("The incident \"{title}\" is still open, and nobody has acknowledged it."),
+        ),
         (_, Some(_)) if late => (
             format!("Was an incident: {title}"),
             format!("The incident \"{title}\" was opened and is over; this message could not be sent earlier."),

@@ -25,6 +25,8 @@ const SEEN: usize = 120;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum News {
     Down,
+    /// It was, and that is over.
+    WasDown,
     Up,
     Other,
 }
@@ -63,13 +65,13 @@ pub(super) fn event(items: &[Occasion]) -> Value {
 
 /// How many of which sort, for who is told no more than that.
 pub(super) fn counts(items: &[Occasion]) -> String {
-    let mut counts = [0_usize; 3];
+    let mut counts = [0_usize; 4];
     last_of_each(items).iter().for_each(|item| counts[news(item) as usize] += 1);
     count_words(counts)
 }
 
-fn count_words([down, up, other]: [usize; 3]) -> String {
-    let words = [(down, "down"), (up, "up"), (other, "other")];
+fn count_words([down, was, up, other]: [usize; 4]) -> String {
+    let words = [(down, "down"), (was, "was down"), (up, "up"), (other, "other")];
     words
         .iter()
         .filter(|(count, _)| *count > 0)
@@ -79,7 +81,7 @@ fn count_words([down, up, other]: [usize; 3]) -> String {
 }
 
 fn subject(lines: &[Line]) -> String {
-    let mut counts = [0_usize; 3];
+    let mut counts = [0_usize; 4];
     lines.iter().for_each(|line| counts[line.news as usize] += 1);
     let named: Vec<&str> = lines.iter().take(IN_SUBJECT).map(|line| line.name.as_str()).collect();
     let more = lines.len().saturating_sub(IN_SUBJECT);
@@ -106,7 +108,15 @@ fn columns(lines: &[Line], most: usize) -> Vec<(&'static str, String)> {
         }
         (!shown.is_empty()).then(|| (label, shown.join("\n")))
     };
-    [column(News::Down, "Down"), column(News::Up, "Up"), column(News::Other, "Other")].into_iter().flatten().collect()
+    [
+        column(News::Down, "Down"),
+        column(News::WasDown, "Was down"),
+        column(News::Up, "Up"),
+        column(News::Other, "Other"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn link(facts: &Facts) -> Option<String> {
@@ -149,12 +159,12 @@ fn line(facts: &Facts, item: &Occasion) -> Line {
 }
 
 fn notice_line(facts: &Facts, notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentFacts>) -> String {
-    match (news_of(&notice.kind), incident) {
+    match (news_of(&notice.kind, is_over(incident)), incident) {
         (News::Down, Some(incident)) => {
             let seen: String = one_line(&incident.message).chars().take(SEEN).collect();
             format!("{} (since {:.0}): {seen}", monitor.name, incident.started_at)
         }
-        (News::Up, Some(incident)) => match incident.resolved_at {
+        (News::WasDown | News::Up, Some(incident)) => match incident.resolved_at {
             Some(at) => format!("{} (after {})", monitor.name, duration(at.since(incident.started_at))),
             None => monitor.name.clone(),
         },
@@ -172,15 +182,20 @@ fn thread(item: &Occasion) -> Option<IncidentId> {
 
 fn news(item: &Occasion) -> News {
     match item {
-        Occasion::Notice { notice, .. } => news_of(&notice.kind),
-        Occasion::Declared { kind, .. } => news_of(kind),
+        Occasion::Notice { notice, incident, .. } => news_of(&notice.kind, is_over(incident.as_ref())),
+        Occasion::Declared { kind, incident, .. } => news_of(kind, incident.resolved_at.is_some()),
         _ => News::Other,
     }
 }
 
-const fn news_of(kind: &NoticeKind) -> News {
+fn is_over(incident: Option<&IncidentFacts>) -> bool {
+    incident.is_some_and(|incident| incident.resolved_at.is_some())
+}
+
+const fn news_of(kind: &NoticeKind, over: bool) -> News {
     match kind {
-        NoticeKind::Down | NoticeKind::Reopened => News::Down,
+        NoticeKind::Down | NoticeKind::Reopened | NoticeKind::Reminder if over => News::WasDown,
+        NoticeKind::Down | NoticeKind::Reopened | NoticeKind::Reminder => News::Down,
         NoticeKind::Up { .. } => News::Up,
         _ => News::Other,
     }

@@ -103,6 +103,7 @@ const fn said(kind: &NoticeKind) -> (&'static str, &'static str) {
         NoticeKind::Up { .. } => ("Over", "The incident of a monitor is closed."),
         NoticeKind::Reopened => ("Reopened", "A person opened an incident again that was over."),
         NoticeKind::Acknowledged => ("Acknowledged", "Somebody looks after an incident."),
+        NoticeKind::Reminder => ("Not acknowledged", "An incident is still open, and nobody has acknowledged it."),
         NoticeKind::Declared => ("Incident", "A person opened an incident."),
         NoticeKind::DeclaredOver => ("Over", "An incident is over."),
         NoticeKind::NeverCameUp => ("Never came up", "A monitor has not been seen up since it was made."),

@@ -113,9 +113,18 @@ fn ended(name: &str, over: Over, incident: Option<&IncidentFacts>) -> (String, S
     }
 }
 
+/// What stands and nobody looks after.
+fn reminder(facts: &Facts, name: &str, incident: Option<&IncidentFacts>) -> (String, String) {
+    let lead = match incident {
+        Some(incident) => format!("{name} has been down for {}", duration(facts.now.since(incident.started_at))),
+        None => format!("{name} is still down"),
+    };
+    (format!("Still down, not acknowledged: {name}"), format!("{lead}, and nobody has acknowledged it."))
+}
+
 /// Whether a notice tells of an outage itself, so that why and what was seen belong to it.
 const fn is_of_outage(kind: &NoticeKind) -> bool {
-    matches!(kind, NoticeKind::Down | NoticeKind::Reopened | NoticeKind::Up { .. })
+    matches!(kind, NoticeKind::Down | NoticeKind::Reopened | NoticeKind::Reminder | NoticeKind::Up { .. })
 }
 
 fn headline(
@@ -127,12 +136,13 @@ fn headline(
     let name = &monitor.name;
     let over = incident.and_then(|incident| incident.resolved_at).filter(|at| facts.now.since(*at) >= LATE);
     match &notice.kind {
-        NoticeKind::Down if over.is_some() => (
+        NoticeKind::Down | NoticeKind::Reminder if over.is_some() => (
             format!("Was down: {name}"),
             format!("{name} was down, and that is over; this message could not be sent earlier."),
         ),
         NoticeKind::Down => (format!("Down: {name}"), format!("{name} is down.")),
         NoticeKind::Up { over } => ended(name, *over, incident),
+        NoticeKind::Reminder => reminder(facts, name, incident),
         NoticeKind::Reopened => {
             (format!("Reopened: {name}"), format!("A person opened the incident of {name} again that was over."))
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use picket_shared::time::Timestamp;
 
-use super::lease::{read, same_trouble};
+use super::lease::read;
 use super::{Attempt, Leased};
 use crate::store::{Conn, DeliveryKey, StoreError, Worker};
 
@@ -87,15 +87,12 @@ pub(super) async fn follow(
     Ok(())
 }
 
-/// Not before what was told of the same and is tried again, goes out with another, or waits.
-const FOLD: &str = concat!(
-    "UPDATE deliveries SET folded_into = $1 WHERE id IN (
+/// Not before what is of the same thread and is tried again, goes out with another, or waits.
+const FOLD: &str = "UPDATE deliveries SET folded_into = $1 WHERE id IN (
         SELECT w.id FROM deliveries w JOIN notices n ON n.id = w.notice_id
         WHERE w.channel_id = $2 AND w.state = 'pending' AND w.attempts = 0 AND w.folded_into IS NULL AND w.id <> $1
             AND w.next_at <= $3 AND w.leased_until IS NULL
-            AND NOT EXISTS (SELECT 1 FROM deliveries e JOIN notices en ON en.id = e.notice_id
-                WHERE e.state = 'pending' AND e.channel_id = w.channel_id AND e.id < w.id AND e.id <> $1
-                    AND (e.attempts > 0 OR e.folded_into IS NOT NULL OR e.next_at > $3) AND ",
-    same_trouble!(),
-    ") ORDER BY w.id LIMIT $4 FOR UPDATE OF w SKIP LOCKED)"
-);
+            AND NOT EXISTS (SELECT FROM notices en JOIN deliveries e ON e.notice_id = en.id
+                WHERE en.thread = n.thread AND e.channel_id = w.channel_id AND e.state = 'pending' AND e.id < w.id AND e.id <> $1
+                    AND (e.attempts > 0 OR e.folded_into IS NOT NULL OR e.next_at > $3))
+        ORDER BY w.id LIMIT $4 FOR UPDATE OF w SKIP LOCKED)";

@@ -14,7 +14,7 @@ use crate::domain::incident::Severity;
 use crate::domain::outage::Notice;
 use crate::store::{ChannelKey, Conn, DeliveryKey, OrgKey, StoreError, Worker};
 
-/// Ends what must not be sent any more: to a channel that was removed or has no destination, a notice to one that is not verified (its settings
+/// Ends what must not be sent any more: to a channel that was removed, has no destination or is of a member who left, a notice to one that is not verified (its settings
 /// were replaced), a proof that was replaced.
 ///
 /// # Errors
@@ -23,7 +23,9 @@ pub async fn supersede_unwanted(conn: &mut Worker, now: Timestamp) -> Result<u64
     let done = sqlx::query(
         "UPDATE deliveries d SET state = 'superseded', ended_at = $1, leased_until = NULL FROM channels c
          WHERE c.id = d.channel_id AND d.state = 'pending' AND (d.leased_until IS NULL OR d.leased_until <= $1)
-            AND (c.deleted_at IS NOT NULL OR c.unset_at IS NOT NULL OR EXISTS (SELECT FROM organizations o WHERE o.id = d.org_id AND o.deleted_at IS NOT NULL)
+            AND (c.deleted_at IS NOT NULL OR c.unset_at IS NOT NULL
+                OR (c.is_personal AND NOT EXISTS (SELECT FROM member_channels m WHERE m.channel_id = c.id))
+                OR EXISTS (SELECT FROM organizations o WHERE o.id = d.org_id AND o.deleted_at IS NOT NULL)
                 OR (d.notice_id IS NOT NULL AND c.verified_at IS NULL)
                 OR (d.payload ->> 'kind' = 'proof'
                     AND NOT EXISTS (SELECT FROM channel_proofs p WHERE p.delivery_id = d.id)))",
@@ -76,41 +78,31 @@ pub async fn read(conn: &mut Worker, keys: &[DeliveryKey], until: Timestamp) -> 
     rows.into_iter().map(|row| row.leased(until)).collect()
 }
 
-/// That a delivery `e` with notice `en` is of the same incident as one with notice `n`, or of the same trouble of a monitor or region.
-macro_rules! same_trouble {
-    () => {
-        "(en.incident_id = n.incident_id OR (en.kind, n.kind) IN (
-            ('flapping', 'flapping_over'), ('flapping_over', 'flapping'),
-            ('regional', 'regional_over'), ('regional_over', 'regional'),
-            ('region_silent', 'region_heard'), ('region_heard', 'region_silent'),
-            ('region_network_bad', 'region_network_good'), ('region_network_good', 'region_network_bad'))
-            AND coalesce(en.payload #>> '{notice,kind,region}', en.monitor_id::text)
-                = coalesce(n.payload #>> '{notice,kind,region}', n.monitor_id::text))"
-    };
-}
-pub(super) use same_trouble;
-
-const LEASE: &str = concat!(
-    "UPDATE deliveries SET leased_until = $4 WHERE id IN (
+/// Channels with something to tell one by one (PostgreSQL has no scan that skips: <https://wiki.postgresql.org/wiki/Loose_indexscan>), of
+/// each the first that is due and waits for none of its thread.
+const LEASE: &str = "WITH RECURSIVE telling AS (
+        (SELECT channel_id FROM deliveries WHERE state = 'pending' ORDER BY channel_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT d.channel_id FROM deliveries d WHERE d.state = 'pending' AND d.channel_id > t.channel_id
+                ORDER BY d.channel_id LIMIT 1) FROM telling t WHERE t.channel_id IS NOT NULL)
+    UPDATE deliveries SET leased_until = $4 WHERE id IN (
         SELECT d.id FROM deliveries d WHERE d.state = 'pending' AND d.next_at <= $1
             AND (d.leased_until IS NULL OR d.leased_until <= $1) AND d.id IN (
-                SELECT DISTINCT ON (w.channel_id) w.id FROM deliveries w LEFT JOIN notices n ON n.id = w.notice_id
-                WHERE w.state = 'pending' AND w.next_at <= $1 AND (w.leased_until IS NULL OR w.leased_until <= $1)
-                    AND w.folded_into IS NULL AND w.channel_id <> ALL ($2::bigint[])
-                    AND NOT EXISTS (SELECT 1 FROM standing_alarms s WHERE s.channel_id = w.channel_id AND s.leased_until > $1)
-                    AND NOT EXISTS (SELECT 1 FROM deliveries e JOIN notices en ON en.id = e.notice_id
-                        WHERE e.state = 'pending' AND e.channel_id = w.channel_id AND e.id < w.id
-                            AND ",
-    same_trouble!(),
-    ")
-                ORDER BY w.channel_id, w.next_at, w.id)
+                SELECT first.id FROM telling t CROSS JOIN LATERAL (
+                    SELECT w.id FROM deliveries w LEFT JOIN notices n ON n.id = w.notice_id
+                    WHERE w.channel_id = t.channel_id AND w.state = 'pending' AND w.next_at <= $1 AND w.folded_into IS NULL
+                        AND (w.leased_until IS NULL OR w.leased_until <= $1)
+                        AND NOT EXISTS (SELECT FROM notices en JOIN deliveries e ON e.notice_id = en.id
+                            WHERE en.thread = n.thread AND e.channel_id = w.channel_id AND e.state = 'pending' AND e.id < w.id)
+                    ORDER BY w.next_at, w.id LIMIT 1) first
+                WHERE t.channel_id <> ALL ($2::bigint[])
+                    AND NOT EXISTS (SELECT FROM standing_alarms s WHERE s.channel_id = t.channel_id AND s.leased_until > $1))
         ORDER BY d.next_at, d.id LIMIT $3 FOR UPDATE SKIP LOCKED)
-    RETURNING id"
-);
+    RETURNING id";
 
 /// What became unwanted since it was leased is not read: it is superseded when its lease has run out.
 const READ: &str =
-    "SELECT d.id, d.org_id, d.uuid, d.attempts, coalesce(d.asked_again_at, d.created_at) AS created_at, c.id AS channel_id, c.uuid AS channel_uuid,
+    "SELECT d.id, d.org_id, d.uuid, d.attempts, greatest(d.created_at, d.held_until, d.asked_again_at) AS asked_at, c.id AS channel_id, c.uuid AS channel_uuid,
         c.name AS channel_name, c.kind AS channel_kind, c.minimal, c.sealed_settings, n.payload -> 'notice' AS payload, m.uuid AS monitor_uuid,
         m.name AS monitor_name, m.kind AS monitor_kind, m.target, m.severity AS monitor_severity, m.owner, m.runbook_url, i.uuid AS incident_uuid, i.started_at, i.confirmed_at,
         i.resolved_at, i.failure, i.message, i.detail, i.title, i.severity, p.sealed_code, p.expires_at,
@@ -126,6 +118,7 @@ const READ: &str =
     LEFT JOIN maintenance_occurrences o ON o.id = n.occurrence_id LEFT JOIN maintenances w ON w.id = o.maintenance_id
     WHERE d.id = ANY ($1) AND c.deleted_at IS NULL AND c.unset_at IS NULL AND (d.notice_id IS NULL OR c.verified_at IS NOT NULL)
         AND (d.payload ->> 'kind' IS DISTINCT FROM 'proof' OR p.delivery_id IS NOT NULL)
+        AND (NOT c.is_personal OR EXISTS (SELECT FROM member_channels mc WHERE mc.channel_id = c.id))
     ORDER BY d.id";
 
 #[derive(sqlx::FromRow)]
@@ -134,7 +127,7 @@ struct Row {
     org_id: OrgKey,
     uuid: uuid::Uuid,
     attempts: i32,
-    created_at: i64,
+    asked_at: i64,
     channel_id: ChannelKey,
     channel_uuid: uuid::Uuid,
     channel_name: String,
@@ -187,7 +180,7 @@ impl Row {
             id: DeliveryId(self.uuid),
             until,
             attempts: self.attempts,
-            asked_at: Timestamp::from_micros(self.created_at),
+            asked_at: Timestamp::from_micros(self.asked_at),
             channel: LeasedChannel {
                 key: self.channel_id,
                 id: ChannelId(self.channel_uuid),

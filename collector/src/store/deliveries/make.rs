@@ -1,10 +1,10 @@
-//! Deliveries are made: of a notice for every channel that was verified, and without one for a test or a proof; and what was given up is
-//! asked for again.
+//! Deliveries are made: of a notice for channels that were chosen, and without one for a test or a proof; and what was given up is asked for
+//! again.
 
 use picket_shared::ids::DeliveryId;
 use picket_shared::time::Timestamp;
 
-use crate::store::{ChannelKey, Conn, DeliveryKey, NoticeKey, OrgKey, Scoped, StoreError, Worker, audit};
+use crate::store::{ChannelKey, Conn, DeliveryKey, NoticeKey, OrgKey, PolicyKey, Scoped, StoreError, Worker, audit};
 use crate::wake::Bell;
 
 /// A message that no notice asked for.
@@ -25,47 +25,48 @@ impl WithoutNotice {
     }
 }
 
-/// Makes one delivery for each channel of the organization that was verified when the notice was written, and rings; gives
-/// how many. Who is verified later is not told of what was before. Only channels of `kinds` get one, where some are named; of
-/// maintenance that is called off only those that were told of it.
+/// A message of a notice to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// For which channel.
+    pub channel: ChannelKey,
+    /// For which level of the policy, from 0.
+    pub level: Option<usize>,
+    /// Until when the channel is quiet.
+    pub held_until: Option<Timestamp>,
+}
+
+/// Makes a delivery of a notice for each of these channels by a policy, if there is one, and rings.
 ///
 /// # Errors
-/// When the database fails.
+/// When the database fails, or one of them had a delivery of the notice.
 pub async fn insert_for_notice(
     conn: &mut Worker,
-    org: OrgKey,
-    notice: NoticeKey,
-    kinds: Option<&[&str]>,
+    (org, notice): (OrgKey, NoticeKey),
+    policy: Option<PolicyKey>,
+    chosen: &[Chosen],
     now: Timestamp,
-) -> Result<u64, StoreError> {
-    let channels: Vec<ChannelKey> = sqlx::query_scalar(
-        "SELECT c.id FROM channels c JOIN notices n ON n.org_id = c.org_id
-             WHERE n.id = $1 AND c.deleted_at IS NULL AND c.verified_at <= n.at
-                AND ($2::text[] IS NULL OR c.kind = ANY ($2))
-                AND (n.kind <> 'maintenance_called_off' OR EXISTS (SELECT FROM deliveries d JOIN notices e ON e.id = d.notice_id
-                    WHERE d.channel_id = c.id AND e.occurrence_id = n.occurrence_id)) ORDER BY c.id",
-    )
-    .bind(notice)
-    .bind(kinds.map(|kinds| kinds.iter().map(|kind| (*kind).to_owned()).collect::<Vec<_>>()))
-    .fetch_all(conn.conn())
-    .await?;
-    let ids: Vec<_> = channels.iter().map(|_| DeliveryId::at(now).0).collect();
+) -> Result<(), StoreError> {
+    if chosen.is_empty() {
+        return Ok(());
+    }
     let done = sqlx::query(
-        "INSERT INTO deliveries (uuid, org_id, notice_id, channel_id, state, next_at, created_at)
-         SELECT u, $1, $2, c, 'pending', $3, $3 FROM unnest($4::uuid[], $5::bigint[]) AS x (u, c)",
+        "INSERT INTO deliveries (uuid, org_id, notice_id, channel_id, state, next_at, created_at, held_until, policy_id, level)
+         SELECT u, $1, $2, c, 'pending', coalesce(h, $3), $3, h, $4, l
+         FROM unnest($5::uuid[], $6::bigint[], $7::bigint[], $8::smallint[]) AS x (u, c, h, l)",
     )
     .bind(org)
     .bind(notice)
     .bind(now.micros())
-    .bind(ids)
-    .bind(channels.iter().map(|channel| channel.0).collect::<Vec<_>>())
+    .bind(policy)
+    .bind(chosen.iter().map(|_| DeliveryId::at(now).0).collect::<Vec<_>>())
+    .bind(chosen.iter().map(|one| one.channel.0).collect::<Vec<_>>())
+    .bind(chosen.iter().map(|one| one.held_until.map(Timestamp::micros)).collect::<Vec<_>>())
+    .bind(chosen.iter().map(|one| one.level.and_then(|level| i16::try_from(level).ok())).collect::<Vec<_>>())
     .execute(conn.conn())
     .await?;
-    StoreError::expect_rows("deliveries", channels.len() as u64, done.rows_affected())?;
-    if done.rows_affected() > 0 {
-        conn.ring(Bell::Deliver).await?;
-    }
-    Ok(done.rows_affected())
+    StoreError::expect_rows("deliveries", chosen.len() as u64, done.rows_affected())?;
+    conn.ring(Bell::Deliver).await
 }
 
 /// Makes a message without a notice for a channel, and rings.

@@ -23,7 +23,9 @@ use crate::domain::zone::Zone;
 pub use fold::{fold, put_off};
 pub(super) use lease::one_at_a_time;
 pub use lease::{lease, read, supersede_unwanted};
-pub use make::{Made, WithoutNotice, ask_again, count_without_notice, insert_for_notice, insert_without_notice};
+pub use make::{
+    Chosen, Made, WithoutNotice, ask_again, count_without_notice, insert_for_notice, insert_without_notice,
+};
 
 /// A delivery that is this process's to send until `until`.
 #[derive(Clone, Debug)]
@@ -38,7 +40,7 @@ pub struct Leased {
     pub until: Timestamp,
     /// How many attempts were made.
     pub attempts: i32,
-    /// When it was made, or asked for again.
+    /// When it was made, its channel's quiet hours ended, or it was asked for again.
     pub asked_at: Timestamp,
     /// Where it goes.
     pub channel: LeasedChannel,

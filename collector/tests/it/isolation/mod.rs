@@ -96,7 +96,11 @@ const OF_PEOPLE: &[&str] = &[
     "maintenances",
     "managements",
     "manual_checks",
+    "member_channels",
     "memberships",
+    "policy_targets",
+    "rotation_members",
+    "schedule_overrides",
 ];
 
 /// What runs with the rights of its owner, who is held by row security too.

@@ -94,6 +94,7 @@ fn told(kind: &str) -> &'static str {
         "up" => "incident.told_up",
         "reopened" => "incident.told_reopened",
         "acknowledged" => "incident.told_acknowledged",
+        "reminder" => "incident.told_reminder",
         "declared" => "incident.told_declared",
         "declared_over" => "incident.told_declared_over",
         "no_data" => "incident.told_no_data",

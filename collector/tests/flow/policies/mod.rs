@@ -1,0 +1,6 @@
+//! Who is told when: policies on a real database, minute by minute.
+
+mod course;
+mod duty;
+mod receivers;
+mod records;
