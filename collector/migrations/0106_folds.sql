@@ -13,6 +13,7 @@ GRANT UPDATE (folded_into) ON deliveries TO picket_app;
 ALTER TABLE notices ADD COLUMN thread text GENERATED ALWAYS AS (CASE
     WHEN incident_id IS NOT NULL THEN 'incident ' || incident_id
     WHEN occurrence_id IS NOT NULL THEN 'maintenance ' || occurrence_id
+    WHEN channel_id IS NOT NULL THEN 'channel ' || channel_id
     WHEN kind IN ('flapping', 'flapping_over') THEN 'flapping ' || monitor_id
     WHEN kind IN ('regional', 'regional_over') THEN 'regional ' || monitor_id
     WHEN kind IN ('region_silent', 'region_heard') THEN 'silent ' || org_id || ' ' || (payload #>> '{notice,kind,region}')

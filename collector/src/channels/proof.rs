@@ -11,7 +11,7 @@ use super::ChannelError;
 use crate::notify::channels::{Kind, Proof};
 use crate::store::audit;
 use crate::store::channel_proofs::{self, Guess, StoredCode};
-use crate::store::channels::{self, ChannelRow};
+use crate::store::channels::ChannelRow;
 use crate::store::deliveries::{self, WithoutNotice};
 use crate::store::{ChannelKey, Scoped};
 use crate::vault::{Class, Sealer, token};
@@ -99,7 +99,7 @@ pub async fn verify(
     let digits: String = code.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
     let marks = sealer.marks(Class::ChannelCode, row.id.0.as_bytes(), digits.as_bytes())?;
     let verdict = match channel_proofs::guess(&mut scoped, row.key, &marks, now).await? {
-        Guess::Right if channels::mark_verified(&mut scoped, row, "code", now).await? => Verdict::Verified,
+        Guess::Right if channel_proofs::mark_verified(&mut scoped, row, "code", now).await? => Verdict::Verified,
         Guess::Right => Verdict::Already,
         Guess::Wrong { left } => Verdict::Wrong { left },
         Guess::NoneWorks => Verdict::NoneWorks,
@@ -119,7 +119,7 @@ pub async fn trust(scoped: &mut Scoped, row: &ChannelRow, now: Timestamp) -> Res
     if row.unset.is_some() {
         return Err(ChannelError::Unset(row.name.clone()));
     }
-    Ok(channels::mark_verified(scoped, row, "operator", now).await?)
+    Ok(channel_proofs::mark_verified(scoped, row, "operator", now).await?)
 }
 
 /// Refuses a message without a notice when enough were made.

@@ -74,8 +74,10 @@ async fn dispatch(conn: &mut Worker, notice: &NoticeRow, now: Timestamp) -> Resu
         return Ok((json!({ "because": "told_already" }), 0));
     }
     let kind = &notice.notice.kind;
-    if kind.audience() == Audience::MembersNotPaged {
-        return announce(conn, notice, now).await;
+    match kind.audience() {
+        Audience::MembersNotPaged => return announce(conn, notice, now).await,
+        Audience::OtherChannels => return through_others(conn, notice, now).await,
+        _ => {}
     }
     let before = match (kind.follows(), notice.incident) {
         (Some(OF_INCIDENT), Some(incident)) => told::of_incident(conn, incident, notice.round, OF_INCIDENT).await?,
@@ -119,9 +121,7 @@ async fn news(conn: &mut Worker, notice: &NoticeRow, now: Timestamp) -> Result<(
     let chosen = match notice.notice.kind.audience() {
         // It is of no monitor in particular.
         Audience::Operator => reach::chosen(conn, notice.org, &[]).await?,
-        Audience::Members | Audience::MembersNotPaged | Audience::OperatorAndMembersIfWanted | Audience::Pagers => {
-            reach::chosen(conn, notice.org, &notice.monitors).await?
-        }
+        _ => reach::chosen(conn, notice.org, &notice.monitors).await?,
     };
     let Some(chosen) = chosen else { return everyone(conn, notice, now).await };
     let (mut lines, mut made) = (Vec::new(), 0);
@@ -154,6 +154,15 @@ async fn announce(conn: &mut Worker, notice: &NoticeRow, now: Timestamp) -> Resu
         let heard = told::of_maintenance(conn, notice.key).await?;
         reach.hops.retain(|hop| heard.contains(&hop.key));
     }
+    let (line, made) = tell(conn, notice, None, reach.hops, Line::default(), now).await?;
+    Ok((route(None, &[line], now), made))
+}
+
+/// What is about a channel: to every other one that works; that it works again, to those who heard that it did not.
+async fn through_others(conn: &mut Worker, notice: &NoticeRow, now: Timestamp) -> Result<(Value, u64), StoreError> {
+    let mut reach = reach::everyone(conn, notice.org).await?;
+    let others = told::others_of_channel(conn, notice.key).await?;
+    reach.hops.retain(|hop| others.contains(&hop.key));
     let (line, made) = tell(conn, notice, None, reach.hops, Line::default(), now).await?;
     Ok((route(None, &[line], now), made))
 }

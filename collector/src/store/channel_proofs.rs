@@ -151,3 +151,31 @@ pub async fn settle(conn: &mut Worker, leased: &Leased, accepted: bool, now: Tim
     let detail = json!({ "name": name, "by": "acceptance" });
     audit::append(conn, &author.did("channel.verify", &subject, detail, now)).await
 }
+
+/// Notes that its owner wants messages, for what proved it (`code` or `operator`), and ends any proof under way. False when
+/// that is known already, or it was removed.
+///
+/// # Errors
+/// When the database fails.
+pub async fn mark_verified(
+    conn: &mut Scoped,
+    row: &ChannelRow,
+    by: &'static str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE channels SET verified_at = $2, verified_by = $3
+         WHERE id = $1 AND deleted_at IS NULL AND verified_at IS NULL AND unset_at IS NULL",
+    )
+    .bind(row.key)
+    .bind(now.micros())
+    .bind(by)
+    .execute(conn.conn())
+    .await?;
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query("DELETE FROM channel_proofs WHERE channel_id = $1").bind(row.key).execute(conn.conn()).await?;
+    audit::note(conn, "channel.verify", row.id.0, json!({ "name": row.name, "by": by }), now).await?;
+    Ok(true)
+}

@@ -318,7 +318,7 @@ pub async fn replace_settings(
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "UPDATE channels SET sealed_settings = $2, hint = $3, abroad = $4, verified_at = NULL, verified_by = NULL, unset_at = NULL,
-             unset_why = NULL, sealed_hook = $5
+             unset_why = NULL, sealed_hook = $5, failing_since = NULL
          WHERE id = $1 AND deleted_at IS NULL",
     )
     .bind(row.key)
@@ -348,34 +348,6 @@ pub async fn replace_settings(
 pub(super) async fn lock(conn: &mut impl Conn, key: ChannelKey) -> Result<(), StoreError> {
     sqlx::query("SELECT id FROM channels WHERE id = $1 FOR NO KEY UPDATE").bind(key).execute(conn.conn()).await?;
     Ok(())
-}
-
-/// Notes that its owner wants messages, for what proved it (`code` or `operator`), and ends any proof under way. False when
-/// that is known already, or it was removed.
-///
-/// # Errors
-/// When the database fails.
-pub async fn mark_verified(
-    conn: &mut Scoped,
-    row: &ChannelRow,
-    by: &'static str,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let done = sqlx::query(
-        "UPDATE channels SET verified_at = $2, verified_by = $3
-         WHERE id = $1 AND deleted_at IS NULL AND verified_at IS NULL AND unset_at IS NULL",
-    )
-    .bind(row.key)
-    .bind(now.micros())
-    .bind(by)
-    .execute(conn.conn())
-    .await?;
-    if done.rows_affected() == 0 {
-        return Ok(false);
-    }
-    sqlx::query("DELETE FROM channel_proofs WHERE channel_id = $1").bind(row.key).execute(conn.conn()).await?;
-    audit::note(conn, "channel.verify", row.id.0, json!({ "name": row.name, "by": by }), now).await?;
-    Ok(true)
 }
 
 /// Removes a channel and forgets its settings, and which policies tell it; what still waits for it is not sent. False when it was removed already.

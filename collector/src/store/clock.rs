@@ -44,7 +44,7 @@ pub const TIMES: &[(&str, &[&str])] = &[
         ],
     ),
     ("incident_events", &["at"]),
-    ("channels", &["created_at", "deleted_at", "verified_at", "unset_at"]),
+    ("channels", &["created_at", "deleted_at", "verified_at", "unset_at", "failing_since"]),
     ("notices", &["at", "dispatched_at"]),
     (
         "deliveries",

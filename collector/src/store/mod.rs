@@ -18,6 +18,7 @@ pub mod batches;
 pub mod breaches;
 pub mod catalogue;
 pub mod changes;
+pub mod channel_health;
 pub mod channel_proofs;
 pub mod channels;
 pub mod clock;

@@ -157,3 +157,33 @@ async fn what_went_down_and_up_within_half_a_minute_is_one_line() {
     let text = &texts(&receiver, "p")[1];
     assert!(text.contains("3 up: ") && !text.contains("down:") && text.contains("after 10 s"), "{text}");
 }
+
+#[tokio::test]
+async fn a_channel_that_fails_is_told_of_through_the_others_once_and_when_it_works_again() {
+    let (told, good, bad) = (Told::new().await, Receiver::start().await, Receiver::start().await);
+    told.channel("good", &webhook(&good.url("/hooks/good"))).await;
+    told.channel("bad", &webhook(&bad.url("/hooks/bad"))).await;
+    bad.answers(404, &[], "no such hook");
+    fall(&told, 0, 1, START).await;
+    let report = tell(&told, START).await;
+    assert_eq!((report.sent, report.failed), (1, 1), "the good one is told what happened");
+    fall(&told, 1, 2, START + SECOND).await;
+    tell(&told, START + SECOND).await;
+    tell(&told, START + SECOND * 2).await;
+    let events = |receiver: &Receiver| -> Vec<serde_json::Value> {
+        receiver.calls().iter().map(|call| serde_json::from_slice(&call.body).unwrap()).collect()
+    };
+    let kinds = |receiver: &Receiver| -> Vec<String> {
+        events(receiver).iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(kinds(&good), ["monitor.down", "channel.failing", "monitor.down"], "once, and not to itself");
+    let about = events(&good)[1]["data"].clone();
+    assert_eq!((&about["channel"]["name"], &about["answer"]), (&"bad".into(), &"404 Not Found no such hook".into()));
+    bad.answers(200, &[], "");
+    fall(&told, 2, 3, START + SECOND * 3).await;
+    tell(&told, START + SECOND * 3).await;
+    tell(&told, START + SECOND * 4).await;
+    assert_eq!(kinds(&good).last().map(String::as_str), Some("channel.works"));
+    assert_eq!(told.number("SELECT count(*) FROM channels WHERE failing_since IS NOT NULL").await, 0);
+    assert_eq!(told.number("SELECT count(*) FROM notices WHERE channel_id IS NOT NULL").await, 2);
+}

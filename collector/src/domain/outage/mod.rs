@@ -40,7 +40,7 @@ pub use input::{
     Before, FailureFacts, Input, Maintenance, Memory, MonitorFacts, Overlays, Pending, Recovering, RegionFacts,
     RegionResult, RegionalAlert, Span, Standing, State, Suspect, Told, Verdict,
 };
-pub use notice::{Audience, Notice, NoticeKind, OF_INCIDENT, RegionLine};
+pub use notice::{Audience, ChannelFacts, Notice, NoticeKind, OF_INCIDENT, RegionLine};
 pub use quorum::QuorumRule;
 
 use draft::Draft;

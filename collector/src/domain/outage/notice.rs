@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use picket_shared::ids::Region;
+use picket_shared::ids::{ChannelId, Region};
 use picket_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +104,29 @@ pub enum NoticeKind {
     MaintenanceEnded,
     /// Maintenance that was to come will not be.
     MaintenanceCalledOff,
+    /// Messages to a channel do not arrive.
+    ChannelFailing {
+        /// Which.
+        channel: ChannelFacts,
+    },
+    /// Messages to a channel arrive again.
+    ChannelWorks {
+        /// Which.
+        channel: ChannelFacts,
+    },
+}
+
+/// A channel whose messages do not arrive, or did not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelFacts {
+    /// Its id.
+    pub id: ChannelId,
+    /// What it is called.
+    pub name: String,
+    /// Which kind of channel it is.
+    pub sort: String,
+    /// What its provider said last; empty where it arrives again.
+    pub why: String,
 }
 
 /// For whom a notice is.
@@ -113,6 +136,8 @@ pub enum Audience {
     Members,
     /// The channels that know messages: it is no alarm.
     MembersNotPaged,
+    /// Every channel but the one that it is about.
+    OtherChannels,
     /// Channels that know alarms which somebody looks after.
     Pagers,
     /// The operator, and the monitor's channels where they ask for it.
@@ -146,6 +171,8 @@ impl NoticeKind {
             Self::MaintenanceBegan => "maintenance_began",
             Self::MaintenanceEnded => "maintenance_ended",
             Self::MaintenanceCalledOff => "maintenance_called_off",
+            Self::ChannelFailing { .. } => "channel_failing",
+            Self::ChannelWorks { .. } => "channel_works",
         }
     }
 
@@ -167,6 +194,7 @@ impl NoticeKind {
             | Self::MaintenanceBegan
             | Self::MaintenanceEnded
             | Self::MaintenanceCalledOff => Audience::MembersNotPaged,
+            Self::ChannelFailing { .. } | Self::ChannelWorks { .. } => Audience::OtherChannels,
             Self::Acknowledged => Audience::Pagers,
             Self::NoData { .. } => Audience::OperatorAndMembersIfWanted,
             Self::RegionSilent { .. }
@@ -201,7 +229,9 @@ impl NoticeKind {
             | Self::MaintenanceScheduled
             | Self::MaintenanceBegan
             | Self::MaintenanceEnded
-            | Self::MaintenanceCalledOff => None,
+            | Self::MaintenanceCalledOff
+            | Self::ChannelFailing { .. }
+            | Self::ChannelWorks { .. } => None,
         }
     }
 
@@ -230,7 +260,9 @@ impl NoticeKind {
             | Self::MaintenanceScheduled
             | Self::MaintenanceBegan
             | Self::MaintenanceEnded
-            | Self::MaintenanceCalledOff => Severity::Warning,
+            | Self::MaintenanceCalledOff
+            | Self::ChannelFailing { .. }
+            | Self::ChannelWorks { .. } => Severity::Warning,
             Self::Down
             | Self::Reopened
             | Self::Acknowledged
@@ -260,6 +292,11 @@ impl Notice {
 
     /// What is so of maintenance, at an edge of it.
     pub const fn of_maintenance(kind: NoticeKind, at: Timestamp) -> Self {
+        Self { kind, at, incident_started_at: None, regions: Vec::new() }
+    }
+
+    /// That messages to a channel do not arrive, or do again.
+    pub const fn of_channel(kind: NoticeKind, at: Timestamp) -> Self {
         Self { kind, at, incident_started_at: None, regions: Vec::new() }
     }
 

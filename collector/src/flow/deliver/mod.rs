@@ -4,6 +4,7 @@
 //! message under way at a time, so that a slow one holds up no other, and messages of an incident keep their order.
 
 mod again;
+mod health;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use picket_shared::time::{Stopwatch, Timestamp};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use crate::domain::outage::NoticeKind;
 use crate::meters::Meters;
 use crate::notify::message::{
     self, Acknowledge, Alarm, Back, DeclaredFacts, Facts, IncidentFacts, MaintenanceFacts, MonitorFacts, Occasion,
@@ -223,6 +225,7 @@ async fn record(ctx: &Ctx, leased: &Leased, alarms: &[Alarm], tried: &Tried) -> 
     let held = deliveries::record(&mut conn, leased, tried).await?;
     if held {
         again::note(&mut conn, leased, alarms, tried.attempt, tried.at).await?;
+        health::note(&mut conn, leased, tried).await?;
     }
     conn.commit().await?;
     if !held {
@@ -329,6 +332,9 @@ fn many(leased: &Leased, folded: &[Leased]) -> Result<Occasion, SendError> {
 
 fn notice(about: &About) -> Result<Occasion, SendError> {
     let (notice, now) = (about.notice.clone(), about.incident.as_ref());
+    if let NoticeKind::ChannelFailing { channel } | NoticeKind::ChannelWorks { channel } = &notice.kind {
+        return Ok(Occasion::Channel { channel: channel.clone(), at: notice.at, kind: notice.kind });
+    }
     if let Some(now) = &about.maintenance {
         let maintenance = MaintenanceFacts {
             id: now.id,
@@ -421,7 +427,7 @@ mod tests {
     use picket_shared::ids::{ChannelId, DeliveryId, MonitorId};
     use picket_shared::secret::Sealed;
 
-    use crate::domain::outage::{Notice, NoticeKind};
+    use crate::domain::outage::Notice;
 
     use crate::store::deliveries::{LeasedChannel, MonitorNow};
     use crate::store::{DeliveryKey, OrgKey};

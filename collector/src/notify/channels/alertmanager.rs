@@ -196,6 +196,7 @@ const fn alert_name(class: Class) -> &'static str {
         Class::Flapping => "PicketFlapping",
         Class::RegionSilent => "PicketRegionSilent",
         Class::RegionNetwork => "PicketRegionNetworkBad",
+        Class::Channel => "PicketChannelFailing",
         Class::Test => "PicketTest",
     }
 }

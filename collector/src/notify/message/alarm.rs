@@ -71,6 +71,8 @@ pub enum Class {
     RegionSilent,
     /// A region's own network is bad.
     RegionNetwork,
+    /// Messages to another channel do not arrive.
+    Channel,
     /// Nothing is wrong.
     Test,
 }
@@ -81,7 +83,9 @@ impl Class {
         match self {
             Self::Outage(severity) | Self::Declared(severity) => severity,
             Self::NeverCameUp | Self::NoData => Severity::Error,
-            Self::Regional | Self::Flapping | Self::RegionSilent | Self::RegionNetwork => Severity::Warning,
+            Self::Regional | Self::Flapping | Self::RegionSilent | Self::RegionNetwork | Self::Channel => {
+                Severity::Warning
+            }
             Self::Test => Severity::Info,
         }
     }
@@ -128,6 +132,7 @@ pub(super) fn alarms(facts: &Facts) -> Vec<Alarm> {
         }
         // Nothing is in trouble.
         Occasion::Maintenance { .. } => Vec::new(),
+        Occasion::Channel { kind, at, channel } => vec![super::channel::alarm(kind, channel, *at)],
         Occasion::Declared { kind, incident, .. } => vec![declared::alarm(kind, incident)],
         Occasion::Notice { notice, monitor, incident } => vec![alarm(notice, monitor, incident.as_ref())],
         Occasion::Many { items } => many(facts, items),
@@ -164,7 +169,9 @@ fn alarm(notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentFact
         NoticeKind::MaintenanceScheduled
         | NoticeKind::MaintenanceBegan
         | NoticeKind::MaintenanceEnded
-        | NoticeKind::MaintenanceCalledOff => (Act::Clear, Class::Test),
+        | NoticeKind::MaintenanceCalledOff
+        | NoticeKind::ChannelFailing { .. }
+        | NoticeKind::ChannelWorks { .. } => (Act::Clear, Class::Test),
         NoticeKind::RegionSilent { .. } => (Act::Raise, Class::RegionSilent),
         NoticeKind::RegionHeard { .. } => (Act::Clear, Class::RegionSilent),
         NoticeKind::RegionNetworkBad { .. } => (Act::Raise, Class::RegionNetwork),
@@ -199,7 +206,9 @@ fn known_by(notice: &Notice, monitor: &MonitorFacts, incident: Option<&IncidentF
         NoticeKind::MaintenanceScheduled
         | NoticeKind::MaintenanceBegan
         | NoticeKind::MaintenanceEnded
-        | NoticeKind::MaintenanceCalledOff => of_monitor("maintenance"),
+        | NoticeKind::MaintenanceCalledOff
+        | NoticeKind::ChannelFailing { .. }
+        | NoticeKind::ChannelWorks { .. } => of_monitor("maintenance"),
         // Told once for all monitors of a region, so the key is the region's.
         NoticeKind::RegionSilent { region, .. } | NoticeKind::RegionHeard { region } => {
             return (format!("picket-region-{region}-silent"), region.to_string());

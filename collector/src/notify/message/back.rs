@@ -38,7 +38,11 @@ impl Back {
 /// How this message can be answered: there is something to acknowledge while an incident stands.
 pub(super) fn of(facts: &Facts) -> Back {
     let stands = match &facts.occasion {
-        Occasion::Test { .. } | Occasion::Code { .. } | Occasion::Many { .. } | Occasion::Maintenance { .. } => false,
+        Occasion::Test { .. }
+        | Occasion::Code { .. }
+        | Occasion::Many { .. }
+        | Occasion::Channel { .. }
+        | Occasion::Maintenance { .. } => false,
         Occasion::Notice { notice, incident, .. } => {
             begins(&notice.kind) && incident.as_ref().is_some_and(|incident| incident.resolved_at.is_none())
         }

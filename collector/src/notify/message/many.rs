@@ -9,7 +9,7 @@ use url::Url;
 
 use super::sheet::Sheet;
 use super::words::{duration, one_line};
-use super::{Facts, IncidentFacts, MonitorFacts, Occasion, declared, event, maintenance, words};
+use super::{Facts, IncidentFacts, MonitorFacts, Occasion, channel, declared, event, maintenance, words};
 use crate::domain::outage::vote::Vote;
 use crate::domain::outage::{Notice, NoticeKind};
 use crate::domain::telling::cause::{self, Seen};
@@ -58,6 +58,7 @@ pub(super) fn event(items: &[Occasion]) -> Value {
         Occasion::Notice { notice, monitor, incident } => Some(event::event(notice, monitor, incident.as_ref())),
         Occasion::Declared { kind, at, incident } => Some(declared::event(kind, *at, incident)),
         Occasion::Maintenance { kind, at, maintenance } => Some(maintenance::event(kind, *at, maintenance)),
+        Occasion::Channel { kind, at, channel } => Some(channel::event(kind, channel, *at)),
         _ => None,
     };
     json!({ "notices": items.iter().filter_map(one).collect::<Vec<_>>() })
@@ -149,6 +150,9 @@ fn line(facts: &Facts, item: &Occasion) -> Line {
         }
         Occasion::Declared { kind, incident, .. } => {
             (incident.title.clone(), declared::sheet(facts, kind, incident).subject)
+        }
+        Occasion::Channel { kind, at, channel } => {
+            (channel.name.clone(), channel::sheet(facts, kind, channel, *at).subject)
         }
         Occasion::Maintenance { kind, maintenance, .. } => {
             (maintenance.title.clone(), maintenance::sheet(facts, kind, maintenance).subject)

@@ -42,6 +42,10 @@ pub(super) fn write(facts: &Facts) -> Message {
             }
             (subject, lead, rows, event(kind, incident.started_at, incident.resolved_at, Some(incident.id)))
         }
+        Occasion::Channel { kind, at, .. } => {
+            let (subject, lead) = said(kind);
+            (subject, lead, vec![("Since", format!("{at:.0}"))], event(kind, *at, None, None))
+        }
         Occasion::Maintenance { kind, maintenance, .. } => {
             let (subject, lead) = said(kind);
             let (from, until) = (maintenance.starts_at, maintenance.ends_at);
@@ -77,7 +81,11 @@ fn thread(occasion: &Occasion) -> Option<picket_shared::ids::IncidentId> {
     match occasion {
         Occasion::Notice { incident, .. } => incident.as_ref().map(|incident| incident.id),
         Occasion::Declared { incident, .. } => Some(incident.id),
-        Occasion::Test { .. } | Occasion::Code { .. } | Occasion::Many { .. } | Occasion::Maintenance { .. } => None,
+        Occasion::Test { .. }
+        | Occasion::Code { .. }
+        | Occasion::Many { .. }
+        | Occasion::Channel { .. }
+        | Occasion::Maintenance { .. } => None,
     }
 }
 
@@ -122,6 +130,8 @@ const fn said(kind: &NoticeKind) -> (&'static str, &'static str) {
         NoticeKind::MaintenanceBegan => ("Maintenance began", "Maintenance has begun."),
         NoticeKind::MaintenanceEnded => ("Maintenance over", "Maintenance is over."),
         NoticeKind::MaintenanceCalledOff => ("Maintenance called off", "Maintenance that was planned will not be."),
+        NoticeKind::ChannelFailing { .. } => ("A channel fails", "Messages to another channel do not arrive."),
+        NoticeKind::ChannelWorks { .. } => ("A channel works again", "Messages to another channel arrive again."),
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod account;
 mod alarm;
 mod back;
+mod channel;
 mod closure;
 mod data;
 mod declared;
@@ -27,7 +28,7 @@ use serde_json::json;
 
 use crate::domain::briefing::Briefing;
 use crate::domain::incident;
-use crate::domain::outage::{Notice, NoticeKind};
+use crate::domain::outage::{ChannelFacts, Notice, NoticeKind};
 
 pub use alarm::{Act, Alarm, Class, Severity};
 pub use back::{Acknowledge, Back};
@@ -91,6 +92,15 @@ pub enum Occasion {
     Many {
         /// Notices of the judge, and what people did.
         items: Vec<Occasion>,
+    },
+    /// Messages to another channel do not arrive, or do again.
+    Channel {
+        /// Which of these.
+        kind: NoticeKind,
+        /// When that was found.
+        at: Timestamp,
+        /// The channel.
+        channel: ChannelFacts,
     },
     /// Maintenance is coming, began, or is over.
     Maintenance {
@@ -197,6 +207,9 @@ pub fn write(facts: &Facts) -> Message {
             (sheet, declared::event(kind, *at, incident), Some(incident.id))
         }
         Occasion::Many { items } => (many::sheet(facts, items), many::event(items), None),
+        Occasion::Channel { kind, at, channel } => {
+            (channel::sheet(facts, kind, channel, *at), channel::event(kind, channel, *at), None)
+        }
         Occasion::Maintenance { kind, at, maintenance } => {
             (maintenance::sheet(facts, kind, maintenance), maintenance::event(kind, *at, maintenance), None)
         }
@@ -228,7 +241,7 @@ fn kind(occasion: &Occasion) -> String {
         Occasion::Notice { notice, .. } => format!("monitor.{}", notice.kind.as_str()),
         Occasion::Declared { kind, .. } => format!("incident.{}", kind.as_str()),
         Occasion::Many { .. } => "several".to_owned(),
-        Occasion::Maintenance { kind, .. } => kind.as_str().replacen('_', ".", 1),
+        Occasion::Channel { kind, .. } | Occasion::Maintenance { kind, .. } => kind.as_str().replacen('_', ".", 1),
     }
 }
 

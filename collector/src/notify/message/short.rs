@@ -79,6 +79,9 @@ pub(super) fn brief(facts: &Facts, sheet: &Sheet) -> Brief {
         }
         Occasion::Declared { incident, .. } => Brief { rows: super::declared::rows(incident), ..brief },
         Occasion::Many { items } => Brief { rows: super::many::rows(facts, items), ..brief },
+        Occasion::Channel { .. } => {
+            Brief { rows: sheet.rows.iter().map(|(label, value)| (*label, value.clone())).collect(), ..brief }
+        }
         Occasion::Maintenance { maintenance, .. } => Brief { rows: super::maintenance::rows(maintenance), ..brief },
         Occasion::Test { .. } => Brief { prose: Some(sheet.lead.clone()), ..brief },
         Occasion::Code { code, until, .. } => Brief {

@@ -154,6 +154,10 @@ fn headline(
             (format!("Incident: {name}"), format!("A person opened or ended an incident of {name}."))
         }
         // Those are of no monitor, and are written in `maintenance`.
+        // Those are written in `channel`.
+        NoticeKind::ChannelFailing { channel } | NoticeKind::ChannelWorks { channel } => {
+            (format!("Channel: {}", channel.name), format!("The channel {} fails, or works again.", channel.name))
+        }
         NoticeKind::MaintenanceScheduled
         | NoticeKind::MaintenanceBegan
         | NoticeKind::MaintenanceEnded

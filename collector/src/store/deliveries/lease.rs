@@ -11,7 +11,7 @@ use sqlx::types::Json;
 use super::{About, DeclaredNow, IncidentNow, Leased, LeasedChannel, MaintenanceNow, MonitorNow, Proof};
 use crate::domain::briefing::Briefing;
 use crate::domain::incident::Severity;
-use crate::domain::outage::Notice;
+use crate::domain::outage::{Notice, NoticeKind};
 use crate::store::{ChannelKey, Conn, DeliveryKey, OrgKey, StoreError, Worker};
 
 /// Ends what must not be sent any more: to a channel that was removed, has no destination or is of a member who left, a notice to one that is not verified (its settings
@@ -169,7 +169,11 @@ impl Row {
         let row = self.id;
         let lost = |column| StoreError::Inconsistent { table: "deliveries", column, row };
         let (incident, monitor, maintenance) = (self.incident()?, self.monitor()?, self.maintenance()?);
-        let has_subject = monitor.is_some() || maintenance.is_some();
+        let is_of_channel = |notice: &Notice| {
+            matches!(notice.kind, NoticeKind::ChannelFailing { .. } | NoticeKind::ChannelWorks { .. })
+        };
+        let of_channel = self.payload.as_ref().is_some_and(|Json(notice)| is_of_channel(notice));
+        let has_subject = monitor.is_some() || maintenance.is_some() || of_channel;
         if self.payload.is_some() && !has_subject && incident.as_ref().is_none_or(|now| now.declared.is_none()) {
             return Err(lost("notice_id"));
         }

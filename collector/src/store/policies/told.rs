@@ -87,6 +87,22 @@ pub async fn of_maintenance(conn: &mut Worker, notice: NoticeKey) -> Result<Vec<
     .await?)
 }
 
+/// The channels that are to hear what a notice says of another: those that work; that it works again, those that heard that it did not.
+///
+/// # Errors
+/// When the database fails.
+pub async fn others_of_channel(conn: &mut Worker, notice: NoticeKey) -> Result<Vec<ChannelKey>, StoreError> {
+    Ok(sqlx::query_scalar(
+        "SELECT c.id FROM notices n JOIN channels c ON c.org_id = n.org_id AND c.id <> n.channel_id
+         WHERE n.id = $1 AND c.failing_since IS NULL AND (n.kind <> 'channel_works' OR EXISTS (
+             SELECT FROM deliveries d WHERE d.channel_id = c.id AND d.notice_id = (
+                 SELECT max(b.id) FROM notices b WHERE b.channel_id = n.channel_id AND b.id < n.id AND b.kind = 'channel_failing')))",
+    )
+    .bind(notice)
+    .fetch_all(conn.conn())
+    .await?)
+}
+
 /// The channels that were told by these notices and may still be told. One of which that failed counts only where it is of `holding`
 /// kinds: those may hold an alarm all the same.
 ///
