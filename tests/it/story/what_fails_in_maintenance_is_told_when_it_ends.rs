@@ -62,7 +62,7 @@ fn what_fails_in_maintenance_is_told_when_it_ends() {
     assert!(maintenance.is_some_and(|seconds| seconds > 90.0), "{shown:#?}");
 
     let tomorrow = (now() + DAY).to_string();
-    let later = ["maintenance", "add", "Later", "--start", &tomorrow[..16], "--for", "1h", "--announce", "2d"];
+    let later = ["maintenance", "add", "Later", "--start", &tomorrow[..16], "--for", "1h", "--announce", "48h"];
     let later = world.collector.json(&later)["id"].clone();
     wait::until("a message that it is planned", MINUTE, || subject(&mailbox, 4, "Maintenance on "));
     world.collector.run(&["maintenance", "remove", later.as_str().unwrap()]);
