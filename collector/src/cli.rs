@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::cmd::admin::AdminCommand;
+use crate::cmd::alarm::AlarmCommand;
 use crate::cmd::audit::AuditCommand;
 use crate::cmd::backup::BackupCommand;
 use crate::cmd::channel::ChannelCommand;
@@ -64,6 +65,9 @@ pub enum Command {
     /// Manage probes.
     #[command(subcommand)]
     Probe(ProbeCommand),
+    /// Try whether and how soon people are reached.
+    #[command(subcommand)]
+    Alarm(AlarmCommand),
     /// Plan maintenance, begin it now, end it.
     #[command(subcommand)]
     Maintenance(MaintenanceCommand),

@@ -1,6 +1,7 @@
 //! The commands, one a file: each reports for a person or, with `--json`, for a program, and answers an exit code.
 
 pub mod admin;
+pub mod alarm;
 mod archive;
 pub mod audit;
 pub mod backup;

@@ -9,7 +9,7 @@ use picket_shared::time::Clock;
 
 use super::up::Start;
 use super::{
-    CmdError, admin, audit, backup, channel, config, database, doctor, drill, keys, mail, maintenance, migrate,
+    CmdError, admin, alarm, audit, backup, channel, config, database, doctor, drill, keys, mail, maintenance, migrate,
     monitor, open, organization, posture, privacy, probe, region, restore, serve, up, user, wal_fetch, wal_push,
 };
 use crate::cli::{Cli, Command};
@@ -110,6 +110,7 @@ async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError
             };
             Ok(probe::run(command, &desk, now).await?)
         }
+        Command::Alarm(command) => alarm::run(command, &open(config, clock).await?).await,
         Command::Maintenance(command) => maintenance::run(command, &open(config, clock).await?).await,
         Command::Region(command) => region::run(command, &open(config, clock).await?).await,
         Command::Audit(command) => audit::run(command, &open(config, clock).await?).await,

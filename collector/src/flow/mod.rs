@@ -6,9 +6,10 @@
 //!
 //! Beside them [`maintenance`] passes the edges of windows, [`gaps`] writes down who is silent, [`replay`] finds outages in
 //! outcomes that came late, and [`clock`] sees to it that all of this is written in a time that does not leap.
-//! [`account_mails`] sends what `login` has to tell users.
+//! [`account_mails`] sends what `login` has to tell users; [`alarm_drills`] begins and ends alarms that tell of nothing.
 
 pub mod account_mails;
+pub mod alarm_drills;
 pub mod clock;
 pub mod deliver;
 pub mod dispatch;

@@ -157,6 +157,7 @@ fn tasks() -> Vec<Task<Shared>> {
         rung(Bell::Maintenance, task("maintenance", SECOND, |app, _| Box::pin(maintenance(app)))),
         task("replay", SECOND * 30, |app, _| Box::pin(replay(app))),
         rung(Bell::Dispatch, task("dispatch", SECOND * 5, |app, _| Box::pin(dispatch(app)))),
+        task("alarm-drills", SECOND * 15, |app, _| Box::pin(alarm_drills(app))),
         task("escalate", SECOND * 5, |app, _| Box::pin(escalate(app))),
         task("summaries", SECOND * 10, |app, _| Box::pin(summaries(app))),
         rung(Bell::Mails, task("account-mails", SECOND * 5, |app, _| Box::pin(account_mails(app)))),
@@ -285,6 +286,12 @@ async fn dispatch(app: App) -> Ran {
 async fn escalate(app: App) -> Ran {
     let _working = app.standstill.working().await;
     report(flow::dispatch::escalate(&app.pools, app.clock.now()).await?)
+}
+
+/// Drills that begin each week, and those that end.
+async fn alarm_drills(app: App) -> Ran {
+    let _working = app.standstill.working().await;
+    report(flow::alarm_drills::run(&app.pools, app.clock.now()).await?)
 }
 
 async fn deliver(app: App) -> Ran {

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that gets no answer fails its test there and then")]
 
+mod alarm_drills;
 mod alertmanager;
 mod anchors;
 mod answers;

@@ -6,6 +6,7 @@ mod access;
 mod account_links;
 mod account_mails;
 mod admin;
+mod alarm_drills;
 mod api;
 mod arming;
 mod audit;

@@ -2,6 +2,7 @@
 
 mod care;
 mod declared;
+pub mod drills;
 
 use picket_shared::ids::IncidentId;
 use picket_shared::time::Timestamp;

@@ -5,6 +5,7 @@
 //! [`schema`]); an [`Answer`] or a [`Problem`] is what it gives. [`openapi`] makes the document from the same table.
 
 pub mod account;
+pub mod alarm_drills;
 pub mod audit;
 pub mod channels;
 pub mod deliveries;

@@ -94,6 +94,7 @@ const DONE: &[(&str, &str, bool)] = &[
     ("verified", "done.verified", false),
     ("renamed", "done.renamed", false),
     ("asked_again", "done.asked_again", false),
+    ("drilled", "done.drilled", false),
     ("removed", "done.removed", true),
     ("revoked", "done.revoked", false),
     ("released", "done.released", true),

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod acknowledge;
 pub mod admin;
+pub mod alarm_drill;
 pub mod audit;
 pub mod channel;
 pub mod closing;
