@@ -24,6 +24,7 @@ pub mod channels;
 pub mod clock;
 pub mod closures;
 pub mod deliveries;
+pub mod dependencies;
 pub mod devices;
 pub mod drills;
 pub mod ended;

@@ -89,6 +89,12 @@ pub const ROUTES: &[Route] = &[
     change("/maintenance/{id}/skip", Who::User(Right::MaintenanceWrite), || post(ui::maintenance::post_skip)),
     change("/maintenance/{id}/delete", Who::User(Right::MaintenanceWrite), || post(ui::maintenance::post_delete)),
     change("/maintenance/{id}/restore", Who::User(Right::MaintenanceWrite), || post(ui::maintenance::post_restore)),
+    page("/monitors/{id}/dependencies", Who::User(Right::MonitorsRead), || {
+        get(ui::monitor::dependencies::get_dependencies)
+    }),
+    change("/monitors/{id}/dependencies", Who::User(Right::MonitorsWrite), || {
+        post(ui::monitor::dependencies::post_dependencies)
+    }),
     page("/incidents", Who::User(Right::IncidentsRead), || get(ui::incident::list::get_incidents)),
     page("/incidents/new", Who::User(Right::IncidentsWrite), || get(ui::incident::open::get_new)),
     change("/incidents/new", Who::User(Right::IncidentsWrite), || post(ui::incident::open::post_new)),
@@ -243,6 +249,8 @@ pub const ROUTES: &[Route] = &[
     api(&api::monitors::PAUSE),
     api(&api::monitors::RESUME),
     api(&api::monitors::REGIONAL_ALERT),
+    api(&api::dependencies::GET),
+    api(&api::dependencies::PUT),
     api(&api::results::LIST),
     api(&api::maintenance::LIST),
     api(&api::maintenance::CREATE),

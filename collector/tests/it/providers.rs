@@ -83,6 +83,7 @@ pub(crate) fn notice(kind: NoticeKind, with_incident: bool) -> Facts {
         kind: "http".to_owned(),
         target: "https://shop.example/cart?token=canary&id=1".to_owned(),
         briefing: Briefing::default(),
+        dependents: Vec::new(),
     };
     facts(Occasion::Notice { notice, monitor, incident })
 }

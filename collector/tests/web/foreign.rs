@@ -103,6 +103,7 @@ fn body(route: &Route) -> &'static str {
         ("POST", "/api/v1/incidents/{id}/comments") => r#"{"text": "mine"}"#,
         ("PUT", "/api/v1/incidents/{id}/post-mortem") => r#"{"text": "mine"}"#,
         ("PUT", "/api/v1/monitors/{id}/regional-alert") => r#"{"told": true}"#,
+        ("PUT", "/api/v1/monitors/{id}/dependencies") => r#"{"depends_on": []}"#,
         ("PATCH", "/api/v1/maintenance/{id}") => r#"{"title": "mine"}"#,
         ("PATCH", _) => r#"{"name": "mine"}"#,
         ("PUT", path) if path.ends_with("/settings") => r#"{"settings": {"to": "mine@example.org"}}"#,

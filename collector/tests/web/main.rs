@@ -15,6 +15,7 @@ mod canaries;
 mod common;
 mod consents;
 mod deliveries;
+mod dependencies;
 mod ends;
 mod erasure;
 mod foreign;

@@ -14,8 +14,10 @@ pub const WITHIN: Duration = Duration::from_secs(30 * 60);
 pub(super) fn on_opening(draft: &mut Draft<'_>) {
     let as_of = draft.as_of();
     let recent = draft.input.openings.iter().filter(|at| **at <= as_of && as_of.since(**at) < WITHIN).count() + 1;
+    let monitor = &draft.input.monitor;
+    let below = monitor.parents.iter().any(|parent| parent.fails);
+    let withheld = monitor.maintenance.holds_alerts || monitor.muted_since.is_some() || below;
     let overlays = &mut draft.standing.overlays;
-    let withheld = draft.input.monitor.maintenance.holds_alerts || draft.input.monitor.muted_since.is_some();
     if recent >= OPENINGS && !overlays.flapping && !withheld {
         overlays.flapping = true;
         let notice = Notice::about(draft, NoticeKind::Flapping { openings: recent }, draft.open_since);

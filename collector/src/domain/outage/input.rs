@@ -71,6 +71,17 @@ pub struct MonitorFacts {
     pub muted_since: Option<Timestamp>,
     /// Whether members are told when it fails from some regions and is up from elsewhere.
     pub regional: RegionalAlert,
+    /// What it depends on.
+    pub parents: Vec<Parent>,
+}
+
+/// A monitor that another depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parent {
+    /// Whether it is down, or may be.
+    pub fails: bool,
+    /// Up to when it was heard, if ever.
+    pub heard: Option<Timestamp>,
 }
 
 /// The windows of maintenance that a monitor is in, and what follows from them.

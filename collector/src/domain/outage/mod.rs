@@ -19,6 +19,7 @@ pub mod timing;
 pub mod vote;
 
 mod decision;
+mod dependency;
 mod draft;
 mod input;
 mod maintenance;
@@ -37,7 +38,7 @@ mod world;
 pub use decision::{Because, Decision};
 pub use incident::{ByHand, IncidentAction, OpenIncident, Over, Resolution};
 pub use input::{
-    Before, FailureFacts, Input, Maintenance, Memory, MonitorFacts, Overlays, Pending, Recovering, RegionFacts,
+    Before, FailureFacts, Input, Maintenance, Memory, MonitorFacts, Overlays, Parent, Pending, Recovering, RegionFacts,
     RegionResult, RegionalAlert, Span, Standing, State, Suspect, Told, Verdict,
 };
 pub use notice::{Audience, ChannelFacts, Notice, NoticeKind, OF_INCIDENT, RegionLine};

@@ -7,6 +7,7 @@ use picket_shared::ids::{ChannelId, Region};
 use picket_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::dependency;
 use super::draft::Draft;
 use super::flap;
 use super::incident::Over;
@@ -321,9 +322,11 @@ pub(super) fn lines(draft: &Draft<'_>) -> Vec<RegionLine> {
 /// Makes up the difference between what is so and what was told.
 pub(super) fn make_up(draft: &mut Draft<'_>) {
     let settled = flap::settle(draft);
+    let below = dependency::withholds(draft);
     let overlays = &draft.standing.overlays;
     let muted = draft.input.monitor.muted_since.is_some();
-    let withheld = muted || (!overlays.paused && (draft.input.monitor.maintenance.holds_alerts || overlays.flapping));
+    let withheld =
+        muted || (!overlays.paused && (below || draft.input.monitor.maintenance.holds_alerts || overlays.flapping));
     if !withheld {
         outage(draft);
         if settled && draft.open_since.is_none() {
@@ -349,7 +352,10 @@ fn outage(draft: &mut Draft<'_>) {
         draft.standing.memory.told = None;
         tell(draft, NoticeKind::Up { over }, Some(started_at));
     }
-    if let (None, Some(started_at)) = (&draft.standing.memory.told, draft.open_since) {
+    if let (None, Some(started_at)) = (draft.standing.memory.told.clone(), draft.open_since) {
+        if dependency::waits(draft, started_at) {
+            return;
+        }
         draft.standing.memory.told = Some(Told { started_at, over: None });
         let again = draft.input.incident.as_ref().is_some_and(|open| open.reopened_at.is_some());
         tell(draft, if again { NoticeKind::Reopened } else { NoticeKind::Down }, Some(started_at));

@@ -55,6 +55,7 @@ pub(super) fn input(regions: usize, interval_s: u64, timeout_s: u64) -> Input {
             maintenance: Maintenance::default(),
             muted_since: None,
             regional: RegionalAlert { told: true, muted_until: None },
+            parents: Vec::new(),
         },
         regions: (0..regions).map(facts).collect(),
         standing: Standing::new(at(0), 1),

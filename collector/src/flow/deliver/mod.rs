@@ -367,6 +367,7 @@ fn notice(about: &About) -> Result<Occasion, SendError> {
         kind: of.kind.clone(),
         target: of.target.clone(),
         briefing: of.briefing.clone(),
+        dependents: of.dependents.clone(),
     };
     Ok(Occasion::Notice { notice, monitor, incident: now.map(incident) })
 }
@@ -466,6 +467,7 @@ mod tests {
                 kind: "tcp".to_owned(),
                 target: "shop.example:443".to_owned(),
                 briefing: crate::domain::briefing::Briefing::default(),
+                dependents: Vec::new(),
             }),
             maintenance: None,
             incident: None,

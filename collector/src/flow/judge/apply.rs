@@ -8,7 +8,7 @@ use super::evidence;
 use super::gather::Case;
 use crate::domain::assignment::STALE_RECHECK;
 use crate::domain::outage::{Decision, IncidentAction, Notice};
-use crate::store::{IncidentKey, StoreError, Worker, incidents, notices, rechecks, spans, states};
+use crate::store::{IncidentKey, StoreError, Worker, dependencies, incidents, notices, rechecks, spans, states};
 
 /// Writes everything that was decided for one monitor.
 pub(super) async fn write(
@@ -49,6 +49,9 @@ pub(super) async fn write(
         due_at: decision.next_due,
     };
     states::write(worker, now, &written).await?;
+    if case.input.standing.state.as_str() != standing.state.as_str() {
+        dependencies::judge_children(worker, monitor, now).await?;
+    }
     log(case, decision);
     Ok(())
 }

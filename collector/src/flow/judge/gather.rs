@@ -11,12 +11,12 @@ use serde_json::Value;
 
 use crate::domain::gap::SILENT_AFTER;
 use crate::domain::outage::{
-    ByHand, FailureFacts, Input, Maintenance, MonitorFacts, OpenIncident, QuorumRule, RegionFacts, RegionResult,
-    RegionalAlert, Span, Standing, Verdict,
+    ByHand, FailureFacts, Input, Maintenance, MonitorFacts, OpenIncident, Parent, QuorumRule, RegionFacts,
+    RegionResult, RegionalAlert, Span, Standing, Verdict,
 };
 use crate::store::facts::{MonitorRow, RegionRow};
 use crate::store::states::DueState;
-use crate::store::{MonitorKey, RegionKey, StoreError, Worker, facts, incidents, maintenances, spans};
+use crate::store::{MonitorKey, RegionKey, StoreError, Worker, dependencies, facts, incidents, maintenances, spans};
 
 /// How far back openings matter for flap damping.
 const OPENINGS: Duration = Duration::from_secs(1800);
@@ -56,6 +56,7 @@ pub(super) async fn cases(
     let mut openings = grouped(incidents::openings(worker, &ids, now - OPENINGS).await?, |row| row.0);
     let mut windows: BTreeMap<i64, Maintenance> =
         maintenances::of_monitors(worker, &ids, now).await?.into_iter().collect();
+    let mut parents = grouped(dependencies::of_monitors(worker, &ids).await?, |row| row.0);
     let mut cases = Vec::with_capacity(due.len());
     for state in due {
         let id = state.monitor_id.0;
@@ -66,6 +67,7 @@ pub(super) async fn cases(
             open: open.remove(&id),
             by_hand: by_hand.remove(&id),
             maintenance: windows.remove(&id).unwrap_or_default(),
+            parents: parents.remove(&id).unwrap_or_default().into_iter().map(|(_, parent)| parent).collect(),
             openings: openings.remove(&id).unwrap_or_default().into_iter().map(|(_, at)| at).collect(),
         };
         let case = case(row, state, found, now, listening_since);
@@ -81,6 +83,7 @@ struct Found {
     open: Option<incidents::OpenRow>,
     by_hand: Option<(i64, i64)>,
     maintenance: Maintenance,
+    parents: Vec<Parent>,
     openings: Vec<i64>,
 }
 
@@ -110,7 +113,10 @@ fn case(
     let input = Input {
         as_of: now,
         listening_since,
-        monitor: monitor_facts(&row, created_at, version, found.maintenance)?,
+        monitor: MonitorFacts {
+            parents: found.parents,
+            ..monitor_facts(&row, created_at, version, found.maintenance)?
+        },
         regions: found.regions.into_iter().map(region_facts).collect::<Result<_, _>>()?,
         standing,
         span,
@@ -153,6 +159,7 @@ fn monitor_facts(
             told: row.tells_regional,
             muted_until: row.regional_muted_until.map(Timestamp::from_micros),
         },
+        parents: Vec::new(),
     })
 }
 

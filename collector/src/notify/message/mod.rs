@@ -127,6 +127,9 @@ pub struct MonitorFacts {
     /// What was said of it for those who are told.
     #[serde(flatten)]
     pub briefing: Briefing,
+    /// The names of monitors that depend on it, which nobody is told of while it is down.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dependents: Vec<String>,
 }
 
 /// An incident.

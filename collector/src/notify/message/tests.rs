@@ -23,6 +23,7 @@ fn monitor() -> MonitorFacts {
         kind: "http".to_owned(),
         target: "https://shop.example/".to_owned(),
         briefing: Briefing::default(),
+        dependents: Vec::new(),
     }
 }
 

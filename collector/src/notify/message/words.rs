@@ -77,7 +77,8 @@ pub(super) fn briefing(
     let of = &monitor.briefing;
     let severity = incident.map_or(of.severity, |incident| incident.severity);
     let severity = (is_of_outage(&notice.kind) && severity != Severity::Critical).then(|| severity.as_str().to_owned());
-    let rows = match &notice.kind {
+    let mut rows = muted(notice, monitor);
+    let more = match &notice.kind {
         NoticeKind::RegionSilent { .. }
         | NoticeKind::RegionHeard { .. }
         | NoticeKind::RegionNetworkBad { .. }
@@ -88,7 +89,24 @@ pub(super) fn briefing(
             of.runbook_url.clone().map(|url| (RUNBOOK, url)),
         ],
     };
-    rows.into_iter().flatten().collect()
+    rows.extend(more.into_iter().flatten());
+    rows
+}
+
+/// So many of those that depend on it are named.
+const DEPENDENTS: usize = 10;
+
+/// Which monitors depend on one that is down: nobody is told of them meanwhile.
+fn muted(notice: &Notice, monitor: &MonitorFacts) -> Vec<(&'static str, String)> {
+    let begins = matches!(notice.kind, NoticeKind::Down | NoticeKind::Reopened | NoticeKind::Reminder);
+    let names = &monitor.dependents;
+    if !begins || names.is_empty() {
+        return Vec::new();
+    }
+    let named = names.iter().take(DEPENDENTS).map(|name| one_line(name)).collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(DEPENDENTS);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    vec![("Muted", format!("{named}{more}: they depend on it"))]
 }
 
 /// How an incident ended.

@@ -108,6 +108,8 @@ const READ: &str =
         i.resolved_at, i.failure, i.message, i.detail, i.title, i.severity, p.sealed_code, p.expires_at,
         ARRAY(SELECT a.name FROM incident_monitors im JOIN monitors a ON a.id = im.monitor_id
               WHERE im.incident_id = i.id ORDER BY a.name) AS affected,
+        ARRAY(SELECT a.name FROM monitor_dependencies md JOIN monitors a ON a.id = md.monitor_id
+              WHERE md.parent_id = m.id AND a.deleted_at IS NULL ORDER BY a.name LIMIT 200) AS dependents,
         w.uuid AS maintenance_uuid, w.title AS maintenance_title, w.note, w.zone, w.scope = 'all' AS maintains_all, o.starts_at, o.ends_at,
         ARRAY(SELECT a.name FROM monitors a WHERE a.org_id = w.org_id AND a.deleted_at IS NULL AND w.scope <> 'all'
               AND maintains(w.id, w.scope, w.tags, a.id, a.tags) ORDER BY a.name) AS maintained
@@ -152,6 +154,7 @@ struct Row {
     title: Option<String>,
     severity: Option<String>,
     affected: Vec<String>,
+    dependents: Vec<String>,
     maintenance_uuid: Option<uuid::Uuid>,
     maintenance_title: Option<String>,
     note: Option<String>,
@@ -213,6 +216,7 @@ impl Row {
             kind: self.monitor_kind.clone()?,
             target: self.target.clone()?,
             briefing,
+            dependents: self.dependents.clone(),
         })
     }
 

@@ -102,6 +102,8 @@ pub struct MonitorNow {
     pub target: String,
     /// What messages say of it beside what was found.
     pub briefing: Briefing,
+    /// The names of monitors that depend on it, 200 at most.
+    pub dependents: Vec<String>,
 }
 
 /// What a person said of an incident when opening it.

@@ -9,6 +9,7 @@ pub mod alarm_drills;
 pub mod audit;
 pub mod channels;
 pub mod deliveries;
+pub mod dependencies;
 pub mod erasure;
 pub mod exports;
 pub mod holdings;

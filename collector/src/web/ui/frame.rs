@@ -95,6 +95,7 @@ const DONE: &[(&str, &str, bool)] = &[
     ("renamed", "done.renamed", false),
     ("asked_again", "done.asked_again", false),
     ("drilled", "done.drilled", false),
+    ("dependencies", "done.dependencies", false),
     ("removed", "done.removed", true),
     ("revoked", "done.revoked", false),
     ("released", "done.released", true),

@@ -29,6 +29,7 @@ pub(super) const ALL_ROWS: &[(&str, &str)] = &[
     ("manual_checks", "backup eraser intake worker"),
     ("member_channels", "auth backup eraser worker"),
     ("memberships", "auth backup eraser worker"),
+    ("monitor_dependencies", "backup eraser worker"),
     ("monitor_regions", "auth backup eraser intake worker"),
     ("monitors", "auth backup eraser intake worker"),
     ("notices", "backup eraser worker"),

@@ -252,3 +252,58 @@ fn degraded_is_shown_when_a_quorum_says_so() {
     assert!(case.at(202).input.standing.overlays.degraded);
     assert_eq!(case.state(), "up");
 }
+
+fn parent(fails: bool, heard: i64) -> Vec<Parent> {
+    vec![Parent { fails, heard: Some(at(heard)) }]
+}
+
+#[test]
+fn while_a_parent_fails_nobody_is_told_and_what_still_stands_then_is() {
+    let mut case = Case::up(3);
+    case.input.monitor.parents = parent(true, 201);
+    case.fails_for_good(0, 200).fails_for_good(1, 200).at(204);
+    assert_eq!((case.state(), case.told(), case.incidents.len()), ("down", vec![], 1));
+    assert!(case.last.next_due.is_some_and(|due| due <= at(264)));
+    case.input.monitor.parents = parent(false, 230);
+    assert_eq!(case.at(231).told(), ["down"]);
+    // What was told before its parent failed is told as over when that is up again.
+    case.input.monitor.parents = parent(true, 290);
+    case.good(0, 300).good(1, 300).good(2, 300).at(301);
+    case.good(0, 340).good(1, 340).good(2, 340).at(341);
+    assert_eq!((case.state(), case.told()), ("up", vec!["down"]));
+    case.input.monitor.parents = parent(false, 350);
+    assert_eq!(case.at(351).told(), ["down", "up"]);
+}
+
+#[test]
+fn what_went_down_and_up_while_a_parent_failed_is_never_told() {
+    let mut case = Case::up(3);
+    case.input.monitor.parents = parent(true, 199);
+    case.fails_for_good(0, 200).fails_for_good(1, 200).at(204);
+    case.good(0, 300).good(1, 300).good(2, 300).at(301);
+    case.good(0, 340).good(1, 340).good(2, 340).at(341);
+    case.input.monitor.parents = parent(false, 350);
+    assert_eq!((case.at(351).told(), case.state()), (vec![], "up"));
+}
+
+#[test]
+fn a_check_of_each_parent_is_waited_for_and_not_for_long() {
+    let down = |parents: Vec<Parent>| {
+        let mut case = Case::up(3);
+        case.input.monitor.parents = parents;
+        case.fails_for_good(0, 200).fails_for_good(1, 200).at(204);
+        case
+    };
+    assert_eq!(down(parent(false, 200)).told(), ["down"], "it was checked since");
+    let mut case = down(parent(false, 199));
+    assert_eq!(case.told(), Vec::<&str>::new(), "it may be down too");
+    assert!(case.last.next_due.is_some_and(|due| due <= at(206)));
+    case.input.monitor.parents = parent(false, 240);
+    assert_eq!(case.at(241).told(), ["down"]);
+    let mut case = down([parent(false, 300), parent(false, 100)].concat());
+    assert_eq!(case.at(293).told(), Vec::<&str>::new(), "one of two was not checked");
+    assert_eq!(case.at(295).told(), ["down"], "90 s are enough");
+    let mut case = down(parent(false, 199));
+    case.input.monitor.parents = parent(true, 240);
+    assert_eq!(case.at(241).told(), Vec::<&str>::new(), "it is down too");
+}

@@ -1,8 +1,9 @@
 //! Monitors: the form that makes and changes one, its own page, and what its buttons do.
 //!
-//! [`draft`] reads the form, [`edit`] shows it and stores what it says, [`show`] is the page, [`regional`] says what is told of
+//! [`draft`] reads the form, [`dependencies`] is what it depends on, [`edit`] shows it and stores what it says, [`show`] is the page, [`regional`] says what is told of
 //! failures from some regions, [`series`] is the data of its chart, [`switch`] pauses, resumes, deletes and restores, [`trial`] tries a form out.
 
+pub mod dependencies;
 pub mod draft;
 pub mod edit;
 mod regional;
