@@ -275,6 +275,7 @@ impl Tables {
                 deleted_at: None,
                 maintenance: Maintenance::default(),
                 muted_since: None,
+                parents: Vec::new(),
                 regional: RegionalAlert { told: true, muted_until: None },
             },
             regions: regions.collect(),
