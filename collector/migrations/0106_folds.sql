@@ -11,10 +11,11 @@ GRANT UPDATE (folded_into) ON deliveries TO picket_app;
 -- Notices of one thread reach a channel in their order: those of an incident, of a window of maintenance, of one trouble of a monitor or
 -- region. What has none stands for itself.
 ALTER TABLE notices ADD COLUMN thread text GENERATED ALWAYS AS (CASE
+    -- What raises it names an incident, and what ends it none.
+    WHEN kind IN ('flapping', 'flapping_over') THEN 'flapping ' || monitor_id
     WHEN incident_id IS NOT NULL THEN 'incident ' || incident_id
     WHEN occurrence_id IS NOT NULL THEN 'maintenance ' || occurrence_id
     WHEN channel_id IS NOT NULL THEN 'channel ' || channel_id
-    WHEN kind IN ('flapping', 'flapping_over') THEN 'flapping ' || monitor_id
     WHEN kind IN ('regional', 'regional_over') THEN 'regional ' || monitor_id
     WHEN kind IN ('region_silent', 'region_heard') THEN 'silent ' || org_id || ' ' || (payload #>> '{notice,kind,region}')
     WHEN kind IN ('region_network_bad', 'region_network_good') THEN 'network ' || org_id || ' ' || (payload #>> '{notice,kind,region}')
