@@ -8,14 +8,17 @@ use crate::domain::outage::{Notice, NoticeKind};
 use crate::store::{Conn, MaintenanceKey, StoreError, Worker};
 use crate::wake::Bell;
 
+/// A window that is due; why it cannot be read, where it cannot.
+pub type Due = (MaintenanceKey, Result<Kept, StoreError>);
+
 /// Locks up to `limit` windows that are due, longest waiting first.
 ///
 /// # Errors
-/// When the database fails or a row cannot be read.
-pub async fn due(worker: &mut Worker, now: Timestamp, limit: i64) -> Result<Vec<Kept>, StoreError> {
+/// When the database fails.
+pub async fn due(worker: &mut Worker, now: Timestamp, limit: i64) -> Result<Vec<Due>, StoreError> {
     let sql = select!("WHERE w.due_at <= $1 ORDER BY w.due_at LIMIT $2 FOR UPDATE OF w SKIP LOCKED");
     let rows: Vec<Row> = sqlx::query_as(sql).bind(now.micros()).bind(limit).fetch_all(worker.conn()).await?;
-    rows.into_iter().map(Row::kept).collect()
+    Ok(rows.into_iter().map(|row| (row.key(), row.kept())).collect())
 }
 
 /// The occurrences of a window whose end was not seen to, with their rows; first those that were called off.

@@ -73,6 +73,10 @@ pub struct Kept {
 }
 
 impl Row {
+    fn key(&self) -> MaintenanceKey {
+        MaintenanceKey(self.id)
+    }
+
     pub(in crate::store) fn kept(self) -> Result<Kept, StoreError> {
         let lost = |column| StoreError::Inconsistent { table: "maintenances", column, row: self.id };
         let seconds = |seconds: i32| Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
@@ -91,7 +95,7 @@ impl Row {
         };
         let counts_as = CountsAs::named(&self.counts_as);
         Ok(Kept {
-            key: MaintenanceKey(self.id),
+            key: self.key(),
             id: MaintenanceId(self.uuid),
             settings: Settings {
                 title: self.title,
