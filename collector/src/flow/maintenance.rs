@@ -4,6 +4,8 @@
 //! In: `maintenances` that are due. Out: `maintenance_occurrences`, `notices`, `states` marked. Each edge is passed in one
 //! transaction with its mark, so that a collector that is killed passes it once.
 
+use std::time::Duration;
+
 use picket_shared::time::Timestamp;
 
 use crate::domain::maintenance::plan::Edge;
@@ -13,6 +15,8 @@ use crate::store::{Pools, StoreError, Worker};
 
 /// So many windows a transaction.
 const BATCH: i64 = 50;
+/// What cannot be read holds nothing else up, and is looked at again after so long: its zone may be in a newer version.
+const PUT_OFF: Duration = Duration::from_secs(3600);
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub struct Report {
     pub looked_at: u64,
     /// Edges that were passed.
     pub edges: u64,
+    /// Windows that could not be read and were put off.
+    pub failed: u64,
 }
 
 /// Passes every edge that is due at `now`.
@@ -35,9 +41,16 @@ pub async fn run(pools: &Pools, now: Timestamp) -> Result<Report, StoreError> {
         if due.is_empty() {
             return Ok(report);
         }
-        for kept in &due {
+        for (key, kept) in due {
             report.looked_at += 1;
-            report.edges += pass(&mut worker, kept, now).await?;
+            match kept {
+                Ok(kept) => report.edges += pass(&mut worker, &kept, now).await?,
+                Err(unreadable) => {
+                    tracing::error!(maintenance.row = key.0, "Could not read a window of maintenance: {unreadable}");
+                    edges::look_again(&mut worker, key, Some(now + PUT_OFF)).await?;
+                    report.failed += 1;
+                }
+            }
         }
         worker.commit().await?;
     }
