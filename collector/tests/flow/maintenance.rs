@@ -337,3 +337,22 @@ async fn of_a_window_that_comes_often_only_the_next_time_is_announced() {
     assert_eq!(story.comes_to("2026-12-01T14:00:00Z").await, 2);
     assert_eq!(story.told().await, ["scheduled 12-01T14:00", "began 12-01T14:00", "scheduled 12-02T14:00"]);
 }
+
+#[tokio::test]
+async fn a_window_that_cannot_be_read_is_put_off_and_holds_no_other_up() {
+    let story = Story::begins_at(at("2026-12-01T13:00:00Z")).await;
+    story.plans(json!({ "title": "Lost", "start": "2026-12-01T14:00", "duration_s": 3600 })).await;
+    sqlx::query("UPDATE maintenances SET zone = 'Europe/Nowhere', due_at = 1")
+        .execute(&story.world.owner)
+        .await
+        .unwrap();
+    let now = story.world.clock.now();
+    let id = MaintenanceId::at(now);
+    let wanted = settings::read(&json!({ "title": "Whole", "duration_s": 7200 }), None, now).unwrap();
+    let mut scoped = story.scoped().await;
+    assert!(deeds::add(&mut scoped, id, &wanted, now).await.unwrap());
+    scoped.commit().await.unwrap();
+    let report = maintenance::run(&story.world.pools, now).await.unwrap();
+    assert_eq!(report, maintenance::Report { looked_at: 2, edges: 1, failed: 1 });
+    assert_eq!(maintenance::run(&story.world.pools, now).await.unwrap(), maintenance::Report::default());
+}
