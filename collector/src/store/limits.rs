@@ -137,7 +137,7 @@ pub async fn sms_used_up(
     Ok(sqlx::query_scalar(
         "SELECT l.sms_per_day FROM organization_limits l WHERE l.org_id = $1 AND l.sms_per_day <= (
             SELECT count(*) FROM deliveries d JOIN channels c ON c.id = d.channel_id
-            WHERE d.org_id = $1 AND c.kind = ANY ($5) AND d.id <> $2
+            WHERE d.org_id = $1 AND c.kind = ANY ($5) AND d.id <> $2 AND d.folded_into IS NULL
                 AND ((d.state = 'sent' AND d.ended_at > $3)
                     OR (d.state = 'pending' AND d.leased_until > $4 AND d.id < $2)))",
     )
