@@ -89,10 +89,10 @@ async fn monitors_that_fail_at_once_are_a_handful_of_messages_to_each_person_and
     assert_eq!(tell(&told, START).await.sent, 10, "the first message is sent at once");
     fall(&told, 5, 2800, START + SECOND).await;
     assert_eq!(tell(&told, START + SECOND).await.sent, 0, "the rest waits for half a minute");
-    assert_eq!(tell(&told, START + SECOND * 50).await.sent, 10);
-    rise(&told, START + SECOND * 60).await;
-    assert_eq!(tell(&told, START + SECOND * 60).await.sent, 0);
-    assert_eq!(tell(&told, START + SECOND * 120).await.sent, 10);
+    assert_eq!(tell(&told, START + SECOND * 300).await.sent, 10);
+    rise(&told, START + SECOND * 400).await;
+    assert_eq!(tell(&told, START + SECOND * 400).await.sent, 0);
+    assert_eq!(tell(&told, START + SECOND * 700).await.sent, 10);
     let states = "SELECT string_agg(DISTINCT state || ' ' || attempts, ',') || ' ' || count(*) FROM deliveries";
     assert_eq!(told.text(states).await, "sent 1 56000", "down and up of each monitor reached each person");
     for person in 0..10 {
@@ -130,7 +130,7 @@ async fn what_failed_as_one_is_tried_again_as_the_same_and_what_came_since_waits
     assert_eq!(tell(&told, START + SECOND).await.sent, 1);
     let due: i64 = told.number("SELECT max(next_at) FROM deliveries WHERE folded_into IS NOT NULL").await;
     assert_eq!(tell(&told, Timestamp::from_micros(due)).await.sent, 1);
-    assert_eq!(tell(&told, Timestamp::from_micros(due) + SECOND * 50).await.sent, 1);
+    assert_eq!(tell(&told, Timestamp::from_micros(due) + SECOND * 300).await.sent, 1);
     let texts = texts(&receiver, "p");
     assert_eq!(texts.len(), 4, "{texts:#?}");
     assert!(
@@ -153,7 +153,7 @@ async fn what_went_down_and_up_within_half_a_minute_is_one_line() {
     fall(&told, 1, 3, START + SECOND).await;
     rise(&told, START + SECOND * 10).await;
     tell(&told, START + SECOND * 10).await;
-    assert_eq!(tell(&told, START + SECOND * 50).await.sent, 1);
+    assert_eq!(tell(&told, START + SECOND * 300).await.sent, 1);
     let text = &texts(&receiver, "p")[1];
     assert!(text.contains("3 up: ") && !text.contains("down:") && text.contains("after 10 s"), "{text}");
 }
