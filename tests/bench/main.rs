@@ -3,7 +3,7 @@
 //! Figures, not assertions: a run fails only if what it measures does not work. `docs/benchmarks.md` says how figures
 //! are made and what they are worth. Programs come from the folder that this one lies in.
 //!
-//! [`probe`], [`intake`], [`pages`], [`archive`] and [`login`] are benchmarks; [`targets`], [`peer`] and the harness's desk are what the
+//! [`probe`], [`intake`], [`pages`], [`archive`], [`login`] and [`telling`] are benchmarks; [`targets`], [`peer`] and the harness's desk are what the
 //! first talks to, [`client`] keeps a connection open, [`load`] and [`database`] fill a collector and ask it, [`meter`] reads what a program used, [`figure`] prints.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark fails as a test does: at once, and saying where")]
@@ -20,6 +20,7 @@ mod pages;
 mod peer;
 mod probe;
 mod targets;
+mod telling;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -35,6 +36,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("pages", pages::run),
     ("archive", archive::run),
     ("login", login::run),
+    ("telling", telling::run),
 ];
 
 fn main() -> ExitCode {

@@ -6,6 +6,7 @@
 
 mod a_bad_line_loses_nothing;
 mod a_collector_that_is_killed_loses_nothing;
+mod a_collector_that_is_killed_tells_every_verdict_once;
 mod a_cut_line_is_a_silence_and_no_loss;
 mod a_freeze_passes;
 mod a_full_disk_is_waited_out;
