@@ -84,7 +84,7 @@ fn is_told_well(world: &World, receiver: &Receiver) -> usize {
     let calls = receiver.calls();
     let mut once: BTreeMap<String, (usize, String)> = BTreeMap::new();
     for (at, call) in calls.iter().enumerate() {
-        let id = call.headers["webhook-id"].clone();
+        let id = call.headers["webhook-id"].to_str().unwrap().to_owned();
         let mut event = call.json();
         // It is written anew at each try, and says then how it stands.
         event["timestamp"] = serde_json::Value::Null;
