@@ -24,10 +24,22 @@ pub struct Report {
 /// When the database fails.
 pub async fn refresh(worker: &mut Worker, now: Timestamp) -> Result<Report, StoreError> {
     let written = sqlx::query(
-        "WITH shown AS (
+        "WITH working AS (
+             SELECT c.id, c.org_id, c.is_personal, mc.user_id FROM channels c LEFT JOIN member_channels mc ON mc.channel_id = c.id
+             WHERE c.deleted_at IS NULL AND c.verified_at IS NOT NULL),
+         reaching AS (
+             SELECT p.id, EXISTS (SELECT FROM policy_targets t JOIN working w ON w.org_id = t.org_id
+                 WHERE t.policy_id = p.id AND (w.id = t.channel_id OR w.user_id = t.user_id OR w.user_id IN (
+                     SELECT rm.user_id FROM rotations r JOIN rotation_members rm ON rm.rotation_id = r.id
+                     WHERE r.schedule_id = t.schedule_id))) AS reaches
+             FROM policies p WHERE p.deleted_at IS NULL),
+         shown AS (
              SELECT m.org_id, CASE WHEN m.paused_at IS NULL THEN s.state ELSE 'paused' END AS state, s.since,
-                    m.muted_at IS NOT NULL OR NOT EXISTS (
-                        SELECT FROM channels c WHERE c.org_id = m.org_id AND c.deleted_at IS NULL AND c.verified_at IS NOT NULL
+                    m.muted_at IS NOT NULL OR NOT coalesce(
+                        (SELECT r.reaches FROM policies p JOIN reaching r ON r.id = p.id
+                         WHERE p.org_id = m.org_id AND (p.id = m.policy_id OR p.tags && m.tags OR p.is_default)
+                         ORDER BY CASE WHEN p.id = m.policy_id THEN 0 WHEN p.tags && m.tags THEN 1 ELSE 2 END, p.id LIMIT 1),
+                        EXISTS (SELECT FROM working w WHERE w.org_id = m.org_id AND NOT w.is_personal)
                     ) AS untold
              FROM monitors m JOIN states s ON s.monitor_id = m.id WHERE m.deleted_at IS NULL),
          counted AS (

@@ -46,6 +46,7 @@ mod residency;
 mod rotation;
 mod secrets;
 mod slack;
+mod summaries;
 mod teams;
 mod telegram;
 mod telling;
