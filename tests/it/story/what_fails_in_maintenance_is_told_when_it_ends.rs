@@ -60,15 +60,19 @@ fn what_fails_in_maintenance_is_told_when_it_ends() {
     shown.uptime();
     let maintenance = shown.0["availability"]["30d"]["maintenance_s"].as_f64();
     assert!(maintenance.is_some_and(|seconds| seconds > 90.0), "{shown:#?}");
+    is_called_off_and_left_out(&world, &mailbox, id.as_str().unwrap());
+}
 
+/// After four messages; `over` is a window that is over.
+fn is_called_off_and_left_out(world: &World, mailbox: &Mailbox, over: &str) {
     let tomorrow = (now() + DAY).to_string();
     let later = ["maintenance", "add", "Later", "--start", &tomorrow[..16], "--for", "1h", "--announce", "48h"];
     let later = world.collector.json(&later)["id"].clone();
-    wait::until("a message that it is planned", MINUTE, || subject(&mailbox, 4, "Maintenance on "));
+    wait::until("a message that it is planned", MINUTE, || subject(mailbox, 4, "Maintenance on "));
     let shown = world.collector.run(&["maintenance", "show", later.as_str().unwrap()]);
     assert!(shown.contains("once, on ") && shown.contains("next on "), "{shown}");
     world.collector.run(&["maintenance", "remove", later.as_str().unwrap()]);
-    wait::until("a message that it is called off", MINUTE, || subject(&mailbox, 5, "Maintenance called off: Later"));
+    wait::until("a message that it is called off", MINUTE, || subject(mailbox, 5, "Maintenance called off: Later"));
     let daily = [
         "maintenance",
         "add",
@@ -84,13 +88,13 @@ fn what_fails_in_maintenance_is_told_when_it_ends() {
     let daily = world.collector.json(&daily)["id"].clone();
     let left_out = world.collector.run(&["maintenance", "skip", daily.as_str().unwrap()]);
     assert!(left_out.contains("Left out of \"Backups\""), "{left_out}");
-    let (code, _, error) = world.collector.outcome(&["maintenance", "skip", id.as_str().unwrap()]);
+    let (code, _, error) = world.collector.outcome(&["maintenance", "skip", over]);
     assert!(code == Some(1) && error.contains("no time of \"More disks\" is to come"), "{error}");
     let left = world.collector.json(&["maintenance", "list"]);
     assert_eq!(left.as_array().map(Vec::len), Some(3), "{left:#}");
     assert_eq!(left[0]["exceptions"][0].as_str().map(|start| &start[..16]), Some(&tomorrow[..16]), "{left:#}");
     assert!(left.as_array().unwrap().iter().all(|one| one["running"] == Value::Null));
-    let (code, _, error) = world.collector.outcome(&["maintenance", "end", id.as_str().unwrap()]);
+    let (code, _, error) = world.collector.outcome(&["maintenance", "end", over]);
     assert!(code == Some(1) && error.contains("nothing of \"More disks\" runs now"), "{error}");
 }
 
