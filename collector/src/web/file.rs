@@ -9,6 +9,9 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::store::StoreError;
 
+/// What a calendar is announced as.
+pub const CALENDAR: &str = "text/calendar; charset=utf-8; method=PUBLISH";
+
 /// Pieces of a file; one that failed breaks it off, so that nobody takes what is there for the whole.
 pub type Pieces = Sender<Result<Bytes, StoreError>>;
 

@@ -22,6 +22,7 @@ pub mod route;
 pub mod router;
 pub mod serve;
 mod table;
+pub mod telling;
 pub mod texts;
 pub mod tls;
 pub mod ui;

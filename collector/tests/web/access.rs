@@ -20,6 +20,7 @@ use crate::common::World;
 /// A path of the table with something in its places.
 pub(crate) fn filled(path: &str) -> String {
     path.replace("{id}", "01900000-0000-7000-8000-000000000001")
+        .replace("{override}", "01900000-0000-7000-8000-000000000001")
         .replace("{link}", "none")
         .replace("{hash}", "0")
         .replace("{name}", "none.css")

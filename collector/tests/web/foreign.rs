@@ -12,12 +12,14 @@ use crate::managements::managed;
 
 /// What routes name, by the beginning of their path; the other organization's, and one that nobody has. A route of another
 /// beginning fails until a row of it is here.
-const NAMED: [(&str, &str, &str); 18] = [
+const NAMED: [(&str, &str, &str); 20] = [
     ("/monitors/", THEIRS, NOBODYS),
     ("/channels/", THEIRS, NOBODYS),
     ("/deliveries/", THEIRS, NOBODYS),
     ("/incidents/", THEIRS, NOBODYS),
     ("/maintenance/", THEIRS, NOBODYS),
+    ("/policies/", THEIRS, NOBODYS),
+    ("/schedules/", THEIRS, NOBODYS),
     ("/keys/", "Theirs00", "Nobodys0"),
     ("/members/", THEIRS, NOBODYS),
     ("/invitations/", THEIRS, NOBODYS),
@@ -53,6 +55,13 @@ async fn other_organization(world: &World) {
                  VALUES ('{THEIRS}', 2, 'their maintenance', 'UTC', '2099-01-01T00:00:00', 3600, 'all', true, true, 'normal', 'user:eve@example.org', 0, 0);
              INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at)
                  VALUES ('{THEIRS}', 2, 'their mail', 'email', 't***@example.org', 'x', 0);
+             INSERT INTO schedules (uuid, org_id, name, zone, created_at, updated_at) VALUES ('{THEIRS}', 2, 'their turns', 'UTC', 0, 0);
+             INSERT INTO schedule_overrides (uuid, org_id, schedule_id, user_id, from_at, to_at, created_at)
+                 SELECT '{THEIRS}', 2, s.id, u.id, 0, 9e15, 0 FROM schedules s, users u WHERE s.uuid = '{THEIRS}' AND u.uuid = '{THEIRS}';
+             INSERT INTO policies (uuid, org_id, name, waits_s, repeats, repeat_after_s, tells_recovery, created_at, updated_at)
+                 VALUES ('{THEIRS}', 2, 'their policy', '{{0}}', 0, 0, true, 0, 0);
+             INSERT INTO policy_targets (org_id, policy_id, level, schedule_id)
+                 SELECT 2, p.id, 0, s.id FROM policies p JOIN schedules s USING (org_id) WHERE p.uuid = '{THEIRS}';
              INSERT INTO deliveries (uuid, org_id, channel_id, payload, state, next_at, created_at, ended_at)
                  SELECT '{THEIRS}', 2, id, '{{\"kind\":\"test\"}}', 'failed', 0, 0, 0 FROM channels WHERE uuid = '{THEIRS}';
              INSERT INTO invitations (uuid, org_id, email, role, token_hash, invited_by, created_at, expires_at)
@@ -78,6 +87,10 @@ async fn all_of_theirs(world: &World) -> String {
         "incident_events",
         "maintenances",
         "channels",
+        "schedules",
+        "schedule_overrides",
+        "policies",
+        "policy_targets",
         "deliveries",
         "invitations",
         "api_keys",
@@ -105,6 +118,11 @@ fn body(route: &Route) -> &'static str {
         ("PUT", "/api/v1/monitors/{id}/regional-alert") => r#"{"told": true}"#,
         ("PUT", "/api/v1/monitors/{id}/dependencies") => r#"{"depends_on": []}"#,
         ("PATCH", "/api/v1/maintenance/{id}") => r#"{"title": "mine"}"#,
+        ("PUT", "/api/v1/schedules/{id}") => r#"{"name": "mine", "rotations": []}"#,
+        ("POST", "/api/v1/schedules/{id}/overrides") => {
+            r#"{"member": "01900000-0000-7000-8000-0000000000bb", "from": "2099-01-01T00:00:00Z", "to": "2099-01-02T00:00:00Z"}"#
+        }
+        ("PUT", "/api/v1/policies/{id}") => r#"{"name": "mine", "levels": [{"wait_s": 0}]}"#,
         ("PATCH", _) => r#"{"name": "mine"}"#,
         ("PUT", path) if path.ends_with("/settings") => r#"{"settings": {"to": "mine@example.org"}}"#,
         ("POST", path) if path.ends_with("/verify") => r#"{"code": "123456"}"#,
@@ -117,6 +135,7 @@ async fn ask(world: &World, route: &Route, name: &str, session: &str, key: &str)
         .path
         .replace("{id}", name)
         .replace("{key}", name)
+        .replace("{override}", name)
         .replace("{external_key}", if name == THEIRS { "their-key" } else { "no-key" });
     let path = if path.ends_with("/series") { path + "?from=0&to=3600" } else { path };
     let request = Request::builder().method(route.method).uri(path).header(header::HOST, "localhost:8080");
@@ -172,7 +191,7 @@ async fn nothing_is_there(world: &World, but: &[&str]) {
     let mut asked = 0;
     for route in ROUTES {
         let own = matches!(route.who, Who::User(_) | Who::Proven(_) | Who::Person | Who::Key(_));
-        let names = ["{id}", "{key}", "{external_key}"].iter().any(|place| route.path.contains(place));
+        let names = ["{id}", "{key}", "{override}", "{external_key}"].iter().any(|place| route.path.contains(place));
         if !own || but.contains(&route.path) || !names {
             continue;
         }

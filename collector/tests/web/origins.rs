@@ -136,6 +136,14 @@ async fn no_get_changes_anything_whoever_asks() {
     let channel = [("kind", "email"), ("name", "ops"), ("address", "ops@example.org")];
     assert_eq!(browser.post("/channels/new", &channel).await.status.as_u16(), 303);
     let channel = world.one("SELECT uuid FROM channels").await;
+    browser.get("/schedules/new").await;
+    let made = browser.post("/schedules/new", &[("name", "turns"), ("zone", "UTC"), ("rotations", "0")]).await;
+    assert_eq!(made.status.as_u16(), 303);
+    let schedule = world.one("SELECT uuid FROM schedules").await;
+    let target = format!("schedules:{schedule}");
+    let policy = [("name", "nights"), ("levels", "1"), ("l0.wait", "0m"), ("l0.target", target.as_str())];
+    assert_eq!(browser.post("/policies/new", &policy).await.status.as_u16(), 303);
+    let policy = world.one("SELECT uuid FROM policies").await;
     let key = world.key("owner", Right::ALL, &[]).await;
     let key_id = world.one("SELECT public_id FROM api_keys").await;
     let link = world.porter.set_up_link(world.clock.now()).await.unwrap();
@@ -146,6 +154,10 @@ async fn no_get_changes_anything_whoever_asks() {
     for route in ROUTES.iter().filter(|route| route.method == "GET" && route.who != Who::Probe) {
         let id = if route.path.contains("channels") {
             &channel
+        } else if route.path.contains("schedules") {
+            &schedule
+        } else if route.path.contains("/policies") {
+            &policy
         } else if route.path.starts_with("/keys") {
             &key_id
         } else {

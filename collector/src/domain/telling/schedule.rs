@@ -5,6 +5,7 @@
 //! rotation has nobody.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::ToSpan;
 use jiff::civil::{Date, DateTime, Time, Weekday};
@@ -22,6 +23,8 @@ pub const MOST_MEMBERS: usize = 50;
 pub const MOST_HOURS: usize = 14;
 /// The farthest that shifts are worked out, in days.
 pub const FARTHEST_DAYS: i64 = 92;
+/// How far ahead people are warned of times with nobody on call.
+pub const AHEAD: Duration = Duration::from_secs(14 * 86_400);
 
 /// Who is on call when; `M` names a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,6 +147,12 @@ impl<M: Copy + PartialEq> Schedule<M> {
             last.to = to;
         }
         shifts
+    }
+
+    /// Every time of a range in which nobody is on call, from when until when.
+    pub fn empty(&self, from: Timestamp, to: Timestamp) -> Vec<(Timestamp, Timestamp)> {
+        let shifts = self.shifts(from, to).into_iter();
+        shifts.filter(|shift| shift.user.is_none()).map(|shift| (shift.from, shift.to)).collect()
     }
 
     /// Who, and whether that is an override.

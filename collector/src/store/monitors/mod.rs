@@ -8,7 +8,7 @@ mod row;
 mod undo;
 
 use picket_shared::check::CheckSpec;
-use picket_shared::ids::{MonitorId, Region};
+use picket_shared::ids::{MonitorId, PolicyId, Region};
 use picket_shared::secret::Sealed;
 use picket_shared::time::Timestamp;
 use serde_json::json;
@@ -91,6 +91,8 @@ pub struct MonitorRow {
     pub failing_from: Vec<FailingFrom>,
     /// Whether members are told of that, and until when they are not all the same.
     pub regional: RegionalAlert,
+    /// The policy that it names, where that is there.
+    pub policy: Option<PolicyId>,
     /// What names it in imports from another program.
     pub external_key: Option<String>,
     /// What the last import left.

@@ -1,7 +1,7 @@
 //! How a monitor is read.
 
 use picket_shared::check::CheckSpec;
-use picket_shared::ids::MonitorId;
+use picket_shared::ids::{MonitorId, PolicyId};
 use picket_shared::secret::Sealed;
 use picket_shared::time::Timestamp;
 use sqlx::types::Json;
@@ -14,6 +14,7 @@ use crate::store::{MonitorKey, RegionKey, StoreError};
 pub(super) const SELECT: &str =
     "SELECT m.id, m.uuid, m.name, m.spec, m.sealed_secret, m.interval_s, m.timeout_ms, m.quorum, m.eu_only,
         m.tags, m.severity, m.owner, m.runbook_url, m.version, m.created_at, m.paused_at, m.muted_at, m.external_key, m.imported, s.state, s.since,
+        (SELECT p.uuid FROM policies p WHERE p.id = m.policy_id AND p.deleted_at IS NULL) AS policy,
         m.tells_regional, m.regional_muted_until, failing_from(m.id, s.data) AS failing_from,
         coalesce(array_agg(r.id ORDER BY r.code) FILTER (WHERE r.id IS NOT NULL), '{}') AS region_keys,
         coalesce(array_agg(r.code ORDER BY r.code) FILTER (WHERE r.id IS NOT NULL), '{}') AS regions
@@ -45,6 +46,7 @@ pub(super) struct Row {
     imported: Option<Json<serde_json::Value>>,
     state: String,
     since: i64,
+    policy: Option<uuid::Uuid>,
     tells_regional: bool,
     regional_muted_until: Option<i64>,
     failing_from: Json<Vec<FailingFrom>>,
@@ -87,6 +89,7 @@ impl TryFrom<Row> for MonitorRow {
                 told: row.tells_regional,
                 muted_until: row.regional_muted_until.map(Timestamp::from_micros),
             },
+            policy: row.policy.map(PolicyId),
             external_key: row.external_key,
             // Of an import that cannot be read it is not known what a person changed: it counts as edited.
             imported: row.imported.and_then(|json| serde_json::from_value(json.0).ok()),

@@ -7,7 +7,9 @@ pub mod told;
 mod change;
 mod channels;
 mod preview;
+mod uses;
 
 pub use change::{List, NewPolicy, PolicyRow, get, insert, list, remove, update};
 pub use channels::{Manner, assign, forget_who_left, manners, set_member, set_quiet};
 pub use preview::{Preview, Told, preview};
+pub use uses::{Use, uses};

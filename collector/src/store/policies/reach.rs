@@ -41,6 +41,14 @@ pub enum By {
 }
 
 impl By {
+    pub(super) const fn ranked(rank: i32) -> Self {
+        match rank {
+            0 => Self::Monitor,
+            1 => Self::Tag,
+            _ => Self::Default,
+        }
+    }
+
     /// Its name in tables.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -191,11 +199,7 @@ impl From<ChosenRow> for Chosen {
             key: row.id,
             id: PolicyId(row.uuid),
             name: row.name,
-            by: match row.rank {
-                0 => By::Monitor,
-                1 => By::Tag,
-                _ => By::Default,
-            },
+            by: By::ranked(row.rank),
             policy: escalation(&row.waits_s, row.repeats, row.repeat_after_s, row.reminder_s),
             tells_recovery: row.tells_recovery,
             sms_per_day: row.sms_per_day.map(i64::from),

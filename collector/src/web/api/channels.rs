@@ -11,12 +11,15 @@ use serde_json::{Value, json};
 
 use super::problem::{Fault, Kind as ProblemKind, Problem};
 use super::query::{self, AFTER, LIMIT};
+use super::schedules::{faults, people};
 use super::{Answer, Call, Operation, Outcome};
 use crate::channels::{self, ChannelError, Made, Verdict};
 use crate::domain::access::Right;
 use crate::notify::channels::{Form, Kind, Proof};
 use crate::store::Scoped;
 use crate::store::channels::{self as store, ChannelRow};
+use crate::web::telling::People;
+use crate::web::telling::quiet::{self, Change, Manners};
 
 /// `GET /api/v1/channels`.
 pub const LIST: Operation =
@@ -38,7 +41,7 @@ pub const GET: Operation =
 /// `PATCH /api/v1/channels/{id}`.
 pub const RENAME: Operation =
     Operation::patch("/api/v1/channels/{id}", Right::ChannelsWrite, "renameChannel", || patch(rename_channel))
-        .does("Gives a channel another name, or says whether its messages name nothing that is watched.")
+        .does("Gives a channel another name; says whether its messages name nothing that is watched, when it is quiet, and whose own it is.")
         .body("ChannelPatch")
         .answers(&[(200, Some("Channel"))]);
 /// `PUT /api/v1/channels/{id}/settings`.
@@ -76,16 +79,18 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 async fn list_channels(call: Call) -> Outcome {
     let (limit, after) = (call.query.limit(), call.query.after::<ChannelId>()?);
-    let mut rows = store::list(&mut call.caller.scoped(&call.site).await?).await?;
+    let people = people(&call).await?;
+    let mut scoped = call.caller.scoped(&call.site).await?;
+    let mut rows = store::list(&mut scoped).await?;
+    let manners = Manners::of(&mut scoped, people).await?;
     rows.sort_by_key(|row| row.id);
     rows.retain(|row| after.is_none_or(|after| row.id > after));
     let (rows, next) = query::page(rows, limit, |row| row.id.to_string());
-    Ok(Answer::page(rows.iter().map(shown).collect(), next))
+    Ok(Answer::page(rows.iter().map(|row| shown(row, &manners)).collect(), next))
 }
 
 async fn get_channel(call: Call) -> Outcome {
-    let row = find(&mut call.caller.scoped(&call.site).await?, &call).await?;
-    Ok(Answer::ok(shown(&row)))
+    Ok(Answer::ok(show(&call).await?))
 }
 
 async fn create_channel(call: Call) -> Outcome {
@@ -102,7 +107,8 @@ async fn create_channel(call: Call) -> Outcome {
     let made =
         channels::add(&mut scoped, &call.site.sealer, (kind, &form), (name, minimal), now).await.map_err(refused)?;
     let (row, secret) = begin(&call, scoped, made).await?;
-    Ok(Answer::created(format!("/api/v1/channels/{}", row.id), made_of(&row, secret.as_ref())))
+    let manners = manners(&call).await?;
+    Ok(Answer::created(format!("/api/v1/channels/{}", row.id), made_of(&row, &manners, secret.as_ref())))
 }
 
 async fn put_settings(call: Call) -> Outcome {
@@ -113,17 +119,19 @@ async fn put_settings(call: Call) -> Outcome {
     let now = call.site.clock.now();
     let made = channels::edit(&mut scoped, &call.site.sealer, &row, &form, now).await.map_err(refused)?;
     let (row, secret) = begin(&call, scoped, made).await?;
-    Ok(Answer::ok(made_of(&row, secret.as_ref())))
+    Ok(Answer::ok(made_of(&row, &manners(&call).await?, secret.as_ref())))
 }
 
 async fn rename_channel(call: Call) -> Outcome {
+    let people = people(&call).await?;
     let mut scoped = call.caller.scoped(&call.site).await?;
     let row = find(&mut scoped, &call).await?;
     let now = call.site.clock.now();
     let name = call.body.get("name").and_then(Value::as_str);
     let minimal = call.body.get("minimal").and_then(Value::as_bool);
-    if name.is_none() && minimal.is_none() {
-        return Err(invalid("", "name what to change: name, minimal or both"));
+    let change = change(&call.body, &people)?;
+    if name.is_none() && minimal.is_none() && change.quiet.is_none() && change.member.is_none() {
+        return Err(invalid("", "name what to change: name, minimal, quiet or member"));
     }
     if let Some(name) = name.filter(|name| *name != row.name) {
         channels::rename(&mut scoped, &row, name, now).await.map_err(refused)?;
@@ -131,9 +139,31 @@ async fn rename_channel(call: Call) -> Outcome {
     if let Some(minimal) = minimal {
         channels::set_minimal(&mut scoped, &row, minimal, now).await.map_err(refused)?;
     }
-    let row = find(&mut scoped, &call).await?;
+    let manners = Manners::of(&mut scoped, people).await?;
+    if !quiet::apply(&mut scoped, &row, &manners, &change, now).await? {
+        return Err(Problem::not_found());
+    }
     scoped.commit().await?;
-    Ok(Answer::ok(shown(&row)))
+    Ok(Answer::ok(show(&call).await?))
+}
+
+/// What is to become of quiet hours and of whose it is.
+fn change(body: &Value, people: &People) -> Result<Change, Problem> {
+    let quiet = match body.get("quiet") {
+        None => None,
+        Some(Value::Null) => Some(None),
+        Some(said) => Some(Some(quiet::read(said).map_err(faults)?)),
+    };
+    let member = match body.get("member") {
+        None => None,
+        Some(Value::Null) => Some(None),
+        Some(id) => {
+            let id = id.as_str().unwrap_or_default();
+            let key = people.key(id).zip(id.parse().ok());
+            Some(Some(key.ok_or_else(|| invalid("member", "is no member of the organization"))?))
+        }
+    };
+    Ok(Change { quiet, member })
 }
 
 async fn remove_channel(call: Call) -> Outcome {
@@ -184,8 +214,19 @@ async fn find(scoped: &mut Scoped, call: &Call) -> Result<ChannelRow, Problem> {
 /// Waits for what the provider says to a message, then shows the channel.
 async fn after(call: &Call, delivery: DeliveryId) -> Outcome {
     channels::answer(&call.site.pools, call.caller.org(), delivery, ANSWER_WITHIN).await?;
+    Ok(Answer::ok(show(call).await?))
+}
+
+async fn manners(call: &Call) -> Result<Manners, Problem> {
+    let people = people(call).await?;
+    Ok(Manners::of(&mut call.caller.scoped(&call.site).await?, people).await?)
+}
+
+/// The channel of the path, as it is now.
+async fn show(call: &Call) -> Result<Value, Problem> {
+    let manners = manners(call).await?;
     let row = find(&mut call.caller.scoped(&call.site).await?, call).await?;
-    Ok(Answer::ok(shown(&row)))
+    Ok(shown(&row, &manners))
 }
 
 /// Begins the proof of a channel that was made, and commits. Where enough were asked for it is there all the same.
@@ -250,11 +291,11 @@ fn waits(call: &Call, error: ChannelError) -> Problem {
     }
 }
 
-fn made_of(row: &ChannelRow, secret: Option<&SecretString>) -> Value {
-    json!({ "channel": shown(row), "signing_secret": secret.map(|secret| secret.expose().clone()) })
+fn made_of(row: &ChannelRow, manners: &Manners, secret: Option<&SecretString>) -> Value {
+    json!({ "channel": shown(row, manners), "signing_secret": secret.map(|secret| secret.expose().clone()) })
 }
 
-fn shown(row: &ChannelRow) -> Value {
+fn shown(row: &ChannelRow, manners: &Manners) -> Value {
     let by_code = Kind::parse(&row.kind).is_none_or(|kind| kind.proof() == Proof::Code);
     let last =
         row.last.as_ref().map(|last| json!({ "state": last.state, "at": last.at.exact(), "answer": last.answer }));
@@ -265,6 +306,8 @@ fn shown(row: &ChannelRow) -> Value {
         "hint": row.hint,
         "provider_abroad": row.abroad,
         "minimal": row.minimal,
+        "quiet": manners.quiet(row.key),
+        "member": manners.member(row.key).and_then(|member| manners.people().id(member)),
         "created_at": row.created_at.exact(),
         "verified_at": row.verified_at.map(Timestamp::exact),
         "without_destination": row.unset.as_ref().map(|(at, why)| json!({ "since": at.exact(), "why": why })),

@@ -24,12 +24,14 @@ pub mod monitors;
 pub mod openapi;
 pub mod organization;
 pub mod papers;
+pub mod policies;
 pub mod portfolio;
 pub mod posture;
 pub mod problem;
 pub mod query;
 pub mod results;
 pub mod review;
+pub mod schedules;
 pub mod schema;
 pub mod services;
 
@@ -46,7 +48,7 @@ use self::problem::{Kind, Problem};
 use self::query::{Parameter, Query};
 use super::extract::key::Program;
 use super::guard::body_limit::{self, Unread};
-use super::{Site, csv};
+use super::{Site, csv, file};
 use crate::domain::access::Right;
 
 /// Where all of it lies.
@@ -79,6 +81,8 @@ pub struct Operation {
     pub csv: bool,
     /// Whether it answers with a ZIP archive where that was asked for.
     pub zip: bool,
+    /// Whether it answers with a calendar.
+    pub calendar: bool,
     /// Whether there may be nothing: the settings can take it away, or nothing was made yet.
     pub maybe_off: bool,
     /// What runs.
@@ -100,6 +104,7 @@ impl Operation {
             answers: &[],
             csv: false,
             zip: false,
+            calendar: false,
             maybe_off: false,
             handler,
         }
@@ -148,6 +153,10 @@ impl Operation {
 
     const fn or_zip(self) -> Self {
         Self { zip: true, ..self }
+    }
+
+    const fn as_calendar(self) -> Self {
+        Self { calendar: true, ..self }
     }
 
     const fn or_csv(self) -> Self {
@@ -243,8 +252,8 @@ pub struct Answer {
     status: StatusCode,
     body: Option<Value>,
     location: Option<String>,
-    /// In the place of a body of JSON: what the file is called, and the table.
-    file: Option<(String, String)>,
+    /// In the place of a body of JSON: of which type the file is, what it is called, and what stands in it.
+    file: Option<(&'static str, String, String)>,
 }
 
 impl Answer {
@@ -265,7 +274,12 @@ impl Answer {
 
     /// What was asked for, as CSV.
     pub fn csv(name: impl Into<String>, table: String) -> Self {
-        Self { file: Some((name.into(), table)), ..Self::done_with(StatusCode::OK) }
+        Self { file: Some((csv::TYPE, name.into(), table)), ..Self::done_with(StatusCode::OK) }
+    }
+
+    /// A calendar.
+    pub fn calendar(name: impl Into<String>, text: String) -> Self {
+        Self { file: Some((file::CALENDAR, name.into(), text)), ..Self::done_with(StatusCode::OK) }
     }
 
     fn done_with(status: StatusCode) -> Self {
@@ -280,8 +294,8 @@ impl Answer {
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        if let Some((name, table)) = self.file {
-            return csv::file(&name, table);
+        if let Some((kind, name, text)) = self.file {
+            return file::whole(kind, &name, text);
         }
         let mut response = match self.body {
             Some(body) => (self.status, body.to_string()).into_response(),

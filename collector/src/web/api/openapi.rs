@@ -72,6 +72,9 @@ fn described(operation: &Operation) -> Value {
                 answer["content"]["application/zip"] = json!({ "schema": { "type": "string" } });
             }
         }
+        if operation.calendar {
+            answer["content"] = json!({ "text/calendar": { "schema": { "type": "string" } } });
+        }
         responses.insert(status.to_string(), answer);
     }
     for (status, kinds) in refusals(operation) {

@@ -12,7 +12,11 @@ use crate::common::World;
 
 /// What an operation answers to a key, with nothing in its body.
 async fn status(world: &World, operation: &picket_collector::web::api::Operation, key: &str) -> (u16, String) {
-    let path = operation.path.replace("{id}", "01900000-0000-7000-8000-000000000001").replace("{external_key}", "k");
+    let path = operation
+        .path
+        .replace("{id}", "01900000-0000-7000-8000-000000000001")
+        .replace("{external_key}", "k")
+        .replace("{override}", "01900000-0000-7000-8000-000000000001");
     let request = Request::builder()
         .method(operation.method)
         .uri(&path)

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use picket_shared::check::{CheckSpec, HttpAuth};
-use picket_shared::ids::MonitorId;
-use serde::Deserialize;
+use picket_shared::ids::{MonitorId, PolicyId};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::view;
@@ -36,6 +36,13 @@ struct Body {
     regions: Option<Vec<String>>,
     paused: Option<bool>,
     external_key: Option<String>,
+    #[serde(default, deserialize_with = "said")]
+    policy: Option<Option<PolicyId>>,
+}
+
+/// Null is said too: it is another than what is absent.
+fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<PolicyId>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// What is to become of the credentials.
@@ -64,6 +71,8 @@ pub(super) struct Wanted {
     pub(super) regions: Vec<(RegionKey, String)>,
     pub(super) paused: bool,
     pub(super) external_key: Option<String>,
+    /// The policy that it is to name; as it is where nothing is said.
+    pub(super) policy: Option<Option<PolicyId>>,
 }
 
 /// What a change leaves as it is, in the words of a body: its own fields are put over these.
@@ -139,6 +148,7 @@ pub(super) fn read(
         regions,
         paused: body.paused.unwrap_or_else(|| old.is_some_and(|old| old.paused_at.is_some())),
         external_key: body.external_key,
+        policy: body.policy,
     })
 }
 

@@ -4,17 +4,17 @@
 use std::collections::{HashMap, HashSet};
 
 use picket_shared::daykeys::hex;
-use picket_shared::ids::MonitorId;
+use picket_shared::ids::{MonitorId, PolicyId};
 use picket_shared::secret::{Sealed, SecretString};
 use picket_shared::time::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::body::{self, Credentials, Wanted};
 use super::view;
 use crate::store::imports::{self, Change, Imported, New, Writer};
 use crate::store::monitors::{self, MonitorRow, Settings};
 use crate::store::regions::RegionRow;
-use crate::store::{MonitorKey, Scoped, regions, residency};
+use crate::store::{MonitorKey, PolicyKey, Scoped, policies, regions, residency};
 use crate::vault::Sealer;
 use crate::web::api::problem::{Fault, Kind, Problem};
 
@@ -59,7 +59,12 @@ pub(super) struct Step {
     pub(super) changes: Vec<Value>,
     name: String,
     write: Write,
+    /// The policy that it is to name then; nothing where that stays.
+    policy: Option<Option<Named>>,
 }
+
+/// A policy: its row, and what it is called.
+type Named = (PolicyKey, String);
 
 #[derive(Debug)]
 enum Write {
@@ -83,7 +88,8 @@ pub(super) async fn plan(
     now: Timestamp,
 ) -> Result<Plan, Problem> {
     let (regions, held) = (regions::list(scoped).await?, residency::holds(scoped).await?);
-    let desk = Desk { sealer, regions, held, now };
+    let policies = policies::list(scoped).await?.into_iter().map(|row| (row.id, (row.key, row.is.name))).collect();
+    let desk = Desk { sealer, regions, held, policies, now };
     let mut faults = Vec::new();
     let mut steps = Vec::with_capacity(wants.len());
     for want in wants {
@@ -115,7 +121,14 @@ impl Plan {
             _ => error.into(),
         };
         imports::change(scoped, Writer::Api, &changes, now).await.map_err(meanwhile)?;
-        imports::insert(scoped, Writer::Api, &new, now).await.map_err(meanwhile)
+        imports::insert(scoped, Writer::Api, &new, now).await.map_err(meanwhile)?;
+        for step in &self.steps {
+            let Some(policy) = &step.policy else { continue };
+            let row = monitors::by_id(scoped, step.id).await?.ok_or_else(Problem::not_found)?;
+            let policy = policy.as_ref().map(|(key, name)| (*key, name.as_str()));
+            policies::assign(scoped, row.key, policy, now).await?;
+        }
+        Ok(())
     }
 }
 
@@ -168,6 +181,7 @@ struct Desk<'a> {
     regions: Vec<RegionRow>,
     /// Whether the organization keeps to the EU.
     held: bool,
+    policies: HashMap<PolicyId, Named>,
     now: Timestamp,
 }
 
@@ -177,6 +191,10 @@ impl Desk<'_> {
         let wanted = match body::read(body, old.as_ref(), &self.regions, self.held) {
             Ok(wanted) => wanted,
             Err(faults) => return Ok(Err(faults)),
+        };
+        let policy = match self.policy(wanted.policy, old.as_ref()) {
+            Ok(policy) => policy,
+            Err(fault) => return Ok(Err(vec![fault])),
         };
         let id = body::id_of(old.as_ref(), self.now);
         let (sealed_secret, mark, credentials_differ) = self.seal(id, &wanted.credentials, old.as_ref())?;
@@ -215,7 +233,17 @@ impl Desk<'_> {
         }
         let name = settings.name.clone();
         let external_key = external_key.or_else(|| old.as_ref().and_then(|old| old.external_key.clone()));
+        let is_same = changes.is_empty();
+        let named = old.as_ref().and_then(|old| old.policy);
+        if policy.is_some() {
+            changes.push(view::difference(
+                "policy",
+                named.map(|id| json!(id)),
+                wanted.policy.flatten().map(|id| json!(id)),
+            ));
+        }
         let (action, write) = match old {
+            Some(_) if is_same && policy.is_some() => (Action::Changed, Write::Nothing),
             Some(_) if changes.is_empty() => (Action::Unchanged, Write::Nothing),
             Some(old) => {
                 let change = Change { key: old.key, version: old.version, settings, paused, imported };
@@ -226,7 +254,19 @@ impl Desk<'_> {
                 (Action::Created, Write::Make(Box::new(new)))
             }
         };
-        Ok(Ok(Step { at, id, external_key, action, changes, name, write }))
+        Ok(Ok(Step { at, id, external_key, action, changes, name, write, policy }))
+    }
+
+    /// The policy that a monitor is to name, where that is another than now.
+    fn policy(
+        &self,
+        wanted: Option<Option<PolicyId>>,
+        old: Option<&MonitorRow>,
+    ) -> Result<Option<Option<Named>>, Fault> {
+        let Some(wanted) = wanted.filter(|wanted| *wanted != old.and_then(|old| old.policy)) else { return Ok(None) };
+        let Some(id) = wanted else { return Ok(Some(None)) };
+        let named = self.policies.get(&id).cloned().ok_or_else(|| Fault::new("policy", "there is no such policy"))?;
+        Ok(Some(Some(named)))
     }
 
     /// The sealed credentials, their fingerprint, and whether they are others than before. The same ones, given again,

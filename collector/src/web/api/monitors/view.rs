@@ -27,6 +27,7 @@ pub(super) fn whole(row: &MonitorRow) -> Value {
         "owner": settings.briefing.owner,
         "runbook_url": settings.briefing.runbook_url,
         "regions": row.regions,
+        "policy": row.policy,
         "paused": row.paused_at.is_some(),
         "version": row.version,
         "state": state,

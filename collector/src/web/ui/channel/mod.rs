@@ -4,6 +4,7 @@
 pub mod edit;
 pub mod list;
 pub mod show;
+pub mod telling;
 
 use axum::http::StatusCode;
 use axum::response::Response;

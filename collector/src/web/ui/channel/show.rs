@@ -8,6 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use super::telling::{self, Telling, Typed};
 use super::{find, kind_word, result_word, shown, standing};
 use crate::channels::{self, ChannelError, Verdict};
 use crate::domain::access::Right;
@@ -39,6 +40,7 @@ struct Page {
     hook: Option<(String, &'static str)>,
     last: Option<(&'static str, Shape, When, Option<String>)>,
     error: Option<String>,
+    telling: Telling,
 }
 
 /// How long a page waits for the provider's answer.
@@ -53,7 +55,7 @@ pub async fn get_channel(
 ) -> Response {
     let shows = async {
         let Some(row) = find(&mut user.scoped(&site).await?, &id).await? else { return Ok(None) };
-        Ok(Some(show(&site, &user, &row, &query, None)))
+        Ok(Some(show(&site, &user, &row, &query, (None, None)).await?))
     };
     shown(shows.await)
 }
@@ -66,8 +68,8 @@ pub async fn post_verify(State(site): State<Site>, user: User, Path(id): Path<St
         let verdict = channels::verify(scoped, &site.sealer, &row, form.text("code"), site.clock.now()).await?;
         Ok(Some(match verdict {
             Verdict::Verified | Verdict::Already => see(&format!("/channels/{}?done=verified", row.id)),
-            Verdict::Wrong { left } => wrong(&site, &user, &row, filled("channel.wrong_code", left)),
-            Verdict::NoneWorks => wrong(&site, &user, &row, text("channel.no_code").to_owned()),
+            Verdict::Wrong { left } => wrong(&site, &user, &row, filled("channel.wrong_code", left)).await?,
+            Verdict::NoneWorks => wrong(&site, &user, &row, text("channel.no_code").to_owned()).await?,
         }))
     };
     shown(verifies.await)
@@ -85,9 +87,13 @@ pub async fn post_prove(State(site): State<Site>, user: User, Path(id): Path<Str
                 Ok(Some(see(&format!("/channels/{}", row.id))))
             }
             Err(ChannelError::Wait(until)) => {
-                Ok(Some(wrong(&site, &user, &row, filled("channel.wait", format!("{until:.0}")))))
+                drop(scoped);
+                Ok(Some(wrong(&site, &user, &row, filled("channel.wait", format!("{until:.0}"))).await?))
             }
-            Err(ChannelError::Unset(_)) => Ok(Some(wrong(&site, &user, &row, text("channel.set_first").to_owned()))),
+            Err(ChannelError::Unset(_)) => {
+                drop(scoped);
+                Ok(Some(wrong(&site, &user, &row, text("channel.set_first").to_owned()).await?))
+            }
             Err(failed) => Err(failed),
         }
     };
@@ -106,10 +112,12 @@ pub async fn post_test(State(site): State<Site>, user: User, Path(id): Path<Stri
                 Ok(Some(see(&format!("/channels/{}", row.id))))
             }
             Err(ChannelError::Wait(until)) => {
-                Ok(Some(wrong(&site, &user, &row, filled("channel.wait", format!("{until:.0}")))))
+                drop(scoped);
+                Ok(Some(wrong(&site, &user, &row, filled("channel.wait", format!("{until:.0}"))).await?))
             }
             Err(ChannelError::NotVerified(_)) => {
-                Ok(Some(wrong(&site, &user, &row, text("channel.not_verified").to_owned())))
+                drop(scoped);
+                Ok(Some(wrong(&site, &user, &row, text("channel.not_verified").to_owned()).await?))
             }
             Err(failed) => Err(failed),
         }
@@ -129,9 +137,13 @@ pub async fn post_rename(State(site): State<Site>, user: User, Path(id): Path<St
                 scoped.commit().await?;
                 Ok(Some(see(&format!("/channels/{}?done=renamed", row.id))))
             }
-            Err(ChannelError::Name) => Ok(Some(wrong(&site, &user, &row, text("form.bad_name").to_owned()))),
+            Err(ChannelError::Name) => {
+                drop(scoped);
+                Ok(Some(wrong(&site, &user, &row, text("form.bad_name").to_owned()).await?))
+            }
             Err(ChannelError::NameTaken(name)) => {
-                Ok(Some(wrong(&site, &user, &row, filled("channel.name_taken", name))))
+                drop(scoped);
+                Ok(Some(wrong(&site, &user, &row, filled("channel.name_taken", name)).await?))
             }
             Err(failed) => Err(failed),
         }
@@ -153,8 +165,8 @@ pub async fn post_remove(State(site): State<Site>, user: User, Path(id): Path<St
     shown(removes.await)
 }
 
-fn wrong(site: &Site, user: &User, row: &ChannelRow, error: String) -> Response {
-    show(site, user, row, &HashMap::new(), Some(error))
+async fn wrong(site: &Site, user: &User, row: &ChannelRow, error: String) -> Result<Response, ChannelError> {
+    show(site, user, row, &HashMap::new(), (Some(error), None)).await
 }
 
 /// The address that a person has to enter at the provider, where it comes by https.
@@ -172,14 +184,16 @@ fn hook(site: &Site, user: &User, row: &ChannelRow) -> Option<(String, &'static 
     Some((format!("{url}/hooks/{}", link.expose()), text(entered)))
 }
 
-fn show(
+/// The page, with what is wrong and what was typed.
+pub(super) async fn show(
     site: &Site,
     user: &User,
     row: &ChannelRow,
     query: &HashMap<String, String>,
-    error: Option<String>,
-) -> Response {
+    (error, typed): (Option<String>, Option<Typed>),
+) -> Result<Response, ChannelError> {
     let now = site.clock.now();
+    let telling = telling::of(site, user, row, typed).await?;
     let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let last = row.last.as_ref().map(|last| {
         let shape = crate::web::ui::shape::shape(match last.state.as_str() {
@@ -206,6 +220,7 @@ fn show(
         by_code: Kind::parse(&row.kind).is_none_or(|kind| kind.proof() == Proof::Code),
         last,
         error,
+        telling,
     };
-    page_with(status, &page)
+    Ok(page_with(status, &page))
 }

@@ -16,6 +16,7 @@ use super::trial::Trial;
 use super::{find, shown};
 use crate::store::limits::Limited;
 use crate::store::monitors::{self, MonitorRow, Settings};
+use crate::store::policies::{self, PolicyRow};
 use crate::store::regions::{self, RegionRow};
 use crate::store::{Scoped, StoreError, residency};
 use crate::web::Site;
@@ -41,6 +42,7 @@ struct Page<'a> {
     regions: &'a [RegionRow],
     /// Whether the organization keeps to the EU.
     held: bool,
+    policies: Vec<(String, String)>,
     kinds: Vec<Choice>,
     records: Vec<&'static str>,
     faults: &'a Faults,
@@ -138,6 +140,7 @@ pub(super) async fn show(
 ) -> Result<Response, StoreError> {
     let mut scoped = user.scoped(site).await?;
     let (regions, held) = (regions::list(&mut scoped).await?, residency::holds(&mut scoped).await?);
+    let policies = policies::list(&mut scoped).await?;
     drop(scoped);
     let title =
         row.map_or_else(|| text("form.title_new").to_owned(), |row| filled("form.title_edit", &row.settings.name));
@@ -167,6 +170,7 @@ pub(super) async fn show(
         keeps: row.is_some_and(|row| row.settings.sealed_secret.is_some()),
         regions: &regions,
         held,
+        policies: policies.into_iter().map(|row| (row.id.to_string(), row.is.name)).collect(),
         kinds: kinds.collect(),
         records: RecordType::ALL.iter().map(|record| record.as_str()).collect(),
         open: faults.iter().any(|(field, _)| !basic.contains(field)),
@@ -190,13 +194,24 @@ async fn store(site: &Site, user: &User, row: Option<&MonitorRow>, draft: &Draft
         Ok(settings) => settings,
         Err(faults) => return show(site, user, row, draft, &faults, &[]).await,
     };
+    let named = row.and_then(|row| row.policy);
+    let policy = match policy(&mut scoped, draft).await? {
+        Ok(policy) => policy,
+        Err(faults) => return show(site, user, row, draft, &faults, &[]).await,
+    };
+    let is_named = policy.as_ref().map(|policy| policy.id) == named;
     let stored = match row {
-        Some(row) if row.settings == settings => return Ok(see(&format!("/monitors/{id}"))),
+        Some(row) if row.settings == settings && is_named => return Ok(see(&format!("/monitors/{id}"))),
+        Some(row) if row.settings == settings => Ok(()),
         Some(row) => monitors::edit(&mut scoped, row.key, row.version, &settings, now).await,
         None => monitors::insert(&mut scoped, id, &settings, now).await.map(drop),
     };
     match stored {
         Ok(()) => {
+            if let Some(row) = monitors::by_id(&mut scoped, id).await?.filter(|_| !is_named) {
+                let policy = policy.as_ref().map(|policy| (policy.key, policy.is.name.as_str()));
+                policies::assign(&mut scoped, row.key, policy, now).await?;
+            }
             scoped.commit().await?;
             Ok(see(&format!("/monitors/{id}?done={}", if row.is_some() { "changed" } else { "added" })))
         }
@@ -212,6 +227,18 @@ async fn store(site: &Site, user: &User, row: Option<&MonitorRow>, draft: &Draft
         Err(StoreError::RowCount { .. }) => Ok(error::page(StatusCode::CONFLICT, "error.changed_meanwhile")),
         Err(failed) => Err(failed),
     }
+}
+
+/// The policy that is chosen, if one is.
+async fn policy(scoped: &mut Scoped, draft: &Draft) -> Result<Result<Option<PolicyRow>, Faults>, StoreError> {
+    if draft.policy.is_empty() {
+        return Ok(Ok(None));
+    }
+    let found = match draft.policy.parse() {
+        Ok(id) => policies::get(scoped, id).await?,
+        Err(_) => None,
+    };
+    Ok(found.map(Some).ok_or_else(|| vec![("policy", text("form.no_policy").to_owned())]))
 }
 
 /// What is to be stored: regions looked up, credentials sealed.

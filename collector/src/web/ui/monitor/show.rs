@@ -25,6 +25,7 @@ use crate::web::texts::{filled, text};
 use crate::web::ui::dashboard::overlays;
 use crate::web::ui::frame::Frame;
 use crate::web::ui::maintenance::{self, OfMonitor};
+use crate::web::ui::policy::telling::{self as telling_of, Telling};
 use crate::web::ui::shape::{self, Shape, When, duration_us, lasting, percent, when};
 use crate::web::ui::{filters, page};
 
@@ -37,6 +38,7 @@ struct Page {
     since: When,
     notes: Vec<String>,
     maintenance: Vec<OfMonitor>,
+    telling: Option<Telling>,
     failing_from: Vec<(String, Option<When>)>,
     told_regional: bool,
     muted_until: Option<String>,
@@ -148,6 +150,7 @@ async fn gather(
     query: &HashMap<String, String>,
 ) -> Result<Option<Page>, StoreError> {
     let now = site.clock.now();
+    let people = telling_of::readers(site, user).await?;
     let mut scoped = user.scoped(site).await?;
     let Some(row) = find(&mut scoped, id).await? else { return Ok(None) };
     let interval = Duration::from_secs(u64::try_from(row.settings.interval_s).unwrap_or(60));
@@ -157,6 +160,7 @@ async fn gather(
     let windows = maintenance::of_monitor(&mut scoped, row.key, now).await?;
     let mut page = build(user, &row, &found, told, now, query);
     page.maintenance = windows;
+    page.telling = telling_of::of_monitor(user, &mut scoped, &row, people, now).await?;
     Ok(Some(page))
 }
 
@@ -179,6 +183,7 @@ fn build(
         since: when(row.paused_at.unwrap_or(row.since), now),
         notes: notes(row, found, now),
         maintenance: Vec::new(),
+        telling: None,
         failing_from: row.failing_from.iter().map(|one| failing(one, now)).collect(),
         told_regional: row.regional.told,
         muted_until: row.regional.muted_until.filter(|until| *until > now).map(|until| format!("{until:.0}")),

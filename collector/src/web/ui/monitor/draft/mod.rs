@@ -35,6 +35,8 @@ pub struct Draft {
     pub severity: String,
     pub owner: String,
     pub runbook_url: String,
+    /// The id of the policy that it names, or nothing.
+    pub policy: String,
     pub quorum: String,
     /// `yes`, `no`, or nothing: where it holds credentials.
     pub eu_only: String,
@@ -107,6 +109,7 @@ impl Draft {
             severity: text("severity"),
             owner: text("owner"),
             runbook_url: text("runbook_url"),
+            policy: text("policy"),
             quorum: text("quorum"),
             eu_only: text("eu_only"),
             method: text("method"),

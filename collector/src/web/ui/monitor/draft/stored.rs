@@ -20,6 +20,7 @@ impl Draft {
             severity: settings.briefing.severity.as_str().to_owned(),
             owner: settings.briefing.owner.clone().unwrap_or_default(),
             runbook_url: settings.briefing.runbook_url.clone().unwrap_or_default(),
+            policy: row.policy.map(|id| id.to_string()).unwrap_or_default(),
             quorum: settings.quorum.map_or_else(String::new, quorum_text),
             eu_only: match (settings.eu_only, settings.sealed_secret.is_some()) {
                 (true, _) => "yes",
