@@ -4,10 +4,11 @@
 //! proxy is then asked for the very address that was judged.
 
 mod tls;
+mod watch;
 
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -35,6 +36,8 @@ use super::dkim::Signer;
 use crate::config::{Mail, Outbound};
 
 pub use tls::BadClient;
+use watch::request_id;
+pub use watch::{Seen, Watcher};
 
 /// After so long a receiver is given up for this time.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -53,40 +56,6 @@ pub(super) const AGENT: &str = concat!("Picket/", env!("CARGO_PKG_VERSION"));
 /// Everything that sending needs. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client(Arc<Inner>, Option<Watcher>);
-
-/// What the last answer to a client was.
-#[derive(Clone, Debug, Default)]
-pub struct Watcher(Arc<Mutex<Option<Seen>>>);
-
-/// An answer, as far as it is kept beside its words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// The code of HTTP or SMTP.
-    pub status: u16,
-    /// What the provider calls the request, to ask it by.
-    pub request_id: Option<String>,
-}
-
-/// How providers name a request.
-const REQUEST_IDS: [&str; 5] =
-    ["x-request-id", "request-id", "twilio-request-id", "x-slack-req-id", "x-correlation-id"];
-
-impl Watcher {
-    /// What was seen last.
-    pub fn seen(&self) -> Option<Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn note(&self, seen: Seen) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
-    }
-}
-
-fn request_id(headers: &HeaderMap) -> Option<String> {
-    let named = REQUEST_IDS.iter().find_map(|name| headers.get(*name)?.to_str().ok())?;
-    let named: String = named.chars().filter(char::is_ascii_graphic).take(100).collect();
-    (!named.is_empty()).then_some(named)
-}
 
 #[derive(Debug)]
 struct Inner {

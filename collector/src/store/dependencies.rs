@@ -5,7 +5,7 @@ use picket_shared::time::Timestamp;
 use serde_json::json;
 
 use super::monitors::{MonitorRow, mark_dirty, place};
-use super::{Conn, MonitorKey, Scoped, StoreError, Worker, audit};
+use super::{Conn, MonitorKey, RegionKey, Scoped, StoreError, Worker, audit};
 use crate::domain::outage::Parent;
 
 /// Most that one monitor depends on.
@@ -133,14 +133,17 @@ async fn circle(conn: &mut Scoped, of: MonitorKey, parents: &[i64]) -> Result<Op
     .await?)
 }
 
-/// How it stands with what each of these monitors depends on; what is paused says nothing.
+/// How it stands with what each of these monitors depends on; what is paused says nothing. A probe that accounted for slots up to a time
+/// checked each monitor an interval before that at the earliest.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn of_monitors(worker: &mut Worker, monitors: &[i64]) -> Result<Vec<(i64, Parent)>, StoreError> {
     let rows: Vec<(i64, bool, Option<i64>)> = sqlx::query_as(
         "SELECT d.monitor_id, s.state IN ('suspect', 'down', 'recovering') AS fails,
-                (SELECT max(r.through) FROM region_states r WHERE r.monitor_id = d.parent_id) AS heard
+                greatest((SELECT max(r.last_at) FROM region_states r WHERE r.monitor_id = d.parent_id),
+                    (SELECT max(h.through) FROM monitor_regions mr JOIN probes p ON p.region_id = mr.region_id AND p.revoked_at IS NULL
+                     JOIN probe_status h ON h.probe_id = p.id WHERE mr.monitor_id = d.parent_id) - m.interval_s * 1000000::bigint) AS heard
          FROM monitor_dependencies d JOIN monitors m ON m.id = d.parent_id JOIN states s ON s.monitor_id = d.parent_id
          WHERE d.monitor_id = ANY ($1) AND m.deleted_at IS NULL AND m.paused_at IS NULL ORDER BY d.monitor_id, d.parent_id",
     )
@@ -150,6 +153,21 @@ pub async fn of_monitors(worker: &mut Worker, monitors: &[i64]) -> Result<Vec<(i
     let parent =
         |(of, fails, heard): (i64, bool, Option<i64>)| (of, Parent { fails, heard: heard.map(Timestamp::from_micros) });
     Ok(rows.into_iter().map(parent).collect())
+}
+
+/// What a monitor depends on, with each of its regions.
+///
+/// # Errors
+/// When the database fails.
+pub async fn above(worker: &mut Worker, of: MonitorKey) -> Result<Vec<(MonitorKey, RegionKey)>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT d.parent_id, mr.region_id FROM monitor_dependencies d JOIN monitors m ON m.id = d.parent_id
+         JOIN monitor_regions mr ON mr.monitor_id = d.parent_id
+         WHERE d.monitor_id = $1 AND m.deleted_at IS NULL AND m.paused_at IS NULL ORDER BY 1, 2",
+    )
+    .bind(of)
+    .fetch_all(worker.conn())
+    .await?)
 }
 
 /// Has what depends on a monitor judged again: how it stands with that changed.

@@ -16,18 +16,39 @@ const ROW: usize = 16;
 const MARK: usize = 16;
 
 impl Sealer {
-    /// The last part of the address of a row; `owner` numbers the organization.
+    /// The last part of the address where a delivery is acknowledged; `owner` numbers the organization.
     ///
     /// # Errors
     /// Only when the cryptographic library fails.
-    pub fn row_link(&self, class: Class, owner: i64, row: Uuid) -> Result<SecretString, VaultError> {
+    pub fn acknowledgement(&self, owner: i64, delivery: Uuid) -> Result<SecretString, VaultError> {
+        self.row_link(Class::Acknowledgement, owner, delivery)
+    }
+
+    /// Organization and delivery of such an address; `None` for what is none of ours.
+    pub fn of_acknowledgement(&self, link: &str) -> Option<(i64, Uuid)> {
+        self.row_of_link(Class::Acknowledgement, link)
+    }
+
+    /// The last part of the address where a channel's provider answers; `owner` numbers the organization.
+    ///
+    /// # Errors
+    /// Only when the cryptographic library fails.
+    pub fn hook(&self, owner: i64, channel: Uuid) -> Result<SecretString, VaultError> {
+        self.row_link(Class::Hook, owner, channel)
+    }
+
+    /// Organization and channel of such an address; `None` for what is none of ours.
+    pub fn of_hook(&self, link: &str) -> Option<(i64, Uuid)> {
+        self.row_of_link(Class::Hook, link)
+    }
+
+    fn row_link(&self, class: Class, owner: i64, row: Uuid) -> Result<SecretString, VaultError> {
         let named = [owner.to_be_bytes().as_slice(), row.as_bytes()].concat();
         let mark = self.mark(class, row.as_bytes(), &named)?;
         Ok(SecretString::new(URL_SAFE_NO_PAD.encode([named.as_slice(), &mark[..MARK]].concat())))
     }
 
-    /// Organization and row of such an address; `None` for what is none of ours.
-    pub fn row_of_link(&self, class: Class, link: &str) -> Option<(i64, Uuid)> {
+    fn row_of_link(&self, class: Class, link: &str) -> Option<(i64, Uuid)> {
         let bytes = URL_SAFE_NO_PAD.decode(link).ok().filter(|bytes| bytes.len() == OWNER + ROW + MARK)?;
         let (named, mark) = bytes.split_at(OWNER + ROW);
         let (owner, row) = named.split_at(OWNER);

@@ -19,12 +19,11 @@ use crate::notify::inbound::{self, LIMIT, Refusal, Request, Said};
 use crate::store::hooks::{self, HookRow};
 use crate::store::incidents::{self, Deed, Through};
 use crate::store::{OrgKey, Scoped, StoreError};
-use crate::vault::Class;
 
 /// `POST /hooks/{link}`.
 pub async fn post_hook(State(site): State<Site>, Path(link): Path<String>, request: Incoming) -> Response {
     let (parts, body) = request.into_parts();
-    let found = site.sealer.row_of_link(Class::Hook, &link);
+    let found = site.sealer.of_hook(&link);
     let Some((org, channel)) = found.map(|(org, row)| (OrgKey(org), ChannelId(row))) else { return nothing() };
     // No connection is held while the body comes in.
     let body = match body_limit::read(&parts.headers, body, LIMIT).await {
@@ -57,7 +56,7 @@ pub async fn post_hook(State(site): State<Site>, Path(link): Path<String>, reque
 
 fn said(site: &Site, row: &HookRow, request: &Request<'_>) -> Result<(Kind, Said), Refusal> {
     let kind = Kind::parse(&row.kind).ok_or(Refusal::Unsigned)?;
-    let opened = site.door.gate.opener.open(Class::HookSecret, row.uuid.as_bytes(), &row.secret());
+    let opened = site.door.gate.opener.open(crate::vault::Class::HookSecret, row.uuid.as_bytes(), &row.secret());
     let secret = opened.map_err(|error| {
         tracing::error!(channel.id = %row.uuid, "The secret of a channel's provider does not open: {error}");
         Refusal::Unsigned
@@ -102,7 +101,7 @@ async fn deed(
 
 /// The incident that a button is for: of this organization, by a token that we made.
 async fn pressed(site: &Site, scoped: &mut Scoped, token: &str) -> Result<Option<IncidentId>, StoreError> {
-    match site.sealer.row_of_link(Class::Acknowledgement, token) {
+    match site.sealer.of_acknowledgement(token) {
         Some((org, delivery)) if OrgKey(org) == scoped.org() => {
             Ok(hooks::asked(scoped, DeliveryId(delivery)).await?.map(|asked| asked.incident))
         }

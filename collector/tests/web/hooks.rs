@@ -5,7 +5,6 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use picket_collector::vault::Class;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -25,7 +24,10 @@ async fn told(kind: &str) -> World {
     for (org, channel, incident, delivery) in
         [(1, CHANNEL, INCIDENT, DELIVERY), (2, OTHER_CHANNEL, Uuid::from_u128(0xd2), OTHER_DELIVERY)]
     {
-        let hook = world.sealer.seal(Class::HookSecret, channel.as_bytes(), SECRET.as_bytes()).unwrap();
+        let hook = world
+            .sealer
+            .seal(picket_collector::vault::Class::HookSecret, channel.as_bytes(), SECRET.as_bytes())
+            .unwrap();
         let hook: String = hook.0.iter().map(|byte| format!("{byte:02x}")).collect();
         world
             .sql(&format!(
@@ -45,11 +47,11 @@ async fn told(kind: &str) -> World {
 }
 
 fn button(world: &World, org: i64, delivery: Uuid) -> String {
-    world.sealer.row_link(Class::Acknowledgement, org, delivery).unwrap().expose().clone()
+    world.sealer.acknowledgement(org, delivery).unwrap().expose().clone()
 }
 
 fn hook(world: &World) -> String {
-    format!("/hooks/{}", world.sealer.row_link(Class::Hook, 1, CHANNEL).unwrap().expose())
+    format!("/hooks/{}", world.sealer.hook(1, CHANNEL).unwrap().expose())
 }
 
 async fn say(world: &World, path: &str, headers: &[(&str, String)], body: &str) -> Answer {

@@ -128,6 +128,11 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "collector::probes",
         ],
     ),
+    // Where providers answer: what they sign with is opened here.
+    (
+        "collector::web::hook",
+        &["shared", "collector::notify", "collector::store", "collector::vault", "collector::web"],
+    ),
     (
         "collector::web::probe",
         &[
@@ -285,6 +290,7 @@ pub(super) const BANS: &[Ban] = &[
             "collector/src/store/people.rs",
             "collector/src/store/read/audit.rs",
             "collector/src/store/read/dashboard.rs",
+            "collector/src/store/read/deliveries.rs",
             "collector/src/store/read/incidents.rs",
             "collector/src/store/read/portfolio.rs",
             "collector/src/store/results/mod.rs",

@@ -73,7 +73,7 @@ pub(super) fn check(catalogue: &str, templates: &[(String, String)], sources: &[
     }
     // What a channel's form says is found by the names of its fields, and what a right is good for by its name; `web::texts`
     // holds each two together.
-    let by_name = ["channel_", "access.", "import.source_", "control."];
+    let by_name = ["channel_", "access.", "delivery.told_", "import.source_", "control."];
     used.extend(keys.iter().filter(|key| by_name.iter().any(|begin| key.starts_with(begin))).cloned());
     complaints.extend(keys.difference(&used).map(|key| format!("nobody uses the text {key}")));
     for (file, text) in templates {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::draft::Draft;
-use super::notice::{Notice, NoticeKind};
+use super::kind::NoticeKind;
+use super::notice::Notice;
 
 /// So many openings ...
 pub const OPENINGS: usize = 3;

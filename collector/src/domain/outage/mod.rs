@@ -22,6 +22,7 @@ mod decision;
 mod dependency;
 mod draft;
 mod input;
+mod kind;
 mod maintenance;
 mod state;
 mod suspect;
@@ -41,7 +42,8 @@ pub use input::{
     Before, FailureFacts, Input, Maintenance, Memory, MonitorFacts, Overlays, Parent, Pending, Recovering, RegionFacts,
     RegionResult, RegionalAlert, Span, Standing, State, Suspect, Told, Verdict,
 };
-pub use notice::{Audience, ChannelFacts, Notice, NoticeKind, OF_INCIDENT, RegionLine};
+pub use kind::{Audience, ChannelFacts, NoticeKind, OF_INCIDENT};
+pub use notice::{Notice, RegionLine};
 pub use quorum::QuorumRule;
 
 use draft::Draft;

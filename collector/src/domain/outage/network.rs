@@ -11,7 +11,8 @@ use picket_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::draft::Draft;
-use super::notice::{NoticeKind, tell};
+use super::kind::NoticeKind;
+use super::notice::tell;
 use super::timing::NETWORK_TOLD_AFTER;
 use super::vote::Vote;
 

@@ -5,26 +5,23 @@
 
 mod again;
 mod health;
+mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use picket_shared::outcome::Evidence;
 use picket_shared::retry::RetryPolicy;
 use picket_shared::secret::SecretString;
 use picket_shared::time::{Stopwatch, Timestamp};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::domain::outage::NoticeKind;
 use crate::meters::Meters;
-use crate::notify::message::{
-    self, Acknowledge, Alarm, Back, DeclaredFacts, Facts, IncidentFacts, MaintenanceFacts, MonitorFacts, Occasion,
-};
+use crate::notify::message::{self, Alarm, Facts, Occasion};
 use crate::notify::{Client, Kind, Seen, SendError, Settings};
-use crate::store::deliveries::{self, About, Attempt, IncidentNow, Leased, Tried};
+use crate::store::deliveries::{self, Attempt, Leased, Tried};
 use crate::store::{ChannelKey, Pools, StoreError, channel_proofs, limits};
-use crate::vault::{Class, Opener, Sealer, VaultError};
+use crate::vault::{Class, Opener, Sealer};
 use crate::wake::{Bell, Bells};
 
 pub use again::{Again, again};
@@ -250,26 +247,16 @@ fn ready(ctx: &Ctx, leased: &Leased, folded: &[Leased], now: Timestamp) -> Resul
     let settings: Settings = serde_json::from_slice(plain.expose())
         .map_err(|_| SendError::Permanent("the channel's settings cannot be read: make the channel anew".into()))?;
     let occasion = match (&leased.about, code(ctx, leased, now)?) {
-        (Some(about), _) if folded.is_empty() => notice(about)?,
-        (Some(_), _) => many(leased, folded)?,
+        (Some(about), _) if folded.is_empty() => write::notice(about)?,
+        (Some(_), _) => write::many(leased, folded)?,
         (None, Some((code, until))) => Occasion::Code { code, until },
         (None, None) => Occasion::Test { channel: leased.channel.name.clone() },
     };
-    let back = back(ctx, leased).map_err(|error| retry(format!("an address for answers cannot be made: {error}")))?;
+    let back =
+        write::back(ctx, leased).map_err(|error| retry(format!("an address for answers cannot be made: {error}")))?;
     let (minimal, public_url) = (channel.minimal, ctx.public_url.clone());
     let facts = Facts { delivery: leased.id, now, public_url, minimal, back, occasion };
     Ok(Ready { settings, message: message::write(&facts) })
-}
-
-/// How a message is answered: only where people find the collector. Providers come by https alone.
-fn back(ctx: &Ctx, leased: &Leased) -> Result<Back, VaultError> {
-    let Some(url) = ctx.public_url.as_deref().map(|url| url.trim_end_matches('/')) else { return Ok(Back::default()) };
-    let link = |class, row| ctx.sealer.row_link(class, leased.org.0, row);
-    let at = |part: &str, link: &SecretString| SecretString::new(format!("{url}/{part}/{}", link.expose()));
-    let token = link(Class::Acknowledgement, leased.id.0)?;
-    let hook = url.starts_with("https:").then(|| link(Class::Hook, leased.channel.id.0)).transpose()?;
-    let page = at("acknowledge", &token);
-    Ok(Back { acknowledge: Some(Acknowledge { token, page }), hook: hook.map(|link| at("hooks", &link)) })
 }
 
 impl Ready {
@@ -319,73 +306,6 @@ fn hide(sent: Result<String, SendError>, code: &str) -> Result<String, SendError
     }
 }
 
-/// What goes out as one; what is gone is left out.
-fn many(leased: &Leased, folded: &[Leased]) -> Result<Occasion, SendError> {
-    let mut all: Vec<&Leased> = std::iter::once(leased).chain(folded).collect();
-    all.sort_by_key(|one| one.key.0);
-    let items: Vec<_> = all.iter().filter_map(|one| notice(one.about.as_ref()?).ok()).collect();
-    match items.is_empty() {
-        true => Err(SendError::Permanent("what it is about is gone".to_owned())),
-        false => Ok(Occasion::Many { items }),
-    }
-}
-
-fn notice(about: &About) -> Result<Occasion, SendError> {
-    let (notice, now) = (about.notice.clone(), about.incident.as_ref());
-    if let NoticeKind::ChannelFailing { channel } | NoticeKind::ChannelWorks { channel } = &notice.kind {
-        return Ok(Occasion::Channel { channel: channel.clone(), at: notice.at, kind: notice.kind });
-    }
-    if let Some(now) = &about.maintenance {
-        let maintenance = MaintenanceFacts {
-            id: now.id,
-            title: now.title.clone(),
-            note: now.note.clone(),
-            zone: now.zone.clone(),
-            starts_at: now.starts_at,
-            ends_at: now.ends_at,
-            all: now.all,
-            monitors: now.monitors.clone(),
-        };
-        return Ok(Occasion::Maintenance { kind: notice.kind, at: notice.at, maintenance });
-    }
-    if let Some((incident, declared)) = now.and_then(|now| Some((now, now.declared.as_ref()?))) {
-        let incident = DeclaredFacts {
-            id: incident.id,
-            title: declared.title.clone(),
-            severity: incident.severity.into(),
-            monitors: declared.monitors.clone(),
-            started_at: incident.started_at,
-            resolved_at: incident.resolved_at,
-        };
-        return Ok(Occasion::Declared { kind: notice.kind, at: notice.at, incident });
-    }
-    let lost = || SendError::Permanent("what it is about is gone".to_owned());
-    let of = about.monitor.as_ref().ok_or_else(lost)?;
-    let monitor = MonitorFacts {
-        id: of.id,
-        name: of.name.clone(),
-        kind: of.kind.clone(),
-        target: of.target.clone(),
-        briefing: of.briefing.clone(),
-        dependents: of.dependents.clone(),
-    };
-    Ok(Occasion::Notice { notice, monitor, incident: now.map(incident) })
-}
-
-fn incident(now: &IncidentNow) -> IncidentFacts {
-    let evidence: Option<Evidence> = now.detail.get("evidence").cloned().and_then(|e| serde_json::from_value(e).ok());
-    IncidentFacts {
-        id: now.id,
-        started_at: now.started_at,
-        confirmed_at: now.confirmed_at,
-        resolved_at: now.resolved_at,
-        failure: now.failure,
-        message: now.message.clone(),
-        severity: now.severity,
-        evidence: evidence.unwrap_or_default(),
-    }
-}
-
 /// What follows from how sending went. `random` is uniform in 0..1.
 fn weigh(leased: &Leased, result: Result<String, SendError>, at: Timestamp, random: f64) -> (Attempt, String) {
     match result {
@@ -428,9 +348,9 @@ mod tests {
     use picket_shared::ids::{ChannelId, DeliveryId, MonitorId};
     use picket_shared::secret::Sealed;
 
-    use crate::domain::outage::Notice;
+    use crate::domain::outage::{Notice, NoticeKind};
 
-    use crate::store::deliveries::{LeasedChannel, MonitorNow};
+    use crate::store::deliveries::{About, LeasedChannel, MonitorNow};
     use crate::store::{DeliveryKey, OrgKey};
 
     fn leased(attempts: i32) -> Leased {

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::evidence;
 use super::gather::Case;
 use crate::domain::assignment::STALE_RECHECK;
-use crate::domain::outage::{Decision, IncidentAction, Notice};
+use crate::domain::outage::{Decision, IncidentAction, Notice, State};
 use crate::store::{IncidentKey, StoreError, Worker, dependencies, incidents, notices, rechecks, spans, states};
 
 /// Writes everything that was decided for one monitor.
@@ -51,6 +51,12 @@ pub(super) async fn write(
     states::write(worker, now, &written).await?;
     if case.input.standing.state.as_str() != standing.state.as_str() {
         dependencies::judge_children(worker, monitor, now).await?;
+        if matches!(standing.state, State::Suspect(_)) {
+            // Whether what it depends on fails too is to be known soon.
+            for (parent, region) in dependencies::above(worker, monitor).await? {
+                rechecks::ask(worker, org, parent, region, now - STALE_RECHECK, now).await?;
+            }
+        }
     }
     log(case, decision);
     Ok(())

@@ -1,7 +1,9 @@
 //! The words of a message: what a person reads, and in which order.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use picket_shared::ids::Region;
 use picket_shared::secret::SecretString;
 use picket_shared::time::Timestamp;
 
@@ -145,6 +147,14 @@ const fn is_of_outage(kind: &NoticeKind) -> bool {
     matches!(kind, NoticeKind::Down | NoticeKind::Reopened | NoticeKind::Reminder | NoticeKind::Up { .. })
 }
 
+fn regional(name: &str, failing: &BTreeSet<Region>) -> (String, String) {
+    let regions = failing.iter().map(Region::as_str).collect::<Vec<_>>().join(", ");
+    (
+        format!("Failing from {regions}: {name}"),
+        format!("{name} fails from {regions} and is up from elsewhere; this is no incident."),
+    )
+}
+
 fn headline(
     facts: &Facts,
     notice: &Notice,
@@ -171,8 +181,7 @@ fn headline(
         NoticeKind::Declared | NoticeKind::DeclaredOver => {
             (format!("Incident: {name}"), format!("A person opened or ended an incident of {name}."))
         }
-        // Those are of no monitor, and are written in `maintenance`.
-        // Those are written in `channel`.
+        // Those are of no monitor, and are written in `channel` and `maintenance`.
         NoticeKind::ChannelFailing { channel } | NoticeKind::ChannelWorks { channel } => {
             (format!("Channel: {}", channel.name), format!("The channel {} fails, or works again.", channel.name))
         }
@@ -186,13 +195,7 @@ fn headline(
             format!("Never came up: {name}"),
             format!("{name} has not been seen up since it was made; check its settings and its probes."),
         ),
-        NoticeKind::Regional { failing } => {
-            let regions = failing.iter().map(|region| region.as_str()).collect::<Vec<_>>().join(", ");
-            (
-                format!("Failing from {regions}: {name}"),
-                format!("{name} fails from {regions} and is up from elsewhere; this is no incident."),
-            )
-        }
+        NoticeKind::Regional { failing } => regional(name, failing),
         NoticeKind::RegionalOver => {
             (format!("Good from everywhere: {name}"), format!("{name} fails from no region any more."))
         }

@@ -14,7 +14,6 @@ use super::{filters, page_with, see};
 use crate::store::hooks::{self, Asked};
 use crate::store::incidents::{self, Deed, Through};
 use crate::store::{OrgKey, Scoped, StoreError};
-use crate::vault::Class;
 use crate::web::Site;
 use crate::web::extract::form::Form;
 use crate::web::guard::client::ClientAddress;
@@ -65,7 +64,7 @@ pub async fn post_acknowledge(
 
 /// What a link is for, with a connection of its organization.
 async fn asked(site: &Site, link: &str) -> Result<Option<(Scoped, Asked)>, StoreError> {
-    let Some((org, delivery)) = site.sealer.row_of_link(Class::Acknowledgement, link) else { return Ok(None) };
+    let Some((org, delivery)) = site.sealer.of_acknowledgement(link) else { return Ok(None) };
     let mut scoped = site.pools.scoped(OrgKey(org)).await?;
     Ok(hooks::asked(&mut scoped, DeliveryId(delivery)).await?.map(|asked| (scoped, asked)))
 }

@@ -14,7 +14,6 @@ use crate::channels::{self, ChannelError, Verdict};
 use crate::domain::access::Right;
 use crate::notify::channels::{Kind, Proof};
 use crate::store::channels::{self as store, ChannelRow};
-use crate::vault::Class;
 use crate::web::Site;
 use crate::web::extract::form::Form;
 use crate::web::extract::user::User;
@@ -180,7 +179,7 @@ fn hook(site: &Site, user: &User, row: &ChannelRow) -> Option<(String, &'static 
     if !url.starts_with("https:") || !user.member.may(Right::ChannelsWrite) {
         return None;
     }
-    let link = site.sealer.row_link(Class::Hook, user.member.org.0, row.id.0).ok()?;
+    let link = site.sealer.hook(user.member.org.0, row.id.0).ok()?;
     Some((format!("{url}/hooks/{}", link.expose()), text(entered)))
 }
 
