@@ -53,7 +53,7 @@ async fn a_message_that_quiet_hours_held_is_tried_for_a_day_from_their_end() {
     let mut worker = duty.world.pools.worker().await.unwrap();
     assert!(deliveries::lease(&mut worker, &[], 9, MINUTE, at(200)).await.unwrap().is_empty());
     let leased = deliveries::lease(&mut worker, &[], 9, MINUTE, at(301)).await.unwrap();
-    assert!(leased[0].created_at > at(298) && leased[0].created_at <= at(300), "{:?}", leased[0].created_at);
+    assert!(leased[0].asked_at > at(298) && leased[0].asked_at <= at(300), "{:?}", leased[0].asked_at);
 }
 
 #[tokio::test]
