@@ -70,7 +70,7 @@ const fn kind(target: Target) -> &'static str {
 }
 
 /// The schedules among these targets with times of the next fortnight in which nobody is on call.
-pub fn with_gaps<'a>(targets: impl Iterator<Item = Target>, known: &'a Known, now: Timestamp) -> Vec<&'a ScheduleRow> {
+pub fn with_gaps(targets: impl Iterator<Item = Target>, known: &Known, now: Timestamp) -> Vec<&ScheduleRow> {
     let mut found: Vec<&ScheduleRow> = Vec::new();
     for target in targets {
         let Target::Schedule(key) = target else { continue };
