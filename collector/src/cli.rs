@@ -18,11 +18,13 @@ use crate::cmd::mail::MailCommand;
 use crate::cmd::maintenance::MaintenanceCommand;
 use crate::cmd::monitor::MonitorCommand;
 use crate::cmd::organization::OrganizationCommand;
+use crate::cmd::policy::PolicyCommand;
 use crate::cmd::posture::PostureArgs;
 use crate::cmd::privacy::PrivacyCommand;
 use crate::cmd::probe::ProbeCommand;
 use crate::cmd::region::RegionCommand;
 use crate::cmd::restore::RestoreArgs;
+use crate::cmd::schedule::ScheduleCommand;
 use crate::cmd::serve::ServeArgs;
 use crate::cmd::up::UpArgs;
 use crate::cmd::user::UserCommand;
@@ -71,6 +73,12 @@ pub enum Command {
     /// Plan maintenance, begin it now, end it.
     #[command(subcommand)]
     Maintenance(MaintenanceCommand),
+    /// Show who is told when.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Show who is on call.
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
     /// Show regions.
     #[command(subcommand)]
     Region(RegionCommand),

@@ -10,7 +10,8 @@ use picket_shared::time::Clock;
 use super::up::Start;
 use super::{
     CmdError, admin, alarm, audit, backup, channel, config, database, doctor, drill, keys, mail, maintenance, migrate,
-    monitor, open, organization, posture, privacy, probe, region, restore, serve, up, user, wal_fetch, wal_push,
+    monitor, open, organization, policy, posture, privacy, probe, region, restore, schedule, serve, up, user,
+    wal_fetch, wal_push,
 };
 use crate::cli::{Cli, Command};
 use crate::config::{Config, DatabaseMode, Format, Level};
@@ -112,6 +113,8 @@ async fn dispatch(command: Command, config: Config) -> Result<ExitCode, CmdError
         }
         Command::Alarm(command) => alarm::run(command, &open(config, clock).await?).await,
         Command::Maintenance(command) => maintenance::run(command, &open(config, clock).await?).await,
+        Command::Policy(command) => policy::run(command, &open(config, clock).await?).await,
+        Command::Schedule(command) => schedule::run(command, &open(config, clock).await?).await,
         Command::Region(command) => region::run(command, &open(config, clock).await?).await,
         Command::Audit(command) => audit::run(command, &open(config, clock).await?).await,
         Command::Posture(args) => Box::pin(posture::run(args, config, clock)).await,

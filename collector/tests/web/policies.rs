@@ -194,3 +194,81 @@ async fn a_monitor_says_who_would_be_told_and_why_and_warns_where_nobody_would()
     let mut viewer = Browser::of(&world, "viewer").await;
     viewer.get(&page).await.hides("Who would be told");
 }
+
+#[tokio::test]
+async fn a_monitor_names_a_policy_in_its_form_and_leaves_it_again() {
+    let world = World::new().await;
+    let mut editor = Browser::of(&world, "editor").await;
+    let page = format!("/monitors/{}", monitor(&mut editor).await);
+    editor.get(&format!("{page}/edit")).await.hides("name=\"policy\"");
+    let ops = format!("channels:{}", channel(&world, "ops").await);
+    let fields = [("name", "Nights"), ("levels", "1"), ("l0.wait", "0m"), ("l0.target", ops.as_str())];
+    let policy = editor.post("/policies/new", &fields).await.to().to_owned();
+    let policy = policy.trim_start_matches("/policies/").split('?').next().unwrap().to_owned();
+    let mut fields = vec![("kind", "http"), ("target", "https://shop.example/"), ("name", "shop"), ("tags", "web")];
+    fields.extend([("every", "60s"), ("timeout", "10000ms"), ("auth", "none"), ("severity", "critical")]);
+    let of = |policy| [&fields[..], &[("policy", policy)]].concat();
+    let done = editor.post(&format!("{page}/edit"), &of(policy.as_str())).await;
+    assert_eq!(done.to(), format!("{page}?done=changed"), "{}", done.text);
+    editor.get(&page).await.shows(">Nights</a>. The monitor names it.");
+    editor.get(&format!("{page}/edit")).await.shows(&format!("<option value=\"{policy}\" selected>Nights</option>"));
+    editor.get(&format!("/policies/{policy}")).await.shows(">shop</a> <span class=\"why\">The monitor names it</span>");
+    assert_eq!(world.one("SELECT version FROM monitors").await, "1", "what is watched stays what it was");
+    let gone = editor.post(&format!("{page}/edit"), &of("01900000-0000-7000-8000-0000000000bb")).await;
+    assert_eq!(gone.status, StatusCode::UNPROCESSABLE_ENTITY);
+    gone.shows("This policy is not there any more");
+    editor.post(&format!("{page}/edit"), &of("")).await;
+    editor.get(&page).await.shows("No policy is for it");
+}
+
+#[tokio::test]
+async fn a_channel_says_when_it_is_quiet_and_whose_it_is() {
+    let world = World::new().await;
+    let mut editor = Browser::of(&world, "editor").await;
+    let page = format!("/channels/{}", channel(&world, "phone").await);
+    let responder = member(&world, "responder").await;
+    editor.get(&page).await.shows("name=\"q.hours\" value=\"0\"");
+    let more = editor.post(&format!("{page}/telling"), &[("member", responder.as_str()), ("redraw", "q.hours")]).await;
+    assert_eq!(more.status, StatusCode::OK);
+    more.shows("name=\"q.hours\" value=\"1\"");
+    more.shows(&format!("<option value=\"{responder}\" selected>responder@example.org</option>"));
+    assert_eq!(world.one("SELECT is_personal FROM channels").await, "false", "nothing is stored yet");
+    let nights = [
+        ("member", responder.as_str()),
+        ("zone", "Europe/Berlin"),
+        ("passes", "error"),
+        ("q.hours", "1"),
+        ("qh0.day", "1"),
+        ("qh0.day", "2"),
+        ("qh0.from", "22:00"),
+        ("qh0.to", "06:00"),
+    ];
+    let done = editor.post(&format!("{page}/telling"), &nights).await;
+    assert_eq!(done.to(), format!("{page}?done=telling_changed"), "{}", done.text);
+    let shown = editor.get(&page).await;
+    shown.shows("<dd>responder@example.org</dd>");
+    shown.shows(
+        "Mon, Tue 22:00–06:00<br>by the clocks of Europe/Berlin<br>What is at least so bad is told at once: Error",
+    );
+    for (field, value, says) in [
+        ("zone", "Berlin", "There is no time zone “Berlin”"),
+        ("qh0.to", "22:00", "a channel that is always quiet tells nobody"),
+        ("qh0.from", "late", "a time of day is written as 09:00"),
+        ("member", "01900000-0000-7000-8000-0000000000bb", "This member is not there any more"),
+    ] {
+        let mut fields: Vec<_> = nights.into_iter().filter(|(name, _)| *name != field).collect();
+        fields.push((field, value));
+        let answer = editor.post(&format!("{page}/telling"), &fields).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{field}");
+        answer.shows(says);
+    }
+    editor.post(&format!("{page}/telling"), &[("member", ""), ("q.hours", "0")]).await;
+    let stored =
+        world.one("SELECT concat(quiet, is_personal, (SELECT count(*) FROM member_channels)) FROM channels").await;
+    assert_eq!(stored, "f0");
+    let audited =
+        world.one("SELECT string_agg(action, ' ' ORDER BY seq) FROM audit WHERE action LIKE 'channel.%'").await;
+    assert_eq!(audited, "channel.quiet channel.member channel.quiet channel.member");
+    let mut responder = Browser::of(&world, "responder").await;
+    responder.get(&page).await.hides("/telling\"");
+}

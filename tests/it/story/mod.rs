@@ -47,3 +47,4 @@ mod the_operator_is_told_of_the_instance_itself;
 mod two_of_three_regions_down_open_an_incident;
 mod what_ended_stays_ended_after_a_restore;
 mod what_fails_in_maintenance_is_told_when_it_ends;
+mod who_is_told_when_is_set_up_in_a_browser;

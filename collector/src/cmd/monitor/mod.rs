@@ -1,5 +1,6 @@
-//! `monitor add|edit|list|show|test|check|pause|resume|delete|import|release`.
+//! `monitor add|edit|list|show|explain|test|check|pause|resume|delete|import|release`.
 
+pub mod explain;
 mod fields;
 mod import;
 mod manual;
@@ -35,6 +36,8 @@ pub enum MonitorCommand {
     List(Json),
     /// Show everything about one monitor.
     Show(OneArgs),
+    /// Say why somebody was told of a monitor, or was not, from what is stored.
+    Explain(explain::ExplainArgs),
     /// Try what `add` would make, from each region, now and once; 0 if all is up.
     Test(Box<manual::TestArgs>),
     /// Check a monitor from each region, now and once; 0 if all is up.
@@ -110,6 +113,10 @@ pub async fn run(command: MonitorCommand, app: &App) -> Result<ExitCode, CmdErro
         MonitorCommand::Show(args) => {
             let row = find(&mut scoped, &args.monitor).await?;
             show::run(&mut scoped, &row, args.json, now).await?;
+        }
+        MonitorCommand::Explain(args) => {
+            let row = find(&mut scoped, &args.monitor).await?;
+            explain::run(app, scoped, &row, &args).await?;
         }
         MonitorCommand::Test(args) => return manual::test(*args, app, scoped, now).await,
         MonitorCommand::Check(args) => return manual::check(args, app, scoped, now).await,

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod dashboard;
 pub mod deliveries;
 pub mod drill;
+pub mod explain;
 pub mod gauges;
 pub mod incidents;
 pub mod live;

@@ -2,5 +2,6 @@
 
 mod course;
 mod duty;
+mod explain;
 mod receivers;
 mod records;

@@ -125,3 +125,56 @@ async fn a_monitor_says_who_would_be_told_at_a_time() {
     let viewer = Program::of(&world, "viewer").await;
     assert_eq!(viewer.get(&path).await.problem().0, 403);
 }
+
+#[tokio::test]
+async fn a_monitor_names_a_policy_which_stays_until_null_is_said() {
+    let world = World::new().await;
+    let editor = Program::of(&world, "editor").await;
+    let ops = channel(&world, "ops").await;
+    let policy = json!({ "name": "Nights", "levels": [{ "wait_s": 0, "channels": [ops] }] });
+    let policy = editor.post("/policies", policy).await.text("/id").to_owned();
+    let body =
+        json!({ "name": "shop", "policy": policy, "spec": { "kind": "tcp", "host": "shop.example", "port": 1 } });
+    let made = editor.post("/monitors", body.clone()).await;
+    assert_eq!(made.text("/monitor/policy"), policy);
+    let change = json!({ "field": "policy", "from": null, "to": policy });
+    assert!(made.at("/changes").as_array().unwrap().contains(&change), "{}", made.at("/changes"));
+    let path = format!("/monitors/{}", made.text("/monitor/id"));
+    assert_eq!(editor.get(&format!("{path}/telling")).await.text("/policy/by"), "monitor");
+    assert_eq!(editor.get(&format!("/policies/{policy}")).await.at("/monitors"), &json!(1));
+    let stays = editor.patch(&path, json!({ "interval_s": 30 })).await;
+    assert_eq!(stays.text("/monitor/policy"), policy);
+    let dry = editor.patch(&format!("{path}?dry_run=true"), json!({ "policy": null })).await;
+    assert_eq!((dry.text("/action"), dry.text("/changes/0/field")), ("changed", "policy"));
+    let gone = editor.patch(&path, json!({ "policy": null })).await;
+    assert_eq!((gone.at("/monitor/policy"), gone.at("/monitor/version")), (&Value::Null, &json!(2)));
+    assert_eq!(editor.patch(&path, json!({ "policy": null })).await.text("/action"), "unchanged");
+    let stranger = json!({ "policy": "01900000-0000-7000-8000-0000000000bb" });
+    assert_eq!(editor.patch(&path, stranger).await.problem().2, ["policy"]);
+}
+
+#[tokio::test]
+async fn a_channel_is_quiet_and_a_members_own_as_it_is_said() {
+    let world = World::new().await;
+    let editor = Program::of(&world, "editor").await;
+    let path = format!("/channels/{}", channel(&world, "phone").await);
+    let responder = member(&world, "responder").await;
+    let quiet = json!({ "zone": "Europe/Berlin", "hours": [{ "days": [6, 7], "from": "22:00", "to": "08:00" }], "passes": "critical" });
+    let changed = editor.patch(&path, json!({ "quiet": quiet, "member": responder })).await;
+    assert_eq!((changed.at("/quiet"), changed.text("/member")), (&quiet, responder.as_str()));
+    assert_eq!(editor.patch(&path, json!({ "name": "mobile" })).await.at("/quiet"), &quiet, "what is absent stays");
+    for (body, field) in [
+        (
+            json!({ "quiet": { "zone": "Nowhere", "hours": [{ "days": [1], "from": "22:00", "to": "08:00" }] } }),
+            "quiet.zone",
+        ),
+        (json!({ "quiet": { "zone": "UTC", "hours": [{ "days": [1], "from": "22:00", "to": "22:00" }] } }), "quiet"),
+        (json!({ "quiet": { "zone": "UTC", "hours": [] } }), "quiet.hours"),
+        (json!({ "member": "01900000-0000-7000-8000-0000000000bb" }), "member"),
+        (json!({}), ""),
+    ] {
+        assert_eq!(editor.patch(&path, body).await.problem().2, [field]);
+    }
+    let none = editor.patch(&path, json!({ "quiet": null, "member": null })).await;
+    assert_eq!((none.at("/quiet"), none.at("/member")), (&Value::Null, &Value::Null));
+}

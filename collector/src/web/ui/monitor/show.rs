@@ -150,17 +150,15 @@ async fn gather(
     query: &HashMap<String, String>,
 ) -> Result<Option<Page>, StoreError> {
     let now = site.clock.now();
-    let people = telling_of::readers(site, user).await?;
     let mut scoped = user.scoped(site).await?;
     let Some(row) = find(&mut scoped, id).await? else { return Ok(None) };
     let interval = Duration::from_secs(u64::try_from(row.settings.interval_s).unwrap_or(60));
     let recent = now - (interval * 40).max(Duration::from_secs(900));
     let found = read::page(&mut scoped, row.key, now, recent, now - MONTH).await?;
-    let told = telling::of(&mut scoped).await?.is_told();
-    let windows = maintenance::of_monitor(&mut scoped, row.key, now).await?;
-    let mut page = build(user, &row, &found, told, now, query);
-    page.maintenance = windows;
-    page.telling = telling_of::of_monitor(user, &mut scoped, &row, people, now).await?;
+    let mut page = build(user, &row, &found, telling::of(&mut scoped).await?.is_told(), now, query);
+    page.maintenance = maintenance::of_monitor(&mut scoped, row.key, now).await?;
+    drop(scoped);
+    page.telling = telling_of::of_monitor(site, user, &row, now).await?;
     Ok(Some(page))
 }
 

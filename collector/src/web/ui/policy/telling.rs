@@ -5,13 +5,12 @@ use picket_shared::time::Timestamp;
 use super::{Whom, people, whom};
 use crate::domain::access::Right;
 use crate::domain::maintenance::in_words;
+use crate::store::StoreError;
 use crate::store::monitors::MonitorRow;
 use crate::store::policies::reach::{By, Hop, Miss, Target, Why};
 use crate::store::policies::{self, Preview};
-use crate::store::{Scoped, StoreError};
 use crate::web::Site;
 use crate::web::extract::user::User;
-use crate::web::telling::People;
 use crate::web::telling::policy::Known;
 use crate::web::telling::preview::{held_until, reaches_somebody, with_gaps};
 use crate::web::texts::{filled, text};
@@ -34,18 +33,21 @@ pub(in crate::web::ui) struct Level {
 
 /// Who would be told if the monitor were found down at `now`; nothing for who may not see that.
 pub(in crate::web::ui) async fn of_monitor(
+    site: &Site,
     user: &User,
-    scoped: &mut Scoped,
     row: &MonitorRow,
-    people: Option<People>,
     now: Timestamp,
 ) -> Result<Option<Telling>, StoreError> {
-    let Some(people) = people else { return Ok(None) };
-    let known = Known::of(scoped, people, now).await?;
-    let preview = policies::preview(scoped, user.member.org, &[row.key], now).await?;
+    if !user.member.may(Right::PoliciesRead) {
+        return Ok(None);
+    }
+    let people = people(site, user).await?;
+    let mut scoped = user.scoped(site).await?;
+    let known = Known::of(&mut scoped, people, now).await?;
+    let preview = policies::preview(&mut scoped, user.member.org, &[row.key], now).await?;
     let mut targets = Vec::new();
     if let Some(chosen) = &preview.chosen {
-        targets = policies::reach::targets(scoped, chosen.key).await?;
+        targets = policies::reach::targets(&mut scoped, chosen.key).await?;
     }
     let gaps = with_gaps(targets.into_iter().map(|(_, target)| target), &known, now);
     Ok(Some(Telling {
@@ -57,11 +59,6 @@ pub(in crate::web::ui) async fn of_monitor(
         nobody: !reaches_somebody(&preview),
         warnings: gaps.iter().map(|row| (row.id.to_string(), filled("policy.gaps", &row.name))).collect(),
     }))
-}
-
-/// The members, for who may see who is told when.
-pub(in crate::web::ui) async fn readers(site: &Site, user: &User) -> Result<Option<People>, StoreError> {
-    if user.member.may(Right::PoliciesRead) { people(site, user).await.map(Some) } else { Ok(None) }
 }
 
 /// By what a policy is chosen, in words.
