@@ -25,4 +25,26 @@ CREATE INDEX notices_thread ON notices (thread) WHERE thread IS NOT NULL;
 COMMENT ON COLUMN deliveries.folded_into IS 'subject=tenant; purpose=says with which it goes out as one message; retention=account; export=no; erase=delete';
 COMMENT ON COLUMN notices.thread IS 'subject=tenant; purpose=says what follows on what; retention=account; export=no; erase=delete';
 
+-- What the database makes of other columns is not known yet before a row changes, and follows them.
+CREATE OR REPLACE FUNCTION mask_only() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    erased text := nullif(current_setting('picket.erasing', true), '');
+    word text := current_setting('picket.erasing_word', true);
+BEGIN
+    -- Names of what was closed are masked as a whole.
+    IF erased IS NULL AND TG_ARGV[0] = 'names' THEN
+        RETURN NEW;
+    END IF;
+    IF erased IS NULL OR EXISTS (
+        SELECT FROM jsonb_each(to_jsonb(OLD)) o JOIN jsonb_each(to_jsonb(NEW)) n USING (key)
+        WHERE n.value <> o.value AND n.value <> without_name(o.value::text, erased, word)::jsonb
+          AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = TG_RELID AND a.attname = n.key AND a.attgenerated <> '')
+          AND NOT (TG_TABLE_NAME = 'channels' AND (n.key = 'unset_at' OR (n.key, n.value) IN (
+              ('sealed_settings', '"\\x"'), ('hint', '"erased"'), ('verified_at', 'null'), ('verified_by', 'null'), ('unset_why', '"erased"'))))
+    ) THEN
+        RAISE EXCEPTION 'the eraser takes an address out of a text, and changes nothing else' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
 CALL grant_erasure();

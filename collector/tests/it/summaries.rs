@@ -7,7 +7,7 @@ async fn untold(told: &Told) -> i64 {
     let mut worker = told.database.pools.worker().await.unwrap();
     picket_collector::store::summaries::refresh(&mut worker, START).await.unwrap();
     worker.commit().await.unwrap();
-    told.number("SELECT untold FROM organization_summaries").await
+    told.number("SELECT untold::bigint FROM organization_summaries").await
 }
 
 #[tokio::test]
