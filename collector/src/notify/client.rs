@@ -14,7 +14,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
@@ -37,7 +37,7 @@ use crate::config::{Mail, Outbound};
 
 pub use tls::BadClient;
 use watch::request_id;
-pub use watch::{Seen, Watcher};
+pub use watch::{Reply, Seen, Watcher};
 
 /// After so long a receiver is given up for this time.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -64,31 +64,6 @@ struct Inner {
     signer: Option<Signer>,
     outbound: Outbound,
     tls: Arc<ClientConfig>,
-}
-
-/// What a receiver answered.
-#[derive(Debug)]
-pub struct Reply {
-    /// The status.
-    pub status: StatusCode,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The body, cut off at 64 KiB.
-    pub body: Bytes,
-}
-
-impl Reply {
-    /// Whether the same request may be taken later.
-    pub(super) fn is_for_later(&self) -> bool {
-        let later = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
-        later.contains(&self.status) || self.status.is_server_error()
-    }
-
-    /// How long the receiver wants to be left alone, an hour at most.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-        Some(wait(seconds))
-    }
 }
 
 /// So many seconds, as a receiver named them; an hour at most.
