@@ -22,8 +22,8 @@ fn a_collector_that_is_killed_tells_every_verdict_once() {
     let (receiver, hook) = world.receiver();
     world.collector.trusted_channel(&["webhook", &hook, "--name", "hook"]);
     let mut shop = world.target(None, &[]);
-    add(&world);
     world.probe("eu");
+    add(&world);
     let all_up = format!("SELECT count(*) = {MONITORS} AS done FROM states WHERE state = 'up'");
     wait::until("every monitor up", Duration::from_secs(120), || is_so(&world, &all_up));
     let mut kills = 0;
@@ -51,10 +51,10 @@ fn add(world: &World) {
     let (host, port) = (world.target_address(), world.ports().http);
     let now = Clock::system().now().micros();
     let made = world.collector.postgres().run(&format!(
-        "WITH org AS (SELECT min(id) AS id FROM organizations), new AS (
+        "WITH org AS (SELECT min(id) AS id FROM organizations), clock AS (UPDATE assignment_clock SET version = version + 1 RETURNING version), new AS (
             INSERT INTO monitors (uuid, org_id, name, kind, target, spec, interval_s, timeout_ms, assigned_at_version, created_at, updated_at)
             SELECT gen_random_uuid(), org.id, 'shop ' || n, 'tcp', '{host}:{port}', '{{\"kind\":\"tcp\",\"host\":\"{host}\",\"port\":{port}}}',
-                5, 4900, 1, {now}, {now} FROM org, generate_series(1, {MONITORS}) n RETURNING org_id, id),
+                5, 4900, clock.version, {now}, {now} FROM org, clock, generate_series(1, {MONITORS}) n RETURNING org_id, id),
          run AS (INSERT INTO monitor_regions SELECT new.org_id, new.id, regions.id FROM new, regions WHERE regions.code = 'eu')
          INSERT INTO states (org_id, monitor_id, state, since, data, watch) SELECT org_id, id, 'pending', {now}, '{{}}', false FROM new"
     ));
