@@ -48,6 +48,16 @@ pub async fn on_call(conn: &mut impl Conn, key: ScheduleKey, at: Timestamp) -> R
     Ok(rota.on_call(at))
 }
 
+/// How many schedules the organization has.
+///
+/// # Errors
+/// When the database fails.
+pub async fn count(conn: &mut Scoped) -> Result<usize, StoreError> {
+    let count: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM schedules WHERE deleted_at IS NULL").fetch_one(conn.conn()).await?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
 /// Rotations, and the overrides that end after `since`.
 async fn rota(
     conn: &mut impl Conn,
@@ -110,12 +120,17 @@ struct Row {
 /// # Errors
 /// When the database fails or one cannot be read.
 pub async fn list(conn: &mut Scoped, since: Timestamp) -> Result<Vec<ScheduleRow>, StoreError> {
+    read(conn, None, since).await
+}
+
+async fn read(conn: &mut Scoped, only: Option<ScheduleId>, since: Timestamp) -> Result<Vec<ScheduleRow>, StoreError> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT s.id, s.uuid, s.name, s.zone, s.version, s.created_at, s.updated_at,
                 ARRAY(SELECT DISTINCT p.name FROM policy_targets t JOIN policies p ON p.id = t.policy_id
                       WHERE t.schedule_id = s.id AND p.deleted_at IS NULL ORDER BY p.name) AS policies
-         FROM schedules s WHERE s.deleted_at IS NULL ORDER BY s.name",
+         FROM schedules s WHERE s.deleted_at IS NULL AND ($1::uuid IS NULL OR s.uuid = $1) ORDER BY s.name",
     )
+    .bind(only.map(|id| id.0))
     .fetch_all(conn.conn())
     .await?;
     let mut list = Vec::with_capacity(rows.len());
@@ -141,7 +156,7 @@ pub async fn list(conn: &mut Scoped, since: Timestamp) -> Result<Vec<ScheduleRow
 /// # Errors
 /// When the database fails or it cannot be read.
 pub async fn get(conn: &mut Scoped, id: ScheduleId, since: Timestamp) -> Result<Option<ScheduleRow>, StoreError> {
-    Ok(list(conn, since).await?.into_iter().find(|row| row.id == id))
+    Ok(read(conn, Some(id), since).await?.pop())
 }
 
 /// Makes a schedule; overrides are added to it later.

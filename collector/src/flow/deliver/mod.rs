@@ -143,7 +143,7 @@ impl Round {
         let now = self.now + self.watch.elapsed();
         let mut conn = self.ctx.pools.worker().await?;
         let limit = i64::try_from(room).unwrap_or(1);
-        deliveries::put_off(&mut conn, &at_once(), FOLD_WITHIN, now).await?;
+        deliveries::put_off(&mut conn, &Kind::names(|kind| !kind.folds()), FOLD_WITHIN, now).await?;
         let mut ready = Vec::new();
         for leased in deliveries::lease(&mut conn, &self.busy, limit, LEASE, now).await? {
             let folded = match leased.about.is_some() && Kind::parse(&leased.channel.kind).is_some_and(Kind::folds) {
@@ -174,11 +174,6 @@ impl Round {
         }
         Some(Ok(()))
     }
-}
-
-/// The kinds of channel that are told each notice by itself, at once.
-fn at_once() -> Vec<&'static str> {
-    Kind::ALL.iter().filter(|kind| !kind.folds()).map(|kind| kind.as_str()).collect()
 }
 
 async fn deliver(ctx: &Ctx, leased: &Leased, folded: &[Leased], now: Timestamp) -> Result<Attempt, StoreError> {
@@ -275,7 +270,7 @@ impl Ready {
 async fn within_limit(ctx: &Ctx, leased: &Leased, now: Timestamp) -> Result<(), SendError> {
     let unread = |error: StoreError| retry(format!("the limit of SMS cannot be read: {error}"));
     let mut conn = ctx.pools.worker().await.map_err(unread)?;
-    let kinds: Vec<_> = Kind::ALL.iter().filter(|kind| kind.is_sms()).map(|kind| kind.as_str()).collect();
+    let kinds = Kind::names(Kind::is_sms);
     match limits::sms_used_up(&mut conn, leased.org, leased.key, &kinds, now).await.map_err(unread)? {
         Some(most) => Err(SendError::Permanent(format!(
             "the organization is at its limit of {most} SMS in 24 hours: ask whoever runs this Picket for more"

@@ -107,8 +107,7 @@ pub(super) async fn within_budget(
     if !hops.iter().any(|hop| is_sms(&hop.kind)) {
         return Ok(hops);
     }
-    let kinds: Vec<_> = Kind::ALL.iter().filter(|kind| kind.is_sms()).map(|kind| kind.as_str().to_owned()).collect();
-    let mut left = most - reach::sent_by(conn, policy, &kinds, now - DAY).await?;
+    let mut left = most - reach::sent_by(conn, policy, &Kind::names(Kind::is_sms), now - DAY).await?;
     let mut within = Vec::with_capacity(hops.len());
     for hop in hops {
         if !is_sms(&hop.kind) {

@@ -261,6 +261,11 @@ impl Kind {
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
     }
+
+    /// The names of the kinds for which something is so.
+    pub fn names(is_so: impl Fn(Self) -> bool) -> Vec<&'static str> {
+        Self::ALL.iter().filter(|kind| is_so(**kind)).map(|kind| kind.as_str()).collect()
+    }
 }
 
 /// What the provider said to a message that it took, shortened.

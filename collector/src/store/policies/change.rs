@@ -46,9 +46,6 @@ pub struct PolicyRow {
     pub monitors: i64,
 }
 
-/// Every policy, by name.
-pub type List = Vec<PolicyRow>;
-
 #[derive(sqlx::FromRow)]
 struct Row {
     id: PolicyKey,
@@ -72,21 +69,38 @@ struct Row {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list(conn: &mut Scoped) -> Result<List, StoreError> {
+pub async fn list(conn: &mut Scoped) -> Result<Vec<PolicyRow>, StoreError> {
+    read(conn, None).await
+}
+
+/// How many policies the organization has.
+///
+/// # Errors
+/// When the database fails.
+pub async fn count(conn: &mut Scoped) -> Result<usize, StoreError> {
+    let count: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM policies WHERE deleted_at IS NULL").fetch_one(conn.conn()).await?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
+async fn read(conn: &mut Scoped, only: Option<PolicyId>) -> Result<Vec<PolicyRow>, StoreError> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT p.id, p.uuid, p.name, p.is_default, p.tags, p.waits_s, p.repeats, p.repeat_after_s, p.reminder_s,
                 p.tells_recovery, p.sms_per_day, p.version, p.created_at, p.updated_at,
                 (SELECT count(*) FROM monitors m WHERE m.policy_id = p.id AND m.deleted_at IS NULL) AS monitors
-         FROM policies p WHERE p.deleted_at IS NULL ORDER BY p.name",
+         FROM policies p WHERE p.deleted_at IS NULL AND ($1::uuid IS NULL OR p.uuid = $1) ORDER BY p.name",
     )
+    .bind(only.map(|id| id.0))
     .fetch_all(conn.conn())
     .await?;
+    let keys: Vec<PolicyKey> = rows.iter().map(|row| row.id).collect();
+    let targets = targets(conn, &keys).await?;
     let mut list = Vec::with_capacity(rows.len());
     for row in rows {
         let mut levels = vec![Vec::new(); row.waits_s.len()];
-        for (level, target) in targets(conn, row.id).await? {
-            if let Some(level) = levels.get_mut(level) {
-                level.push(target);
+        for (_, level, target) in targets.iter().filter(|(policy, ..)| *policy == row.id) {
+            if let Some(level) = levels.get_mut(*level) {
+                level.push(*target);
             }
         }
         list.push(PolicyRow {
@@ -115,7 +129,7 @@ pub async fn list(conn: &mut Scoped) -> Result<List, StoreError> {
 /// # Errors
 /// When the database fails.
 pub async fn get(conn: &mut Scoped, id: PolicyId) -> Result<Option<PolicyRow>, StoreError> {
-    Ok(list(conn).await?.into_iter().find(|row| row.id == id))
+    Ok(read(conn, Some(id)).await?.pop())
 }
 
 /// Makes a policy.

@@ -9,7 +9,7 @@ mod channels;
 mod preview;
 mod uses;
 
-pub use change::{List, NewPolicy, PolicyRow, get, insert, list, remove, update};
+pub use change::{NewPolicy, PolicyRow, count, get, insert, list, remove, update};
 pub use channels::{Manner, assign, forget_who_left, manners, set_member, set_quiet};
 pub use preview::{Preview, Told, preview};
 pub use uses::{Use, uses};

@@ -239,12 +239,11 @@ pub async fn level(
     level: usize,
     at: Timestamp,
 ) -> Result<Reach, StoreError> {
-    let targets = targets(conn, policy).await?;
-    let targets: Vec<Target> = targets.into_iter().filter(|(of, _)| *of == level).map(|(_, target)| target).collect();
+    let targets = targets(conn, &[policy]).await?.into_iter().filter(|(_, of, _)| *of == level);
     let mut reach = Reach::default();
     // Whose channels are asked for, by which target.
     let mut wanted: Vec<(Target, Option<UserKey>)> = Vec::new();
-    for target in targets {
+    for (_, _, target) in targets {
         match target {
             Target::Channel(_) => wanted.push((target, None)),
             Target::Member(user) => wanted.push((target, Some(user))),
@@ -284,21 +283,25 @@ pub async fn level(
     Ok(reach)
 }
 
-/// Every target of a policy, by level from 0.
+/// Every target of these policies, by level from 0.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn targets(conn: &mut impl Conn, policy: PolicyKey) -> Result<Vec<(usize, Target)>, StoreError> {
-    type Row = (i16, Option<ChannelKey>, Option<UserKey>, Option<ScheduleKey>);
+pub async fn targets(
+    conn: &mut impl Conn,
+    policies: &[PolicyKey],
+) -> Result<Vec<(PolicyKey, usize, Target)>, StoreError> {
+    type Row = (PolicyKey, i16, Option<ChannelKey>, Option<UserKey>, Option<ScheduleKey>);
+    let policies: Vec<i64> = policies.iter().map(|key| key.0).collect();
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT level, channel_id, user_id, schedule_id FROM policy_targets WHERE policy_id = $1 ORDER BY level, id",
+        "SELECT policy_id, level, channel_id, user_id, schedule_id FROM policy_targets WHERE policy_id = ANY ($1) ORDER BY level, id",
     )
-    .bind(policy)
+    .bind(policies)
     .fetch_all(conn.conn())
     .await?;
-    let target = |(level, channel, user, schedule): Row| {
+    let target = |(policy, level, channel, user, schedule): Row| {
         let target = channel.map(Target::Channel).or(user.map(Target::Member)).or(schedule.map(Target::Schedule))?;
-        Some((usize::try_from(level).ok()?, target))
+        Some((policy, usize::try_from(level).ok()?, target))
     };
     Ok(rows.into_iter().filter_map(target).collect())
 }
@@ -310,7 +313,7 @@ pub async fn targets(conn: &mut impl Conn, policy: PolicyKey) -> Result<Vec<(usi
 pub async fn sent_by(
     conn: &mut impl Conn,
     policy: PolicyKey,
-    kinds: &[String],
+    kinds: &[&str],
     since: Timestamp,
 ) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar(

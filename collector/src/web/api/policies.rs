@@ -63,7 +63,7 @@ async fn create_policy(call: Call) -> Outcome {
     let now = call.site.clock.now();
     let (mut scoped, known) = known(&call).await?;
     let (new, _) = policy::read(&call.body, &known).map_err(faults)?;
-    if store::list(&mut scoped).await?.len() >= MOST {
+    if store::count(&mut scoped).await? >= MOST {
         return Err(too_many("policies"));
     }
     let id = PolicyId::at(now);

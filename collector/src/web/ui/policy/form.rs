@@ -237,7 +237,7 @@ async fn store(site: &Site, user: &User, id: Option<&str>, form: &Form) -> Resul
         Some(row) => policies::update(&mut scoped, row, &new, now)
             .await
             .map(|done| done.then(|| format!("/policies/{}?done=policy_changed", row.id))),
-        None if policies::list(&mut scoped).await?.len() >= MOST => {
+        None if policies::count(&mut scoped).await? >= MOST => {
             return Ok(Some(show(user, None, &known, typed, vec![filled("policy.too_many", MOST)])));
         }
         None => {

@@ -47,9 +47,9 @@ pub(in crate::web::ui) async fn of_monitor(
     let preview = policies::preview(&mut scoped, user.member.org, &[row.key], now).await?;
     let mut targets = Vec::new();
     if let Some(chosen) = &preview.chosen {
-        targets = policies::reach::targets(&mut scoped, chosen.key).await?;
+        targets = policies::reach::targets(&mut scoped, &[chosen.key]).await?;
     }
-    let gaps = with_gaps(targets.into_iter().map(|(_, target)| target), &known, now);
+    let gaps = with_gaps(targets.into_iter().map(|(.., target)| target), &known, now);
     Ok(Some(Telling {
         policy: preview
             .chosen

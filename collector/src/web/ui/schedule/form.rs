@@ -205,7 +205,7 @@ async fn store(site: &Site, user: &User, id: Option<&str>, form: &Form) -> Resul
         Some(row) => schedules::update(&mut scoped, row, &wanted.name, &wanted.rota, now)
             .await
             .map(|done| done.then(|| format!("/schedules/{}?done=schedule_changed", row.id))),
-        None if schedules::list(&mut scoped, now).await?.len() >= MOST => {
+        None if schedules::count(&mut scoped).await? >= MOST => {
             let wrong = vec![filled("schedule.too_many", MOST)];
             return Ok(Some(show(user, None, &people, typed, wrong)));
         }
