@@ -22,8 +22,8 @@ use crate::web::telling::policy::{self, Known};
 use crate::web::telling::{MOST, Wrong};
 use crate::web::texts::{filled, text};
 use crate::web::ui::frame::Frame;
-use crate::web::ui::schedule::meanwhile;
-use crate::web::ui::{filters, hours, page_with, see};
+use crate::web::ui::schedule::{meanwhile, settled};
+use crate::web::ui::{filters, hours, page_with};
 
 #[derive(Template)]
 #[template(path = "policy/form.html")]
@@ -246,18 +246,8 @@ async fn store(site: &Site, user: &User, id: Option<&str>, form: &Form) -> Resul
             made.map(|_| Some(format!("/policies/{id}?done=policy_added")))
         }
     };
-    match stored {
-        Ok(Some(to)) => {
-            scoped.commit().await?;
-            Ok(Some(see(&to)))
-        }
-        Ok(None) => Ok(Some(meanwhile())),
-        Err(failed) if failed.constraint() == Some("policies_org_name") => {
-            let wrong = vec![filled("policy.name_taken", &new.name)];
-            Ok(Some(show(user, own, &known, typed, wrong)))
-        }
-        Err(failed) => Err(failed),
-    }
+    let taken = || show(user, own, &known, typed, vec![filled("policy.name_taken", &new.name)]);
+    settled(scoped, stored, "policies_org_name", taken).await.map(Some)
 }
 
 /// What is wrong, with the name of the field on the page.

@@ -11,7 +11,7 @@ use picket_shared::ids::ScheduleId;
 use picket_shared::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::{find, meanwhile, people, shown};
+use super::{find, meanwhile, people, settled, shown};
 use crate::domain::telling::schedule::{MOST_MEMBERS, MOST_ROTATIONS, Rotation};
 use crate::domain::zone::Zone;
 use crate::store::schedules::{self, ScheduleRow};
@@ -23,7 +23,7 @@ use crate::web::telling::{MOST, People, Wrong, rota};
 use crate::web::texts::{filled, text};
 use crate::web::ui::frame::Frame;
 use crate::web::ui::hours::{self, Range};
-use crate::web::ui::{filters, page_with, see};
+use crate::web::ui::{filters, page_with};
 
 #[derive(Template)]
 #[template(path = "schedule/form.html")]
@@ -215,18 +215,8 @@ async fn store(site: &Site, user: &User, id: Option<&str>, form: &Form) -> Resul
             made.map(|_| Some(format!("/schedules/{id}?done=schedule_added")))
         }
     };
-    match stored {
-        Ok(Some(to)) => {
-            scoped.commit().await?;
-            Ok(Some(see(&to)))
-        }
-        Ok(None) => Ok(Some(meanwhile())),
-        Err(failed) if failed.constraint() == Some("schedules_org_name") => {
-            let wrong = vec![filled("schedule.name_taken", &wanted.name)];
-            Ok(Some(show(user, own, &people, typed, wrong)))
-        }
-        Err(failed) => Err(failed),
-    }
+    let taken = || show(user, own, &people, typed, vec![filled("schedule.name_taken", &wanted.name)]);
+    settled(scoped, stored, "schedules_org_name", taken).await.map(Some)
 }
 
 /// What is wrong, with the name of the field on the page.

@@ -11,7 +11,7 @@ use axum::response::Response;
 use picket_shared::ids::ScheduleId;
 use picket_shared::time::Timestamp;
 
-use super::error;
+use super::{error, see};
 use crate::domain::access::Right;
 use crate::domain::telling::schedule::{AHEAD, Shift};
 use crate::domain::zone::Zone;
@@ -36,6 +36,25 @@ pub(in crate::web::ui) fn shown(result: Result<Option<Response>, StoreError>) ->
 /// Somebody else was faster.
 pub(in crate::web::ui) fn meanwhile() -> Response {
     error::page(StatusCode::CONFLICT, "error.changed_meanwhile")
+}
+
+/// What becomes of what was stored: `stored` says where to look, or nothing where somebody else was faster. `taken` shows the form again
+/// when the constraint of that name says that the name is taken.
+pub(in crate::web::ui) async fn settled(
+    scoped: Scoped,
+    stored: Result<Option<String>, StoreError>,
+    constraint: &str,
+    taken: impl FnOnce() -> Response,
+) -> Result<Response, StoreError> {
+    match stored {
+        Ok(Some(to)) => {
+            scoped.commit().await?;
+            Ok(see(&to))
+        }
+        Ok(None) => Ok(meanwhile()),
+        Err(failed) if failed.constraint() == Some(constraint) => Ok(taken()),
+        Err(failed) => Err(failed),
+    }
 }
 
 /// The members of the user's organization.
