@@ -1,15 +1,18 @@
 //! What people read, as snapshots.
 
+mod minimal;
+mod reminder;
+mod together;
+
 use std::time::Duration;
 
 use insta::assert_snapshot;
+use picket_shared::ids::MaintenanceId;
 use picket_shared::time::Timestamp;
 use uuid::Uuid;
 
 use super::*;
 use crate::domain::outage::vote::Vote;
-use picket_shared::ids::MaintenanceId;
-
 use crate::domain::outage::{FailureFacts, NoticeKind, Over, RegionLine, Resolution};
 
 fn at(text: &str) -> Timestamp {
@@ -118,74 +121,6 @@ fn a_down_message_that_comes_late_says_that_it_is_over() {
     let message = write(&facts(NoticeKind::Down, Some(incident), "2026-03-01T11:00:00Z"));
     assert_eq!(message.subject, "Was down: shop");
     assert!(message.text.starts_with("shop was down, and that is over;"), "{}", message.text);
-}
-
-#[test]
-fn a_reminder_says_how_long_it_lasts_and_that_nobody_acknowledged_it() {
-    let reminder = facts(NoticeKind::Reminder, Some(incident(None)), "2026-03-01T10:30:00Z");
-    assert_snapshot!(read(&reminder), @r#"
-    Still down, not acknowledged: shop
-
-    shop has been down for 30 min 0 s, and nobody has acknowledged it.
-
-    What      shop: https://shop.example/ (http)
-    Since     2026-03-01T10:00:00Z (sure after 12 s)
-    Why       The status 503 is not an accepted one (200-399). [http_status]
-    Seen      body: <h1>Backend fetch failed</h1>
-              status: 503
-    Regions   ap-1: silent
-              eu-1: down: The status 503 is not an accepted one (200-399). [http_status]
-              us-1: up
-
-    https://picket.example/incidents/00000000-0000-0000-0000-000000000003
-    "#);
-    let message = write(&reminder);
-    assert_eq!(message.alarms, write(&facts(NoticeKind::Down, Some(incident(None)), "2026-03-01T10:30:00Z")).alarms);
-    assert_snapshot!(short::sms(&message.brief), @r#"
-    Still down, not acknowledged: shop
-    Since: 2026-03-01T10:00:00Z
-    Seen: The status 503 is not an accepted one (200-399).
-    From: eu-1 down; ap-1 silent; us-1 up
-    What: https://shop.example/ (http)
-    https://picket.example/incidents/00000000-0000-0000-0000-000000000003
-    "#);
-    let minimal = write(&Facts { minimal: true, ..reminder });
-    assert_snapshot!(format!("{}\n\n{}", minimal.subject, minimal.text), @r#"
-    Not acknowledged
-
-    An incident is still open, and nobody has acknowledged it.
-
-    Since     2026-03-01T10:00:00Z (sure after 12 s)
-
-    https://picket.example/incidents/00000000-0000-0000-0000-000000000003
-    "#);
-    let over = facts(NoticeKind::Reminder, Some(incident(Some("2026-03-01T10:07:05Z"))), "2026-03-01T11:00:00Z");
-    assert_eq!(write(&over).subject, "Was down: shop");
-}
-
-#[test]
-fn a_reminder_of_what_a_person_opened_names_it_by_its_title() {
-    let incident = DeclaredFacts {
-        id: IncidentId(Uuid::from_u128(3)),
-        title: "Payments are slow".to_owned(),
-        severity: Severity::Error,
-        monitors: vec!["shop".to_owned()],
-        started_at: at("2026-03-01T10:00:00Z"),
-        resolved_at: None,
-    };
-    let occasion = Occasion::Declared { kind: NoticeKind::Reminder, at: at("2026-03-01T10:30:00Z"), incident };
-    let facts = Facts { occasion, ..facts(NoticeKind::Down, None, "2026-03-01T10:30:00Z") };
-    assert_snapshot!(read(&facts), @r#"
-    Still open, not acknowledged: Payments are slow
-
-    The incident "Payments are slow" is still open, and nobody has acknowledged it.
-
-    Severity  error
-    Monitors  shop
-    Since     2026-03-01T10:00:00Z
-
-    https://picket.example/incidents/00000000-0000-0000-0000-000000000003
-    "#);
 }
 
 #[test]
@@ -367,100 +302,6 @@ fn a_message_says_whose_a_monitor_is_what_to_do_and_how_bad_it_is_where_that_is_
 }
 
 #[test]
-fn a_minimal_message_names_nothing_that_is_watched_in_any_form() {
-    let region = || "eu-1".parse().unwrap();
-    let over = Over { at: at("2026-03-01T10:07:05Z"), resolution: Resolution::Recovered };
-    let kinds = [
-        NoticeKind::Down,
-        NoticeKind::Up { over },
-        NoticeKind::Reopened,
-        NoticeKind::Acknowledged,
-        NoticeKind::Reminder,
-        NoticeKind::NeverCameUp,
-        NoticeKind::NoData { since: at("2026-03-01T10:00:00Z") },
-        NoticeKind::Regional { failing: [region()].into() },
-        NoticeKind::RegionalOver,
-        NoticeKind::Flapping { openings: 4 },
-        NoticeKind::FlappingOver,
-        NoticeKind::RegionSilent { region: region(), heard: None },
-        NoticeKind::RegionHeard { region: region() },
-        NoticeKind::RegionNetworkBad { region: region(), since: at("2026-03-01T10:00:00Z") },
-        NoticeKind::RegionNetworkGood { region: region() },
-    ];
-    let all = kinds.into_iter().flat_map(|kind| [(kind.clone(), None), (kind, Some(incident(None)))]);
-    let mut said = all
-        .map(|(kind, incident)| {
-            let mut facts = Facts { minimal: true, ..facts(kind, incident, "2026-03-01T10:00:13Z") };
-            if let Occasion::Notice { monitor, .. } = &mut facts.occasion {
-                let severity = incident::Severity::Warning;
-                let (owner, runbook_url) = (Some("Team Shop".to_owned()), Some("https://wiki.example/".to_owned()));
-                monitor.briefing = Briefing { severity, owner, runbook_url };
-            }
-            write(&facts)
-        })
-        .collect::<Vec<_>>();
-    for (kind, resolved) in [(NoticeKind::Declared, None), (NoticeKind::DeclaredOver, Some(at("2026-03-01T11:00:00Z")))]
-    {
-        let incident = DeclaredFacts {
-            id: IncidentId(Uuid::from_u128(3)),
-            title: "shop is slow".to_owned(),
-            severity: Severity::Error,
-            monitors: vec!["shop".to_owned()],
-            started_at: at("2026-03-01T10:00:00Z"),
-            resolved_at: resolved,
-        };
-        let occasion = Occasion::Declared { kind, at: at("2026-03-01T10:00:00Z"), incident };
-        said.push(write(&Facts { minimal: true, occasion, ..facts(NoticeKind::Down, None, "2026-03-01T11:00:00Z") }));
-    }
-    said.extend(MAINTENANCE.map(|kind| write(&Facts { minimal: true, ..maintenance(kind) })));
-    let occasion = Occasion::Test { channel: "shop".to_owned() };
-    said.push(write(&Facts { minimal: true, occasion, ..facts(NoticeKind::Down, None, "2026-03-01T11:00:00Z") }));
-    let monitor_id = Uuid::from_u128(2).to_string();
-    for message in &said {
-        let whole = format!("{message:?} {}", short::sms(&message.brief)).to_lowercase();
-        for secret in [
-            "shop",
-            "http_status",
-            "503",
-            "eu-1",
-            "us-1",
-            "team",
-            "wiki",
-            "backend",
-            "upgrade",
-            "berlin",
-            "read-only",
-            &monitor_id,
-        ] {
-            assert!(!whole.contains(secret), "{secret} in {whole}");
-        }
-        assert!(message.brief.link.as_deref().is_some_and(|link| link.starts_with("https://picket.example/")));
-    }
-}
-
-#[test]
-fn a_minimal_message_says_what_sort_of_thing_since_when_and_where_to_look() {
-    let minimal = |kind, incident| Facts { minimal: true, ..facts(kind, incident, "2026-03-01T10:00:13Z") };
-    let down = write(&minimal(NoticeKind::Down, Some(incident(None))));
-    assert_snapshot!(format!("{}\n\n{}\n{}", down.subject, down.text, down.event), @r#"
-    Down
-
-    A monitor is down.
-
-    Since     2026-03-01T10:00:00Z (sure after 12 s)
-
-    https://picket.example/incidents/00000000-0000-0000-0000-000000000003
-
-    {"data":{"incident":"00000000-0000-0000-0000-000000000003","notice":"down","since":"2026-03-01T10:00:00.000Z","until":null},"timestamp":"2026-03-01T10:00:13.000Z","type":"monitor.down"}
-    "#);
-    // Its end is known by the same key.
-    let key = |kind| write(&minimal(kind, None)).alarms[0].key.clone();
-    let regional = key(NoticeKind::Regional { failing: ["eu-1".parse().unwrap()].into() });
-    assert_eq!(regional, key(NoticeKind::RegionalOver));
-    assert_ne!(regional, key(NoticeKind::FlappingOver));
-}
-
-#[test]
 fn durations_are_written_for_people() {
     for (seconds, text) in [(0, "0 s"), (65, "1 min 5 s"), (7620, "2 h 7 min"), (349_200, "4 d 1 h")] {
         assert_eq!(duration(Duration::from_secs(seconds)), text);
@@ -513,109 +354,4 @@ fn the_code_is_in_every_form_of_its_message_but_the_subject() {
         assert!(form.contains("482913") && form.contains("2026-03-01T10:15:00"), "{form}");
     }
     assert!(!message.subject.contains("482913") && !message.brief.headline.contains("482913"));
-}
-
-fn many() -> Facts {
-    let named = |name: &str, id: u128, kind: NoticeKind, resolved: Option<&str>| {
-        let mut facts = facts(kind, Some(incident(resolved)), "2026-03-01T10:08:00Z");
-        if let Occasion::Notice { monitor, incident: Some(incident), .. } = &mut facts.occasion {
-            monitor.name = name.to_owned();
-            incident.id = IncidentId(Uuid::from_u128(id));
-            incident.evidence.add("address", "192.0.2.7");
-        }
-        facts.occasion
-    };
-    let up = || NoticeKind::Up { over: Over { at: at("2026-03-01T10:07:05Z"), resolution: Resolution::Recovered } };
-    let items = vec![
-        named("shop", 1, NoticeKind::Down, None),
-        named("api <v2>", 2, NoticeKind::Down, None),
-        named("mail", 3, NoticeKind::Down, Some("2026-03-01T10:07:05Z")),
-        named("db", 4, NoticeKind::Down, None),
-        named("mail", 3, up(), Some("2026-03-01T10:07:05Z")),
-        named("web", 5, NoticeKind::Acknowledged, None),
-    ];
-    Facts { occasion: Occasion::Many { items }, ..facts(NoticeKind::Down, None, "2026-03-01T10:08:00Z") }
-}
-
-#[test]
-fn several_notices_are_one_message_with_what_they_have_in_common() {
-    let message = write(&many());
-    assert_snapshot!(format!("{}\n\n{}", message.subject, message.text));
-    assert_snapshot!("several_in_short", format!("{}{}", message.brief.headline, message.brief.lines("\n")));
-    assert!(message.html.contains("api &lt;v2&gt;"));
-    assert_eq!(message.event["data"]["notices"].as_array().unwrap().len(), 6, "programs get all");
-    let minimal = write(&Facts { minimal: true, ..many() });
-    assert_snapshot!("several_as_little_as_possible", format!("{}\n\n{}", minimal.subject, minimal.text));
-    assert!(["shop", "api", "192.0.2.7"].iter().all(|name| !format!("{minimal:?}").contains(name)), "{minimal:?}");
-}
-
-const MAINTENANCE: [NoticeKind; 4] = [
-    NoticeKind::MaintenanceScheduled,
-    NoticeKind::MaintenanceBegan,
-    NoticeKind::MaintenanceEnded,
-    NoticeKind::MaintenanceCalledOff,
-];
-
-fn maintenance(kind: NoticeKind) -> Facts {
-    let maintenance = MaintenanceFacts {
-        id: MaintenanceId(Uuid::from_u128(7)),
-        title: "Database upgrade".to_owned(),
-        note: "The shop is read-only.\nOrders wait.".to_owned(),
-        zone: "Europe/Berlin".parse().unwrap(),
-        starts_at: at("2026-03-29T01:30:00Z"),
-        ends_at: at("2026-03-29T03:30:00Z"),
-        all: false,
-        monitors: vec!["api".to_owned(), "shop".to_owned()],
-    };
-    Facts {
-        delivery: DeliveryId(Uuid::from_u128(1)),
-        now: at("2026-03-28T01:30:00Z"),
-        public_url: Some("https://picket.example/".to_owned()),
-        minimal: false,
-        back: Back::default(),
-        occasion: Occasion::Maintenance { kind, at: at("2026-03-28T01:30:00Z"), maintenance },
-    }
-}
-
-#[test]
-fn maintenance_is_told_by_the_clocks_of_its_zone_and_in_utc() {
-    let texts: Vec<_> = MAINTENANCE.into_iter().map(|kind| read(&maintenance(kind))).collect();
-    assert_snapshot!("maintenance", texts.join("\n---\n"));
-    let message = write(&maintenance(NoticeKind::MaintenanceBegan));
-    assert_snapshot!("maintenance_for_programs", serde_json::to_string_pretty(&message.event).unwrap());
-    assert_snapshot!("maintenance_in_short", format!("{:#?}", message.brief));
-    assert!(message.alarms.is_empty());
-    assert!(message.html.contains("Database upgrade") && message.html.contains("/maintenance/"));
-}
-
-#[test]
-fn maintenance_of_everything_or_of_nothing_says_so() {
-    let told = |all: bool, count: usize| {
-        let mut facts = maintenance(NoticeKind::MaintenanceBegan);
-        if let Occasion::Maintenance { maintenance, .. } = &mut facts.occasion {
-            maintenance.all = all;
-            maintenance.monitors = (0..count).map(|n| format!("m{n}")).collect();
-        }
-        let text = write(&facts).text;
-        text.lines().find(|line| line.starts_with("Monitors")).unwrap().to_owned()
-    };
-    assert!(told(true, 0).ends_with(" all") && told(false, 0).ends_with(" none"));
-    assert!(told(false, 23).ends_with("m19 and 3 more"));
-}
-
-#[test]
-fn minimal_maintenance_says_when_and_where_to_look() {
-    let message = write(&Facts { minimal: true, ..maintenance(NoticeKind::MaintenanceCalledOff) });
-    assert_snapshot!(format!("{}\n\n{}\n{}", message.subject, message.text, message.event), @r#"
-    Maintenance called off
-
-    Maintenance that was planned will not be.
-
-    Begins    2026-03-29T01:30:00Z
-    Ends      2026-03-29T03:30:00Z
-
-    https://picket.example/maintenance
-
-    {"data":{"incident":null,"notice":"maintenance_called_off","since":"2026-03-29T01:30:00.000Z","until":"2026-03-29T03:30:00.000Z"},"timestamp":"2026-03-28T01:30:00.000Z","type":"maintenance.called_off"}
-    "#);
 }
