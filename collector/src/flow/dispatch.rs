@@ -1,7 +1,7 @@
 //! Notices to deliveries: whom to tell. Before it the judge, after it [`super::deliver`].
 //!
 //! A notice is for the channels that the policy of its monitor names: one that begins an incident for the levels that are due at once
-//! (the others are [`escalate`]d when nobody acknowledges), one without an incident for the first level that reaches somebody. Where an
+//! (the others are [`mod@escalate`]d when nobody acknowledges), one without an incident for the first level that reaches somebody. Where an
 //! organization has no policy for it, every channel is told that is not a member's own. The operator, who has no channels, is told by
 //! those of each organization.
 //!
