@@ -132,6 +132,7 @@ pub const fn class(place: Place) -> Class {
         Place::Codes => Class::ChannelCode,
         Place::Channels => Class::ChannelSettings,
         Place::Hooks => Class::HookSecret,
+        Place::Keys | Place::FormerKeys => Class::WebhookKey,
         Place::Monitors => Class::MonitorSecret,
         Place::Probes => Class::ProbeSecret,
         Place::Totp => Class::TotpSecret,

@@ -59,6 +59,8 @@ pub struct ChannelRow {
     pub abroad: Option<String>,
     /// Whether its messages name nothing that is watched.
     pub minimal: bool,
+    /// Until when its messages are signed by its former key too, where that was rotated.
+    pub former_key_until: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Since when its owner is known to want messages; it is told nothing without.
@@ -181,6 +183,7 @@ struct Row {
     hint: String,
     abroad: Option<String>,
     minimal: bool,
+    former_key_until: Option<i64>,
     created_at: i64,
     verified_at: Option<i64>,
     verified_by: Option<String>,
@@ -206,6 +209,7 @@ impl From<Row> for ChannelRow {
             hint: row.hint,
             abroad: row.abroad,
             minimal: row.minimal,
+            former_key_until: row.former_key_until.map(Timestamp::from_micros),
             created_at: Timestamp::from_micros(row.created_at),
             verified_at: row.verified_at.map(Timestamp::from_micros),
             verified_by: row.verified_by,
@@ -221,7 +225,7 @@ impl From<Row> for ChannelRow {
 /// When the database fails.
 pub async fn list(conn: &mut Scoped) -> Result<Vec<ChannelRow>, StoreError> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT c.id, c.uuid, c.name, c.kind, c.hint, c.abroad, c.minimal, c.created_at, c.verified_at, c.verified_by, c.unset_at,
+        "SELECT c.id, c.uuid, c.name, c.kind, c.hint, c.abroad, c.minimal, c.former_key_until, c.created_at, c.verified_at, c.verified_by, c.unset_at,
                 c.unset_why, l.state AS last_state, l.at AS last_at, l.answer AS last_answer
          FROM channels c
          LEFT JOIN LATERAL (
@@ -318,7 +322,8 @@ pub async fn replace_settings(
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "UPDATE channels SET sealed_settings = $2, hint = $3, abroad = $4, verified_at = NULL, verified_by = NULL, unset_at = NULL,
-             unset_why = NULL, sealed_hook = $5, failing_since = NULL
+             unset_why = NULL, sealed_hook = $5, sealed_key = NULL, sealed_former_key = NULL, former_key_until = NULL,
+             failing_since = NULL
          WHERE id = $1 AND deleted_at IS NULL",
     )
     .bind(row.key)
@@ -356,8 +361,8 @@ pub(super) async fn lock(conn: &mut impl Conn, key: ChannelKey) -> Result<(), St
 /// When the database fails.
 pub async fn remove(conn: &mut Scoped, key: ChannelKey, now: Timestamp) -> Result<bool, StoreError> {
     let removed: Option<(uuid::Uuid, String)> = sqlx::query_as(
-        "UPDATE channels SET deleted_at = $2, sealed_settings = '', sealed_hook = NULL WHERE id = $1 AND deleted_at IS NULL
-         RETURNING uuid, name",
+        "UPDATE channels SET deleted_at = $2, sealed_settings = '', sealed_hook = NULL, sealed_key = NULL, sealed_former_key = NULL,
+             former_key_until = NULL WHERE id = $1 AND deleted_at IS NULL RETURNING uuid, name",
     )
     .bind(key)
     .bind(now.micros())

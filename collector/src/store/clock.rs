@@ -63,8 +63,9 @@ pub const TIMES: &[(&str, &[&str])] = &[
 /// in its batch's own id says. Who may sign in is nothing that the role which moves times may touch.
 pub const KEPT: &[(&str, &[&str])] = &[
     ("audit", &["at"]),
-    // A time that a person named.
+    // Times that a person named.
     ("monitors", &["regional_muted_until"]),
+    ("channels", &["former_key_until"]),
     ("maintenance_occurrences", &["starts_at", "ends_at"]),
     ("audit_bases", &["removed_at"]),
     ("policies", &["created_at", "updated_at", "deleted_at"]),

@@ -19,6 +19,7 @@ pub mod breaches;
 pub mod catalogue;
 pub mod changes;
 pub mod channel_health;
+pub mod channel_keys;
 pub mod channel_proofs;
 pub mod channels;
 pub mod clock;

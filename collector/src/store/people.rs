@@ -318,7 +318,7 @@ pub async fn switch_off(
     set(conn, whose).await?;
     let row = sqlx::query_as(
         "UPDATE channels SET sealed_settings = '', hint = 'erased', verified_at = NULL, verified_by = NULL, unset_at = $2,
-             unset_why = 'erased', name = without_name(name, $3, $4)
+             unset_why = 'erased', sealed_hook = NULL, sealed_key = NULL, sealed_former_key = NULL, former_key_until = NULL, name = without_name(name, $3, $4)
          WHERE id = $1 AND sealed_settings <> '' RETURNING uuid, name",
     )
     .bind(key)

@@ -15,6 +15,10 @@ pub enum Place {
     Channels,
     /// What providers sign by.
     Hooks,
+    /// What webhooks sign by since their keys were rotated.
+    Keys,
+    /// What they signed by before.
+    FormerKeys,
     /// What monitors log in with.
     Monitors,
     /// Secrets of probes.
@@ -27,10 +31,12 @@ pub enum Place {
 
 impl Place {
     /// Every one, but that of manual checks, which live for an hour and are not for these roles to read.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Mails,
         Self::Codes,
         Self::Hooks,
+        Self::Keys,
+        Self::FormerKeys,
         Self::Channels,
         Self::Exports,
         Self::Monitors,
@@ -45,6 +51,8 @@ impl Place {
             Self::Codes => "channel_proofs.sealed_code",
             Self::Channels => "channels.sealed_settings",
             Self::Hooks => "channels.sealed_hook",
+            Self::Keys => "channels.sealed_key",
+            Self::FormerKeys => "channels.sealed_former_key",
             Self::Monitors => "monitors.sealed_secret",
             Self::Probes => "probes.sealed_secret",
             Self::Totp => "totp_secrets.sealed_secret",
@@ -76,6 +84,14 @@ impl Place {
                 "SELECT id, uuid, sealed_hook FROM channels
                  WHERE substr(sealed_hook, 1, 5) <> $1 AND id > $2 ORDER BY id LIMIT 200"
             }
+            Self::Keys => {
+                "SELECT id, uuid, sealed_key FROM channels
+                 WHERE substr(sealed_key, 1, 5) <> $1 AND id > $2 ORDER BY id LIMIT 200"
+            }
+            Self::FormerKeys => {
+                "SELECT id, uuid, sealed_former_key FROM channels
+                 WHERE substr(sealed_former_key, 1, 5) <> $1 AND id > $2 ORDER BY id LIMIT 200"
+            }
             Self::Monitors => {
                 "SELECT id, uuid, sealed_secret FROM monitors
                  WHERE substr(sealed_secret, 1, 5) <> $1 AND id > $2 ORDER BY id LIMIT 200"
@@ -103,6 +119,8 @@ impl Place {
             Self::Codes => "UPDATE channel_proofs SET sealed_code = $2 WHERE channel_id = $1 AND sealed_code = $3",
             Self::Channels => "UPDATE channels SET sealed_settings = $2 WHERE id = $1 AND sealed_settings = $3",
             Self::Hooks => "UPDATE channels SET sealed_hook = $2 WHERE id = $1 AND sealed_hook = $3",
+            Self::Keys => "UPDATE channels SET sealed_key = $2 WHERE id = $1 AND sealed_key = $3",
+            Self::FormerKeys => "UPDATE channels SET sealed_former_key = $2 WHERE id = $1 AND sealed_former_key = $3",
             Self::Monitors => "UPDATE monitors SET sealed_secret = $2 WHERE id = $1 AND sealed_secret = $3",
             Self::Probes => "UPDATE probes SET sealed_secret = $2 WHERE id = $1 AND sealed_secret = $3",
             Self::Totp => "UPDATE totp_secrets SET sealed_secret = $2 WHERE user_id = $1 AND sealed_secret = $3",
@@ -154,6 +172,9 @@ pub async fn count(worker: &mut Worker, auth: &mut Auth) -> Result<Vec<(String, 
     let mut found: Vec<(String, Vec<u8>, i64)> = sqlx::query_as(
         "SELECT 'channels.sealed_settings', substr(sealed_settings, 1, 5), count(*) FROM channels WHERE sealed_settings <> '' GROUP BY 2
          UNION ALL SELECT 'channels.sealed_hook', substr(sealed_hook, 1, 5), count(*) FROM channels WHERE sealed_hook IS NOT NULL GROUP BY 2
+         UNION ALL SELECT 'channels.sealed_key', substr(sealed_key, 1, 5), count(*) FROM channels WHERE sealed_key IS NOT NULL GROUP BY 2
+         UNION ALL SELECT 'channels.sealed_former_key', substr(sealed_former_key, 1, 5), count(*) FROM channels
+             WHERE sealed_former_key IS NOT NULL GROUP BY 2
          UNION ALL SELECT 'monitors.sealed_secret', substr(sealed_secret, 1, 5), count(*) FROM monitors WHERE sealed_secret IS NOT NULL GROUP BY 2
          UNION ALL SELECT 'channel_proofs.sealed_code', substr(sealed_code, 1, 5), count(*) FROM channel_proofs WHERE sealed_code IS NOT NULL GROUP BY 2
          UNION ALL SELECT 'account_mails.sealed_parameters', substr(sealed_parameters, 1, 5), count(*) FROM account_mails

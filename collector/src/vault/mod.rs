@@ -66,6 +66,8 @@ pub enum Class {
     ExportPiece,
     /// What a provider signs by, of what it says of a channel's messages. Context: the channel's uuid.
     HookSecret,
+    /// What a webhook signs by since its key was rotated. Context: the channel's uuid.
+    WebhookKey,
     /// Addresses where providers say that. As a mark alone.
     Hook,
     /// Links by which an incident is acknowledged. As a mark alone.
@@ -74,7 +76,7 @@ pub enum Class {
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ProbeSecret,
         Self::MonitorSecret,
         Self::ChannelSettings,
@@ -86,6 +88,7 @@ impl Class {
         Self::ErasedAddress,
         Self::ExportPiece,
         Self::HookSecret,
+        Self::WebhookKey,
         Self::Hook,
         Self::Acknowledgement,
     ];
@@ -104,6 +107,7 @@ impl Class {
             Self::ErasedAddress => "erased-address",
             Self::ExportPiece => "export-piece",
             Self::HookSecret => "hook-secret",
+            Self::WebhookKey => "webhook-key",
             Self::Hook => "hook",
             Self::Acknowledgement => "acknowledgement",
         }

@@ -28,8 +28,8 @@ async fn filled(sealer: &Sealer) -> TestDatabase {
          INSERT INTO probes (uuid, region_id, name, sealed_secret, created_at) VALUES ('{ID}', 1, 'p', '\\x{}', 0);
          INSERT INTO monitors (uuid, org_id, name, kind, target, spec, interval_s, timeout_ms, assigned_at_version, created_at, updated_at, sealed_secret)
              VALUES ('{ID}', 1, 'm', 'tcp', 't', '{{}}', 60, 1000, 1, 0, 0, '\\x{}');
-         INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, sealed_hook, created_at)
-             VALUES ('{ID}', 1, 'c', 'email', 'h', '\\x{}', '\\x{}', 0);
+         INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, sealed_hook, sealed_key, sealed_former_key, created_at)
+             VALUES ('{ID}', 1, 'c', 'email', 'h', '\\x{}', '\\x{}', '\\x{}', '\\x{}', 0);
          INSERT INTO deliveries (uuid, org_id, channel_id, payload, state, next_at, created_at) VALUES ('{ID}', 1, 1, '{{}}', 'pending', 0, 0);
          INSERT INTO channel_proofs (org_id, channel_id, delivery_id, sealed_code, created_at, expires_at) VALUES (1, 1, 1, '\\x{}', 0, 9);
          INSERT INTO account_mails (uuid, template, sealed_parameters, created_at, next_at, gives_up_at) VALUES ('{ID}', 't', '\\x{}', 0, 0, 9);
@@ -40,6 +40,8 @@ async fn filled(sealer: &Sealer) -> TestDatabase {
         hex(sealer, Class::MonitorSecret),
         hex(sealer, Class::ChannelSettings),
         hex(sealer, Class::HookSecret),
+        hex(sealer, Class::WebhookKey),
+        hex(sealer, Class::WebhookKey),
         hex(sealer, Class::ChannelCode),
         hex(sealer, Class::AccountMail),
         hex(sealer, Class::ExportPiece),
@@ -80,6 +82,7 @@ async fn every_sealed_value_is_sealed_again_by_the_newest_key_and_opens_as_befor
             Place::Codes => Class::ChannelCode,
             Place::Channels => Class::ChannelSettings,
             Place::Hooks => Class::HookSecret,
+            Place::Keys | Place::FormerKeys => Class::WebhookKey,
             Place::Monitors => Class::MonitorSecret,
             Place::Probes => Class::ProbeSecret,
             Place::Totp => Class::TotpSecret,

@@ -103,7 +103,8 @@ const LEASE: &str = "WITH RECURSIVE telling AS (
 /// What became unwanted since it was leased is not read: it is superseded when its lease has run out.
 const READ: &str =
     "SELECT d.id, d.org_id, d.uuid, d.attempts, greatest(d.created_at, d.held_until, d.asked_again_at) AS asked_at, c.id AS channel_id, c.uuid AS channel_uuid,
-        c.name AS channel_name, c.kind AS channel_kind, c.minimal, c.sealed_settings, n.payload -> 'notice' AS payload, m.uuid AS monitor_uuid,
+        c.name AS channel_name, c.kind AS channel_kind, c.minimal, c.sealed_settings,
+        c.sealed_key, c.sealed_former_key, c.former_key_until, n.payload -> 'notice' AS payload, m.uuid AS monitor_uuid,
         m.name AS monitor_name, m.kind AS monitor_kind, m.target, m.severity AS monitor_severity, m.owner, m.runbook_url, i.uuid AS incident_uuid, i.started_at, i.confirmed_at,
         i.resolved_at, i.failure, i.message, i.detail, i.title, i.severity, p.sealed_code, p.expires_at,
         ARRAY(SELECT a.name FROM incident_monitors im JOIN monitors a ON a.id = im.monitor_id
@@ -136,6 +137,9 @@ struct Row {
     channel_kind: String,
     minimal: bool,
     sealed_settings: Vec<u8>,
+    sealed_key: Option<Vec<u8>>,
+    sealed_former_key: Option<Vec<u8>>,
+    former_key_until: Option<i64>,
     payload: Option<Json<Notice>>,
     monitor_uuid: Option<uuid::Uuid>,
     monitor_name: Option<String>,
@@ -195,6 +199,9 @@ impl Row {
                 kind: self.channel_kind,
                 minimal: self.minimal,
                 settings: Sealed(self.sealed_settings),
+                signing_key: self.sealed_key.map(Sealed),
+                former_key: self.sealed_former_key.map(Sealed),
+                former_key_until: self.former_key_until.map(Timestamp::from_micros),
             },
             about,
             proof: self

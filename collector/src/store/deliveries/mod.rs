@@ -74,6 +74,12 @@ pub struct LeasedChannel {
     pub minimal: bool,
     /// Its settings.
     pub settings: Sealed,
+    /// By which it signs, where that is not the key of the settings any more.
+    pub signing_key: Option<Sealed>,
+    /// By which it signed before, where that was not the key of the settings.
+    pub former_key: Option<Sealed>,
+    /// Until when it signs by the key before too.
+    pub former_key_until: Option<Timestamp>,
 }
 
 /// The notice of a leased delivery, and what it is about as that is now.

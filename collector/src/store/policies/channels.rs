@@ -102,13 +102,30 @@ pub async fn set_member(
     Ok(true)
 }
 
+/// Those of these users whom nothing would reach: without a verified channel of their own.
+///
+/// # Errors
+/// When the database fails.
+pub async fn without_a_way(scoped: &mut Scoped, users: &[UserKey]) -> Result<Vec<UserKey>, StoreError> {
+    Ok(sqlx::query_scalar(
+        "SELECT u.id FROM unnest($1::bigint[]) WITH ORDINALITY u(id, nth)
+         WHERE NOT EXISTS (SELECT FROM member_channels o JOIN channels c ON c.id = o.channel_id
+             WHERE o.user_id = u.id AND c.deleted_at IS NULL AND c.unset_at IS NULL AND c.verified_at IS NOT NULL)
+         ORDER BY u.nth",
+    )
+    .bind(users.iter().map(|user| user.0).collect::<Vec<_>>())
+    .fetch_all(scoped.conn())
+    .await?)
+}
+
 /// Removes the channels that were the own ones of members who left, and forgets where they lead; gives how many.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn forget_who_left(conn: &mut Worker, now: Timestamp) -> Result<u64, StoreError> {
     let gone: Vec<(ChannelKey, OrgKey, uuid::Uuid, String)> = sqlx::query_as(
-        "UPDATE channels c SET deleted_at = $1, sealed_settings = ''
+        "UPDATE channels c SET deleted_at = $1, sealed_settings = '', sealed_hook = NULL, sealed_key = NULL, sealed_former_key = NULL,
+             former_key_until = NULL
          WHERE c.is_personal AND c.deleted_at IS NULL AND c.unset_at IS NULL
              AND NOT EXISTS (SELECT FROM member_channels o WHERE o.channel_id = c.id)
          RETURNING c.id, c.org_id, c.uuid, c.name",

@@ -10,6 +10,6 @@ mod preview;
 mod uses;
 
 pub use change::{NewPolicy, PolicyRow, count, get, insert, list, remove, update};
-pub use channels::{Manner, assign, forget_who_left, manners, set_member, set_quiet};
+pub use channels::{Manner, assign, forget_who_left, manners, set_member, set_quiet, without_a_way};
 pub use preview::{Preview, Told, preview};
 pub use uses::{Use, uses};
