@@ -11,6 +11,6 @@ pub mod message;
 
 mod escape;
 
-pub use channels::{Answer, Kind, SendError, Settings};
+pub use channels::{Answer, Keys, Kind, SendError, Settings};
 pub use client::{Client, Seen, Watcher};
 pub use message::{Facts, Message};

@@ -60,6 +60,20 @@ async fn an_incident_is_raised_and_closed_under_one_alias() {
 }
 
 #[tokio::test]
+async fn who_acknowledges_here_acknowledges_there_under_the_same_alias() {
+    // <https://docs.opsgenie.com/docs/alert-api#acknowledge-alert>
+    let (_, calls) = send(&opsgenie(), &message::write(&notice(NoticeKind::Acknowledged, true))).await;
+    let [call] = &calls[..] else { unreachable!("one request was made") };
+    let path = format!("/v2/alerts/{INCIDENT}/acknowledge?identifierType=alias");
+    assert_eq!((call.method.as_str(), call.path.as_str()), ("POST", path.as_str()));
+    assert_eq!(call.header("authorization"), format!("GenieKey {KEY}"));
+    let body = body(call);
+    let keys: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!((keys, &body["source"]), (vec!["note", "source"], &"Picket".into()));
+    assert!(body["note"].as_str().unwrap().starts_with("Acknowledged"), "{body}");
+}
+
+#[tokio::test]
 async fn a_test_is_raised_and_closed_at_once_and_proves_the_channel() {
     assert_eq!(Kind::Opsgenie.proof(), Proof::Acceptance);
     let (_, calls) = send(&opsgenie(), &message::write(&test())).await;

@@ -69,6 +69,21 @@ async fn an_incident_is_triggered_and_resolved_under_one_key() {
 }
 
 #[tokio::test]
+async fn who_acknowledges_here_acknowledges_there_under_the_same_key() {
+    // <https://developer.pagerduty.com/docs/send-alert-event>: an acknowledgement needs key and action, and no payload.
+    let (answer, calls) = send(&pager(), &message::write(&notice(NoticeKind::Acknowledged, true))).await;
+    assert!(answer.is_ok(), "{answer:?}");
+    let [call] = &calls[..] else { unreachable!("one request was made") };
+    assert_eq!((call.method.as_str(), call.path.as_str()), ("POST", "/v2/enqueue"));
+    let sent = body(call);
+    let (_, raised) = send(&pager(), &down()).await;
+    assert_eq!((&sent["event_action"], &sent["dedup_key"]), (&"acknowledge".into(), &body(&raised[0])["dedup_key"]));
+    assert_eq!(sent["routing_key"], body(&raised[0])["routing_key"]);
+    let keys: Vec<_> = sent.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["dedup_key", "event_action", "routing_key"]);
+}
+
+#[tokio::test]
 async fn a_test_is_triggered_and_resolved_at_once() {
     let (_, calls) = send(&pager(), &message::write(&test())).await;
     let acts: Vec<_> = calls.iter().map(|call| body(call)["event_action"].clone()).collect();

@@ -175,6 +175,7 @@ pub(crate) fn webhook(url: &str) -> Channel {
         url: SecretString::new(url.to_owned()),
         secret: SecretString::new(SECRET.to_owned()),
         template: None,
+        former: None,
     })
 }
 

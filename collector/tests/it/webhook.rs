@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use picket_collector::channels;
 use picket_collector::config::{Config, Mail, Outbound};
+use picket_collector::flow::deliver;
 use picket_collector::notify::channels::{Form, Kind};
 use picket_collector::notify::message::{self, Facts, Message, Occasion};
 use picket_collector::notify::{Client, SendError, Settings};
@@ -12,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::receiver::Receiver;
-use crate::telling::{SECRET, START, seconds, webhook};
+use crate::telling::{SECRET, START, Told, seconds, webhook};
 
 fn test_message() -> Message {
     message::write(&Facts {
@@ -234,4 +236,52 @@ async fn the_code_comes_by_a_template_too() {
     hook.send(&code, &client(Outbound::default(), &["127.0.0.0/8"])).await.unwrap();
     let body: serde_json::Value = serde_json::from_slice(&receiver.calls()[0].body).unwrap();
     assert!(body["content"].as_str().unwrap().contains("482913"), "{body}");
+}
+
+#[tokio::test]
+async fn while_a_secret_is_rotated_requests_carry_both_signatures_and_none_is_missed() {
+    let (told, receiver) = (Told::new().await, Receiver::start().await);
+    told.channel("hook", &webhook(&receiver.url("/x"))).await;
+    let ctx = told.ctx(Mail::default(), Outbound::default(), EgressGuard::new(vec!["127.0.0.0/8".parse().unwrap()]));
+    let rotate = async |former_for: u64, now| {
+        let row = told.row("hook").await;
+        let mut scoped = told.scoped().await;
+        let secret = channels::rotate(&mut scoped, &told.sealer(), &row, seconds(former_for), now).await;
+        scoped.commit().await.unwrap();
+        secret.map(|secret| secret.expose().clone())
+    };
+    // By which of the secrets each message is signed.
+    let signed = async |now, secrets: &[&str]| {
+        let before = receiver.calls().len();
+        let row = told.row("hook").await;
+        let mut scoped = told.scoped().await;
+        channels::test(&mut scoped, &row, now).await.unwrap();
+        scoped.commit().await.unwrap();
+        deliver::run(&ctx, now).await.unwrap();
+        let calls = receiver.calls();
+        let [call] = &calls[before..] else { unreachable!("one request was made") };
+        assert_eq!(
+            call.header("webhook-signature").split(' ').count(),
+            secrets.iter().filter(|one| call.is_signed_with(one)).count()
+        );
+        secrets.iter().map(|secret| call.is_signed_with(secret)).collect::<Vec<_>>()
+    };
+    assert_eq!(signed(START, &[SECRET]).await, [true]);
+    let second = rotate(3600, START).await.unwrap();
+    assert!(told.row("hook").await.verified_at.is_some(), "it stays verified");
+    assert_eq!(signed(START + seconds(3599), &[SECRET, &second]).await, [true, true]);
+    assert_eq!(signed(START + seconds(3600), &[SECRET, &second]).await, [false, true]);
+    let third = rotate(60, START + seconds(7200)).await.unwrap();
+    assert_eq!(signed(START + seconds(7201), &[SECRET, &second, &third]).await, [false, true, true]);
+    let fourth = rotate(0, START + seconds(7202)).await.unwrap();
+    assert_eq!(signed(START + seconds(7203), &[SECRET, &second, &third, &fourth]).await, [false, false, false, true]);
+    let refused = rotate(30 * 86_400 + 1, START).await.unwrap_err();
+    assert_eq!(refused.to_string(), "the former secret may sign for 30 days at most: give a shorter time");
+    // Other settings bring their own secret.
+    let (row, mut scoped) = (told.row("hook").await, told.scoped().await);
+    let form = Form::default().with("url", receiver.url("/x")).with("secret", SECRET);
+    channels::edit(&mut scoped, &told.sealer(), &row, &form, START).await.unwrap();
+    channels::trust(&mut scoped, &row, START).await.unwrap();
+    scoped.commit().await.unwrap();
+    assert_eq!(signed(START + seconds(7300), &[SECRET, &fourth]).await, [true, false]);
 }

@@ -5,6 +5,7 @@
 
 mod again;
 mod health;
+mod open;
 mod write;
 
 use std::sync::Arc;
@@ -235,12 +236,7 @@ struct Ready {
 /// Opens the channel's settings and writes the message.
 fn ready(ctx: &Ctx, leased: &Leased, folded: &[Leased], now: Timestamp) -> Result<Ready, SendError> {
     let channel = &leased.channel;
-    let plain = ctx
-        .opener
-        .open(Class::ChannelSettings, channel.id.0.as_bytes(), &channel.settings)
-        .map_err(|error| retry(format!("the channel's settings cannot be opened: {error}")))?;
-    let settings: Settings = serde_json::from_slice(plain.expose())
-        .map_err(|_| SendError::Permanent("the channel's settings cannot be read: make the channel anew".into()))?;
+    let settings = open::settings(&ctx.opener, channel, now)?;
     let occasion = match (&leased.about, code(ctx, leased, now)?) {
         (Some(about), _) if folded.is_empty() => write::notice(about)?,
         (Some(_), _) => write::many(leased, folded)?,
@@ -357,6 +353,9 @@ mod tests {
             kind: "webhook".to_owned(),
             minimal: false,
             settings: Sealed(Vec::new()),
+            signing_key: None,
+            former_key: None,
+            former_key_until: None,
         };
         Leased {
             key: DeliveryKey(1),

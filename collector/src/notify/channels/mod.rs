@@ -44,6 +44,17 @@ pub enum Proof {
     Acceptance,
 }
 
+/// Keys by which a channel signs since that of its settings was rotated.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// The one that stays.
+    pub current: SecretString,
+    /// The one before it; none where that is the key of the settings.
+    pub former: Option<SecretString>,
+    /// Whether the former one signs too.
+    pub signs_too: bool,
+}
+
 /// What each channel is.
 trait Channel: Sized {
     /// Its name in tables and commands.
@@ -63,6 +74,8 @@ trait Channel: Sized {
     const FOLDS: bool = true;
     /// Whether it holds an alarm until it is told that it is over, which nobody may keep from it then.
     const HOLDS: bool = false;
+    /// Whether it signs by a key of ours, which can be rotated.
+    const SIGNS: bool = false;
 
     /// Takes the fields as they are.
     fn read(form: &Form) -> Result<Self, InvalidSettings>;
@@ -93,6 +106,9 @@ trait Channel: Sized {
     fn hook_secret(&self) -> Option<&SecretString> {
         None
     }
+
+    /// Signs by other keys than that of the settings, where it signs.
+    fn rotate(&mut self, _keys: Keys) {}
 
     /// Sends one message.
     fn send(&self, message: &Message, client: &Client) -> impl Future<Output = Result<Answer, SendError>> + Send;
@@ -150,6 +166,11 @@ macro_rules! channels {
             /// Whether it holds an alarm until it is told that it is over, which nobody may keep from it then.
             pub const fn holds(self) -> bool {
                 match self { $(Self::$name => <$settings as Channel>::HOLDS),+ }
+            }
+
+            /// Whether it signs by a key of ours, which can be rotated.
+            pub const fn signs(self) -> bool {
+                match self { $(Self::$name => <$settings as Channel>::SIGNS),+ }
             }
 
             /// Whether it knows alarms that begin and end, and nothing else.
@@ -210,6 +231,11 @@ macro_rules! channels {
             /// What its provider signs by, of what it says of messages and of who pressed a button.
             pub fn hook_secret(&self) -> Option<&SecretString> {
                 match self { $(Self::$name(settings) => settings.hook_secret()),+ }
+            }
+
+            /// Signs by these keys instead of that of the settings, where it signs.
+            pub fn rotate(&mut self, keys: Keys) {
+                match self { $(Self::$name(settings) => settings.rotate(keys)),+ }
             }
 
             /// Sends one message.

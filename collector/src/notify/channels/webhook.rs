@@ -16,7 +16,7 @@ use picket_shared::egress::{BadTarget, parse_target};
 use picket_shared::secret::SecretString;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Channel, Field, Form, InvalidSettings, SendError, shorten, template};
+use super::{Answer, Channel, Field, Form, InvalidSettings, Keys, SendError, shorten, template};
 use crate::notify::client::{AGENT, Client, Reply};
 use crate::notify::message::Message;
 
@@ -36,6 +36,9 @@ pub struct Webhook {
     /// The body, where it is not Picket's own event: JSON with placeholders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
+    /// Another secret that signs too: the former one, for a time after it was rotated.
+    #[serde(skip)]
+    pub former: Option<SecretString>,
 }
 
 /// Makes a signing secret.
@@ -51,6 +54,7 @@ pub fn make_secret() -> Result<SecretString, InvalidSettings> {
 impl Channel for Webhook {
     const KIND: &'static str = "webhook";
     const FOLDS: bool = false;
+    const SIGNS: bool = true;
     const FIELDS: &'static [Field] = &[
         Field::new("url", "https://hooks.example.org/picket?token=5f2c91d07b3e").secret(),
         Field::new("secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").secret().optional(),
@@ -59,7 +63,8 @@ impl Channel for Webhook {
 
     fn read(form: &Form) -> Result<Self, InvalidSettings> {
         let secret = if form.get("secret").is_some() { form.secret("secret") } else { make_secret()? };
-        Ok(Self { url: form.secret("url"), secret, template: form.get("template").map(ToOwned::to_owned) })
+        let template = form.get("template").map(ToOwned::to_owned);
+        Ok(Self { url: form.secret("url"), secret, template, former: None })
     }
 
     fn check(&self) -> Vec<InvalidSettings> {
@@ -95,6 +100,11 @@ impl Channel for Webhook {
         form.get("secret").is_none().then_some(&self.secret)
     }
 
+    fn rotate(&mut self, keys: Keys) {
+        let first = std::mem::replace(&mut self.secret, keys.current);
+        self.former = keys.signs_too.then(|| keys.former.unwrap_or(first));
+    }
+
     async fn send(&self, message: &Message, client: &Client) -> Result<Answer, SendError> {
         let request = request(self, message)?;
         let reply = client.post(self.url.expose(), request).await?;
@@ -127,13 +137,15 @@ fn key(secret: &SecretString) -> Result<hmac::Key, InvalidSettings> {
 fn request(settings: &Webhook, message: &Message) -> Result<Request<Full<Bytes>>, SendError> {
     let broken = |error: &dyn std::fmt::Display| SendError::Permanent(format!("the settings cannot be used: {error}"));
     let target = parse_target(settings.url.expose()).map_err(|_| broken(&"the URL is none"))?;
-    let key = key(&settings.secret).map_err(|error| broken(&error))?;
+    let keys = [Some(&settings.secret), settings.former.as_ref()].into_iter().flatten();
+    let keys = keys.map(key).collect::<Result<Vec<_>, _>>().map_err(|error| broken(&error))?;
     let body = match &settings.template {
         Some(template) => template::body(template, message).map_err(|error| broken(&error))?,
         None => serde_json::to_vec(&message.event).map_err(|error| broken(&error))?,
     };
     let (id, timestamp) = (format!("msg_{}", message.id), message.at.seconds());
-    let signature = signature(&key, &id, timestamp, &body);
+    // A receiver that knows one of the keys takes it: the specification wants such a list while a key is rotated.
+    let signatures: Vec<_> = keys.iter().map(|key| signature(key, &id, timestamp, &body)).collect();
     let path = &target.url[url::Position::BeforePath..url::Position::AfterQuery];
     let host = &target.url[url::Position::BeforeHost..url::Position::AfterPort];
     Request::builder()
@@ -144,7 +156,7 @@ fn request(settings: &Webhook, message: &Message) -> Result<Request<Full<Bytes>>
         .header(CONTENT_TYPE, "application/json")
         .header("webhook-id", id)
         .header("webhook-timestamp", timestamp)
-        .header("webhook-signature", signature)
+        .header("webhook-signature", signatures.join(" "))
         .body(Full::new(Bytes::from(body)))
         .map_err(|error| broken(&error))
 }
@@ -169,6 +181,9 @@ fn judge(settings: &Webhook, reply: &Reply) -> Result<Answer, SendError> {
 fn hidden(settings: &Webhook) -> Vec<SecretString> {
     let mut hidden = vec![settings.url.clone(), settings.secret.clone()];
     hidden.push(SecretString::new(settings.secret.expose().trim_start_matches(PREFIX).to_owned()));
+    if let Some(former) = &settings.former {
+        hidden.extend([former.clone(), SecretString::new(former.expose().trim_start_matches(PREFIX).to_owned())]);
+    }
     let Ok(target) = parse_target(settings.url.expose()) else { return hidden };
     let path = &target.url[url::Position::BeforePath..];
     if path.len() > 1 {
@@ -193,7 +208,7 @@ mod tests {
 
     fn settings(url: &str, secret: &str) -> Webhook {
         let secret = SecretString::new(secret.to_owned());
-        Webhook { url: SecretString::new(url.to_owned()), secret, template: None }
+        Webhook { url: SecretString::new(url.to_owned()), secret, template: None, former: None }
     }
 
     #[test]
@@ -225,6 +240,28 @@ mod tests {
                 wrong.message
             );
         }
+    }
+
+    #[test]
+    fn while_a_key_is_rotated_both_sign_and_each_is_hidden() {
+        let [first, second, third] = [0, 1, 2].map(|_| make_secret().unwrap());
+        let mut webhook = settings("https://hooks.example.org/picket", first.expose());
+        let rotate = |webhook: &mut Webhook, current: &SecretString, former: Option<&SecretString>, signs_too| {
+            webhook.rotate(Keys { current: current.clone(), former: former.cloned(), signs_too });
+        };
+        rotate(&mut webhook, &second, None, true);
+        assert_eq!((&webhook.secret, webhook.former.as_ref()), (&second, Some(&first)));
+        let said = shorten(
+            &format!("{} {}", first.expose(), second.expose()),
+            &hidden(&webhook).iter().map(|part| part.expose().as_str()).collect::<Vec<_>>(),
+        );
+        assert_eq!(said, "*** ***");
+        let mut webhook = settings("https://hooks.example.org/picket", first.expose());
+        rotate(&mut webhook, &third, Some(&second), true);
+        assert_eq!((&webhook.secret, webhook.former.as_ref()), (&third, Some(&second)));
+        rotate(&mut webhook, &third, Some(&second), false);
+        assert_eq!((&webhook.secret, webhook.former.as_ref()), (&third, None));
+        assert!(!serde_json::to_string(&webhook).unwrap().contains("former"));
     }
 
     #[test]
