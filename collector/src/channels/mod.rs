@@ -6,14 +6,17 @@
 mod answer;
 mod proof;
 
+use std::time::Duration;
+
 use picket_shared::ids::{ChannelId, DeliveryId};
 use picket_shared::secret::SecretString;
 use picket_shared::time::Timestamp;
 use serde_json::json;
 
 use crate::notify::Settings;
-use crate::notify::channels::{Form, InvalidSettings, Kind};
+use crate::notify::channels::{Form, InvalidSettings, Kind, webhook};
 use crate::store::audit::{self, Author};
+use crate::store::channel_keys;
 use crate::store::channels::{self, ChannelRow, NewChannel, SealedParts};
 use crate::store::deliveries::{self, WithoutNotice};
 use crate::store::residency::{self, Keeping};
@@ -47,6 +50,12 @@ pub enum ChannelError {
     /// Only what is verified is sent a test.
     #[error("{0} is not verified yet: verify it first; that shows too whether messages reach it")]
     NotVerified(String),
+    /// There is no key to be rotated.
+    #[error("{0} is signed by no key of Picket's: only webhooks are")]
+    SignsNothing(String),
+    /// Two keys for good would be none that is rotated.
+    #[error("the former secret may sign for 30 days at most: give a shorter time")]
+    FormerKeyLife,
     /// There is nothing to be verified.
     #[error("{0} has no destination: give it settings first")]
     Unset(String),
@@ -60,6 +69,9 @@ pub enum ChannelError {
     #[error(transparent)]
     Vault(#[from] VaultError),
 }
+
+/// For so long the former secret of a webhook may sign too, at most.
+pub const FORMER_KEY_LIFE: Duration = Duration::from_secs(30 * 86_400);
 
 /// A channel that was made, or given other settings.
 #[derive(Debug)]
@@ -150,6 +162,35 @@ pub async fn edit(
     }
     let row = channels::get(scoped, row.id).await?.ok_or(ChannelError::Gone)?;
     Ok(Made { row, secret: settings.made(form).cloned() })
+}
+
+/// Gives a channel another signing secret, which is shown this once; the former one signs too for so long. It stays verified.
+///
+/// # Errors
+/// That channels of its kind do not sign; that it has no destination; that it is gone; that the database fails.
+pub async fn rotate(
+    scoped: &mut Scoped,
+    sealer: &Sealer,
+    row: &ChannelRow,
+    former_for: Duration,
+    now: Timestamp,
+) -> Result<SecretString, ChannelError> {
+    if !Kind::parse(&row.kind).is_some_and(Kind::signs) {
+        return Err(ChannelError::SignsNothing(row.name.clone()));
+    }
+    if former_for > FORMER_KEY_LIFE {
+        return Err(ChannelError::FormerKeyLife);
+    }
+    if row.unset.is_some() {
+        return Err(ChannelError::Unset(row.name.clone()));
+    }
+    let secret = webhook::make_secret().map_err(|wrong| ChannelError::Settings(vec![wrong]))?;
+    let sealed = sealer.seal(Class::WebhookKey, row.id.0.as_bytes(), secret.expose().as_bytes())?;
+    if channel_keys::rotate(scoped, row, &sealed, now + former_for, now).await? {
+        Ok(secret)
+    } else {
+        Err(ChannelError::Gone)
+    }
 }
 
 /// Gives a channel another name.

@@ -125,6 +125,7 @@ fn body(route: &Route) -> &'static str {
         ("PUT", "/api/v1/policies/{id}") => r#"{"name": "mine", "levels": [{"wait_s": 0}]}"#,
         ("PATCH", _) => r#"{"name": "mine"}"#,
         ("PUT", path) if path.ends_with("/settings") => r#"{"settings": {"to": "mine@example.org"}}"#,
+        ("POST", path) if path.ends_with("/rotate-secret") => "{}",
         ("POST", path) if path.ends_with("/verify") => r#"{"code": "123456"}"#,
         _ => "",
     }

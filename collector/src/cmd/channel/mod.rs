@@ -1,4 +1,4 @@
-//! `channel add|edit|rename|verify|list|test|remove`: how people are told.
+//! `channel add|edit|rename|rotate-secret|verify|list|test|remove`: how people are told.
 
 mod args;
 mod chat;
@@ -39,6 +39,8 @@ pub enum ChannelCommand {
     Rename(RenameArgs),
     /// Say whether messages to a channel say no more than what sort of thing happened, since when, and where to look.
     Minimal(MinimalArgs),
+    /// Give a webhook another signing secret, shown this once; the former one signs too for a time.
+    RotateSecret(RotateArgs),
     /// Verify a channel by the code that was sent to it; without a code, send another.
     Verify(VerifyArgs),
     /// Show every channel.
@@ -78,6 +80,19 @@ pub struct MinimalArgs {
     /// Whether they do.
     #[arg(value_parser = clap::builder::BoolishValueParser::new(), value_name = "on|off")]
     minimal: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `channel rotate-secret`.
+#[derive(Debug, clap::Args)]
+pub struct RotateArgs {
+    /// The channel: id, beginning of the id, or name.
+    channel: String,
+    /// How long the former secret signs too, 30 days at most; 0s: no more from now on.
+    #[arg(long, value_parser = crate::domain::written::duration, default_value = "24h", value_name = "TIME")]
+    former_for: Duration,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -167,6 +182,18 @@ pub async fn run(command: ChannelCommand, app: &App) -> Result<ExitCode, CmdErro
             let what = if args.minimal { "nothing that is watched" } else { "what they are about" };
             let text = format!("Messages to {} name {what} now.", row.name);
             said(args.json, &json!({ "id": row.id, "name": row.name, "minimal": args.minimal }), &text)?;
+        }
+        ChannelCommand::RotateSecret(args) => {
+            let row = find(&mut scoped, &args.channel).await?;
+            let secret = channels::rotate(&mut scoped, &app.sealer, &row, args.former_for, now).await?;
+            scoped.commit().await?;
+            let (secret, until) = (secret.expose(), now + args.former_for);
+            let text = format!(
+                "Its new signing secret, shown this once: {secret}\nThe former one signs too until {until:.0}."
+            );
+            let value =
+                json!({ "id": row.id, "name": row.name, "secret": secret, "former_secret_until": until.exact() });
+            said(args.json, &value, &text)?;
         }
         ChannelCommand::Verify(args) => return verify(app, scoped, &args, now).await,
         ChannelCommand::List(args) => show::list(&mut scoped, args.json).await?,

@@ -74,8 +74,19 @@ pub const TEST: Operation =
         .does("Sends a test message; `last` says what came of it, as far as is known after ten seconds.")
         .answers(&[(200, Some("Channel"))]);
 
+/// `POST /api/v1/channels/{id}/rotate-secret`.
+pub const ROTATE: Operation =
+    Operation::post("/api/v1/channels/{id}/rotate-secret", Right::ChannelsWrite, "rotateChannelSecret", || {
+        post(rotate_secret)
+    })
+    .does("Gives a webhook another signing secret, shown this once; the former one signs too for a time, and the channel stays verified.")
+    .body("SecretRotation")
+    .answers(&[(200, Some("ChannelMade"))]);
+
 /// How long an answer waits for that of the provider.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long the former secret of a webhook signs too, unless somebody says otherwise.
+const FORMER_FOR: Duration = Duration::from_secs(86_400);
 
 async fn list_channels(call: Call) -> Outcome {
     let (limit, after) = (call.query.limit(), call.query.after::<ChannelId>()?);
@@ -197,6 +208,17 @@ async fn verify_channel(call: Call) -> Outcome {
     }
 }
 
+async fn rotate_secret(call: Call) -> Outcome {
+    let mut scoped = call.caller.scoped(&call.site).await?;
+    let row = find(&mut scoped, &call).await?;
+    let seconds = call.body.get("former_for_s").and_then(Value::as_u64).unwrap_or(FORMER_FOR.as_secs());
+    let (former_for, now) = (Duration::from_secs(seconds), call.site.clock.now());
+    let secret = channels::rotate(&mut scoped, &call.site.sealer, &row, former_for, now).await.map_err(refused)?;
+    let row = find(&mut scoped, &call).await?;
+    scoped.commit().await?;
+    Ok(Answer::ok(made_of(&row, &manners(&call).await?, Some(&secret))))
+}
+
 async fn test_channel(call: Call) -> Outcome {
     let mut scoped = call.caller.scoped(&call.site).await?;
     let row = find(&mut scoped, &call).await?;
@@ -272,6 +294,8 @@ fn refused(error: ChannelError) -> Problem {
         ChannelError::Abroad(_) => invalid("kind", message),
         ChannelError::Name => invalid("name", "must be 1 to 200 characters on one line"),
         ChannelError::NameTaken(_) => invalid("name", message),
+        ChannelError::FormerKeyLife => invalid("former_for_s", message),
+        ChannelError::SignsNothing(_) => Problem::new(ProblemKind::NotSigned, message),
         ChannelError::Gone => Problem::not_found(),
         ChannelError::NotVerified(_) | ChannelError::Unset(_) => Problem::new(ProblemKind::NotVerified, message),
         ChannelError::Wait(_) => Problem::wait(60, message),
@@ -306,6 +330,7 @@ fn shown(row: &ChannelRow, manners: &Manners) -> Value {
         "hint": row.hint,
         "provider_abroad": row.abroad,
         "minimal": row.minimal,
+        "former_secret_until": row.former_key_until.map(Timestamp::exact),
         "quiet": manners.quiet(row.key),
         "member": manners.member(row.key).and_then(|member| manners.people().id(member)),
         "created_at": row.created_at.exact(),

@@ -78,6 +78,8 @@ kinds! {
     NoMaintenance: "no-maintenance", CONFLICT, "No maintenance runs or comes",
     /// The channel has to be verified first.
     NotVerified: "not-verified", CONFLICT, "The channel is not verified",
+    /// The channel signs by no key that could be rotated.
+    NotSigned: "not-signed", CONFLICT, "The channel signs by no key",
     /// The message cannot be sent again.
     NotSentAgain: "not-sent-again", CONFLICT, "The message cannot be sent again",
     /// An export has more rows than a request is answered with.

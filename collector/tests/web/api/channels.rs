@@ -81,6 +81,31 @@ async fn a_signing_secret_is_shown_once_and_settings_never() {
 }
 
 #[tokio::test]
+async fn a_signing_secret_is_rotated_and_shown_once() {
+    let world = World::new().await;
+    let program = Program::of(&world, "editor").await;
+    let body = json!({ "kind": "webhook", "settings": { "url": "https://hooks.example.org/" } });
+    let made = program.post("/channels", body).await;
+    let path = format!("/channels/{}", made.text("/channel/id"));
+    let rotated = program.post(&format!("{path}/rotate-secret"), json!({ "former_for_s": 60 })).await;
+    assert!(rotated.text("/signing_secret").starts_with("whsec_"));
+    assert_ne!(rotated.text("/signing_secret"), made.text("/signing_secret"));
+    let until = program.get(&path).await.text("/former_secret_until").to_owned();
+    assert_eq!(until, (world.clock.now() + std::time::Duration::from_secs(60)).exact());
+    let sealed = "SELECT sealed_key, uuid FROM channels";
+    assert_eq!(world.sealed(Class::WebhookKey, sealed).await, rotated.text("/signing_secret"));
+    let refused = program.post(&format!("{path}/rotate-secret"), json!({ "former_for_s": 2_592_001 })).await;
+    assert_eq!(refused.problem(), (422, "invalid-body", vec!["former_for_s"]));
+    let mail = format!("/channels/{}", program.post("/channels", mail("ops")).await.text("/channel/id"));
+    assert_eq!(program.post(&format!("{mail}/rotate-secret"), json!({})).await.problem().1, "not-signed");
+    let audited =
+        world.one("SELECT detail ->> 'former_key_until' FROM audit WHERE action = 'channel.rotate_key'").await;
+    assert_eq!(audited, until);
+    assert_eq!(program.delete(&path).await.status, 204);
+    assert_eq!(world.one("SELECT count(*) FROM channels WHERE sealed_key IS NOT NULL").await, "0");
+}
+
+#[tokio::test]
 async fn what_cannot_be_is_named() {
     let world = World::new().await;
     let program = Program::of(&world, "editor").await;

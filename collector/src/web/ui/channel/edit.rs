@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use picket_shared::secret::SecretString;
 
-use super::{find, kind_word, shown};
+use super::{find, kind_word, secret, shown};
 use crate::channels::{self, ChannelError, Made};
 use crate::notify::channels::{Form as Fields, Kind};
 use crate::store::channels::ChannelRow;
@@ -48,14 +48,6 @@ struct Field {
     choices: &'static [&'static str],
     lines: bool,
     fault: Option<String>,
-}
-
-#[derive(Template)]
-#[template(path = "channel/secret.html")]
-struct SecretPage<'a> {
-    frame: Frame,
-    secret: &'a str,
-    next: String,
 }
 
 /// How long a page waits for the provider's answer to what verifies a channel.
@@ -140,13 +132,7 @@ fn answer(
 ) -> Response {
     match made {
         Ok((row, None)) => see(&format!("/channels/{}", row.id)),
-        Ok((row, Some(secret))) => {
-            let frame = Frame::of(user, "/channels", text("channel.secret_title"));
-            page_with(
-                StatusCode::OK,
-                &SecretPage { frame, secret: secret.expose(), next: format!("/channels/{}", row.id) },
-            )
-        }
+        Ok((row, Some(secret))) => secret::once(user, &row, &secret),
         Err(ChannelError::Settings(wrong)) => {
             let faults: Vec<_> = wrong.into_iter().map(|wrong| (wrong.field, wrong.message)).collect();
             show(user, row, kind, form, &faults)

@@ -3,6 +3,7 @@
 
 pub mod edit;
 pub mod list;
+pub mod secret;
 pub mod show;
 pub mod telling;
 

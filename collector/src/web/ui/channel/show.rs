@@ -8,6 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use super::secret::FORMER_FOR;
 use super::telling::{self, Telling, Typed};
 use super::{find, kind_word, result_word, shown, standing};
 use crate::channels::{self, ChannelError, Verdict};
@@ -38,6 +39,9 @@ struct Page {
     /// Where its provider says something back: the address, and what it is called there.
     hook: Option<(String, &'static str)>,
     last: Option<(&'static str, Shape, When, Option<String>)>,
+    /// How long the former secret may sign, where it signs at all.
+    rotates: Vec<(u64, &'static str)>,
+    former_key_until: Option<When>,
     error: Option<String>,
     telling: Telling,
 }
@@ -218,6 +222,11 @@ pub(super) async fn show(
         hook: hook(site, user, row),
         by_code: Kind::parse(&row.kind).is_none_or(|kind| kind.proof() == Proof::Code),
         last,
+        rotates: match Kind::parse(&row.kind).is_some_and(Kind::signs) && row.unset.is_none() {
+            true => FORMER_FOR.iter().map(|(hours, key)| (*hours, text(key))).collect(),
+            false => Vec::new(),
+        },
+        former_key_until: row.former_key_until.filter(|until| now < *until).map(|at| when(at, now)),
         error,
         telling,
     };
