@@ -39,9 +39,20 @@ pub async fn channel(conn: &mut Scoped, id: ChannelId) -> Result<Option<HookRow>
     .await?)
 }
 
-/// The incident that a message told of.
+/// What a message told of that can be acknowledged.
 #[derive(Clone, Debug)]
 pub struct Asked {
+    /// The incidents, those that stand first: several where the message was made of several.
+    pub incidents: Vec<AskedIncident>,
+    /// The channel that was told.
+    pub channel: uuid::Uuid,
+    /// What that is called.
+    pub channel_name: String,
+}
+
+/// An incident that a message told of.
+#[derive(Clone, Debug)]
+pub struct AskedIncident {
     /// Which.
     pub incident: IncidentId,
     /// What it is called: its title, or the monitor's name; nothing where the channel is told as little as possible.
@@ -52,10 +63,13 @@ pub struct Asked {
     pub acknowledged_at: Option<Timestamp>,
     /// When it was over.
     pub resolved_at: Option<Timestamp>,
-    /// The channel that was told.
-    pub channel: uuid::Uuid,
-    /// What that is called.
-    pub channel_name: String,
+}
+
+impl AskedIncident {
+    /// Whether it waits for somebody.
+    pub const fn waits(&self) -> bool {
+        self.acknowledged_at.is_none() && self.resolved_at.is_none()
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -69,30 +83,34 @@ struct Row {
     channel_name: String,
 }
 
-/// The incident that a message told of; `None` where it told of none, or its channel or organization was removed.
+/// The incidents that a message told of, or others that went out with it; `None` where it told of none, or its channel or organization was removed.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn asked(conn: &mut Scoped, delivery: DeliveryId) -> Result<Option<Asked>, StoreError> {
-    let row: Option<Row> = sqlx::query_as(
-        "SELECT i.uuid AS incident, CASE WHEN NOT c.minimal THEN coalesce(i.title, m.name) END AS called, i.started_at,
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT DISTINCT ON (i.acknowledged_at IS NOT NULL OR i.resolved_at IS NOT NULL, i.id) i.uuid AS incident, CASE WHEN NOT c.minimal THEN coalesce(i.title, m.name) END AS called, i.started_at,
                 i.acknowledged_at, i.resolved_at, c.uuid AS channel, c.name AS channel_name
-         FROM deliveries d JOIN channels c ON c.id = d.channel_id JOIN notices n ON n.id = d.notice_id
+         FROM deliveries l JOIN deliveries d ON d.id = l.id OR d.folded_into = l.id
+         JOIN channels c ON c.id = d.channel_id JOIN notices n ON n.id = d.notice_id
          JOIN incidents i ON i.id = n.incident_id JOIN organizations o ON o.id = d.org_id LEFT JOIN monitors m ON m.id = i.monitor_id
-         WHERE d.uuid = $1 AND c.deleted_at IS NULL AND o.deleted_at IS NULL",
+         WHERE l.uuid = $1 AND c.deleted_at IS NULL AND o.deleted_at IS NULL
+         ORDER BY i.acknowledged_at IS NOT NULL OR i.resolved_at IS NOT NULL, i.id",
     )
     .bind(delivery.0)
-    .fetch_optional(conn.conn())
+    .fetch_all(conn.conn())
     .await?;
-    Ok(row.map(|row| Asked {
+    let Some((channel, channel_name)) = rows.first().map(|row| (row.channel, row.channel_name.clone())) else {
+        return Ok(None);
+    };
+    let incident = |row: Row| AskedIncident {
         incident: IncidentId(row.incident),
         called: row.called,
         started_at: Timestamp::from_micros(row.started_at),
         acknowledged_at: row.acknowledged_at.map(Timestamp::from_micros),
         resolved_at: row.resolved_at.map(Timestamp::from_micros),
-        channel: row.channel,
-        channel_name: row.channel_name,
-    }))
+    };
+    Ok(Some(Asked { incidents: rows.into_iter().map(incident).collect(), channel, channel_name }))
 }
 
 /// Notes what became of a message of that channel which its provider had taken; false where there is none such. What it said last

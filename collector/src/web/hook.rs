@@ -73,9 +73,9 @@ async fn deed(
     said: Said,
     now: Timestamp,
 ) -> Result<&'static str, StoreError> {
-    let (incident, who) = match said {
+    let (incidents, who) = match said {
         Said::Pressed { token, who } => (pressed(site, &mut scoped, &token).await?, who),
-        Said::Acknowledged { incident, who } => (Some(incident), who),
+        Said::Acknowledged { incident, who } => (vec![incident], who),
         Said::Reported { delivery, delivered, why } => {
             let which = (ChannelId(row.uuid), delivery);
             hooks::report(&mut scoped, which, delivered, why.as_deref(), now).await?;
@@ -84,28 +84,26 @@ async fn deed(
         }
         Said::Nothing => return Ok(""),
     };
-    let held = match incident {
-        Some(incident) => incidents::hold(&mut scoped, incident).await?,
-        None => None,
-    };
-    let Some(held) = held else { return Ok(text("acknowledge.gone")) };
     let through = Through { channel: row.uuid, name: &row.name, who: who.as_deref() };
-    let deed = incidents::acknowledge_through(&mut scoped, &held, through, now).await?;
+    let deeds = incidents::acknowledge_all_through(&mut scoped, &incidents, through, now).await?;
     scoped.commit().await?;
-    Ok(text(match deed {
-        Deed::Done => "acknowledge.done",
-        Deed::Already => "acknowledge.already",
-        Deed::NotOpen | Deed::OtherOpen | Deed::MonitorGone => "acknowledge.over",
+    let any = |wanted: Deed| deeds.contains(&wanted);
+    Ok(text(match () {
+        () if any(Deed::Done) => "acknowledge.done",
+        () if any(Deed::Already) => "acknowledge.already",
+        () if deeds.is_empty() => "acknowledge.gone",
+        () => "acknowledge.over",
     }))
 }
 
-/// The incident that a button is for: of this organization, by a token that we made.
-async fn pressed(site: &Site, scoped: &mut Scoped, token: &str) -> Result<Option<IncidentId>, StoreError> {
+/// The incidents that a button is for: of this organization, by a token that we made.
+async fn pressed(site: &Site, scoped: &mut Scoped, token: &str) -> Result<Vec<IncidentId>, StoreError> {
     match site.sealer.of_acknowledgement(token) {
         Some((org, delivery)) if OrgKey(org) == scoped.org() => {
-            Ok(hooks::asked(scoped, DeliveryId(delivery)).await?.map(|asked| asked.incident))
+            let asked = hooks::asked(scoped, DeliveryId(delivery)).await?;
+            Ok(asked.into_iter().flat_map(|asked| asked.incidents).map(|one| one.incident).collect())
         }
-        _ => Ok(None),
+        _ => Ok(Vec::new()),
     }
 }
 

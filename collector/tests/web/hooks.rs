@@ -112,6 +112,40 @@ async fn the_link_in_a_mail_asks_first_and_acknowledges_by_its_button() {
 }
 
 #[tokio::test]
+async fn one_answer_to_several_told_at_once_acknowledges_all_that_stand() {
+    let world = told("slack").await;
+    let now = START.micros();
+    world
+        .sql(&format!(
+            "INSERT INTO incidents (uuid, org_id, started_at, confirmed_at, failure, message, detail, origin, title, resolved_at, resolution)
+                 SELECT gen_random_uuid(), 1, {now}, {now}, 'other', 'm', '{{}}', 'person', t, r, CASE WHEN r IS NOT NULL THEN 'by_hand' END
+                 FROM (VALUES ('Mail is down', NULL), ('Over already', {now})) v (t, r);
+             INSERT INTO notices (org_id, incident_id, kind, at, payload, dispatched_at)
+                 SELECT 1, id, 'declared', {now}, '{{}}', {now} FROM incidents WHERE title IN ('Mail is down', 'Over already');
+             INSERT INTO deliveries (uuid, org_id, notice_id, channel_id, state, next_at, created_at, ended_at, folded_into)
+                 SELECT gen_random_uuid(), 1, n.id, c.id, 'sent', {now}, {now}, {now}, (SELECT id FROM deliveries WHERE uuid = '{DELIVERY}')
+                 FROM notices n JOIN incidents i ON i.id = n.incident_id JOIN channels c ON c.org_id = 1
+                 WHERE i.title IN ('Mail is down', 'Over already')"
+        ))
+        .await;
+    let path = format!("/acknowledge/{}", button(&world, 1, DELIVERY));
+    let mut visitor = Browser::new(&world);
+    let page = visitor.get(&path).await;
+    for said in ["The &#60;shop&#62; is down", "Mail is down", "Over already", "It is over already.", "Acknowledge all"]
+    {
+        page.shows(said);
+    }
+    let answer = press(&world, &hook(&world), &button(&world, 1, DELIVERY), 0).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let stands = "SELECT string_agg(coalesce(title, '') || ':' || (acknowledged_at IS NOT NULL), ', ' ORDER BY title) FROM incidents WHERE org_id = 1";
+    assert_eq!(world.one(stands).await, "Mail is down:true, Over already:false, The <shop> is down:true");
+    let page = visitor.get(&path).await;
+    page.shows("Acknowledged: somebody looks after it.");
+    page.hides("Acknowledge all");
+    assert_eq!(world.one("SELECT count(*) FROM incidents WHERE org_id = 2 AND acknowledged_at IS NOT NULL").await, "0");
+}
+
+#[tokio::test]
 async fn a_link_that_is_none_of_ours_or_of_what_is_gone_leads_nowhere() {
     let world = told("email").await;
     let mut visitor = Browser::new(&world);

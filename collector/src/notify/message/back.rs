@@ -37,18 +37,22 @@ impl Back {
 
 /// How this message can be answered: there is something to acknowledge while an incident stands.
 pub(super) fn of(facts: &Facts) -> Back {
-    let stands = match &facts.occasion {
-        Occasion::Test { .. }
-        | Occasion::Code { .. }
-        | Occasion::Many { .. }
-        | Occasion::Channel { .. }
-        | Occasion::Maintenance { .. } => false,
+    let stands = stands(&facts.occasion);
+    Back { acknowledge: facts.back.acknowledge.clone().filter(|_| stands), hook: facts.back.hook.clone() }
+}
+
+/// Whether it tells of an incident that stands; of several, whether one of them does.
+fn stands(occasion: &Occasion) -> bool {
+    match occasion {
+        Occasion::Test { .. } | Occasion::Code { .. } | Occasion::Channel { .. } | Occasion::Maintenance { .. } => {
+            false
+        }
+        Occasion::Many { items } => items.iter().any(stands),
         Occasion::Notice { notice, incident, .. } => {
             begins(&notice.kind) && incident.as_ref().is_some_and(|incident| incident.resolved_at.is_none())
         }
         Occasion::Declared { kind, incident, .. } => begins(kind) && incident.resolved_at.is_none(),
-    };
-    Back { acknowledge: facts.back.acknowledge.clone().filter(|_| stands), hook: facts.back.hook.clone() }
+    }
 }
 
 const fn begins(kind: &NoticeKind) -> bool {

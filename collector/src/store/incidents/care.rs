@@ -112,6 +112,25 @@ pub async fn acknowledge_through(
     acknowledged(conn, held, detail, now).await
 }
 
+/// Acknowledges several at once by an answer to the message that told of them; gives what became of each that is there.
+///
+/// # Errors
+/// When the database fails.
+pub async fn acknowledge_all_through(
+    conn: &mut Scoped,
+    incidents: &[IncidentId],
+    through: Through<'_>,
+    now: Timestamp,
+) -> Result<Vec<Deed>, StoreError> {
+    let mut deeds = Vec::new();
+    for incident in incidents {
+        if let Some(held) = hold(conn, *incident).await? {
+            deeds.push(acknowledge_through(conn, &held, through, now).await?);
+        }
+    }
+    Ok(deeds)
+}
+
 async fn acknowledged(conn: &mut Scoped, held: &Held, detail: Value, now: Timestamp) -> Result<Deed, StoreError> {
     if held.resolved_at.is_some() {
         return Ok(Deed::NotOpen);

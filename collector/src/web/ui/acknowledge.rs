@@ -11,8 +11,8 @@ use super::error;
 use super::frame::Frame;
 use super::shape::{When, when};
 use super::{filters, page_with, see};
-use crate::store::hooks::{self, Asked};
-use crate::store::incidents::{self, Deed, Through};
+use crate::store::hooks::{self, Asked, AskedIncident};
+use crate::store::incidents::{self, Through};
 use crate::store::{OrgKey, Scoped, StoreError};
 use crate::web::Site;
 use crate::web::extract::form::Form;
@@ -24,12 +24,24 @@ use crate::web::texts::text;
 struct Page<'a> {
     frame: Frame,
     link: &'a str,
-    id: String,
-    called: Option<String>,
-    since: When,
+    incidents: Vec<Incident>,
+    /// How many are not on the page.
+    more: usize,
     /// What there is to say instead of a button.
     said: Option<&'static str>,
 }
+
+/// An incident that the message told of.
+struct Incident {
+    id: String,
+    called: Option<String>,
+    since: When,
+    /// Where it is not as the others: that it is over, or acknowledged.
+    stands: Option<&'static str>,
+}
+
+/// Most that are shown.
+const MOST: usize = 50;
 
 /// `GET /acknowledge/{link}`.
 pub async fn get_acknowledge(State(site): State<Site>, Path(link): Path<String>) -> Response {
@@ -51,12 +63,10 @@ pub async fn post_acknowledge(
         let Some((scoped, asked)) = asked(&site, &link).await? else { return Ok(gone()) };
         let address = address.map(|Extension(address)| address.0);
         let mut scoped = scoped.by(format!("channel:{}", asked.channel)).from(address);
-        let Some(held) = incidents::hold(&mut scoped, asked.incident).await? else { return Ok(gone()) };
         let through = Through { channel: asked.channel, name: &asked.channel_name, who: None };
-        let deed = incidents::acknowledge_through(&mut scoped, &held, through, site.clock.now()).await?;
-        if deed == Deed::Done {
-            scoped.commit().await?;
-        }
+        let all: Vec<_> = asked.incidents.iter().filter(|one| one.waits()).map(|one| one.incident).collect();
+        incidents::acknowledge_all_through(&mut scoped, &all, through, site.clock.now()).await?;
+        scoped.commit().await?;
         Ok(see(&format!("/acknowledge/{link}")))
     };
     does.await.unwrap_or_else(|failed: StoreError| error::unavailable(&failed))
@@ -71,17 +81,29 @@ async fn asked(site: &Site, link: &str) -> Result<Option<(Scoped, Asked)>, Store
 
 fn show(site: &Site, link: &str, asked: Asked) -> Response {
     let now = site.clock.now();
-    let said = match (asked.resolved_at, asked.acknowledged_at) {
-        (Some(_), _) => Some("acknowledge.over"),
-        (None, Some(_)) => Some("acknowledge.done"),
-        (None, None) => None,
+    let all = &asked.incidents;
+    let said = match () {
+        () if all.iter().any(AskedIncident::waits) => None,
+        () if all.iter().all(|one| one.resolved_at.is_some()) => Some("acknowledge.over"),
+        () => Some("acknowledge.done"),
     };
+    let incident = |one: AskedIncident| Incident {
+        id: one.incident.to_string(),
+        called: one.called,
+        since: when(one.started_at, now),
+        stands: match (one.resolved_at, one.acknowledged_at) {
+            _ if said.is_some() => None,
+            (Some(_), _) => Some(text("acknowledge.over")),
+            (None, Some(_)) => Some(text("acknowledge.already")),
+            (None, None) => None,
+        },
+    };
+    let more = all.len().saturating_sub(MOST);
     let page = Page {
         frame: Frame::open(text("acknowledge.title")),
         link,
-        id: asked.incident.to_string(),
-        called: asked.called,
-        since: when(asked.started_at, now),
+        incidents: asked.incidents.into_iter().take(MOST).map(incident).collect(),
+        more,
         said: said.map(text),
     };
     page_with(StatusCode::OK, &page)
