@@ -16,7 +16,7 @@ use crate::store::read::explain::{self, Delivery, Escalation, Explanation, Incid
 pub struct ExplainArgs {
     /// The monitor: id, beginning of the id, or name.
     pub(super) monitor: String,
-    /// When: what was open then is explained; without it, the newest incident.
+    /// When: what was open then is explained, and what was told of no incident in the day before; without it, the newest.
     #[arg(long, value_name = "TIME", value_parser = written::moment)]
     at: Option<Timestamp>,
     /// Print JSON.
@@ -47,13 +47,18 @@ pub fn words(name: &str, found: &Explanation) -> Vec<String> {
     }
     for incident in &found.incidents {
         lines.extend(of_incident(name, incident));
-        for notice in found.notices.iter().filter(|notice| notice.incident == incident.key) {
+        for notice in found.notices.iter().filter(|notice| notice.incident == Some(incident.key)) {
             lines.extend(of_notice(notice, found));
         }
         for escalation in found.escalations.iter().filter(|one| one.incident == incident.key) {
             lines.push(of_escalation(escalation));
         }
     }
+    let others: Vec<_> = found.notices.iter().filter(|notice| notice.incident.is_none()).collect();
+    if !others.is_empty() {
+        lines.push(format!("{name}, without an incident:"));
+    }
+    lines.extend(others.into_iter().flat_map(|notice| of_notice(notice, found)));
     for one in &found.maintenance {
         let effect =
             if one.holds_alerts { "nobody is told of outages before it ends" } else { "alerts are told as usual" };

@@ -13,7 +13,7 @@ use crate::store::{Conn, MonitorKey, Scoped, StoreError};
 pub struct Explanation {
     /// The incidents that were open then; without a time, the newest.
     pub incidents: Vec<Incident>,
-    /// What was decided to be told of them.
+    /// What was decided to be told of them, and what of no incident: of regions, flapping, and checks that do not come.
     pub notices: Vec<Notice>,
     /// The messages that were made of it.
     pub deliveries: Vec<Delivery>,
@@ -61,7 +61,7 @@ pub struct Incident {
 #[expect(missing_docs, reason = "the columns of `notices`")]
 pub struct Notice {
     #[serde(skip)]
-    pub incident: i64,
+    pub incident: Option<i64>,
     pub id: i64,
     pub kind: String,
     pub at: i64,
@@ -113,6 +113,8 @@ pub struct Maintenance {
 
 /// Most incidents that are explained at once.
 const MOST: i64 = 5;
+/// What was told of no incident is explained for so long before a time, in microseconds.
+const DAY: i64 = 86_400_000_000;
 
 /// What is stored of a monitor at `at`, or of its newest incident.
 ///
@@ -135,9 +137,16 @@ pub async fn of(scoped: &mut Scoped, monitor: MonitorKey, at: Option<Timestamp>)
     .await?;
     let keys: Vec<i64> = incidents.iter().map(|incident| incident.key).collect();
     let notices: Vec<Notice> = sqlx::query_as(
-        "SELECT incident_id AS incident, id, kind, at, dispatched_at, route FROM notices WHERE incident_id = ANY ($1) ORDER BY id",
+        "SELECT incident_id AS incident, id, kind, at, dispatched_at, route FROM notices WHERE incident_id = ANY ($1)
+         UNION ALL (SELECT NULL, id, kind, at, dispatched_at, route FROM notices WHERE monitor_id = $2 AND incident_id IS NULL
+             AND ($3::bigint IS NULL OR at BETWEEN $3 - $4 AND $3) ORDER BY id DESC LIMIT $5)
+         ORDER BY id",
     )
     .bind(&keys)
+    .bind(monitor)
+    .bind(at.map(Timestamp::micros))
+    .bind(DAY)
+    .bind(MOST)
     .fetch_all(scoped.conn())
     .await?;
     let deliveries = deliveries(scoped, &notices).await?;

@@ -1,6 +1,8 @@
 //! Why somebody was told, or was not, as `monitor explain` says it.
 
 use picket_collector::cmd::monitor::explain::words;
+use picket_collector::domain::outage::NoticeKind;
+use picket_collector::store::MonitorKey;
 use picket_collector::store::policies::reach::Target;
 use picket_collector::store::read::explain;
 
@@ -80,4 +82,40 @@ async fn what_came_of_each_message_and_the_maintenance_is_said() {
     duty.comes_up(incident, 5).await;
     let over = words("till", &explain::of(&mut duty.scoped().await, monitor, None).await.unwrap()).join("\n");
     assert!(over.contains("Over at") && over.contains("nobody acknowledged it"), "{over}");
+}
+
+#[tokio::test]
+async fn what_was_told_of_no_incident_is_explained_too() {
+    let duty = Duty::begins().await;
+    let mail = duty.channel("mail", "email").await;
+    duty.policy(&[(0, &[Target::Channel(mail)])], |new| new.is_default = true).await;
+    // The world's own monitor.
+    let monitor = MonitorKey(1);
+    duty.says(NoticeKind::NeverCameUp, 1).await;
+    duty.told(1).await;
+    let found = explain::of(&mut duty.scoped().await, monitor, Some(at(5))).await.unwrap();
+    let said = words("till", &found).join("\n");
+    for line in [
+        "till has no incident there",
+        "till, without an incident:",
+        " never came up:",
+        "by the policy \"policy 0\" (it is the default)",
+        "level 1: told mail (email)",
+        "message to mail (email): sent at",
+    ] {
+        assert!(said.contains(line), "{line:?} is not in\n{said}");
+    }
+    // Before it, and more than a day after, nothing of it is said.
+    for minute in [0, 24 * 60 + 2] {
+        let found = explain::of(&mut duty.scoped().await, monitor, Some(at(minute))).await.unwrap();
+        assert!(found.notices.is_empty(), "{found:?}");
+    }
+    let newest = explain::of(&mut duty.scoped().await, monitor, None).await.unwrap();
+    assert_eq!(newest.notices.len(), 1);
+    let value = serde_json::to_value(&newest).unwrap();
+    assert_eq!(
+        (&value["notices"][0]["kind"], &value["deliveries"][0]["channel"]),
+        (&"never_came_up".into(), &"mail".into())
+    );
+    assert_eq!(value["notices"][0]["route"]["levels"][0]["told"][0]["name"], "mail", "{value}");
 }
