@@ -6,11 +6,13 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use picket_shared::time::Timestamp;
 
 use super::days::{Day, days};
-use super::{called, find, people, shown, until, warning};
-use crate::domain::telling::schedule::{Hours, Rotation, Unit};
-use crate::store::{StoreError, UserKey};
+use super::{Rota, called, find, people, shown, until, warning};
+use crate::domain::telling::schedule::{AHEAD, Hours, Rotation, Unit};
+use crate::store::policies::without_a_way as unreachable;
+use crate::store::{Scoped, StoreError, UserKey};
 use crate::web::Site;
 use crate::web::extract::user::User;
 use crate::web::telling::{People, rota};
@@ -26,6 +28,8 @@ struct Page {
     now: String,
     next: Option<String>,
     warning: Option<String>,
+    /// Of whom takes turns and has no way to be told.
+    without_a_way: Option<String>,
     clocks: String,
     days: Vec<Day>,
     rotations: Vec<(String, Vec<String>)>,
@@ -70,7 +74,10 @@ pub(super) async fn show(
 ) -> Result<Option<Response>, StoreError> {
     let now = site.clock.now();
     let people = people(site, user).await?;
-    let Some(row) = find(&mut user.scoped(site).await?, id, now).await? else { return Ok(None) };
+    let mut scoped = user.scoped(site).await?;
+    let Some(row) = find(&mut scoped, id, now).await? else { return Ok(None) };
+    let without_a_way = without_a_way(&mut scoped, &row.rota, &people, now).await?;
+    drop(scoped);
     let (current, next) = rota::standing(&row.rota, now);
     let zone = &row.rota.zone;
     let overrides = row.overrides.iter().zip(&row.rota.overrides).map(|(id, one)| StandsIn {
@@ -90,6 +97,7 @@ pub(super) async fn show(
         now: current.map_or_else(|| text("schedule.nobody").to_owned(), |shift| until(zone, &shift, &people)),
         next: next.and_then(|shift| Some(format!("{}, {}", called(&people, shift.user?), zone.text(shift.from)))),
         warning: warning(&row.rota, now),
+        without_a_way,
         clocks: filled("schedule.by_clocks", zone),
         days: days(&row.rota, &people, now),
         rotations: row.rota.rotations.iter().map(|one| (one.name.clone(), words(one, &people))).collect(),
@@ -100,6 +108,20 @@ pub(super) async fn show(
         wrong,
     };
     Ok(Some(page_with(status, &page)))
+}
+
+/// The members who are on call in the next fortnight and would not be reached, in words.
+async fn without_a_way(
+    scoped: &mut Scoped,
+    rota: &Rota,
+    people: &People,
+    now: Timestamp,
+) -> Result<Option<String>, StoreError> {
+    let mut users: Vec<UserKey> = rota.shifts(now, now + AHEAD).into_iter().filter_map(|shift| shift.user).collect();
+    users.sort_unstable_by_key(|user| user.0);
+    users.dedup();
+    let names: Vec<String> = unreachable(scoped, &users).await?.into_iter().map(|user| called(people, user)).collect();
+    Ok((!names.is_empty()).then(|| filled("schedule.without_a_way", names.join(", "))))
 }
 
 /// What a rotation says, in words.
