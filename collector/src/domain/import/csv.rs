@@ -11,10 +11,11 @@ use picket_shared::check::{CheckSpec, DnsMatch, HttpAuth, HttpSpec, Kind, Verify
 use super::auth::{self, basic, bearer};
 use super::candidate::{Candidate, Draft, Refused, one_line};
 use super::{Found, Left, MAX_MONITORS, Reading, Unreadable, Upload, target};
+use crate::domain::briefing::{self, Briefing};
 use crate::domain::written::duration;
 
 /// Every column, and the kinds of monitor that it is for; none for all.
-const COLUMNS: [(&str, &[Kind]); 27] = [
+const COLUMNS: [(&str, &[Kind]); 30] = [
     ("name", &[]),
     ("kind", &[]),
     ("target", &[]),
@@ -22,6 +23,9 @@ const COLUMNS: [(&str, &[Kind]); 27] = [
     ("timeout", &[]),
     ("tags", &[]),
     ("external_key", &[]),
+    ("severity", &[]),
+    ("owner", &[]),
+    ("runbook_url", &[]),
     ("regions", &[]),
     ("quorum", &[]),
     ("eu_only", &[]),
@@ -226,12 +230,25 @@ fn fill(
     draft.interval_s = line.parsed("interval", seconds)?.or(reading.interval_s.map(f64::from));
     draft.timeout_s = line.parsed("timeout", seconds)?;
     draft.tags = line.list("tags", &TAGS, |tag| Ok::<_, String>(tag.to_owned()))?;
+    draft.briefing = briefed(&line)?;
     draft.regions = line.list("regions", &WORDS, str::parse)?;
     draft.quorum = line.parsed("quorum", str::parse)?;
     draft.eu_only = line.parsed("eu_only", flag)?;
     draft.paused = line.parsed("paused", flag)?.unwrap_or(false);
     let auth = change(&line, &mut spec, draft)?;
     Ok((spec, auth))
+}
+
+/// What messages say of it; none where no column has any of it.
+fn briefed(line: &Line<'_>) -> Result<Option<Briefing>, String> {
+    let severity = line.parsed("severity", |text| text.to_ascii_lowercase().parse())?;
+    let owner = line.parsed("owner", briefing::owner)?.flatten();
+    let runbook_url = line.parsed("runbook_url", briefing::runbook_url)?.flatten();
+    let some = severity.is_some() || owner.is_some() || runbook_url.is_some();
+    Ok(some.then(|| {
+        let usual = Briefing::default();
+        Briefing { severity: severity.unwrap_or(usual.severity), owner, runbook_url }
+    }))
 }
 
 fn refuse_foreign(line: &Line<'_>, kind: Kind) -> Result<(), String> {
@@ -341,7 +358,7 @@ mod tests {
 
     #[test]
     fn quotes_breaks_marks_and_formulas_are_texts() {
-        let text = b"\xef\xbb\xbfName;Target;Tags;external key;owner\r\n\"=cmd|' /C calc'!A0\";https://a.example/;\"a, b;c\";k1;x\r\n\
+        let text = b"\xef\xbb\xbfName;Target;Tags;external key;colour\r\n\"=cmd|' /C calc'!A0\";https://a.example/;\"a, b;c\";k1;x\r\n\
                      \"two \"\"lines\"\"\nhere\";https://b.example/;;;\r\n\r\n;https://c.example/;;;\r\n";
         let found = table(text).unwrap();
         let names: Vec<_> =
@@ -353,7 +370,7 @@ mod tests {
         ];
         assert_eq!(names, expected);
         assert_eq!(found.candidates[0].tags, ["a", "b", "c"]);
-        assert_eq!((found.left[0].what.as_str(), found.left[0].count), ("column \"owner\"", 3));
+        assert_eq!((found.left[0].what.as_str(), found.left[0].count), ("column \"colour\"", 3));
     }
 
     #[test]
@@ -409,5 +426,22 @@ mod tests {
         }
         let found = table(b"target,name\nhttps://a.example/,\xff\n").unwrap();
         assert!(found.refused[0].why.contains("column name: it is not text in UTF-8"));
+    }
+
+    #[test]
+    fn what_messages_say_of_it_is_read_and_held_to_its_rules() {
+        let full =
+            one("target,severity,owner,runbook_url", "https://shop.example/,Error,Team Shop,https://wiki.example/shop");
+        let briefing = full.briefing.unwrap();
+        assert_eq!((briefing.severity.as_str(), briefing.owner.as_deref()), ("error", Some("Team Shop")));
+        assert_eq!(briefing.runbook_url.as_deref(), Some("https://wiki.example/shop"));
+        assert!(
+            one("target,severity,owner", "https://shop.example/,,").briefing.is_none(),
+            "an empty column says nothing"
+        );
+        for (column, field) in [("severity", "worst"), ("runbook_url", "javascript:alert(1)")] {
+            let found = table(format!("target,{column}\nhttps://shop.example/,{field}\n").as_bytes()).unwrap();
+            assert!(found.refused[0].why.starts_with(&format!("column {column}: ")), "{:?}", found.refused);
+        }
     }
 }
