@@ -1,11 +1,11 @@
 // Who is told when, as a person sets it up without JavaScript: schedules, policies, whose a channel is, and who would be told of a
 // monitor. What is made stays.
 //
-// Arguments: base URL, set-up link, paths of a monitor and of a channel, folder for screenshots.
+// Arguments: base URL, set-up link, paths of a monitor and of a channel, folder for screenshots, path of the page that acknowledges a drill.
 import fs from "node:fs";
 import { end, look, lookHere, problems, start, watch } from "./look.mjs";
 
-const [base, link, monitor, channel, shots] = process.argv.slice(2);
+const [base, link, monitor, channel, shots, answer] = process.argv.slice(2);
 fs.mkdirSync(shots, { recursive: true });
 
 const browser = await start();
@@ -73,6 +73,37 @@ try {
   await press("#telling button.main");
   await page.waitForURL(/done=telling_changed/);
   await visit(channel, "channel-quiet");
+
+  // Who has the mail needs no account.
+  const stranger = await browser.newContext({ javaScriptEnabled: false });
+  const mailed = await stranger.newPage();
+  await visit(answer, "acknowledge");
+  await mailed.goto(base + answer);
+  await mailed.click("button.main");
+  await mailed.waitForLoadState();
+  if (await mailed.locator("[role=status]").count() !== 1) problems.push("the link in the mail did not acknowledge the drill");
+  await stranger.close();
+
+  await visit(`${monitor}/dependencies`, "dependencies-none");
+  await page.goto(`${base}${monitor}/dependencies`);
+  await page.fill("#monitors", "router");
+  await press("main form button.main");
+  await visit(`${monitor}/dependencies`, "dependencies");
+
+  await visit("/alarm-drills", "alarm-drills");
+  await visit("/deliveries", "deliveries");
+  await page.goto(`${base}/deliveries`);
+  await page.click("main tbody a");
+  await page.waitForLoadState();
+  await visit(new URL(page.url()).pathname, "delivery");
+
+  await page.goto(`${base}/channels`);
+  await page.click("a:has-text('hook')");
+  await page.waitForLoadState();
+  const hook = new URL(page.url()).pathname;
+  await press("form[action$='/rotate-secret'] button");
+  await page.waitForSelector("code.key");
+  await visit(hook, "channel-rotated");
 
   const faults = await browser.newContext({ storageState: state });
   const wrong = await faults.newPage();
