@@ -34,9 +34,9 @@ impl Place {
     pub const ALL: [Self; 10] = [
         Self::Mails,
         Self::Codes,
+        Self::FormerKeys,
         Self::Hooks,
         Self::Keys,
-        Self::FormerKeys,
         Self::Channels,
         Self::Exports,
         Self::Monitors,
