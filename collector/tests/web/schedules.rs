@@ -192,3 +192,26 @@ async fn the_calendar_is_a_file_for_other_programs() {
     let mut viewer = Browser::of(&world, "viewer").await;
     assert_eq!(viewer.get(&format!("{path}/calendar.ics")).await.status, StatusCode::FORBIDDEN);
 }
+
+#[tokio::test]
+async fn whom_nothing_would_reach_is_named_until_they_have_a_verified_channel_of_their_own() {
+    let world = World::new().await;
+    let (first, second) = (member(&world, "editor").await, member(&world, "responder").await);
+    let mut editor = Browser::of(&world, "editor").await;
+    let path = made(&mut editor, &turns(&first, &second, &[])).await;
+    let warns = "without a verified channel of their own, so nothing would reach them: ";
+    editor.get(&path).await.shows(&format!("{warns}editor@example.org, responder@example.org."));
+    let own = |role: &str, verified: &str| {
+        format!(
+            "INSERT INTO channels (uuid, org_id, name, kind, hint, sealed_settings, created_at, verified_at, verified_by, is_personal)
+                 VALUES (gen_random_uuid(), 1, '{role}', 'email', 'h', '\\x00', 0, {verified}, true);
+             INSERT INTO member_channels (org_id, user_id, channel_id, created_at)
+                 SELECT 1, u.id, c.id, 0 FROM users u, channels c WHERE u.email = '{role}@example.org' AND c.name = '{role}'"
+        )
+    };
+    world.sql(&own("editor", "1, 'code'")).await;
+    world.sql(&own("responder", "NULL, NULL")).await;
+    editor.get(&path).await.shows(&format!("{warns}responder@example.org."));
+    world.sql("UPDATE channels SET verified_at = 1, verified_by = 'code'").await;
+    editor.get(&path).await.hides(warns);
+}
