@@ -102,7 +102,7 @@ pub async fn acknowledge(conn: &mut Scoped, held: &Held, now: Timestamp) -> Resu
 ///
 /// # Errors
 /// When the database fails.
-pub async fn acknowledge_through(
+async fn acknowledge_through(
     conn: &mut Scoped,
     held: &Held,
     through: Through<'_>,

@@ -14,8 +14,8 @@ use sqlx::query::QueryScalar;
 use super::{Conn, IncidentKey, MonitorKey, OrgKey, StoreError, Worker};
 
 pub use care::{
-    Deed, Held, Through, acknowledge, acknowledge_all_through, acknowledge_through, assign, comment, hold, reopen,
-    resolve_by_hand, write_post_mortem,
+    Deed, Held, Through, acknowledge, acknowledge_all_through, assign, comment, hold, reopen, resolve_by_hand,
+    write_post_mortem,
 };
 pub use declared::{Declared, declare};
 
