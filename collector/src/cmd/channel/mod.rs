@@ -183,18 +183,7 @@ pub async fn run(command: ChannelCommand, app: &App) -> Result<ExitCode, CmdErro
             let text = format!("Messages to {} name {what} now.", row.name);
             said(args.json, &json!({ "id": row.id, "name": row.name, "minimal": args.minimal }), &text)?;
         }
-        ChannelCommand::RotateSecret(args) => {
-            let row = find(&mut scoped, &args.channel).await?;
-            let secret = channels::rotate(&mut scoped, &app.sealer, &row, args.former_for, now).await?;
-            scoped.commit().await?;
-            let (secret, until) = (secret.expose(), now + args.former_for);
-            let text = format!(
-                "Its new signing secret, shown this once: {secret}\nThe former one signs too until {until:.0}."
-            );
-            let value =
-                json!({ "id": row.id, "name": row.name, "secret": secret, "former_secret_until": until.exact() });
-            said(args.json, &value, &text)?;
-        }
+        ChannelCommand::RotateSecret(args) => rotate_secret(app, scoped, &args, now).await?,
         ChannelCommand::Verify(args) => return verify(app, scoped, &args, now).await,
         ChannelCommand::List(args) => show::list(&mut scoped, args.json).await?,
         ChannelCommand::Test(args) => return test(app, scoped, &args, now).await,
@@ -313,6 +302,20 @@ async fn find(scoped: &mut Scoped, text: &str) -> Result<ChannelRow, CmdError> {
             Err(CmdError::new(format!("several ids begin with {text}: {}; give more of it", names.join(", "))))
         }
     }
+}
+
+async fn rotate_secret(app: &App, mut scoped: Scoped, args: &RotateArgs, now: Timestamp) -> Result<(), CmdError> {
+    let row = find(&mut scoped, &args.channel).await?;
+    let secret = channels::rotate(&mut scoped, &app.sealer, &row, args.former_for, now).await?;
+    scoped.commit().await?;
+    let (secret, until) = (secret.expose(), now + args.former_for);
+    let former = match args.former_for.is_zero() {
+        true => "The former one signs no more.".to_owned(),
+        false => format!("The former one signs too until {until:.0}."),
+    };
+    let text = format!("Its new signing secret, shown this once: {secret}\n{former}");
+    let value = json!({ "id": row.id, "name": row.name, "secret": secret, "former_secret_until": until.exact() });
+    said(args.json, &value, &text)
 }
 
 async fn verify(app: &App, mut scoped: Scoped, args: &VerifyArgs, now: Timestamp) -> Result<ExitCode, CmdError> {
